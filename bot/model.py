@@ -1,0 +1,269 @@
+"""The nouns that every room shares: frozen, plain, without I/O.
+
+What lives here: a message's parts, where customers are reached, what a channel hands in, and what time
+and ids are. What it must not know: any platform, the database, the web.
+
+Times are timezone-aware UTC `datetime`s. Ids are UUIDv7 strings (RFC 9562): they sort by time.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+type Clock = Callable[[], datetime]
+"""Gives now, in UTC. Tests hand in one that they set."""
+
+
+def system_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+def new_id() -> str:
+    """A UUIDv7 as text: 48 bits of Unix milliseconds, then 74 random bits (RFC 9562, 5.7)."""
+    millis = time.time_ns() // 1_000_000
+    value = (millis << 80) | int.from_bytes(os.urandom(10))
+    value = (value & ~(0xF << 76)) | (0x7 << 76)
+    value = (value & ~(0x3 << 62)) | (0x2 << 62)
+    return str(uuid.UUID(int=value))
+
+
+class AuthorKind(StrEnum):
+    CUSTOMER = "customer"
+    BOT = "bot"
+    AGENT = "agent"
+    SYSTEM = "system"
+
+
+class CaseStatus(StrEnum):
+    """Where an episode of the conversation stands; the lifecycle's table is `handoff/lifecycle.py`."""
+
+    BOT = "bot"
+    QUEUED = "queued"
+    OPEN = "open"
+    PENDING = "pending"
+    SNOOZED = "snoozed"
+    RESOLVED = "resolved"
+    CLOSED = "closed"
+
+
+WITH_PEOPLE = frozenset({CaseStatus.QUEUED, CaseStatus.OPEN, CaseStatus.PENDING, CaseStatus.SNOOZED})
+"""While a case has one of these, a human holds (or will hold) the baton and the bot is silent."""
+
+LIVE = WITH_PEOPLE | {CaseStatus.BOT}
+"""At most one case of a customer has one of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    kind: AuthorKind
+    name: str = ""
+    id: str | None = None
+
+
+BOT = Author(AuthorKind.BOT)
+SYSTEM = Author(AuthorKind.SYSTEM)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One button: `value` is what the program gets, `label` what people read."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileRef:
+    """A stored file. `id` is random and unguessable; `size` in bytes; `type` a sniffed MIME type."""
+
+    id: str
+    name: str
+    type: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyCard:
+    """What a channel needs to draw a survey's question: the scale from `min` to `max` and its ends in words."""
+
+    id: str
+    instrument: str
+    min: int
+    max: int
+    low: str
+    high: str
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What a message says.
+
+    `text` is Markdown (the light kind that `channels/text.py` renders) where `markdown` is true, else plain
+    and shown as it is: what customers write is never markup.
+    """
+
+    text: str = ""
+    markdown: bool = False
+    choices: tuple[Choice, ...] = ()
+    files: tuple[FileRef, ...] = ()
+    survey: SurveyCard | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One entry of the timeline. `seq` is None for a note: customers never see it."""
+
+    id: str
+    customer_id: str
+    seq: int | None
+    case_id: str | None
+    author: Author
+    channel: str
+    body: Body
+    at: datetime
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    edited_at: datetime | None = None
+    deleted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """What takes a `seq`: a message, an edit of one, or its deletion. `message.body` is that version's."""
+
+    seq: int
+    kind: str  # "message" | "edit" | "delete"
+    message: Message
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """One address of a customer: `(channel, external_id)`. `address` is where to send, in the channel's words."""
+
+    id: str
+    customer_id: str
+    channel: str
+    external_id: str
+    evidence: str  # platform | signed | linked | agent | anonymous
+    address: str
+    name: str = ""
+    reachable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    id: str
+    name: str
+    locale: str
+    created_at: datetime
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who wrote, as the platform tells it. Only `channel` and `external_id` identify; the rest are labels.
+
+    `address` is where an answer goes (a chat, a thread), in the channel's own words. `locale` is the
+    platform's hint (BCP 47) or empty. `evidence` is how sure the channel is of `external_id`.
+    """
+
+    channel: str
+    external_id: str
+    address: str
+    name: str = ""
+    locale: str = ""
+    evidence: str = "platform"
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file that still lies with the platform: the adapter fetches it by `ref` after the commit."""
+
+    ref: str
+    name: str
+    type: str = "application/octet-stream"
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wrote:
+    """The customer wrote. `ref` names the message on its platform, for later edits (unique per channel)."""
+
+    text: str
+    files: tuple[FileRef, ...] = ()
+    remote_files: tuple[RemoteFile, ...] = ()
+    ref: str | None = None
+    id: str | None = None
+    album: str | None = None  # messages of one album share this and become one message
+    reply_to: str | None = None
+    command: str | None = None  # "start" … without the slash
+    argument: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)  # location, contact: structured, beside the text
+
+
+@dataclass(frozen=True, slots=True)
+class Chose:
+    """The customer pressed a button of our message `message_id`. `value` (or its place, `index`) says which."""
+
+    message_id: str
+    value: str | None = None
+    index: int | None = None
+    id: str | None = None
+    ref: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    ref: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reachability:
+    """The customer blocked us on this channel (`reachable` false), or let us in again."""
+
+    reachable: bool
+
+
+type Happening = Wrote | Chose | Edited | Deleted | Reachability
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """What a channel hands to the inbox: parsed, but not yet believed.
+
+    `(source, key)` is the platform's own id of the delivery: the same pair twice is one event. `also` holds
+    further pairs that name the same happening (Slack tells one post twice under two event ids). `raw` is kept
+    for inspection.
+    """
+
+    source: str
+    key: str
+    sender: Sender
+    happening: Happening
+    raw: bytes = b""
+    also: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The inbox's answer, given only after the commit. `seq` is that of the stored message, if it made one."""
+
+    customer_id: str | None
+    message_id: str | None
+    seq: int | None
+    duplicate: bool = False
+    conflict: bool = False
