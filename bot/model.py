@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-type Clock = Callable[[], datetime]
+Clock = Callable[[], datetime]
 """Gives now, in UTC. Tests hand in one that they set."""
 
 
@@ -238,7 +238,7 @@ class Reachability:
     reachable: bool
 
 
-type Happening = Wrote | Chose | Edited | Deleted | Reachability
+Happening = Wrote | Chose | Edited | Deleted | Reachability
 
 
 @dataclass(frozen=True, slots=True)
