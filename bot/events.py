@@ -1,0 +1,150 @@
+"""What happened, told inside the transaction in which it happened.
+
+Rooms that must not know each other meet here: `handoff` tells that a case was resolved, `surveys` hears it.
+Who hears what is one table, in `bot/app.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from bot.model import CaseStatus, Identity, Message
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineGrew:
+    """The customer's timeline has an entry with this `seq`: live views (the widget, desks) look again."""
+
+    customer_id: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageStored:
+    """A message is in the history; `case_id` on it says in which case. Notes come too (`seq` None)."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class MessageEdited:
+    message: Message
+    before: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageDeleted:
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class EscalationAsked:
+    """The bot gives up the baton: handoff queues the case. `text` is said to the customer, if not empty.
+
+    `show` are slots for the card, as (name, value); `tried` what the bot did, as lines; `sla_s` seconds.
+    `prefer_agent` is who knew the customer.
+    """
+
+    customer_id: str
+    reason_code: str
+    reason: str = ""
+    team: str | None = None
+    priority: str = "normal"
+    show: Sequence[tuple[str, str]] = ()
+    tried: Sequence[str] = ()
+    text: str = ""
+    sla_s: int | None = None
+    prefer_agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CloseAsked:
+    """The bot ends the case. `by` is flow | customer | silence."""
+
+    customer_id: str
+    outcome: str
+    topic: str | None = None
+    reason: str | None = None
+    by: str = "flow"
+    confirmed: bool | None = None
+    survey: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CaseChanged:
+    """A case moved or what people see of it changed: widget and desks look again."""
+
+    customer_id: str
+    case_id: str
+    status: CaseStatus
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResolved:
+    case_id: str
+    customer_id: str
+    outcome: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaseReopened:
+    case_id: str
+    customer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendSettled:
+    """What became of an outbox row. `outcome` is sent | failed | expired; `ext_id` the platform's name of it.
+
+    `data` is the sender's own word on it (a Slack thread's ts, a fetched file's size).
+    """
+
+    outbox_id: str
+    via: str
+    kind: str
+    outcome: str
+    customer_id: str | None
+    case_id: str | None
+    message_id: str | None
+    payload: Mapping[str, Any]
+    ext_id: str | None = None
+    error: str | None = None
+    doubled: bool = False
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ReachabilityChanged:
+    identity: Identity
+    reachable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyAnswered:
+    response_id: str
+    case_id: str | None
+    customer_id: str
+    instrument: str
+    score: float
+    comment: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CustomersMerged:
+    winner_id: str
+    loser_id: str
+    undone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TurnFailed:
+    """A turn was tried too often: the message is a dead letter, and somebody should look."""
+
+    customer_id: str | None
+    message_id: str | None
+    error: str

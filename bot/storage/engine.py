@@ -1,0 +1,189 @@
+"""The database: opened, written, read, closed; SQLite or PostgreSQL by its URL.
+
+SQLite has one writer thread that also checkpoints, with group commit (writer.py); reads go through aiosqlite on
+read-only connections. PostgreSQL has asyncpg and its own row locks; any number of nodes share it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+from sqlalchemy import Connection, event, make_url
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from bot.errors import DatabaseFault
+from bot.model import Clock, system_clock
+from bot.storage.tx import Tx, Wiring
+from bot.storage.writer import SqliteWriter
+
+T = TypeVar("T")
+TRIES = 5  # of one unit on PostgreSQL, when it asks for a retry
+POLL = timedelta(seconds=1)
+RETRY_STATES = {"40001", "40P01", "55P03", "23505"}  # serialization, deadlock, lock timeout, lost an insert race
+
+
+class Storage:
+    """The database. `write` and `read` take plain functions; see `bot.storage.tx`."""
+
+    def __init__(self, url: str, clock: Clock = system_clock, *, read_only: bool = False) -> None:
+        self.url = checked_url(url)
+        self.clock = clock
+        self.read_only = read_only
+        self.wiring = Wiring()
+        self.db_retries = 0
+        self._writer: SqliteWriter | None = None
+        self._lock: IO[bytes] | None = None
+        self._engine: AsyncEngine = self._async_engine()
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.url.get_backend_name() == "sqlite"
+
+    @property
+    def path(self) -> Path:
+        """The SQLite file."""
+        return Path(self.url.database or "")
+
+    @property
+    def poll(self) -> timedelta | None:
+        """How often to look for work that other nodes may have left; None where there are no others."""
+        return None if self.is_sqlite else POLL
+
+    async def open(self) -> None:
+        """Take the lock (SQLite) and begin to write. Raises DatabaseFault in one line."""
+        if self.read_only:
+            return
+        if self.is_sqlite:
+            self._lock = lock_file(self.path)
+            self._writer = SqliteWriter(self.path, self.clock, self.wiring)
+        else:
+            await self.read(lambda _: None)
+
+    async def close(self) -> None:
+        if self._writer is not None:
+            await asyncio.to_thread(self._writer.close)
+            self._writer = None
+        await self._engine.dispose()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    async def write(self, unit: Callable[[Tx], T]) -> T:
+        """Run the unit in a transaction and return its result once that is durable."""
+        if self._writer is not None:
+            return await self._writer.submit(unit)
+        if self.is_sqlite or self.read_only:
+            msg = "this command only reads; the database was opened read-only"
+            raise DatabaseFault(msg)
+        for attempt in range(TRIES):
+            try:
+                return await self._write_once(unit)
+            except DBAPIError as error:
+                if attempt == TRIES - 1 or not asks_for_retry(error):
+                    raise
+                self.db_retries += 1
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    async def _write_once(self, unit: Callable[[Tx], T]) -> T:
+        afterwards: list[Callable[[], None]] = []
+
+        def run(conn: Connection) -> T:
+            return unit(Tx(conn, self.clock(), self.wiring, afterwards))
+
+        async with self._engine.begin() as conn:
+            result = await conn.run_sync(run)
+        for action in afterwards:
+            action()
+        return result
+
+    async def read(self, query: Callable[[Connection], T]) -> T:
+        """Run a query on a read-only snapshot. Raises DatabaseFault when the database can't be reached."""
+        try:
+            async with self._engine.connect() as conn:
+                return await conn.run_sync(query)
+        except (OSError, SQLAlchemyError) as error:
+            if isinstance(error, OSError) or _is_connection_error(error):
+                raise DatabaseFault(unreachable(self.url.render_as_string(hide_password=True), error)) from error
+            raise
+
+    def _async_engine(self) -> AsyncEngine:
+        if not self.is_sqlite:
+            return create_async_engine(self.url, pool_size=8, max_overflow=4, pool_pre_ping=True)
+        path = self.path.absolute()
+        engine = create_async_engine(
+            f"sqlite+aiosqlite:///file:{path}?mode=ro&uri=true", connect_args={"timeout": 5.0}, pool_size=4
+        )
+
+        @event.listens_for(engine.sync_engine, "connect")
+        def prepare(dbapi: Any, _record: Any) -> None:
+            dbapi.isolation_level = None
+
+        @event.listens_for(engine.sync_engine, "begin")
+        def begin(conn: Connection) -> None:
+            conn.exec_driver_sql("BEGIN")
+
+        return engine
+
+
+def checked_url(url: str) -> Any:
+    """The parsed URL. Raises DatabaseFault unless it is one of the two engines that we run on."""
+    try:
+        parsed = make_url(url)
+    except SQLAlchemyError as error:
+        msg = "STAFETT_DATABASE_URL is not a database URL; use sqlite+aiosqlite:///stafett.db or postgresql+asyncpg://…"
+        raise DatabaseFault(msg) from error
+    if parsed.drivername not in {"sqlite+aiosqlite", "postgresql+asyncpg"}:
+        msg = f"STAFETT_DATABASE_URL: {parsed.drivername} is not supported; use sqlite+aiosqlite or postgresql+asyncpg"
+        raise DatabaseFault(msg)
+    if parsed.get_backend_name() == "sqlite" and parsed.database in {None, "", ":memory:"}:
+        msg = "STAFETT_DATABASE_URL names no file; use sqlite+aiosqlite:///stafett.db"
+        raise DatabaseFault(msg)
+    return parsed
+
+
+def lock_file(database: Path) -> IO[bytes]:
+    """Hold an OS lock beside the SQLite file for as long as this process lives. Raises DatabaseFault if taken."""
+    import fcntl
+
+    path = database.with_name(database.name + ".lock")
+    try:
+        handle = path.open("a+b")
+    except OSError as error:
+        msg = f"{database}: can't write in its folder ({error.strerror}); choose another place by STAFETT_DATABASE_URL"
+        raise DatabaseFault(msg) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        handle.seek(0)
+        owner = handle.read(20).decode(errors="replace").strip() or "unknown"
+        handle.close()
+        msg = f"{database} is in use by another stafett (process {owner}); stop that one, or name another database"
+        raise DatabaseFault(msg) from error
+    with contextlib.suppress(OSError):
+        handle.truncate(0)
+        handle.write(str(os.getpid()).encode())
+        handle.flush()
+    return handle
+
+
+def asks_for_retry(error: DBAPIError) -> bool:
+    state = getattr(error.orig, "sqlstate", None) or getattr(getattr(error.orig, "__cause__", None), "sqlstate", None)
+    return state in RETRY_STATES or (isinstance(error, IntegrityError) and state is None) or error.connection_invalidated
+
+
+def _is_connection_error(error: SQLAlchemyError) -> bool:
+    return isinstance(error, DBAPIError) and (
+        error.connection_invalidated or "unable to open" in str(error) or "not a database" in str(error)
+    )
+
+
+def unreachable(url: str, error: BaseException) -> str:
+    reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
+    return f"can't open the database {url}: {reason}"

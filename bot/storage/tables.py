@@ -1,0 +1,459 @@
+"""The whole schema on one page: one history per customer, and the two doors.
+
+Tables of a conversation carry `customer_id` as their first key, so that the database can be sharded by it.
+Alembic migrations (beside this file) are proven by a test to end at what is declared here.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+
+class Utc(TypeDecorator[datetime]):
+    """An aware UTC datetime on both engines: SQLite has no time zones and gets naive UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            msg = f"naive datetime {value!r}: times are aware UTC"
+            raise ValueError(msg)
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Json = JSON().with_variant(JSONB(), "postgresql")
+Counter = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts only an INTEGER PRIMARY KEY up by itself
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _table(name: str, *args: Any) -> Table:
+    return Table(name, metadata, *args)
+
+
+def _col(name: str, kind: Any = Text, *args: Any, null: bool = False, **kwargs: Any) -> Column[Any]:
+    return Column(name, kind, *args, nullable=null, **kwargs)
+
+
+# ── who ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+customers = _table(
+    "customers",
+    _col("id", Text, primary_key=True),
+    _col("name", default=""),
+    _col("locale"),
+    _col("created_at", Utc),
+    _col("merged_into", null=True),
+    _col("attributes", Json, default=dict),  # slots of scope customer, labels from platforms
+    _col("opted_out", Boolean, default=False),  # of surveys and campaigns
+)
+
+conversations = _table(
+    "conversations",
+    _col("customer_id", Text, ForeignKey("customers.id"), primary_key=True),
+    _col("last_seq", Integer, default=0),
+    _col("epoch", Integer, default=0),  # ownership: goes up whenever the baton moves
+    _col("reply_identity_id", null=True),  # where the customer wrote last …
+    _col("reply_address", null=True),  # … and the chat or thread there
+    _col("bot_state", Json, default=dict),
+    _col("updated_at", Utc),
+)
+
+identities = _table(
+    "identities",
+    _col("id", Text, primary_key=True),
+    _col("customer_id", Text, ForeignKey("customers.id")),
+    _col("channel"),
+    _col("external_id"),
+    _col("evidence"),
+    _col("address"),
+    _col("name", default=""),
+    _col("locale", default=""),
+    _col("reachable", Boolean, default=True),
+    _col("attributes", Json, default=dict),
+    _col("created_at", Utc),
+    UniqueConstraint("channel", "external_id"),
+    Index(None, "customer_id"),
+)
+
+link_codes = _table(  # how a second channel is linked: see bot/linking.py
+    "link_codes",
+    _col("code_hash", Text, primary_key=True),
+    _col("identity_id"),  # who asked for the code
+    _col("customer_id"),
+    _col("created_at", Utc),
+    _col("expires_at", Utc),
+    _col("opened_by", null=True),  # the identity that opened it
+    _col("digits", null=True),  # shown there, to be typed back by who asked
+    _col("tries", Integer, default=0),
+    _col("state", default="offered"),  # offered | opened | used | dead
+)
+
+merges = _table(
+    "merges",
+    _col("id", Text, primary_key=True),
+    _col("winner_id"),
+    _col("loser_id"),
+    _col("identities", Json),  # the ids that moved
+    _col("evidence"),
+    _col("at", Utc),
+    _col("undone_at", Utc, null=True),
+)
+
+# ── what was said ──────────────────────────────────────────────────────────────────────────────────────────────────
+messages = _table(
+    "messages",
+    _col("customer_id", Text, ForeignKey("customers.id"), primary_key=True),
+    _col("id", Text, primary_key=True),
+    _col("seq", Integer, null=True),  # None: a note
+    _col("case_id", null=True),
+    _col("author_kind"),
+    _col("author_id", null=True),
+    _col("author_name", default=""),
+    _col("channel"),
+    _col("text"),
+    _col("markdown", Boolean, default=False),
+    _col("choices", Json, default=list),
+    _col("files", Json, default=list),
+    _col("survey", Json, null=True),
+    _col("meta", Json, default=dict),
+    _col("at", Utc),
+    _col("edited_at", Utc, null=True),
+    _col("deleted_at", Utc, null=True),
+    _col("copied_from", null=True),  # the customer whose history this came with, by a merge
+    Index(None, "customer_id", "seq"),
+    Index(None, "id"),
+    Index(None, "case_id"),
+)
+
+timeline = _table(  # what takes a seq: messages, their edits and deletions, each with the text of that version
+    "timeline",
+    _col("customer_id", Text, ForeignKey("customers.id"), primary_key=True),
+    _col("seq", Integer, primary_key=True),
+    _col("kind"),
+    _col("message_id"),
+    _col("text"),
+    _col("at", Utc),
+)
+
+message_refs = _table(  # the platforms' names of our messages, theirs and ours: for edits, deletes, replies
+    "message_refs",
+    _col("channel", Text, primary_key=True),
+    _col("ref", Text, primary_key=True),
+    _col("customer_id"),
+    _col("message_id"),
+    _col("outbox_id", null=True),
+    Index(None, "message_id"),
+)
+
+files = _table(
+    "files",
+    _col("id", Text, primary_key=True),
+    _col("customer_id", null=True),
+    _col("name"),
+    _col("type"),
+    _col("size", Integer),
+    _col("data", LargeBinary, null=True),  # None until it has been fetched from the platform
+    _col("remote", Json, null=True),  # {"via", "ref"}: where it still lies
+    _col("error", null=True),
+    _col("created_at", Utc),
+    Index(None, "customer_id"),
+)
+
+# ── cases ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+cases = _table(
+    "cases",
+    _col("id", Text, primary_key=True),
+    _col("number", Integer, null=True),  # short, for people
+    _col("customer_id", Text, ForeignKey("customers.id")),
+    _col("status"),
+    _col("channel"),
+    _col("locale"),
+    _col("team", null=True),
+    _col("agent_id", null=True),
+    _col("last_agent_id", null=True),
+    _col("topic", null=True),
+    _col("outcome", null=True),
+    _col("reason", null=True),  # told to the customer with outcome no_solution
+    _col("priority", default="normal"),
+    _col("escalation", Json, null=True),  # {"reason_code", "reason", "show": [[slot, value]], "tried": […], "summary"}
+    _col("flow", null=True),
+    _col("flow_version", null=True),
+    _col("opened_at", Utc),
+    _col("escalated_at", Utc, null=True),
+    _col("claimed_at", Utc, null=True),
+    _col("first_reply_at", Utc, null=True),  # the first human public reply
+    _col("last_customer_at", Utc, null=True),
+    _col("last_agent_at", Utc, null=True),
+    _col("resolved_at", Utc, null=True),
+    _col("first_resolved_at", Utc, null=True),
+    _col("closed_at", Utc, null=True),
+    _col("resolved_by", null=True),  # flow | agent | silence | customer
+    _col("confirmed", Boolean, null=True),  # the customer said that it helped
+    _col("reopened", Integer, default=0),
+    _col("handoffs", Integer, default=0),
+    _col("questions", Integer, default=0),  # effort: questions asked, retries
+    _col("wait", Json, null=True),  # what the customer was last told: {"position", "wait_s", "at"}
+    _col("next_action_at", Utc, null=True),
+    _col("agents", Json, default=list),  # all who had a hand in it
+    _col("survey", Json, null=True),  # {"instrument", "delay_s"}: what a flow chose
+    _col("updated_at", Utc),
+    Index(None, "customer_id", "opened_at"),
+    Index(None, "status"),
+    Index(
+        "uq_cases_one_live",
+        "customer_id",
+        unique=True,
+        sqlite_where=text("status IN ('bot','queued','open','pending','snoozed')"),
+        postgresql_where=text("status IN ('bot','queued','open','pending','snoozed')"),
+    ),
+)
+
+case_events = _table(  # the audit: every step of a case's life, in order
+    "case_events",
+    _col("n", Counter, primary_key=True, autoincrement=True),
+    _col("case_id"),
+    _col("customer_id"),
+    _col("kind"),
+    _col("agent_id", null=True),
+    _col("data", Json, default=dict),
+    _col("at", Utc),
+    Index(None, "case_id"),
+)
+
+relays = _table(  # an agent's words on their way from a desk to the customer, through the undo window
+    "relays",
+    _col("id", Text, primary_key=True),
+    _col("case_id"),
+    _col("customer_id"),
+    _col("agent_id"),
+    _col("desk"),  # slack | web | api
+    _col("ref", null=True),  # the desk's name of the post, e.g. "C1:1700000000.000100"
+    _col("text"),
+    _col("files", Json, default=list),
+    _col("state"),  # waiting | said | taken_back | note | refused
+    _col("epoch", Integer),
+    _col("due_at", Utc),
+    _col("message_id", null=True),
+    _col("created_at", Utc),
+    UniqueConstraint("desk", "ref"),
+    Index(None, "case_id"),
+    Index(None, "message_id"),
+)
+
+desk_threads = _table(  # where a desk shows a case: Slack's channel and the root message of the thread
+    "desk_threads",
+    _col("desk", Text, primary_key=True),
+    _col("case_id", Text, primary_key=True),
+    _col("channel"),
+    _col("root", null=True),  # None until Slack has given it
+    _col("card_hash", null=True),
+    _col("shown_seq", Integer, default=0),  # the transcript in the thread reaches to this seq
+    _col("created_at", Utc),
+    Index(None, "desk", "channel", "root"),
+)
+
+agent_states = _table(
+    "agent_states",
+    _col("agent_id", Text, primary_key=True),
+    _col("name", default=""),
+    _col("team", null=True),
+    _col("available", Boolean, default=True),
+    _col("away_until", Utc, null=True),
+    _col("slack_user", null=True),  # "T1:U1"; for agents who are known only by their Slack channel
+    _col("seen_at", Utc, null=True),
+)
+
+# ── the two doors, and what is due later ───────────────────────────────────────────────────────────────────────────
+inbox = _table(
+    "inbox",
+    _col("source", Text, primary_key=True),
+    _col("key", Text, primary_key=True),
+    _col("customer_id", null=True),
+    _col("message_id", null=True),
+    _col("body_hash", null=True),
+    _col("raw", LargeBinary, null=True),
+    _col("happening", Json, null=True),  # what a turn needs to run again
+    _col("state"),  # new | parked | done | dead | alias
+    _col("attempts", Integer, default=0),
+    _col("due_at", Utc, null=True),
+    _col("error", null=True),
+    _col("received_at", Utc),
+    _col("handled_at", Utc, null=True),
+    Index(None, "state", "due_at"),
+    Index(None, "customer_id"),
+    Index(None, "received_at"),
+)
+
+outbox = _table(
+    "outbox",
+    _col("n", Counter, primary_key=True, autoincrement=True),  # order inside a lane
+    _col("id", Text, unique=True),
+    _col("lane"),  # one send at a time: "telegram:42"
+    _col("via"),  # which sender takes it: "telegram"
+    _col("kind"),  # text | file | … in the sender's words
+    _col("bucket", null=True),  # whose rate limit it spends
+    _col("customer_id", null=True),
+    _col("case_id", null=True),
+    _col("message_id", null=True),
+    _col("epoch", Integer, null=True),  # sent only while the baton is where it was
+    _col("payload", Json),
+    _col("state"),  # ready | sending | sent | retry | uncertain | failed | expired
+    _col("attempts", Integer, default=0),
+    _col("due_at", Utc),
+    _col("expires_at", Utc, null=True),
+    _col("lease_owner", null=True),
+    _col("lease_until", Utc, null=True),
+    _col("started_at", Utc, null=True),
+    _col("sent_at", Utc, null=True),
+    _col("ext_id", null=True),
+    _col("error", null=True),
+    _col("doubled", Boolean, default=False),  # resent after an uncertain outcome: it may be there twice
+    _col("created_at", Utc),
+    Index(
+        "ix_outbox_live",
+        "lane",
+        "n",
+        sqlite_where=text("state IN ('ready','sending','retry','uncertain')"),
+        postgresql_where=text("state IN ('ready','sending','retry','uncertain')"),
+    ),
+    Index(None, "message_id"),
+    Index(None, "state", "due_at"),
+)
+
+timers = _table(
+    "timers",
+    _col("id", Text, primary_key=True),
+    _col("kind"),
+    _col("key", unique=True),  # one timer by that name: setting it again moves it
+    _col("customer_id", null=True),
+    _col("case_id", null=True),
+    _col("data", Json, default=dict),
+    _col("due_at", Utc),
+    _col("attempts", Integer, default=0),
+    _col("error", null=True),
+    Index(None, "due_at"),
+    Index(None, "case_id"),
+)
+
+dead_letters = _table(  # what could not be read, with the raw copy, for inspection and replay
+    "dead_letters",
+    _col("id", Text, primary_key=True),
+    _col("source"),
+    _col("key", null=True),
+    _col("raw", LargeBinary, null=True),
+    _col("error"),
+    _col("at", Utc),
+)
+
+# ── surveys ────────────────────────────────────────────────────────────────────────────────────────────────────────
+survey_invitations = _table(  # exactly one decision per resolved case: asked, or skipped with its reason
+    "survey_invitations",
+    _col("id", Text, primary_key=True),
+    _col("case_id", unique=True),
+    _col("customer_id"),
+    _col("instrument"),
+    _col("state"),  # planned | asked | skipped | answered | expired | cancelled
+    _col("skip_reason", null=True),
+    _col("channel", null=True),
+    _col("locale"),
+    _col("message_id", null=True),
+    _col("why_message_id", null=True),
+    _col("snapshot", Json, default=dict),  # agents, team, flow, version, topic, handoffs at closing
+    _col("decided_at", Utc),
+    _col("due_at", Utc, null=True),
+    _col("asked_at", Utc, null=True),
+    _col("delivered_at", Utc, null=True),
+    _col("expires_at", Utc, null=True),
+    Index(None, "customer_id"),
+    Index(None, "message_id"),
+)
+
+survey_responses = _table(
+    "survey_responses",
+    _col("id", Text, primary_key=True),
+    _col("invitation_id", unique=True, null=True),  # None: imported
+    _col("case_id", null=True),
+    _col("customer_id", null=True),
+    _col("respondent", null=True),
+    _col("instrument"),
+    _col("score", Float),
+    _col("comment", null=True),
+    _col("channel", null=True),
+    _col("agent_id", null=True),
+    _col("team", null=True),
+    _col("topic", null=True),
+    _col("locale", null=True),
+    _col("extra", Json, default=dict),
+    _col("edited_at", Utc, null=True),
+    _col("at", Utc),
+    Index(None, "at"),
+    Index(None, "customer_id"),
+)
+
+# ── who may come in ────────────────────────────────────────────────────────────────────────────────────────────────
+sign_ins = _table(  # one-time links for agents, and sessions that were ended before their time
+    "sign_ins",
+    _col("token_hash", Text, primary_key=True),
+    _col("kind"),  # invitation | revoked
+    _col("agent_id", null=True),
+    _col("expires_at", Utc),
+    _col("used_at", Utc, null=True),
+)
+
+idempotency_keys = _table(
+    "idempotency_keys",
+    _col("key", Text, primary_key=True),
+    _col("body_hash"),
+    _col("status", Integer),
+    _col("answer", Json),
+    _col("at", Utc),
+)
+
+settings = _table("settings", _col("key", Text, primary_key=True), _col("value", Json))
+
+audit = _table(
+    "audit",
+    _col("n", Counter, primary_key=True, autoincrement=True),
+    _col("at", Utc),
+    _col("who"),
+    _col("what"),
+    _col("data", Json, default=dict),
+)

@@ -1,0 +1,66 @@
+"""One transaction, as the rest of the house sees it.
+
+Every change is a *unit*: a plain function `(tx) -> result` without `await`. So no transaction can ever be open
+during a network call, the same unit runs on both engines (in SQLite's writer thread, or under PostgreSQL's
+driver), and it may be run again from the start when the database asks for a retry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, NestedTransaction, select
+
+from bot.storage import tables as t
+
+if TYPE_CHECKING:
+    from bot.outbox import Outlet
+
+Subscriber = Callable[["Tx", Any], None]
+
+
+@dataclass(slots=True)
+class Wiring:
+    """What the composition root ties to every transaction: who listens, how channels render, whom to wake.
+
+    `wake` is called on the event loop after a commit with the name of the worker that has new work: "outbox",
+    "timers" or "inbox".
+    """
+
+    subscribers: Mapping[type, Sequence[Subscriber]] = field(default_factory=dict)
+    outlets: Mapping[str, Outlet] = field(default_factory=dict)
+    wake: Callable[[str], None] = lambda _worker: None
+
+
+@dataclass(slots=True)
+class Tx:
+    """An open transaction: its connection, the time it began (UTC), the wiring, and what follows the commit."""
+
+    conn: Connection
+    now: datetime
+    wiring: Wiring = field(default_factory=Wiring)
+    afterwards: list[Callable[[], None]] = field(default_factory=list)
+
+    def emit(self, event: object) -> None:
+        """Tell every subscriber of this event, inside this transaction: all of it commits, or none."""
+        for subscriber in self.wiring.subscribers.get(type(event), ()):
+            subscriber(self, event)
+
+    def wake(self, worker: str) -> None:
+        self.after_commit(lambda: self.wiring.wake(worker))
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Run on the event loop once this is durable, never if it is rolled back."""
+        self.afterwards.append(action)
+
+    def savepoint(self) -> NestedTransaction:
+        return self.conn.begin_nested()
+
+    def lock_customer(self, customer_id: str) -> None:
+        """One turn at a time per customer, over all nodes (SQLite has one writer, and needs nothing)."""
+        if self.conn.dialect.name == "postgresql":
+            c = t.conversations
+            self.conn.execute(select(c.c.customer_id).where(c.c.customer_id == customer_id).with_for_update())
