@@ -1,0 +1,169 @@
+"""The questions: which there are, how they are put in each language, and what counts as an answer.
+
+What lives here: the table of instruments, and pure functions from it to a message body and from a typed text
+to a score. What it must not know: when or whom to ask (`timing.py`), and where answers are kept.
+
+Decisions. The scale is always drawn ascending, in every language: in Hebrew the layout is mirrored, not the
+polarity. Both ends are spelled out in the text, because a platform may wrap its buttons. The ease question
+(`ces7`) and the CES 2.0 statement (`ces7_statement`) are two instruments: wording is part of the instrument.
+`csat2` is 0 = no, 1 = yes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from importlib.resources import files
+from typing import Literal, TypeAlias
+
+import yaml
+
+from bot.model import Body, Choice, SurveyCard
+
+Texts: TypeAlias = Mapping[str, Mapping[str, str]]
+"""key → {locale: text}, as in the desk's `texts/*.yaml`. `{name}` stands for a value."""
+
+RIGHT_TO_LEFT = frozenset({"he", "iw", "ar", "fa"})
+FSI, PDI = "\u2068", "\u2069"  # first-strong isolate, pop: keeps a number or code whole inside Hebrew
+_INVISIBLE = re.compile("[\u200e\u200f\u2066-\u2069\u202a-\u202e]")  # what right-to-left keyboards put around digits
+_LONE_NUMBER = re.compile("0|[1-9][0-9]?")
+_SKIP = re.compile(r"/skip(@\w+)?", re.IGNORECASE)
+_PLACE = re.compile(r"\{\{?\s*(\w+)\s*\}?\}")
+
+
+class Measure(Enum):
+    """How scores become one figure."""
+
+    MEAN = "mean"  # and the share at or above `good_from` beside it
+    SHARE = "share"  # of scores at or above `good_from`
+    NPS = "nps"  # 100·(promoters − detractors)/n
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """A question with its scale. Scores from `good_from` count for it, up to `detractor_to` ask for a call-back."""
+
+    id: str
+    min: int
+    max: int
+    measure: Measure
+    good_from: int
+    detractor_to: int
+    label: str  # in reports
+
+    @property
+    def scores(self) -> range:
+        return range(self.min, self.max + 1)
+
+    def key(self, part: str) -> str:
+        """The text key of `question`, `low` or `high`."""
+        return f"survey.{self.id}.{part}"
+
+
+INSTRUMENTS: Mapping[str, Instrument] = {
+    one.id: one
+    for one in (
+        Instrument("ces7", 1, 7, Measure.MEAN, 5, 3, "CES (ease, 1-7)"),
+        Instrument("ces7_statement", 1, 7, Measure.MEAN, 5, 3, "CES 2.0 (statement, 1-7)"),
+        Instrument("csat5", 1, 5, Measure.SHARE, 4, 2, "CSAT (1-5)"),
+        Instrument("csat2", 0, 1, Measure.SHARE, 1, 0, "CSAT (yes/no)"),
+        Instrument("nps", 0, 10, Measure.NPS, 9, 6, "NPS (0-10)"),
+    )
+}
+
+REASONS = ("speed", "knowledge", "kindness", "solved", "repeat")
+"""The reason buttons under "why?"; each has a text `survey.reason.<reason>`."""
+
+
+class Said(Enum):
+    """An answer that is not a score."""
+
+    SKIP = "skip"
+
+
+def instrument(name: str) -> Instrument:
+    """The instrument of that name; ValueError names those there are."""
+    try:
+        return INSTRUMENTS[name]
+    except KeyError:
+        raise ValueError(f'unknown instrument "{name}": use one of {", ".join(INSTRUMENTS)}') from None
+
+
+def parse_score(text: str, asked: Instrument, labels: Mapping[str, int] | None = None) -> int | Literal[Said.SKIP] | None:
+    """The score that a typed text is: a lone number on the scale, or just the label of a button.
+
+    None for anything else: "7 items missing" is a new message, not a score. `/skip` declines. Only ASCII digits
+    count, without sign, leading zero or fraction.
+    """
+    said = _INVISIBLE.sub("", text).strip()
+    if _SKIP.fullmatch(said):
+        return Said.SKIP
+    if _LONE_NUMBER.fullmatch(said):
+        return int(said) if int(said) in asked.scores else None
+    return {label.casefold(): score for label, score in (labels or {}).items()}.get(said.casefold())
+
+
+def labels(asked: Instrument, locale: str, own: Texts | None = None) -> dict[str, int]:
+    """The words on the buttons and their scores, where the buttons show words: only a yes/no question."""
+    if asked.max - asked.min > 1:
+        return {}
+    return {wording(asked.key("low"), locale, own): asked.min, wording(asked.key("high"), locale, own): asked.max}
+
+
+def card(name: str, id: str, locale: str, own: Texts | None = None) -> SurveyCard:  # noqa: A002 - the card's own word
+    """What a channel draws; `id` is the invitation's."""
+    asked = instrument(name)
+    low, high = wording(asked.key("low"), locale, own), wording(asked.key("high"), locale, own)
+    return SurveyCard(id, asked.id, asked.min, asked.max, low, high)
+
+
+def body(name: str, id: str, locale: str, own: Texts | None = None, company: str = "") -> Body:  # noqa: A002
+    """The question as a plain-text message: the ends spelled out, and the whole scale ascending as choices."""
+    asked, drawn = instrument(name), card(name, id, locale, own)
+    question = wording(asked.key("question"), locale, own, company=company or wording("survey.we", locale, own))
+    words = {score: label for label, score in labels(asked, locale, own).items()}
+    choices = tuple(Choice(str(score), words.get(score, str(score))) for score in asked.scores)
+    if not words:
+        ends = {"min": asked.min, "low": drawn.low, "max": asked.max, "high": drawn.high}
+        question += "\n" + wording("survey.scale", locale, own, **ends)
+    return Body(text=question, choices=choices, survey=drawn)
+
+
+def why_body(score: int, asked: Instrument, locale: str, own: Texts | None = None) -> Body:
+    """The thanks for a score, and the optional question after it, with its reason buttons (`value` is "why:<reason>")."""
+    key = "survey.why.bad" if is_detractor(score, asked) else "survey.why"
+    buttons = tuple(Choice(f"why:{one}", wording(f"survey.reason.{one}", locale, own)) for one in REASONS)
+    return Body(text=wording(key, locale, own), choices=buttons)
+
+
+def is_detractor(score: float, asked: Instrument) -> bool:
+    return score <= asked.detractor_to
+
+
+def wording(key: str, locale: str, own: Texts | None = None, **values: object) -> str:
+    """The text of a key: the desk's own, else the built-in; in the locale, its language, else English.
+
+    Each `{name}` gets its value; in a right-to-left language the value is isolated, so that it stays whole.
+    """
+    language = {"no": "nb", "iw": "he"}.get(locale.split("-")[0].lower(), locale.split("-")[0].lower())
+    texts = [found[key] for found in (own or {}, builtin_texts()) if key in found]
+    # a desk's wording that lacks the language gives way to ours that has it
+    tried = ((text, tongue) for tongue in (locale, language, "en") for text in texts if tongue in text)
+    text, tongue = next(tried, ({"": key}, ""))
+    isolate = tongue in RIGHT_TO_LEFT
+
+    def put(match: re.Match[str]) -> str:
+        value = str(values.get(match[1], match[0]))
+        return f"{FSI}{value}{PDI}" if isolate else value
+
+    return _PLACE.sub(put, text[tongue])
+
+
+@cache
+def builtin_texts() -> Texts:
+    """What the product itself says, from `bot/texts/surveys.yaml`."""
+    found: Texts = yaml.safe_load((files("bot") / "texts" / "surveys.yaml").read_text(encoding="utf-8"))
+    return found
