@@ -1,0 +1,205 @@
+"""The door out: whatever leaves Stafett is a row here, written in the turn's own transaction.
+
+What lives here: `say` (to a customer), `enqueue` (anything else: a card in Slack, a webhook, a file to fetch). What it
+must not know: how any platform is spoken to. `channels/delivery.py` drains the rows.
+
+A row has a *lane*: rows of one lane leave one at a time, in order. A message becomes one row per *part* (its text, split
+if need be, and each file), so that a file that fails never repeats the text. Rows that the bot said carry the ownership
+*epoch* that they were decided under; when the baton has moved on they expire unsent: the bot never talks over a human.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from sqlalchemy import insert, update
+
+from bot.events import SendSettled
+from bot.model import Author, AuthorKind, Body, Identity, Message, new_id
+from bot.storage import customers, history
+from bot.storage import tables as t
+from bot.storage.tx import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One send. `kind` and `payload` (JSON) are the channel's own words."""
+
+    kind: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Outlet(Protocol):
+    """How a channel's messages leave: pure functions, no I/O."""
+
+    via: str
+
+    def parts(self, message: Message, address: str) -> Sequence[Part]:
+        """One message as the sends that it takes on this channel, in order."""
+
+    def edits(self, message: Message, refs: Sequence[str], address: str) -> Sequence[Part]:
+        """A new version of a message whose parts the platform calls `refs`. Empty: the platform can't."""
+
+    def deletes(self, message: Message, refs: Sequence[str], address: str) -> Sequence[Part]: ...
+
+    def lane(self, address: str) -> str: ...
+
+    def bucket(self, address: str) -> str | None: ...
+
+
+def say(
+    tx: Tx,
+    customer_id: str,
+    body: Body,
+    *,
+    author: Author,
+    case_id: str | None = None,
+    meta: Mapping[str, Any] | None = None,
+    message_id: str | None = None,
+    to: Identity | None = None,
+    address: str | None = None,
+) -> Message:
+    """Say something to a customer, where they wrote last (or `to`). Stored at once; sent after the commit."""
+    talk = customers.conversation(tx.conn, customer_id)
+    where = to or customers.reply_identity(tx.conn, customer_id)
+    channel = where.channel if where else "web"
+    if address is None and where is not None:
+        address = talk.reply_address if where.id == talk.reply_identity_id and talk.reply_address else where.address
+    message = history.append(
+        tx, customer_id, body, author=author, channel=channel, case_id=case_id, message_id=message_id, meta=meta
+    )
+    outlet = tx.wiring.outlets.get(channel)
+    if where is None or outlet is None or address is None:
+        return message
+    epoch = None if author.kind is AuthorKind.AGENT else talk.epoch
+    _send_parts(tx, message, outlet, outlet.parts(message, address), address, where, epoch)
+    return message
+
+
+def _send_parts(
+    tx: Tx,
+    message: Message,
+    outlet: Outlet,
+    parts: Sequence[Part],
+    address: str,
+    where: Identity,
+    epoch: int | None,
+) -> None:
+    for part in parts:
+        outbox_id = enqueue(
+            tx,
+            via=outlet.via,
+            lane=outlet.lane(address),
+            bucket=outlet.bucket(address),
+            kind=part.kind,
+            payload={**part.payload, "address": address},
+            customer_id=message.customer_id,
+            case_id=message.case_id,
+            message_id=message.id,
+            epoch=epoch,
+        )
+        if not where.reachable:
+            settle(tx, outbox_id, "failed", error="the customer can't be reached on this channel")
+
+
+def enqueue(
+    tx: Tx,
+    *,
+    via: str,
+    lane: str,
+    kind: str,
+    payload: Mapping[str, Any],
+    bucket: str | None = None,
+    customer_id: str | None = None,
+    case_id: str | None = None,
+    message_id: str | None = None,
+    epoch: int | None = None,
+    due_at: datetime | None = None,
+    expires_at: datetime | None = None,
+) -> str:
+    """Put one send into its lane and return its id."""
+    outbox_id = new_id()
+    tx.conn.execute(
+        insert(t.outbox).values(
+            id=outbox_id,
+            lane=lane,
+            via=via,
+            kind=kind,
+            bucket=bucket,
+            customer_id=customer_id,
+            case_id=case_id,
+            message_id=message_id,
+            epoch=epoch,
+            payload=dict(payload),
+            state="ready",
+            due_at=due_at or tx.now,
+            expires_at=expires_at,
+            created_at=tx.now,
+        )
+    )
+    tx.wake("outbox")
+    return outbox_id
+
+
+def edit(tx: Tx, message: Message, text: str) -> bool:
+    """Edit one of our messages, here and where it was sent. False: that platform can't; tell the agent."""
+    return _amend(tx, history.edit(tx, message, text), "edits")
+
+
+def delete(tx: Tx, message: Message) -> bool:
+    """Take one of our messages back, here and where it was sent. False: that platform can't."""
+    return _amend(tx, history.delete(tx, message), "deletes")
+
+
+def _amend(tx: Tx, message: Message, verb: str) -> bool:
+    unsent = (t.outbox.c.message_id == message.id, t.outbox.c.state.in_(("ready", "retry")))
+    tx.conn.execute(update(t.outbox).where(*unsent).values(state="expired", error="amended before it was sent"))
+    outlet = tx.wiring.outlets.get(message.channel)
+    refs = [ref for channel, ref in history.refs(tx.conn, message.id) if channel == message.channel]
+    where = next((i for i in customers.identities(tx.conn, message.customer_id) if i.channel == message.channel), None)
+    if outlet is None or where is None:
+        return False
+    address = where.address
+    parts = (outlet.edits if verb == "edits" else outlet.deletes)(message, refs, address)
+    _send_parts(tx, message, outlet, parts, address, where, None)
+    return bool(parts) or message.channel == "web"
+
+
+def settle(
+    tx: Tx,
+    outbox_id: str,
+    outcome: str,
+    *,
+    ext_id: str | None = None,
+    error: str | None = None,
+    data: Mapping[str, Any] | None = None,
+) -> None:
+    """A row came to its end (sent | failed | expired): mark it, remember the platform's name, tell the house."""
+    o = t.outbox
+    values: dict[str, Any] = {"state": outcome, "ext_id": ext_id, "error": error, "lease_owner": None}
+    if outcome == "sent":
+        values["sent_at"] = tx.now
+    row = tx.conn.execute(update(o).where(o.c.id == outbox_id).values(**values).returning(o)).one()
+    if ext_id and row.message_id:
+        said = history.message(tx.conn, row.message_id)
+        if said is not None:
+            history.remember_ref(tx, said.channel, ext_id, said, outbox_id)
+    tx.emit(
+        SendSettled(
+            outbox_id=row.id,
+            via=row.via,
+            kind=row.kind,
+            outcome=outcome,
+            customer_id=row.customer_id,
+            case_id=row.case_id,
+            message_id=row.message_id,
+            payload=row.payload,
+            ext_id=ext_id,
+            error=error,
+            doubled=row.doubled,
+            data=dict(data or {}),
+        )
+    )

@@ -1,0 +1,229 @@
+"""One timeline per customer: messages, their edits and deletions, numbered by a gapless `seq`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from bot.events import MessageDeleted, MessageEdited, MessageStored, TimelineGrew
+from bot.model import Author, AuthorKind, Body, Choice, FileRef, Message, SurveyCard, TimelineEntry, new_id
+from bot.storage import tables as t
+from bot.storage.tx import Tx
+
+
+def next_seq(tx: Tx, customer_id: str) -> int:
+    """The next number of this customer's timeline: a counter under the row's lock, so there are never gaps."""
+    c = t.conversations
+    row = tx.conn.execute(
+        update(c).where(c.c.customer_id == customer_id).values(last_seq=c.c.last_seq + 1).returning(c.c.last_seq)
+    ).one()
+    return int(row.last_seq)
+
+
+def append(
+    tx: Tx,
+    customer_id: str,
+    body: Body,
+    *,
+    author: Author,
+    channel: str,
+    case_id: str | None = None,
+    message_id: str | None = None,
+    meta: Mapping[str, Any] | None = None,
+    note: bool = False,
+) -> Message:
+    """Write one message. A note gets no `seq`: customers never see it."""
+    message = Message(
+        id=message_id or new_id(),
+        customer_id=customer_id,
+        seq=None if note else next_seq(tx, customer_id),
+        case_id=case_id,
+        author=author,
+        channel=channel,
+        body=body,
+        at=tx.now,
+        meta=dict(meta or {}),
+    )
+    tx.conn.execute(insert(t.messages).values(**_values(message)))
+    if message.seq is not None:
+        _number(tx, message, message.seq, "message", body.text)
+    tx.emit(MessageStored(message))
+    return message
+
+
+def edit(tx: Tx, message: Message, text: str) -> Message:
+    """A new version of a message. The old text stays in the timeline, under its own `seq`."""
+    edited = replace(message, body=replace(message.body, text=text), edited_at=tx.now)
+    tx.conn.execute(_update(message).values(text=text, edited_at=tx.now))
+    if message.seq is not None:
+        _number(tx, edited, next_seq(tx, message.customer_id), "edit", text)
+    tx.emit(MessageEdited(edited, message.body.text))
+    return edited
+
+
+def delete(tx: Tx, message: Message) -> Message:
+    """Take a message back: its words go from every version, what stays is that there was one."""
+    deleted = replace(message, body=Body(), deleted_at=tx.now)
+    tx.conn.execute(_update(message).values(text="", files=[], choices=[], survey=None, deleted_at=tx.now))
+    m = t.timeline
+    where = (m.c.customer_id == message.customer_id, m.c.message_id == message.id)
+    tx.conn.execute(update(m).where(*where).values(text=""))
+    if message.seq is not None:
+        _number(tx, deleted, next_seq(tx, message.customer_id), "delete", "")
+    tx.emit(MessageDeleted(deleted))
+    return deleted
+
+
+def set_meta(tx: Tx, message: Message, **values: Any) -> None:
+    tx.conn.execute(_update(message).values(meta={**message.meta, **values}))
+
+
+def put_in_case(tx: Tx, message: Message, case_id: str) -> Message:
+    tx.conn.execute(_update(message).values(case_id=case_id))
+    return replace(message, case_id=case_id)
+
+
+def _update(message: Message) -> Any:
+    m = t.messages
+    return update(m).where(m.c.customer_id == message.customer_id, m.c.id == message.id)
+
+
+def _number(tx: Tx, message: Message, seq: int, kind: str, text: str) -> None:
+    tx.conn.execute(
+        insert(t.timeline).values(
+            customer_id=message.customer_id, seq=seq, kind=kind, message_id=message.id, text=text, at=tx.now
+        )
+    )
+    tx.emit(TimelineGrew(message.customer_id, seq))
+
+
+def message(conn: Connection, message_id: str) -> Message | None:
+    """The message by its id. A merged customer's messages are found under the customer who has them now."""
+    m = t.messages
+    row = conn.execute(select(m).where(m.c.id == message_id).order_by(m.c.copied_from.is_(None)).limit(1)).first()
+    return None if row is None else to_message(row)
+
+
+def by_ref(conn: Connection, channel: str, ref: str) -> Message | None:
+    """The message that the platform calls `ref`: theirs or ours."""
+    r = t.message_refs
+    row = conn.execute(select(r.c.message_id).where(r.c.channel == channel, r.c.ref == ref)).first()
+    return None if row is None else message(conn, row.message_id)
+
+
+def refs(conn: Connection, message_id: str) -> list[tuple[str, str]]:
+    """The platforms' names of a message, as (channel, ref), in the order of sending."""
+    r = t.message_refs
+    rows = conn.execute(select(r.c.channel, r.c.ref).where(r.c.message_id == message_id).order_by(r.c.outbox_id, r.c.ref))
+    return [(row.channel, row.ref) for row in rows]
+
+
+def remember_ref(tx: Tx, channel: str, ref: str, message: Message, outbox_id: str | None = None) -> None:
+    r = t.message_refs
+    if tx.conn.execute(select(r.c.ref).where(r.c.channel == channel, r.c.ref == ref)).first() is None:
+        tx.conn.execute(
+            insert(r).values(
+                channel=channel, ref=ref, customer_id=message.customer_id, message_id=message.id, outbox_id=outbox_id
+            )
+        )
+
+
+def messages(
+    conn: Connection, customer_id: str, *, after: int = 0, limit: int = 100, notes: bool = False
+) -> list[Message]:
+    """Messages in order of `seq`, above `after`. With `notes`, everything in order of time instead."""
+    m = t.messages
+    query = select(m).where(m.c.customer_id == customer_id).limit(limit)
+    if notes:
+        query = query.order_by(m.c.at, m.c.id)
+    else:
+        query = query.where(m.c.seq > after).order_by(m.c.seq)
+    return [to_message(row) for row in conn.execute(query)]
+
+
+def of_case(conn: Connection, case_id: str, *, notes: bool = True, limit: int = 500) -> list[Message]:
+    """What was said in a case, in order."""
+    m = t.messages
+    query = select(m).where(m.c.case_id == case_id).order_by(m.c.at, m.c.id).limit(limit)
+    if not notes:
+        query = query.where(m.c.seq.is_not(None))
+    return [to_message(row) for row in conn.execute(query)]
+
+
+def latest(conn: Connection, customer_id: str, limit: int = 50, *, notes: bool = False) -> list[Message]:
+    """The last messages, oldest first."""
+    m = t.messages
+    query = select(m).where(m.c.customer_id == customer_id).order_by(m.c.at.desc(), m.c.id.desc()).limit(limit)
+    if not notes:
+        query = query.where(m.c.seq.is_not(None))
+    return [to_message(row) for row in conn.execute(query)][::-1]
+
+
+def since(conn: Connection, customer_id: str, after: int, limit: int = 200) -> list[TimelineEntry]:
+    """Everything that took a `seq` above `after`, in order: what a widget that was away has missed."""
+    line, m = t.timeline, t.messages
+    query = (
+        select(m, line.c.seq.label("line_seq"), line.c.kind, line.c.text.label("line_text"), line.c.at.label("line_at"))
+        .join(m, (m.c.customer_id == line.c.customer_id) & (m.c.id == line.c.message_id))
+        .where(line.c.customer_id == customer_id, line.c.seq > after)
+        .order_by(line.c.seq)
+        .limit(limit)
+    )
+    entries = []
+    for row in conn.execute(query):
+        now = to_message(row)
+        then = replace(now, body=replace(now.body, text=row.line_text))
+        entries.append(TimelineEntry(row.line_seq, row.kind, then, row.line_at))
+    return entries
+
+
+def last_seq(conn: Connection, customer_id: str) -> int:
+    c = t.conversations
+    return int(conn.execute(select(c.c.last_seq).where(c.c.customer_id == customer_id)).scalar() or 0)
+
+
+def _values(message: Message) -> dict[str, Any]:
+    body = message.body
+    return {
+        "customer_id": message.customer_id,
+        "id": message.id,
+        "seq": message.seq,
+        "case_id": message.case_id,
+        "author_kind": message.author.kind,
+        "author_id": message.author.id,
+        "author_name": message.author.name,
+        "channel": message.channel,
+        "text": body.text,
+        "markdown": body.markdown,
+        "choices": [asdict(choice) for choice in body.choices],
+        "files": [asdict(file) for file in body.files],
+        "survey": asdict(body.survey) if body.survey else None,
+        "meta": dict(message.meta),
+        "at": message.at,
+    }
+
+
+def to_message(row: Row[Any]) -> Message:
+    body = Body(
+        text=row.text,
+        markdown=row.markdown,
+        choices=tuple(Choice(**choice) for choice in row.choices or ()),
+        files=tuple(FileRef(**file) for file in row.files or ()),
+        survey=SurveyCard(**row.survey) if row.survey else None,
+    )
+    return Message(
+        id=row.id,
+        customer_id=row.customer_id,
+        seq=row.seq,
+        case_id=row.case_id,
+        author=Author(AuthorKind(row.author_kind), row.author_name, row.author_id),
+        channel=row.channel,
+        body=body,
+        at=row.at,
+        meta=row.meta or {},
+        edited_at=row.edited_at,
+        deleted_at=row.deleted_at,
+    )
