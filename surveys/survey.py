@@ -15,23 +15,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
-from importlib.resources import files
-from typing import Literal, TypeAlias
-
-import yaml
+from typing import Literal
 
 from bot.model import Body, Choice, SurveyCard
+from bot.texts import Texts, is_rtl, isolate, say
 
-Texts: TypeAlias = Mapping[str, Mapping[str, str]]
-"""key → {locale: text}, as in the desk's `texts/*.yaml`. `{name}` stands for a value."""
-
-RIGHT_TO_LEFT = frozenset({"he", "iw", "ar", "fa"})
-FSI, PDI = "\u2068", "\u2069"  # first-strong isolate, pop: keeps a number or code whole inside Hebrew
 _INVISIBLE = re.compile("[\u200e\u200f\u2066-\u2069\u202a-\u202e]")  # what right-to-left keyboards put around digits
 _LONE_NUMBER = re.compile("0|[1-9][0-9]?")
 _SKIP = re.compile(r"/skip(@\w+)?", re.IGNORECASE)
-_PLACE = re.compile(r"\{\{?\s*(\w+)\s*\}?\}")
 
 
 class Measure(Enum):
@@ -59,8 +50,8 @@ class Instrument:
         return range(self.min, self.max + 1)
 
     def key(self, part: str) -> str:
-        """The text key of `question`, `low` or `high`."""
-        return f"survey.{self.id}.{part}"
+        """The text key, less its `survey_`, of `question`, `low` or `high`."""
+        return f"{self.id}_{part}"
 
 
 INSTRUMENTS: Mapping[str, Instrument] = {
@@ -75,7 +66,7 @@ INSTRUMENTS: Mapping[str, Instrument] = {
 }
 
 REASONS = ("speed", "knowledge", "kindness", "solved", "repeat")
-"""The reason buttons under "why?"; each has a text `survey.reason.<reason>`."""
+"""The reason buttons under "why?"; each has a text `survey_reason_<reason>`."""
 
 
 class Said(Enum):
@@ -123,19 +114,19 @@ def card(name: str, id: str, locale: str, own: Texts | None = None) -> SurveyCar
 def body(name: str, id: str, locale: str, own: Texts | None = None, company: str = "") -> Body:  # noqa: A002
     """The question as a plain-text message: the ends spelled out, and the whole scale ascending as choices."""
     asked, drawn = instrument(name), card(name, id, locale, own)
-    question = wording(asked.key("question"), locale, own, company=company or wording("survey.we", locale, own))
+    question = wording(asked.key("question"), locale, own, company=company or wording("we", locale, own))
     words = {score: label for label, score in labels(asked, locale, own).items()}
     choices = tuple(Choice(str(score), words.get(score, str(score))) for score in asked.scores)
     if not words:
         ends = {"min": asked.min, "low": drawn.low, "max": asked.max, "high": drawn.high}
-        question += "\n" + wording("survey.scale", locale, own, **ends)
+        question += "\n" + wording("scale", locale, own, **ends)
     return Body(text=question, choices=choices, survey=drawn)
 
 
 def why_body(score: int, asked: Instrument, locale: str, own: Texts | None = None) -> Body:
     """The thanks for a score, and the optional question after it, with its reason buttons (`value` is "why:<reason>")."""
-    key = "survey.why.bad" if is_detractor(score, asked) else "survey.why"
-    buttons = tuple(Choice(f"why:{one}", wording(f"survey.reason.{one}", locale, own)) for one in REASONS)
+    key = "why_bad" if is_detractor(score, asked) else "why"
+    buttons = tuple(Choice(f"why:{one}", wording(f"reason_{one}", locale, own)) for one in REASONS)
     return Body(text=wording(key, locale, own), choices=buttons)
 
 
@@ -144,26 +135,7 @@ def is_detractor(score: float, asked: Instrument) -> bool:
 
 
 def wording(key: str, locale: str, own: Texts | None = None, **values: object) -> str:
-    """The text of a key: the desk's own, else the built-in; in the locale, its language, else English.
-
-    Each `{name}` gets its value; in a right-to-left language the value is isolated, so that it stays whole.
-    """
-    language = {"no": "nb", "iw": "he"}.get(locale.split("-")[0].lower(), locale.split("-")[0].lower())
-    texts = [found[key] for found in (own or {}, builtin_texts()) if key in found]
-    # a desk's wording that lacks the language gives way to ours that has it
-    tried = ((text, tongue) for tongue in (locale, language, "en") for text in texts if tongue in text)
-    text, tongue = next(tried, ({"": key}, ""))
-    isolate = tongue in RIGHT_TO_LEFT
-
-    def put(match: re.Match[str]) -> str:
-        value = str(values.get(match[1], match[0]))
-        return f"{FSI}{value}{PDI}" if isolate else value
-
-    return _PLACE.sub(put, text[tongue])
-
-
-@cache
-def builtin_texts() -> Texts:
-    """What the product itself says, from `bot/texts/surveys.yaml`."""
-    found: Texts = yaml.safe_load((files("bot") / "texts" / "surveys.yaml").read_text(encoding="utf-8"))
-    return found
+    """The sentence `survey_<key>`. In a right-to-left language numbers are isolated too, so that "1 = …" stays whole."""
+    if is_rtl(locale):
+        values = {name: isolate(str(value)) for name, value in values.items()}
+    return say(f"survey_{key}", locale, own, **values)
