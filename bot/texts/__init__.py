@@ -1,0 +1,231 @@
+"""Every sentence that the product says, in each language, and how one is chosen and filled in.
+
+What lives here: the built-in sentences (`*.yaml` of this folder, `key: {en, nl, nb, he}`), placeholders,
+languages, and the few words that depend on them (durations, numbers, moments). What it must not know:
+markup, channels, the desk's files (a desk's own texts are handed in as a mapping).
+
+Built-in sentences are plain text, not Markdown: send them as `Body(text, markdown=False)`. Placeholders are
+`{{ name }}` or `{{ name.part }}`, without logic, so that a translator cannot break a sentence and an admin
+cannot run code.
+
+Babel (8 MB once loaded) and YAML are imported at first use.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta, tzinfo
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from babel import Locale
+
+Texts = Mapping[str, Mapping[str, str]]
+"""key → {locale: text}."""
+
+FALLBACK = "en"
+"""The language of last resort: every built-in key has it."""
+
+FSI, PDI = "\u2068", "\u2069"
+"""Unicode's isolates (UAX #9): what stands between them keeps its own direction and disturbs nobody's."""
+
+_PLACEHOLDER = re.compile(r"\{\{\s*([A-Za-z_]\w*(?:\.\w+)*)\s*\}\}")
+_ALIASES = {"no": "nb", "nn": "nb", "iw": "he", "in": "id", "ji": "yi"}
+_RTL_LANGUAGES = frozenset({"ar", "arc", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"})
+_RTL_SCRIPTS = frozenset({"arab", "hebr", "nkoo", "syrc", "thaa"})
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&])")
+
+
+def say(key: str, locale: str, own: Texts | None = None, /, **values: object) -> str:
+    """The sentence `key` in the language of `locale`, filled in with `values`.
+
+    The desk's `own` text of that language wins over the built-in one; a language that neither has falls back
+    to English. An own text that names a value which this place does not have yields to the built-in sentence.
+    Raises KeyError for a key that nobody knows, or a placeholder of a built-in sentence without a value.
+    """
+    marked = {name: _isolated(value) for name, value in values.items()} if is_rtl(locale) else values
+    built_in = _built_in().get(key)
+    mine = own.get(key) if own else None
+    if mine is not None:
+        template = _in_language(mine, locale)
+        if template is None and (built_in is None or _in_language(built_in, locale) is None):
+            template = _in_language(mine, FALLBACK) or (next(iter(mine.values()), None) if built_in is None else None)
+        if template is not None:
+            try:
+                return fill(template, marked)
+            except KeyError:
+                if built_in is None:
+                    raise
+    if built_in is None:
+        raise KeyError(key)
+    return fill(_in_language(built_in, locale) or built_in[FALLBACK], marked)
+
+
+def known(key: str) -> bool:
+    """Whether the product has a sentence of its own under `key`."""
+    return key in _built_in()
+
+
+def placeholders(template: str) -> frozenset[str]:
+    """The names that `template` asks for, as written: `{"order.status", "name"}`."""
+    return frozenset(_PLACEHOLDER.findall(template))
+
+
+def fill(template: str, values: Mapping[str, object], escape: Callable[[str], str] | None = None) -> str:
+    """`template` with each `{{ name }}` replaced by `values[name]`, each passed through `escape` if given.
+
+    A dotted name walks into mappings. Raises KeyError, naming the placeholder, where there is no such value.
+    What a value contains is never read as a placeholder again.
+    """
+
+    def one(match: re.Match[str]) -> str:
+        text = str(_walk(values, match[1]))
+        return escape(text) if escape else text
+
+    return _PLACEHOLDER.sub(one, template)
+
+
+def escape_markdown(text: str) -> str:
+    """`text` so that Markdown shows it as it is: for values that go into a Markdown template."""
+    return _MARKDOWN.sub(r"\\\1", text)
+
+
+def match_locale(wanted: str, offered: Sequence[str]) -> str:
+    """The one of `offered` that suits `wanted` (BCP 47) best; the first one if none does, English if it is empty.
+
+    `nl-BE` finds `nl`; `nl` finds `nl-BE`; `no` and `nn` find `nb`; `iw` finds `he`; `_` counts as `-`.
+    """
+    if not offered:
+        return FALLBACK
+    wants = canonical(wanted).lower()
+    have = {canonical(locale).lower(): locale for locale in reversed(offered)}
+    while wants:
+        if wants in have:
+            return have[wants]
+        near = next((locale for tag, locale in have.items() if tag.startswith(wants + "-")), None)
+        if near is not None:
+            return near
+        wants = wants.rpartition("-")[0]
+    return offered[0]
+
+
+def canonical(locale: str) -> str:
+    """`locale` with its old or broad names replaced and `-` between its parts: `no_NO` → `nb-NO`, `iw` → `he`."""
+    language, dash, rest = locale.strip().replace("_", "-").partition("-")
+    language = language.lower()
+    return _ALIASES.get(language, language) + dash + rest
+
+
+def is_rtl(locale: str) -> bool:
+    """Whether `locale` is written from right to left."""
+    language, *rest = canonical(locale).lower().split("-")
+    scripts = [part for part in rest if len(part) == 4 and part.isalpha()]
+    return scripts[0] in _RTL_SCRIPTS if scripts else language in _RTL_LANGUAGES
+
+
+def isolate(text: str) -> str:
+    """`text` in isolates, for a code or a name of the other direction inside a sentence."""
+    return f"{FSI}{text}{PDI}"
+
+
+def duration(seconds: float, locale: str) -> str:
+    """A waiting time as people say it: "about 4 minutes", "ongeveer 4 minuten". Never less than a minute.
+
+    Rounded up to whole minutes below an hour and a half, then to the nearest hour or day.
+    """
+    from babel.dates import format_timedelta
+
+    minutes = max(1, -(-int(seconds) // 60))
+    if minutes < 90:
+        span, unit = timedelta(minutes=minutes), "minute"
+    elif minutes < 36 * 60:
+        span, unit = timedelta(hours=round(minutes / 60)), "hour"
+    else:
+        span, unit = timedelta(days=round(minutes / 1440)), "day"
+    # A threshold above the span keeps the unit that was chosen here ("80 minutes", not "1 hour").
+    text = format_timedelta(span, granularity=unit, threshold=1000, locale=_babel(locale))  # type: ignore[arg-type]
+    about = _in_language(_built_in()["about"], locale)
+    if about is None:
+        return f"± {text}"
+    if canonical(locale)[:2] == "he":  # "about" is joined to a word, but to a figure with a hyphen; "1 minute" is a word
+        text = text.removeprefix("1 ")
+        text = f"-{text}" if text[:1].isdigit() else text
+    return fill(about, {"time": text})
+
+
+def number(value: float, locale: str, digits: int = 0) -> str:
+    """A number with the separators of `locale` and at most `digits` decimals: 1234.5 → "1.234,5" in Dutch."""
+    from babel.numbers import format_decimal
+
+    pattern = "#,##0" + ("." + "#" * digits if digits else "")
+    return format_decimal(value, format=pattern, locale=_babel(locale))
+
+
+def moment(at: datetime, locale: str, zone: tzinfo) -> str:
+    """Day and time of `at` in `zone`, as `locale` writes them: "Mon, Nov 3, 14:05" → "ma 3 nov 14:05"."""
+    from babel.dates import format_skeleton, format_time
+
+    local, babel = at.astimezone(zone), _babel(locale)
+    return f"{format_skeleton('MMMEd', local, locale=babel)} {format_time(local, 'short', locale=babel)}"
+
+
+def _isolated(value: object) -> object:
+    """A value for a sentence from right to left.
+
+    One word of ASCII letters and digits keeps its order without isolates, and can then be copied as it is; a
+    link would swallow the closing one.
+    """
+    if not isinstance(value, str) or (value.isascii() and value.isalnum()):
+        return value
+    return isolate(value) if value and not value.startswith(("http://", "https://", FSI)) else value
+
+
+def _walk(values: Mapping[str, object], path: str) -> object:
+    if path in values:
+        return values[path]
+    found: object = values
+    for part in path.split("."):
+        if not isinstance(found, Mapping) or part not in found:
+            raise KeyError(path)
+        found = found[part]
+    return found
+
+
+def _in_language(texts: Mapping[str, str], locale: str) -> str | None:
+    """The text for `locale` or for its language; None if there is none."""
+    if locale in texts:
+        return texts[locale]
+    match = match_locale(locale, tuple(texts)) if texts else ""
+    same = canonical(match).split("-")[0].lower() == canonical(locale).split("-")[0].lower()
+    return texts[match] if match and same else None
+
+
+@cache
+def _babel(locale: str) -> Locale:
+    """Babel's data for `locale`; English for a locale that it does not know."""
+    from babel import Locale, UnknownLocaleError
+
+    for tag in (canonical(locale), canonical(locale).split("-")[0], FALLBACK):
+        try:
+            return Locale.parse(tag, sep="-")
+        except (UnknownLocaleError, ValueError):
+            continue
+    raise AssertionError(FALLBACK)
+
+
+@cache
+def _built_in() -> dict[str, dict[str, str]]:
+    """Every `*.yaml` of this folder, as one mapping. Read once."""
+    from importlib.resources import files
+
+    import yaml
+
+    # The base loader keeps every scalar a string: YAML 1.1 reads a key such as `no` or `yes` as a truth value.
+    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+    texts: dict[str, dict[str, str]] = {}
+    for page in sorted(files(__name__).iterdir(), key=lambda entry: entry.name):
+        if page.name.endswith(".yaml"):
+            texts.update(yaml.load(page.read_text(encoding="utf-8"), Loader=loader) or {})  # noqa: S506
+    return texts
