@@ -1,0 +1,203 @@
+"""`stafett bench kb`: how well the search answers, on two public sets, with the code that the product runs.
+
+BANKING77: 77 fine-grained topics of a bank's customers, 5 and 10 example questions an article, no titles, no
+bodies; every other question must find its article. CLINC150: 150 topics with off-topic questions, all and 10
+training questions a topic; the threshold is the one that keeps 90 % of what is answered rightly without one.
+Deterministic: samples are drawn with fixed seeds.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.answers.article import Article
+from bot.answers.decide import Labelled, Thresholds, calibrate
+from bot.answers.knowledge import Knowledge
+
+BANKING, CLINC = "banking77_train.csv", "clinc150_train_val.json"
+SEEDS = (1, 2, 3)
+KEPT = 0.9
+
+Asked = tuple[str, str]
+"""(question, topic)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One measurement: shares 0..1, and milliseconds of one query."""
+
+    first: float
+    among_three: float
+    kept: float
+    precision: float
+    off_topic: float | None
+    query_ms: float
+
+
+def run_bench(data_dir: str | Path, scale: int = 10_000) -> str:
+    """All figures as lines of text. A data set that is not in `data_dir` is named as missing, never fetched."""
+    folder = Path(data_dir)
+    lines = ["Knowledge search", ""]
+    if (folder / BANKING).is_file():
+        lines += ["BANKING77, example questions an article → 1-best (nearest-neighbour TF-IDF: 5 → 0.537)"]
+        lines += [f"  {shots:>3} → {_banking_line(folder / BANKING, shots)}" for shots in (5, 10)]
+        lines += ["", f"Speed: {_speed(folder / BANKING, scale)}"]
+    else:
+        lines += [f"BANKING77: {folder / BANKING} is not there"]
+    if (folder / CLINC).is_file():
+        lines += ["", f"CLINC150, at the threshold that keeps {KEPT:.0%} of the right answers"]
+        for shots in (100, 10):
+            lines += [f"  {shots:>3} questions a topic: {_told(clinc(folder / CLINC, shots)[0])}"]
+        lines += [f"  bands set by calibrate at 10: {_bands(folder / CLINC)}"]
+    else:
+        lines += [f"CLINC150: {folder / CLINC} is not there"]
+    return "\n".join(lines)
+
+
+def banking(path: Path, shots: int, seed: int, most: int = 2_000) -> tuple[Figures, list[Labelled]]:
+    """`shots` examples a topic chosen by `seed`; `most` of the remaining questions are asked."""
+    known, asked = _split(_rows(path), shots, random.Random(seed))  # noqa: S311 - a repeatable sample
+    return measure(_articles(known), asked[:most])
+
+
+def clinc(path: Path, shots: int, seed: int = 1) -> tuple[Figures, list[Labelled]]:
+    """All validation questions, and both off-topic sets (none is trained on)."""
+    sets = json.loads(path.read_text(encoding="utf-8"))
+    known, _ = _split([(q, topic) for q, topic in sets["train"]], shots, random.Random(seed))  # noqa: S311
+    off_topic = [(q, "") for q, _ in [*sets["oos_val"], *sets["oos_train"]]]
+    return measure(_articles(known), [*((q, topic) for q, topic in sets["val"]), *off_topic])
+
+
+def measure(articles: Sequence[Article], asked: Sequence[Asked]) -> tuple[Figures, list[Labelled]]:
+    """Ask every question; an empty topic is off-topic."""
+    knowledge = Knowledge.build(articles)
+    knowledge.warm()
+    started = time.perf_counter()
+    found = [(topic, knowledge.search(question, "en", limit=3)) for question, topic in asked]
+    query_ms = (time.perf_counter() - started) * 1_000 / max(len(asked), 1)
+    labelled = [Labelled(tuple(hits), topic or None) for topic, hits in found]
+    inside = [entry for entry in labelled if entry.article_id]
+    outside = [entry for entry in labelled if not entry.article_id]
+    right = sorted(entry.confidence for entry in inside if entry.right)
+    threshold = right[int((1 - KEPT) * len(right))] if right else 1.0
+    answered = [entry for entry in inside if entry.confidence >= threshold]
+    figures = Figures(
+        first=_share(entry.right for entry in inside),
+        among_three=_share(any(h.article.id == entry.article_id for h in entry.hits) for entry in inside),
+        kept=_share(entry.confidence >= threshold for entry in inside if entry.right),
+        precision=_share(entry.right for entry in answered),
+        off_topic=_share(entry.confidence >= threshold for entry in outside) if outside else None,
+        query_ms=query_ms,
+    )
+    return figures, labelled
+
+
+def fit_curve(entries: Iterable[Labelled], rounds: int = 50) -> tuple[float, float, float]:
+    """The constants of `knowledge.CURVE` by logistic regression (Newton's method) of "is right" on score and lead."""
+    import numpy as np  # noqa: PLC0415
+
+    rows = [(1.0, e.hits[0].score, e.hits[0].score - (e.hits[1].score if len(e.hits) > 1 else 0.0), e.right)
+            for e in entries if e.hits]  # fmt: skip
+    table = np.array(rows, dtype=float)
+    x, y = table[:, :3], table[:, 3]
+    beta = np.zeros(3)
+    for _ in range(rounds):
+        p = 1 / (1 + np.exp(-np.clip(x @ beta, -30, 30)))
+        slope = x.T @ (y - p) - 1e-3 * beta
+        curvature = (x * (p * (1 - p))[:, None]).T @ x + 1e-3 * np.eye(3)
+        beta += np.linalg.solve(curvature, slope)
+    return float(beta[0]), float(beta[1]), float(beta[2])
+
+
+def _rows(path: Path) -> list[Asked]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return [(row["text"], row["category"]) for row in csv.DictReader(file)]
+
+
+def _split(rows: Sequence[Asked], shots: int, rng: random.Random) -> tuple[dict[str, list[str]], list[Asked]]:
+    by_topic: dict[str, list[str]] = {}
+    for question, topic in rows:
+        by_topic.setdefault(topic, []).append(question)
+    known: dict[str, list[str]] = {}
+    rest: list[Asked] = []
+    for topic in sorted(by_topic):
+        questions = by_topic[topic]
+        rng.shuffle(questions)
+        known[topic] = questions[:shots]
+        rest += [(question, topic) for question in questions[shots:]]
+    rng.shuffle(rest)
+    return known, rest
+
+
+def _articles(known: dict[str, list[str]]) -> list[Article]:
+    return [Article(topic, "", "en", questions=tuple(questions)) for topic, questions in known.items()]
+
+
+def _banking_line(path: Path, shots: int) -> str:
+    figures = [banking(path, shots, seed)[0] for seed in SEEDS]
+    first = [f.first for f in figures]
+    three = sum(f.among_three for f in figures) / len(figures)
+    mean = sum(first) / len(first)
+    return f"{mean:.3f} ({min(first):.3f}-{max(first):.3f} over {len(SEEDS)} draws), among the first three {three:.3f}"
+
+
+def _told(f: Figures) -> str:
+    off = "" if f.off_topic is None else f", off-topic answered {f.off_topic:.1%}"
+    return f"1-best {f.first:.3f}, kept {f.kept:.1%}, precision {f.precision:.3f}{off}, {f.query_ms:.1f} ms a query"
+
+
+def _bands(path: Path) -> str:
+    """Calibrated on every other question, measured on the rest."""
+    _, labelled = clinc(path, 10)
+    limits: Thresholds = calibrate(labelled[::2])
+    rest = labelled[1::2]
+    sure = [entry for entry in rest if limits.is_sure(entry.hits)]
+    off = [entry for entry in rest if entry.article_id is None]
+    return (
+        f"sure from {limits.sure:.2f} on, answers {len(sure) / max(len(rest), 1):.1%} of all with precision "
+        f"{_share(entry.right for entry in sure):.3f}; "
+        f"off-topic answered {_share(limits.is_sure(entry.hits) for entry in off):.1%}"
+    )
+
+
+def _speed(path: Path, scale: int) -> str:
+    """`scale` articles of four lines and three paragraphs, made by mixing the words of the set."""
+    rng = random.Random(0)  # noqa: S311
+    questions = [question for question, _ in _rows(path)]
+    vocabulary = sorted({word for question in questions for word in question.split()})
+
+    def line() -> str:
+        words = rng.choice(questions).split()
+        return " ".join(rng.choice(vocabulary) if i % 3 == 0 else word for i, word in enumerate(words))
+
+    articles = [
+        Article(str(n), line(), "en", "\n\n".join(f"{line()} {line()}" for _ in range(3)), (), (line(), line(), line()))
+        for n in range(scale)
+    ]
+    knowledge = Knowledge.build(articles)
+    started = time.perf_counter()
+    knowledge.warm()
+    built = time.perf_counter() - started
+    times = sorted(_timed(knowledge, question) for question in rng.sample(questions, min(200, len(questions))))
+    return (
+        f"{scale:,} articles: built in {built:.1f} s, a query takes {times[len(times) // 2]:.1f} ms (median), "
+        f"{times[len(times) * 95 // 100]:.1f} ms (95th percentile)"
+    )
+
+
+def _timed(knowledge: Knowledge, question: str) -> float:
+    started = time.perf_counter()
+    knowledge.search(question, "en")
+    return (time.perf_counter() - started) * 1_000
+
+
+def _share(flags: Iterable[bool]) -> float:
+    """The share of true ones, 0 where there are none."""
+    counted = list(flags)
+    return sum(counted) / len(counted) if counted else 0.0

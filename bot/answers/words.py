@@ -1,0 +1,158 @@
+"""From a text to what the search compares: lemmas, pairs of them, and pieces of words. Pure but for lazy tables.
+
+Lemmas (simplemma) bring plurals, verb forms and the Hebrew prefixes together; pieces of 2 to 5 letters catch
+misspellings, compounds and whatever the tables don't know. simplemma and its tables (0.1–0.5 s and some tens of
+MB a language) are loaded at the first word of that language, never at import.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+
+LEMMATISED = frozenset({"en", "nl", "nb", "he"})
+LONGEST_TEXT = 2_000
+"""Characters of one text that count. A question is far shorter; a pasted log must not cost a second."""
+
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+_INVISIBLE = re.compile("[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
+_HEBREW_PREFIXES = "הבלמשוכ"
+_COMPOUNDING = frozenset({"nl", "nb"})
+_LINKS = ("", "s", "e", "en")
+
+STOP_WORDS: dict[str, frozenset[str]] = {
+    locale: frozenset(words.split())
+    for locale, words in {
+        "en": "a about again all am an and any are as at be been but by can could did do does doing don't for from get "
+        "had has have hello help hey hi how i i'd i'm i've if in is it it's its just know like may me my need no not of "
+        "on or our please should so some tell thank thanks that the their them there they this to too up us want was we "
+        "were what when where which who why will with would you your",
+        "nl": "aan al als bij ben dan dat de deze die dit doen door dus een en er ga graag haar had heb hebben heeft "
+        "hem het hij hoe hoi hulp ik in is je jij jullie kan kun kunnen kunt maar me met mij mijn moet moeten na naar "
+        "niet nog of om omdat onze ons ook op over te tot u uit uw van voor waar waarom wanneer wat we weer wel welke "
+        "wie wij wil willen worden wordt zal ze zich zij zijn zo zou",
+        "nb": "alle at av da de dem den der deg dere det dette din ditt du eller en er et fra for få får gjør gjøre ha "
+        "har hei her hjelp hva hvem hvilken hvis hvor hvordan hvorfor i ikke inn jeg kan kunne man med meg men min mine "
+        "mitt må nå når noe noen og også om opp oss på samme seg si sin skal skulle som så til trenger ut var vi vil "
+        "ville være vår å",
+        "he": "אבל או אותו אותי אותך אז אחרי אי איך אין איפה אל אם אני אנחנו אנו אפשר אתה אתם את באיזה בבקשה גם הוא היא "
+        "היה הייתי הזה הזאת הם זאת זה זו יותר יכול יכולה יש כדי כל כמה כמו כן לא לי לך למה לנו מאוד מה מי מתי משהו "
+        "על עוד עזרה עכשיו עם צריך צריכה קצת רוצה רק של שלי שלך שלום תודה",
+    }.items()
+}
+STOP_WEIGHT = 0.6
+"""A stop word's share of a full word's weight: in an index of ten articles idf alone can't tell them apart."""
+
+
+def base_locale(locale: str) -> str:
+    """The language alone, in the product's names: `nl-BE` → `nl`, `no` → `nb`, `iw` → `he`."""
+    language = locale.replace("_", "-").split("-")[0].lower()
+    return {"no": "nb", "nn": "nb", "iw": "he"}.get(language, language)
+
+
+def normal(text: str) -> str:
+    """One spelling of a text: NFKC, casefolded, without Hebrew points and direction marks."""
+    return _INVISIBLE.sub("", unicodedata.normalize("NFKC", text[:LONGEST_TEXT])).casefold().replace("’", "'")
+
+
+def words(text: str) -> list[str]:
+    return _WORD.findall(normal(text))
+
+
+@lru_cache(maxsize=100_000)
+def lemma(word: str, locale: str) -> str:
+    """The dictionary form of a normalised word; the word itself where the language has no table."""
+    if locale not in LEMMATISED:
+        return word
+    from simplemma import is_known, lemmatize  # noqa: PLC0415 - its tables are big: only who searches pays
+
+    found = lemmatize(word, locale).casefold()
+    if locale == "he" and found == word and not is_known(word, "he"):
+        return _without_prefixes(word)
+    return found
+
+
+def _without_prefixes(word: str) -> str:
+    """Hebrew writes *and, that, when, the, in, to, from* onto the word, up to four of them (וכשהחבילה → חבילה)."""
+    from simplemma import is_known, lemmatize  # noqa: PLC0415
+
+    for cut in range(1, 5):
+        if len(word) - cut < 3 or word[cut - 1] not in _HEBREW_PREFIXES:  # noqa: PLR2004 - roots have 3 letters
+            break
+        rest = word[cut:]
+        stem = lemmatize(rest, "he")
+        if is_known(rest, "he") or stem != rest:
+            return stem
+    return word
+
+
+@lru_cache(maxsize=50_000)
+def compound_parts(word: str, locale: str) -> tuple[str, ...]:
+    """The lemmas of a Dutch or Norwegian compound's two halves (verzendkosten → verzenden, kost), else nothing."""
+    least = 4
+    if locale not in _COMPOUNDING or len(word) < 2 * least:
+        return ()
+    from simplemma import is_known  # noqa: PLC0415
+
+    for cut in range(len(word) - least, least - 1, -1):
+        head, tail = word[:cut], word[cut:]
+        if not is_known(tail, locale):
+            continue
+        for link in _LINKS:
+            if head.endswith(link) and len(head) - len(link) >= least:
+                first = head[: len(head) - len(link)]
+                if is_known(first, locale):
+                    return lemma(first, locale), lemma(tail, locale)
+    return ()
+
+
+Features = dict[str, float]
+"""Feature → weighted count. Lemmas start with `w`, pairs with `p`, pieces of words with `c`."""
+
+
+def word_features(text: str, locale: str) -> Features:
+    """Lemmas, neighbouring pairs, and halves of compounds (at half weight)."""
+    found: Features = {}
+    previous = ""
+    for word in words(text):
+        weight = _weight(word, locale)
+        base = lemma(word, locale)
+        _add(found, f"w{base}", weight)
+        _add(found, f"p{previous} {base}", weight)
+        for part in compound_parts(word, locale):
+            _add(found, f"w{part}", weight / 2)
+        previous = base
+    if previous:
+        _add(found, f"p{previous} ", 1.0)
+    return found
+
+
+def lemma_features(text: str, locale: str) -> Features:
+    """Lemmas and halves of compounds only: for long texts."""
+    return {feature: count for feature, count in word_features(text, locale).items() if feature[0] == "w"}
+
+
+def piece_features(text: str, locale: str, shortest: int = 2, longest: int = 5) -> Features:
+    """Every run of 2 to 5 characters inside a word, its edges marked by a blank."""
+    found: Features = {}
+    for word in words(text):
+        weight = _weight(word, locale)
+        for piece in _pieces(f" {word} ", shortest, longest):
+            _add(found, piece, weight)
+    return found
+
+
+def _pieces(word: str, shortest: int, longest: int) -> Iterator[str]:
+    for size in range(shortest, longest + 1):
+        for start in range(len(word) - size + 1):
+            yield "c" + word[start : start + size]
+
+
+def _weight(word: str, locale: str) -> float:
+    return STOP_WEIGHT if word in STOP_WORDS.get(locale, ()) else 1.0
+
+
+def _add(found: Features, feature: str, weight: float) -> None:
+    found[feature] = found.get(feature, 0.0) + weight
