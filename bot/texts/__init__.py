@@ -149,7 +149,7 @@ def duration(seconds: float, locale: str) -> str:
     about = _in_language(_built_in()["about"], locale)
     if about is None:
         return f"± {text}"
-    if canonical(locale)[:2] == "he":  # "about" is joined to a word, but to a figure with a hyphen; "1 minute" is a word
+    if canonical(locale)[:2] == "he":  # its "about" is joined to a word, but to a figure with a hyphen
         text = text.removeprefix("1 ")
         text = f"-{text}" if text[:1].isdigit() else text
     return fill(about, {"time": text})
