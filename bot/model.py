@@ -238,7 +238,16 @@ class Reachability:
     reachable: bool
 
 
-Happening = Wrote | Chose | Edited | Deleted | Reachability
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A connector's answer to the bot's request `token`. `outcome` is ok | timeout | error | an HTTP status."""
+
+    token: str
+    outcome: str
+    value: Any = None
+
+
+Happening = Wrote | Chose | Edited | Deleted | Reachability | Answered
 
 
 @dataclass(frozen=True, slots=True)

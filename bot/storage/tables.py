@@ -313,11 +313,13 @@ inbox = _table(
     _col("happening", Json, null=True),  # what a turn needs to run again
     _col("state"),  # new | parked | done | dead | alias
     _col("attempts", Integer, default=0),
+    _col("waits_for", null=True),  # what it is parked for: the message it edits, an album, a connector's answer
     _col("due_at", Utc, null=True),
     _col("error", null=True),
     _col("received_at", Utc),
     _col("handled_at", Utc, null=True),
     Index(None, "state", "due_at"),
+    Index(None, "waits_for"),
     Index(None, "customer_id"),
     Index(None, "received_at"),
 )

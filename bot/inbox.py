@@ -1,0 +1,418 @@
+"""The door in: record, then react, then acknowledge.
+
+`receive` commits a happening and its whole turn in one transaction; only then does the channel acknowledge to its
+platform. A turn that raises is rolled back to its SAVEPOINT, so that the message itself is never lost: it stays `new` and
+is tried again, five times, then becomes a dead letter that somebody is told of, and the chat goes on.
+
+Deduplication is by the platform's own id of the delivery, `(source, key)`, kept for KEEP. What comes too early (an edit
+before its original, one photo of an album) is parked under `waits_for` and applied when that has come.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import Row, func, insert, select, update
+
+from bot import outbox, timers
+from bot.events import ReachabilityChanged, TurnFailed
+from bot.model import (
+    Answered,
+    Author,
+    AuthorKind,
+    Body,
+    Chose,
+    Deleted,
+    Edited,
+    FileRef,
+    Happening,
+    Identity,
+    Inbound,
+    Message,
+    Reachability,
+    Receipt,
+    RemoteFile,
+    Sender,
+    Wrote,
+    new_id,
+)
+from bot.storage import customers, history
+from bot.storage import tables as t
+from bot.storage.engine import Storage
+from bot.storage.tx import Tx
+from bot.turn import Pressed, Taker, Turn, take
+
+log = structlog.get_logger()
+KEEP = timedelta(days=7)  # Telegram repeats for 24 h, Slack for minutes
+ALBUM_WAIT = timedelta(seconds=1)  # Telegram delivers an album's photos one by one
+TRIES = 5
+HAPPENINGS = {kind.__name__: kind for kind in (Wrote, Chose, Edited, Deleted, Reachability, Answered)}
+
+
+class Inbox:
+    """`receive` for channels, `receive_answer` for connectors, `run` for what has to be tried again."""
+
+    def __init__(self, storage: Storage, takers: Sequence[Taker], default_locale: str = "en") -> None:
+        self._storage = storage
+        self._takers = takers
+        self.default_locale = default_locale
+        self.duplicates = 0
+        self.dropped = 0
+
+    async def receive(self, inbound: Inbound) -> Receipt:
+        """Commit, then return: the caller may acknowledge. The same `(source, key)` again is a duplicate."""
+        receipt = await self._storage.write(lambda tx: self._receive(tx, inbound))
+        self.duplicates += receipt.duplicate
+        return receipt
+
+    async def receive_many(self, batch: Sequence[Inbound]) -> list[Receipt]:
+        """A poll's worth of updates in one transaction each, in order, sharing their commits."""
+        return [await self.receive(inbound) for inbound in batch]
+
+    async def receive_answer(self, customer_id: str, key: str, answer: Answered) -> None:
+        """A connector's answer comes back as a turn of its own."""
+        await self._storage.write(lambda tx: self._receive_answer(tx, customer_id, key, answer))
+
+    async def drop(self, source: str, raw: bytes, error: str, key: str | None = None) -> None:
+        """Malformed: count it, keep the raw copy for inspection, go on."""
+        self.dropped += 1
+        log.warning("dropped", source=source, error=error)
+        row = {"id": new_id(), "source": source, "key": key, "raw": raw[:1_000_000], "error": error[:500]}
+        await self._storage.write(lambda tx: tx.conn.execute(insert(t.dead_letters).values(**row, at=tx.now)) and None)
+
+    async def run(self) -> datetime | None:
+        """Try again what failed and is due; return when the next is."""
+        i = t.inbox
+        while True:
+            now = self._storage.clock()
+            due = select(i).where(i.c.state == "new", i.c.due_at <= now).order_by(i.c.due_at, i.c.key).limit(20)
+            rows = await self._storage.read(lambda conn, query=due: conn.execute(query).all())  # type: ignore[misc]
+            if not rows:
+                break
+            for row in rows:
+                await self._storage.write(lambda tx, row=row: self._react_again(tx, row.source, row.key))  # type: ignore[misc]
+        query = select(func.min(i.c.due_at)).where(i.c.state == "new")
+        return await self._storage.read(lambda conn: conn.execute(query).scalar())
+
+    # ── inside a transaction ───────────────────────────────────────────────────────────────────────────────────────
+    def _receive(self, tx: Tx, inbound: Inbound) -> Receipt:
+        seen = self._seen(tx, inbound)
+        if seen is not None:
+            return seen
+        who, identity, _ = customers.resolve(tx, inbound.sender, self.default_locale)
+        if inbound.happening.__class__ in {Wrote, Chose}:
+            customers.wrote_at(tx, replace(identity, customer_id=who.id), inbound.sender.address)
+        self._insert(tx, inbound, who.id)
+        happening = inbound.happening
+        if isinstance(happening, Wrote) and happening.album:
+            self._park_album(tx, inbound, happening.album)
+            return Receipt(who.id, None, None)
+        message = self._apply(tx, inbound, replace(identity, customer_id=who.id))
+        self._mark(tx, inbound.source, inbound.key, message_id=message.id if message else None)
+        if message is not None:
+            self._react(tx, inbound.source, inbound.key)
+            self._apply_parked(tx, inbound)
+        else:
+            self._done(tx, inbound.source, inbound.key)
+        return Receipt(who.id, message.id if message else None, message.seq if message else None)
+
+    def _seen(self, tx: Tx, inbound: Inbound) -> Receipt | None:
+        i = t.inbox
+        keys = (inbound.key, *inbound.also)
+        row = tx.conn.execute(select(i).where(i.c.source == inbound.source, i.c.key.in_(keys))).first()
+        if row is None:
+            return None
+        message = history.message(tx.conn, row.message_id) if row.message_id else None
+        conflict = row.body_hash is not None and row.body_hash != body_hash(inbound.happening)
+        return Receipt(row.customer_id, row.message_id, message.seq if message else None, duplicate=True, conflict=conflict)
+
+    def _insert(self, tx: Tx, inbound: Inbound, customer_id: str) -> None:
+        row = {
+            "source": inbound.source,
+            "customer_id": customer_id,
+            "received_at": tx.now,
+            "body_hash": body_hash(inbound.happening),
+        }
+        tx.conn.execute(
+            insert(t.inbox).values(
+                **row, key=inbound.key, raw=inbound.raw or None, happening=to_json(inbound.happening, inbound.sender), state="new"
+            )
+        )
+        for key in dict.fromkeys(inbound.also):
+            if key != inbound.key:
+                tx.conn.execute(insert(t.inbox).values(**row, key=key, state="alias"))
+
+    def _apply(self, tx: Tx, inbound: Inbound, identity: Identity) -> Message | None:
+        """Write what happened into the history. None: there is nothing to react to."""
+        happening = inbound.happening
+        match happening:
+            case Wrote():
+                return store_written(tx, identity, happening)
+            case Chose():
+                return store_choice(tx, identity, happening)
+            case Edited(ref=ref) | Deleted(ref=ref):
+                self._amend(tx, inbound, identity, ref)
+            case Reachability(reachable=reachable):
+                customers.set_reachable(tx, identity.id, reachable=reachable)
+                tx.emit(ReachabilityChanged(replace(identity, reachable=reachable), reachable))
+            case Answered():
+                pass
+        return None
+
+    def _amend(self, tx: Tx, inbound: Inbound, identity: Identity, ref: str) -> None:
+        original = history.by_ref(tx.conn, identity.channel, ref)
+        if original is None:
+            self._park(tx, inbound, f"{identity.channel}:{ref}")
+        elif original.customer_id == identity.customer_id and original.author.kind is AuthorKind.CUSTOMER:
+            if isinstance(inbound.happening, Deleted):
+                if original.deleted_at is None:
+                    history.delete(tx, original)
+            elif isinstance(inbound.happening, Edited) and original.body.text != inbound.happening.text:
+                history.edit(tx, original, inbound.happening.text)
+
+    def _park(self, tx: Tx, inbound: Inbound, waits_for: str) -> None:
+        where = (t.inbox.c.source == inbound.source, t.inbox.c.key == inbound.key)
+        tx.conn.execute(update(t.inbox).where(*where).values(state="parked", waits_for=waits_for))
+
+    def _apply_parked(self, tx: Tx, inbound: Inbound) -> None:
+        """Edits and deletions that had come before their message."""
+        ref = getattr(inbound.happening, "ref", None)
+        if not ref:
+            return
+        i = t.inbox
+        where = (i.c.waits_for == f"{inbound.sender.channel}:{ref}", i.c.state == "parked")
+        for row in tx.conn.execute(select(i).where(*where).order_by(i.c.received_at)).all():
+            happening, sender = from_json(row.happening)
+            identity = customers.identity(tx.conn, sender.channel, sender.external_id)
+            if identity is not None and isinstance(happening, Edited | Deleted):
+                self._amend(tx, Inbound(row.source, row.key, sender, happening), identity, happening.ref)
+            self._done(tx, row.source, row.key)
+
+    def _park_album(self, tx: Tx, inbound: Inbound, album: str) -> None:
+        waits_for = f"album:{inbound.sender.channel}:{inbound.sender.address}:{album}"
+        self._park(tx, inbound, waits_for)
+        timers.set_timer(tx, "album", waits_for, tx.now + ALBUM_WAIT, data={"waits_for": waits_for})
+
+    def album_complete(self, tx: Tx, timer: timers.Timer) -> None:
+        """The album's photos have come: they become one message, in the order of arrival."""
+        i = t.inbox
+        where = (i.c.waits_for == timer.data["waits_for"], i.c.state == "parked")
+        rows = tx.conn.execute(select(i).where(*where).order_by(i.c.received_at, i.c.key)).all()
+        if not rows:
+            return
+        parts = [from_json(row.happening) for row in rows]
+        sender = parts[0][1]
+        identity = customers.identity(tx.conn, sender.channel, sender.external_id)
+        if identity is None:
+            return
+        written = [happening for happening, _ in parts if isinstance(happening, Wrote)]
+        whole = replace(
+            written[0],
+            text="\n".join(one.text for one in written if one.text),
+            files=tuple(file for one in written for file in one.files),
+            remote_files=tuple(file for one in written for file in one.remote_files),
+            album=None,
+        )
+        message = store_written(tx, identity, whole)
+        for one in written[1:]:
+            if one.ref:
+                history.remember_ref(tx, identity.channel, one.ref, message)
+        for row in rows[1:]:
+            self._done(tx, row.source, row.key)
+        first = rows[0]
+        self._mark(tx, first.source, first.key, message_id=message.id, happening=to_json(whole, sender), state="new")
+        self._react(tx, first.source, first.key)
+
+    def _receive_answer(self, tx: Tx, customer_id: str, key: str, answer: Answered) -> None:
+        tx.lock_customer(customer_id)
+        who = customers.customer(tx.conn, customer_id)
+        where = customers.reply_identity(tx.conn, who.id) if who else None
+        if who is None or where is None:
+            return
+        sender = Sender(where.channel, where.external_id, where.address)
+        inbound = Inbound("connector", key, sender, answer)
+        if self._seen(tx, inbound) is None:
+            self._insert(tx, inbound, who.id)
+            self._react(tx, inbound.source, inbound.key)
+            self._release(tx, who.id, f"call:{answer.token}")
+
+    def _release(self, tx: Tx, customer_id: str, waits_for: str) -> None:
+        """Run the turns that were parked for this, in the order in which they came."""
+        i = t.inbox
+        where = (i.c.customer_id == customer_id, i.c.waits_for == waits_for, i.c.state == "parked")
+        for row in tx.conn.execute(select(i.c.source, i.c.key).where(*where).order_by(i.c.received_at, i.c.key)).all():
+            self._mark(tx, row.source, row.key, state="new", waits_for=None)
+            self._react(tx, row.source, row.key)
+
+    def _react_again(self, tx: Tx, source: str, key: str) -> None:
+        i = t.inbox
+        row = tx.conn.execute(select(i).where(i.c.source == source, i.c.key == key, i.c.state == "new")).first()
+        if row is not None:
+            if row.customer_id:
+                tx.lock_customer(row.customer_id)
+            self._react(tx, source, key)
+
+    def _react(self, tx: Tx, source: str, key: str) -> None:
+        """Run the turn in a SAVEPOINT: if it raises, the message stays and is tried again."""
+        i = t.inbox
+        row = tx.conn.execute(select(i).where(i.c.source == source, i.c.key == key)).one()
+        afterwards = list(tx.afterwards)
+        savepoint = tx.savepoint()
+        try:
+            turn = turn_of(tx, row)
+            take(turn, self._takers)
+            savepoint.commit()
+        except Exception as error:
+            if not savepoint.is_active:
+                raise
+            savepoint.rollback()
+            tx.afterwards[:] = afterwards
+            log.exception("turn failed", source=source, attempt=row.attempts + 1)
+            self._failed(tx, row, error)
+            return
+        if turn.park_for is not None:
+            self._mark(tx, source, key, state="parked", waits_for=turn.park_for, due_at=None)
+        else:
+            self._done(tx, source, key)
+
+    def _failed(self, tx: Tx, row: Row[Any], error: Exception) -> None:
+        attempts = row.attempts + 1
+        dead = attempts >= TRIES
+        self._mark(
+            tx,
+            row.source,
+            row.key,
+            attempts=attempts,
+            error=repr(error)[:500],
+            state="dead" if dead else "new",
+            due_at=None if dead else tx.now + timedelta(seconds=2 ** (attempts - 1)),
+        )
+        if dead:
+            tx.emit(TurnFailed(row.customer_id, row.message_id, repr(error)[:500]))
+        else:
+            tx.wake("inbox")
+
+    def _done(self, tx: Tx, source: str, key: str) -> None:
+        where = (t.inbox.c.source == source, t.inbox.c.key == key, t.inbox.c.state != "parked")
+        done = {"state": "done", "handled_at": tx.now, "due_at": None, "error": None}
+        tx.conn.execute(update(t.inbox).where(*where).values(**done))
+
+    def _mark(self, tx: Tx, source: str, key: str, **values: Any) -> None:
+        tx.conn.execute(update(t.inbox).where(t.inbox.c.source == source, t.inbox.c.key == key).values(**values))
+
+
+# ── what a happening leaves in the history ─────────────────────────────────────────────────────────────────────────
+def store_written(tx: Tx, identity: Identity, wrote: Wrote) -> Message:
+    files = (*wrote.files, *(expect_file(tx, identity, file) for file in wrote.remote_files))
+    who = customers.customer(tx.conn, identity.customer_id)
+    message = history.append(
+        tx,
+        identity.customer_id,
+        Body(text=wrote.text, files=files),
+        author=Author(AuthorKind.CUSTOMER, who.name if who else identity.name, identity.id),
+        channel=identity.channel,
+        message_id=wrote.id,
+        meta=dict(wrote.extra),
+    )
+    if wrote.ref:
+        history.remember_ref(tx, identity.channel, wrote.ref, message)
+    return message
+
+
+def store_choice(tx: Tx, identity: Identity, chose: Chose) -> Message | None:
+    """A pressed button becomes the customer's message. A button that isn't theirs, or isn't there, is nothing."""
+    pressed = find_pressed(tx, identity.customer_id, chose)
+    if pressed is None:
+        return None
+    who = customers.customer(tx.conn, identity.customer_id)
+    return history.append(
+        tx,
+        identity.customer_id,
+        Body(text=pressed.label),
+        author=Author(AuthorKind.CUSTOMER, who.name if who else identity.name, identity.id),
+        channel=identity.channel,
+        message_id=chose.id,
+        meta={"pressed": {"message": pressed.on.id, "value": pressed.value}},
+    )
+
+
+def find_pressed(tx: Tx, customer_id: str, chose: Chose) -> Pressed | None:
+    on = history.message(tx.conn, chose.message_id)
+    if on is None or on.customer_id != customer_id:
+        return None
+    choices = on.body.choices
+    if chose.index is not None and 0 <= chose.index < len(choices):
+        choice = choices[chose.index]
+    else:
+        found = [choice for choice in choices if choice.value == chose.value]
+        if not found:
+            return None
+        choice = found[0]
+    return Pressed(on, choice.value, choice.label)
+
+
+def expect_file(tx: Tx, identity: Identity, remote: RemoteFile) -> FileRef:
+    """A file that lies with the platform: its place is made now, its bytes are fetched after the commit."""
+    file = FileRef(new_id(), remote.name, remote.type, remote.size or 0)
+    tx.conn.execute(
+        insert(t.files).values(
+            id=file.id,
+            customer_id=identity.customer_id,
+            name=file.name,
+            type=file.type,
+            size=file.size,
+            remote={"via": identity.channel, "ref": remote.ref},
+            created_at=tx.now,
+        )
+    )
+    outbox.enqueue(
+        tx,
+        via=identity.channel,
+        lane=f"fetch:{file.id}",
+        kind="fetch",
+        payload={"file_id": file.id, "ref": remote.ref, "address": identity.address},
+        customer_id=identity.customer_id,
+    )
+    return file
+
+
+def turn_of(tx: Tx, row: Row[Any]) -> Turn:
+    """The turn that an inbox row stands for, read afresh: the same at the first try and at the fifth."""
+    happening, sender = from_json(row.happening)
+    identity = customers.identity(tx.conn, sender.channel, sender.external_id)
+    who = customers.customer(tx.conn, identity.customer_id) if identity else None
+    if identity is None or who is None:
+        msg = f"inbox row {row.source}:{row.key} has no customer"
+        raise LookupError(msg)
+    message = history.message(tx.conn, row.message_id) if row.message_id else None
+    pressed = find_pressed(tx, who.id, happening) if isinstance(happening, Chose) else None
+    return Turn(tx, who, identity, happening, message, pressed)
+
+
+def body_hash(happening: Happening) -> str:
+    """What must be equal for two deliveries of one id to be the same message."""
+    if isinstance(happening, Wrote):
+        content: Any = [happening.text, [file.id for file in happening.files]]
+    elif isinstance(happening, Chose):
+        content = [happening.message_id, happening.value, happening.index]
+    else:
+        content = asdict(happening)
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def to_json(happening: Happening, sender: Sender) -> dict[str, Any]:
+    return {"kind": type(happening).__name__, "is": asdict(happening), "sender": asdict(sender)}
+
+
+def from_json(raw: dict[str, Any]) -> tuple[Happening, Sender]:
+    fields = dict(raw["is"])
+    for name, kind in (("files", FileRef), ("remote_files", RemoteFile)):
+        if name in fields:
+            fields[name] = tuple(kind(**one) for one in fields[name])
+    return HAPPENINGS[raw["kind"]](**fields), Sender(**raw["sender"])

@@ -1,0 +1,67 @@
+"""One turn: an inbound happening and all that follows from it, committed together.
+
+`app.py` hands in an ordered list of *takers*; the first that takes the turn ends it. In order: linking codes, a case
+that people hold (handoff), an open question (surveys), the bot's dialogue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot.model import Answered, Customer, Happening, Identity, Message
+from bot.storage.tx import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """The button that was pressed: which message it stood on, its value, and that message's `meta`."""
+
+    on: Message
+    value: str
+    label: str
+
+
+@dataclass(slots=True)
+class Turn:
+    """What a taker sees. `message` is what the customer said, already stored; None for a connector's answer."""
+
+    tx: Tx
+    customer: Customer
+    identity: Identity
+    happening: Happening
+    message: Message | None
+    pressed: Pressed | None = None
+    park_for: str | None = None  # set by a taker: run this turn again when that has happened
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        return self.message.body.text if self.message else ""
+
+    @property
+    def command(self) -> str | None:
+        """A slash command without its slash, lower case: `/Link ABC` → "link"."""
+        if self.pressed is not None or not self.text.startswith("/"):
+            return None
+        head = self.text[1:].split(maxsplit=1)
+        return head[0].split("@")[0].lower() if head else None
+
+    @property
+    def argument(self) -> str:
+        parts = self.text.split(maxsplit=1)
+        return parts[1].strip() if len(parts) > 1 else ""
+
+    @property
+    def answered(self) -> Answered | None:
+        return self.happening if isinstance(self.happening, Answered) else None
+
+
+Taker = Callable[[Turn], bool]
+
+
+def take(turn: Turn, takers: Sequence[Taker]) -> None:
+    for taker in takers:
+        if taker(turn):
+            return
