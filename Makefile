@@ -1,0 +1,24 @@
+# Short names for what CONTRIBUTING.md describes; nothing here is needed to run or test Stafett.
+PYTHON ?= python3
+COMPILE = uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
+HOSTS = grep -nE '://|file:|\.(org|com|net|io)\b'
+
+.PHONY: serve test lock upgrade fix
+serve:
+	$(PYTHON) -m bot serve
+
+test:
+	$(PYTHON) -m tests
+
+# Follow pyproject.toml, keep the versions that are locked; `make upgrade` takes the newest allowed ones.
+lock:
+	$(COMPILE) $(LOCKFLAGS) -o requirements.txt
+	$(COMPILE) $(LOCKFLAGS) --extra dev -c requirements.txt -o requirements-dev.txt
+	! $(HOSTS) requirements.txt requirements-dev.txt
+
+upgrade:
+	$(MAKE) lock LOCKFLAGS=--upgrade
+
+fix:
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .

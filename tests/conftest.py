@@ -1,0 +1,102 @@
+"""What every test may ask for: a database of each kind, a browser; and what none may do: leave this machine."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from hypothesis import HealthCheck, settings
+from playwright.async_api import Browser, Page
+
+from tests.support import browser as browsers
+from tests.support import needs, network, postgres
+
+settings.register_profile(
+    "stafett",
+    deadline=None,  # a shared machine is not a stopwatch
+    derandomize=needs.in_ci(),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("stafett")
+
+NUMBER = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        if "browser" in names:
+            # One browser serves all tests of a worker, so they share its loop.
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+        if "postgres_url" in names:
+            item.add_marker(pytest.mark.postgresql)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_network() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        network.forbid(patch)
+        yield
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of a server's maintenance database: the one that was named, else a throw-away server's."""
+    named = os.environ.get("STAFETT_TEST_POSTGRES_URL")
+    if named:
+        yield named
+        return
+    binaries = postgres.find_binaries()
+    if binaries is None:
+        needs.missing(needs.GET_POSTGRESQL)
+    cluster = postgres.Cluster(binaries).create().start()
+    try:
+        yield cluster.url()
+    finally:
+        cluster.stop()
+        cluster.remove()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """An empty PostgreSQL database of the test's own."""
+    name = f"stafett_test_{os.getpid()}_{next(NUMBER)}"
+    url = postgres.create_database(postgres_server, name)
+    yield url
+    postgres.drop_database(postgres_server, name)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A SQLite file that does not exist yet."""
+    return f"sqlite+aiosqlite:///{tmp_path / 'stafett.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """An empty database of each kind: the test runs once on each."""
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+    return url
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """A headless Chromium."""
+    executable = browsers.find_chromium()
+    if executable is None:
+        needs.missing(needs.GET_BROWSER)
+    async with browsers.launch(executable) as started:
+        yield started
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """A blank page in a profile of its own."""
+    context = await browser.new_context()
+    yield await context.new_page()
+    await context.close()
