@@ -1,0 +1,293 @@
+"""Drains the outbox: order per lane, back-off, rate limits, and the sends whose outcome nobody knows.
+
+    ready ──claim──► sending ──► sent
+      ▲                │ ├─────► retry (due later) ──► sending …
+      │                │ ├─────► failed
+      │                │ └─────► uncertain ──resolver──► sent | retry | failed
+      └ (baton moved: expired)
+
+`sending` is committed before the first byte leaves. A row that is found `sending` after a crash is `uncertain`, never
+`ready`: it may have arrived. One send at a time per lane; a lane whose head waits (429) holds only itself up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, exists, func, or_, select, update
+
+from bot.errors import NotSent, Refused, Uncertain
+from bot.model import new_id
+from bot.outbox import settle
+from bot.storage import tables as t
+from bot.storage.engine import Storage
+from bot.storage.tx import Tx
+from channels.port import Delivery, Sender, Sent, Verdict
+
+log = structlog.get_logger()
+LIVE = ("ready", "sending", "retry", "uncertain")
+AT_ONCE = 32  # sends in flight
+LEASE = timedelta(seconds=120)
+FIRST_BACKOFF, LAST_BACKOFF = 1.0, 300.0  # seconds
+TOO_OLD = timedelta(hours=24)
+RESOLVE_AFTER = timedelta(seconds=5)
+RESOLVE_TRIES = 5
+RATES: Mapping[str, float] = {"telegram": 1.0, "slack": 1.0}  # sends a second per bucket (chat, channel)
+
+
+@dataclass(slots=True)
+class Counters:
+    sent: int = 0
+    retried: int = 0
+    failed: int = 0
+    uncertain: int = 0
+    expired: int = 0
+    rate_limited: int = 0
+
+
+class Paces:
+    """Sends per second and bucket: a burst of a few, then the platform's pace."""
+
+    def __init__(self, burst: int = 3) -> None:
+        self._burst = burst
+        self._free: dict[str, float] = {}
+
+    def wait(self, bucket: str | None, now: float) -> float:
+        """Seconds until this bucket may spend one; 0 if it just did."""
+        rate = RATES.get(bucket.split(":", 1)[0]) if bucket else None
+        if bucket is None or rate is None:
+            return 0.0
+        free = max(self._free.get(bucket, 0.0), now - self._burst / rate)
+        if free > now:
+            return free - now
+        self._free[bucket] = free + 1 / rate
+        if len(self._free) > 10_000:
+            self._free = {name: at for name, at in self._free.items() if at > now - self._burst / rate}
+        return 0.0
+
+
+class DeliveryLoop:
+    """One per process. `run` claims what may leave now and returns when to look again."""
+
+    def __init__(self, storage: Storage, senders: Mapping[str, Sender]) -> None:
+        self._storage = storage
+        self.senders = dict(senders)
+        self.counters = Counters()
+        self._owner = new_id()
+        self._paces = Paces()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._busy: set[str] = set()
+        self.wake = lambda: None
+
+    async def recover(self) -> None:
+        """After a start: what was on its way when the last process died may have arrived."""
+        await self._storage.write(self._recover)
+
+    async def run(self) -> datetime | None:
+        await self._storage.write(self._recover) if self._storage.poll else None
+        if len(self._tasks) >= AT_ONCE:
+            return None  # a finished send wakes us
+        claimed, due = await self._storage.write(self._claim)
+        for delivery, state in claimed:
+            self._busy.add(delivery.lane)
+            work = self._send(delivery) if state != "uncertain" else self._resolve(delivery)
+            task = asyncio.create_task(work, name=f"send-{delivery.via}")
+            self._tasks.add(task)
+            task.add_done_callback(lambda done, lane=delivery.lane: self._finished(done, lane))  # type: ignore[misc]
+        return due
+
+    async def idle(self) -> None:
+        """Wait until nothing is in flight."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def stop(self, grace: float = 10.0) -> None:
+        """Let what is in flight arrive; what does not within `grace` seconds is uncertain after the next start."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace)
+        for task in self._tasks:
+            task.cancel()
+
+    def _finished(self, task: asyncio.Task[None], lane: str) -> None:
+        self._tasks.discard(task)
+        self._busy.discard(lane)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("delivery failed", error=repr(task.exception()))
+        self.wake()
+
+    # ── inside a transaction ───────────────────────────────────────────────────────────────────────────────────────
+    def _recover(self, tx: Tx) -> None:
+        o = t.outbox
+        stranded = [o.c.state == "sending", o.c.lease_owner != self._owner]
+        if self._storage.poll:  # other nodes may be alive: only what has outlived its lease
+            stranded.append(o.c.lease_until < tx.now)
+        count = tx.conn.execute(
+            update(o).where(*stranded).values(state="uncertain", due_at=tx.now, lease_owner=None)
+        ).rowcount
+        self.counters.uncertain += count
+
+    def _claim(self, tx: Tx) -> tuple[list[tuple[Delivery, str]], datetime | None]:
+        """The heads of lanes that may leave now, marked `sending`; and when the next head is due."""
+        room = AT_ONCE - len(self._tasks)
+        claimed: list[tuple[Delivery, str]] = []
+        later: list[datetime] = []
+        for row in heads(tx.conn, tx.now, room * 4):
+            if row.lane in self._busy or row.via not in self.senders:
+                continue
+            if len(claimed) >= room:
+                break
+            if self._is_over(tx, row):
+                later.append(tx.now)
+                continue
+            wait = self._paces.wait(row.bucket, asyncio_now()) if row.state != "uncertain" else 0.0
+            if wait > 0:
+                later.append(tx.now + timedelta(seconds=wait))
+                continue
+            claimed.append((self._mark_sending(tx, row), row.state))
+        due = next_due(tx.conn, tx.now)
+        if due is not None:
+            later.append(due)
+        return claimed, min(later) if later else None
+
+    def _is_over(self, tx: Tx, row: Any) -> bool:
+        if row.epoch is not None and row.state in {"ready", "retry"}:
+            c = t.conversations
+            epoch = tx.conn.execute(select(c.c.epoch).where(c.c.customer_id == row.customer_id)).scalar()
+            if epoch != row.epoch:
+                settle(tx, row.id, "expired", error="a human has taken over")
+                self.counters.expired += 1
+                return True
+        if row.expires_at is not None and row.expires_at <= tx.now:
+            settle(tx, row.id, "expired", error="it would have come too late")
+            self.counters.expired += 1
+            return True
+        return False
+
+    def _mark_sending(self, tx: Tx, row: Any) -> Delivery:
+        state = "uncertain" if row.state == "uncertain" else "sending"
+        tx.conn.execute(
+            update(t.outbox)
+            .where(t.outbox.c.id == row.id)
+            .values(
+                state=state,
+                attempts=row.attempts + 1,
+                lease_owner=self._owner,
+                lease_until=tx.now + LEASE,
+                started_at=tx.now if state == "sending" else row.started_at,
+            )
+        )
+        started = tx.now if state == "sending" else (row.started_at or row.created_at)
+        return Delivery(
+            row.id,
+            row.via,
+            row.kind,
+            row.payload,
+            row.lane,
+            row.attempts + 1,
+            row.customer_id,
+            row.case_id,
+            row.message_id,
+            started,
+            row.created_at,
+        )
+
+    # ── the network ────────────────────────────────────────────────────────────────────────────────────────────────
+    async def _send(self, delivery: Delivery) -> None:
+        sender = self.senders[delivery.via]
+        try:
+            sent = await sender.send(delivery)
+        except NotSent as error:
+            self.counters.retried += 1
+            self.counters.rate_limited += error.retry_after is not None
+            await self._storage.write(lambda tx, why=error: self._retry(tx, delivery, why))  # type: ignore[misc]
+        except Refused as error:
+            self.counters.failed += 1
+            await self._storage.write(lambda tx, why=str(error): settle(tx, delivery.id, "failed", error=why))  # type: ignore[misc]
+        except Uncertain as error:
+            self.counters.uncertain += 1
+            await self._storage.write(lambda tx, why=str(error): self._unsure(tx, delivery, why))  # type: ignore[misc]
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            log.exception("sender failed", via=delivery.via, kind=delivery.kind)
+            await self._storage.write(lambda tx, why=repr(error): self._unsure(tx, delivery, why))  # type: ignore[misc]
+        else:
+            self.counters.sent += 1
+            await self._storage.write(
+                lambda tx: settle(tx, delivery.id, "sent", ext_id=sent.ext_id, data=sent.data)
+            )
+
+    async def _resolve(self, delivery: Delivery) -> None:
+        try:
+            found = await self.senders[delivery.via].resolve(delivery)
+        except Exception as error:  # noqa: BLE001 - whatever the read-back hit, the row stays uncertain
+            log.warning("resolver failed", via=delivery.via, error=repr(error))
+            found = Verdict.WAIT
+        await self._storage.write(lambda tx: self._resolved(tx, delivery, found))
+
+    def _resolved(self, tx: Tx, delivery: Delivery, found: Sent | Verdict) -> None:
+        if isinstance(found, Sent):
+            settle(tx, delivery.id, "sent", ext_id=found.ext_id, data=found.data)
+        elif found is Verdict.GIVE_UP or (found is Verdict.WAIT and delivery.attempts > RESOLVE_TRIES):
+            settle(tx, delivery.id, "failed", error="nobody knows whether it arrived, and it must not arrive twice")
+        elif found is Verdict.WAIT:
+            self._set(tx, delivery, state="uncertain", due_at=tx.now + RESOLVE_AFTER)
+        else:
+            self._set(tx, delivery, state="retry", due_at=tx.now, doubled=found is Verdict.RESEND)
+
+    def _retry(self, tx: Tx, delivery: Delivery, error: NotSent) -> None:
+        if tx.now - delivery.created_at > TOO_OLD:
+            settle(tx, delivery.id, "failed", error=f"given up after 24 hours: {error}")
+            return
+        wait = error.retry_after if error.retry_after is not None else backoff(delivery.attempts)
+        self._set(tx, delivery, state="retry", due_at=tx.now + timedelta(seconds=wait), error=str(error))
+
+    def _unsure(self, tx: Tx, delivery: Delivery, error: str) -> None:
+        self._set(tx, delivery, state="uncertain", due_at=tx.now + RESOLVE_AFTER, error=error)
+
+    def _set(self, tx: Tx, delivery: Delivery, **values: Any) -> None:
+        o = t.outbox
+        tx.conn.execute(
+            update(o).where(o.c.id == delivery.id, o.c.lease_owner == self._owner).values(lease_owner=None, **values)
+        )
+
+
+def heads(conn: Connection, now: datetime, limit: int) -> list[Any]:
+    """The first live row of each lane, where it is due, oldest first."""
+    o, before = t.outbox, t.outbox.alias("before")
+    earlier = exists().where(before.c.lane == o.c.lane, before.c.n < o.c.n, before.c.state.in_(LIVE))
+    query = (
+        select(o)
+        .where(o.c.state.in_(("ready", "retry", "uncertain")), o.c.due_at <= now, ~earlier)
+        .where(or_(o.c.lease_owner.is_(None), o.c.lease_until < now))
+        .order_by(o.c.n)
+        .limit(limit)
+    )
+    if conn.dialect.name == "postgresql":
+        query = query.with_for_update(skip_locked=True, of=o)
+    return list(conn.execute(query))
+
+
+def next_due(conn: Connection, now: datetime) -> datetime | None:
+    o = t.outbox
+    query = select(func.min(o.c.due_at)).where(o.c.state.in_(("ready", "retry", "uncertain")), o.c.due_at > now)
+    due: datetime | None = conn.execute(query).scalar()
+    return due
+
+
+def backoff(attempts: int) -> float:
+    """1, 2, 4 … 300 seconds, each up to a fifth longer, so that many do not come back at once."""
+    return min(LAST_BACKOFF, FIRST_BACKOFF * 2 ** (attempts - 1)) * (1 + random.random() / 5)  # noqa: S311 - jitter
+
+
+def asyncio_now() -> float:
+    """Seconds on the monotonic clock: paces don't care for the wall clock's jumps."""
+    import time
+
+    return time.monotonic()
