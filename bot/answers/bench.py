@@ -62,16 +62,16 @@ def run_bench(data_dir: str | Path, scale: int = 10_000) -> str:
 
 def banking(path: Path, shots: int, seed: int, most: int = 2_000) -> tuple[Figures, list[Labelled]]:
     """`shots` examples a topic chosen by `seed`; `most` of the remaining questions are asked."""
-    known, asked = _split(_rows(path), shots, random.Random(seed))  # noqa: S311 - a repeatable sample
-    return measure(_articles(known), asked[:most])
+    known, asked = split(_rows(path), shots, random.Random(seed))  # noqa: S311 - a repeatable sample
+    return measure(articles(known), asked[:most])
 
 
 def clinc(path: Path, shots: int, seed: int = 1) -> tuple[Figures, list[Labelled]]:
     """All validation questions, and both off-topic sets (none is trained on)."""
     sets = json.loads(path.read_text(encoding="utf-8"))
-    known, _ = _split([(q, topic) for q, topic in sets["train"]], shots, random.Random(seed))  # noqa: S311
+    known, _ = split([(q, topic) for q, topic in sets["train"]], shots, random.Random(seed))  # noqa: S311
     off_topic = [(q, "") for q, _ in [*sets["oos_val"], *sets["oos_train"]]]
-    return measure(_articles(known), [*((q, topic) for q, topic in sets["val"]), *off_topic])
+    return measure(articles(known), [*((q, topic) for q, topic in sets["val"]), *off_topic])
 
 
 def measure(articles: Sequence[Article], asked: Sequence[Asked]) -> tuple[Figures, list[Labelled]]:
@@ -98,29 +98,12 @@ def measure(articles: Sequence[Article], asked: Sequence[Asked]) -> tuple[Figure
     return figures, labelled
 
 
-def fit_curve(entries: Iterable[Labelled], rounds: int = 50) -> tuple[float, float, float]:
-    """The constants of `knowledge.CURVE` by logistic regression (Newton's method) of "is right" on score and lead."""
-    import numpy as np  # noqa: PLC0415
-
-    rows = [(1.0, e.hits[0].score, e.hits[0].score - (e.hits[1].score if len(e.hits) > 1 else 0.0), e.right)
-            for e in entries if e.hits]  # fmt: skip
-    table = np.array(rows, dtype=float)
-    x, y = table[:, :3], table[:, 3]
-    beta = np.zeros(3)
-    for _ in range(rounds):
-        p = 1 / (1 + np.exp(-np.clip(x @ beta, -30, 30)))
-        slope = x.T @ (y - p) - 1e-3 * beta
-        curvature = (x * (p * (1 - p))[:, None]).T @ x + 1e-3 * np.eye(3)
-        beta += np.linalg.solve(curvature, slope)
-    return float(beta[0]), float(beta[1]), float(beta[2])
-
-
 def _rows(path: Path) -> list[Asked]:
     with path.open(encoding="utf-8", newline="") as file:
         return [(row["text"], row["category"]) for row in csv.DictReader(file)]
 
 
-def _split(rows: Sequence[Asked], shots: int, rng: random.Random) -> tuple[dict[str, list[str]], list[Asked]]:
+def split(rows: Sequence[Asked], shots: int, rng: random.Random) -> tuple[dict[str, list[str]], list[Asked]]:
     by_topic: dict[str, list[str]] = {}
     for question, topic in rows:
         by_topic.setdefault(topic, []).append(question)
@@ -135,7 +118,7 @@ def _split(rows: Sequence[Asked], shots: int, rng: random.Random) -> tuple[dict[
     return known, rest
 
 
-def _articles(known: dict[str, list[str]]) -> list[Article]:
+def articles(known: dict[str, list[str]]) -> list[Article]:
     return [Article(topic, "", "en", questions=tuple(questions)) for topic, questions in known.items()]
 
 

@@ -33,6 +33,8 @@ class Wiring:
     subscribers: Mapping[type, Sequence[Subscriber]] = field(default_factory=dict)
     outlets: Mapping[str, Outlet] = field(default_factory=dict)
     wake: Callable[[str], None] = lambda _worker: None
+    desk: Callable[[], Any] = lambda: None  # the desk folder in force: a bot.desk_folder.Desk
+    public_url: str = ""
 
 
 @dataclass(slots=True)
