@@ -30,7 +30,7 @@ NEAREST_SHARE = 0.3
 """Nearest variant against centroid; 0.15–0.5 differ by one point."""
 BODY_SHARE = 1 / 3
 """A title or question counts three times a paragraph of the body."""
-CURVE = (-2.8, 5.8, 14.7)
+CURVE = (-2.8, 5.8, 14.5)
 """Confidence = logistic(a + b·score + c·margin), fitted by `curve.fitted`."""
 ELSEWHERE_BELOW = 0.5
 """Below this confidence in the customer's own language the other languages' articles are asked too."""
