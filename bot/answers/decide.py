@@ -75,7 +75,7 @@ def decide(hits: Sequence[Hit], thresholds: Thresholds | None = None) -> Decisio
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """What the search found for one logged question, and the article that a human says is right (None: there is none)."""
+    """What the search found for one logged question, and which article a human says is right (None: none is)."""
 
     hits: tuple[Hit, ...]
     article_id: str | None
@@ -120,13 +120,13 @@ def _lowest(judged: Sequence[tuple[float, bool]], share: float) -> float:
 
 _SMALL_TALK: dict[str, dict[str, str]] = {
     "greeting": {
-        "en": "hello|hi|hey|hiya|hello there|hi there|hey there|good day|good morning|good afternoon|good evening|morning",
+        "en": "hello|hi|hey|hiya|good day|good morning|good afternoon|good evening|morning",
         "nl": "hallo|hoi|hey|hee|hai|hallo daar|dag|goedendag|goedemorgen|goeiemorgen|goedemiddag|goedenavond|hoi hoi",
         "nb": "hei|hallo|heisann|hei hei|hei på deg|god dag|god morgen|god kveld|god ettermiddag|morn|halla",
         "he": "שלום|היי|הי|הלו|אהלן|שלום לך|שלום רב|בוקר טוב|צהריים טובים|ערב טוב|מה נשמע|מה שלומך",
     },
     "thanks": {
-        "en": "thanks|thank you|thx|ty|thanks a lot|many thanks|thank you very much|thank you so much|thanks so much|cheers|great thanks|"
+        "en": "thanks|thank you|thx|ty|thanks a lot|many thanks|thank you very much|thank you so much|cheers|great thanks|"
         "ok thanks|okay thanks|ok thank you|perfect thanks|super thanks",
         "nl": "bedankt|dank je|dank je wel|dankjewel|dank u|dank u wel|dankuwel|thanks|hartelijk dank|heel erg bedankt|"
         "super bedankt|oké bedankt|ok bedankt|top bedankt|fijn bedankt|dankje",
@@ -135,8 +135,8 @@ _SMALL_TALK: dict[str, dict[str, str]] = {
         "he": "תודה|תודה רבה|המון תודה|תודה לך|תודה על העזרה|מעולה תודה|אוקיי תודה|סבבה תודה|תודה תודה|יופי תודה",
     },
     "bye": {
-        "en": "bye|goodbye|bye bye|see you|see you later|have a nice day|have a good day|good night|take care|cu|thanks bye",
-        "nl": "doei|dag dag|tot ziens|tot later|fijne dag|fijne dag nog|fijne avond|goedenacht|doeg|de groeten|bedankt doei",
+        "en": "bye|goodbye|bye bye|see you|see you later|have a nice day|have a good day|good night|take care|thanks bye",
+        "nl": "doei|dag dag|tot ziens|tot later|fijne dag|fijne dag nog|fijne avond|goedenacht|doeg|bedankt doei",
         "nb": "ha det|ha det bra|hadet|hade|adjø|vi snakkes|snakkes|ha en fin dag|god natt|farvel|takk ha det",
         "he": "ביי|להתראות|ביי ביי|יום טוב|יום נעים|לילה טוב|המשך יום טוב|נתראה|תודה ביי|שיהיה יום טוב",
     },
@@ -164,3 +164,26 @@ def small_talk(text: str, locale: str) -> str | None:
 def is_blank(text: str) -> bool:
     """Nothing to search for: no letter and no digit (empty, emoji, punctuation)."""
     return not any(unicodedata.category(char)[0] in "LN" for char in text)
+
+
+_YES_NO: dict[str, tuple[str, str]] = {
+    "en": (
+        "yes|y|yep|yeah|yes thanks|yes thank you|yes it did|it did|it helped|that helped",
+        "no|n|nope|not really|no not really|no it didn't|no thanks",
+    ),
+    "nl": ("ja|jazeker|jawel|ja dank je|ja bedankt|ja hoor|zeker", "nee|neen|nee niet echt|niet echt|nee helaas"),
+    "nb": ("ja|jepp|ja takk|det hjalp|jada", "nei|egentlig ikke|nei egentlig ikke|ikke egentlig|nei dessverre"),
+    "he": ("כן|כן תודה|זה עזר|כן זה עזר|בטח", "לא|לא ממש|לא עזר|זה לא עזר|לא תודה"),
+}
+
+
+def yes_no(text: str, locale: str) -> bool | None:
+    """Whether the whole text is a typed yes or no, in its language or English; None when it is something else."""
+    said = " ".join(words(text))
+    for language in (base_locale(locale), "en"):
+        yes, no = _YES_NO.get(language, ("", ""))
+        if said and said in yes.split("|"):
+            return True
+        if said and said in no.split("|"):
+            return False
+    return None
