@@ -1,0 +1,130 @@
+"""Answers as CSV: taken whole or refused by line, and nothing in it runs as a formula."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from surveys.responses import COLUMNS, FORMULA_STARTS, Refusal, from_cell, parse, render, to_cell
+from surveys.scoring import ResponseRow
+
+HEAD = ",".join(COLUMNS)
+ROW = "r1,ces7,6,good,2026-03-01T14:05:00+01:00,web,ann,support,delivery,no"
+
+
+def test_a_file_becomes_rows() -> None:
+    rows, refusals = parse(f"{HEAD},plan\n{ROW},gold\n".encode())
+    assert refusals == []
+    (row,) = rows
+    assert replace(row, id="") == ResponseRow(
+        "ces7",
+        6,
+        datetime(2026, 3, 1, 13, 5, tzinfo=UTC),
+        respondent="r1",
+        comment="good",
+        channel="web",
+        agent="ann",
+        team="support",
+        topic="delivery",
+        locale="nb",
+        extra={"plan": "gold"},
+    )
+
+
+def test_only_instrument_score_and_time_are_needed_in_any_order() -> None:
+    rows, refusals = parse("\ufefftime;score;instrument\r\n2026-03-01;0;nps\r\n".encode())
+    assert refusals == []
+    assert (rows[0].score, rows[0].at) == (0, datetime(2026, 3, 1, tzinfo=UTC))
+
+
+def test_every_bad_row_is_told_by_the_line_it_begins_on_and_nothing_is_taken() -> None:
+    lines = [
+        HEAD,
+        ROW,
+        'r2,ces7,7,"two\nlines",2026-03-01,,,,,',
+        "r3,ces7,8,,2026-03-01,,,,,",
+        "",
+        "r4,ces9,5,,2026-03-01,,,,,",
+        "r5,csat5,4,,yesterday,,,,,",
+        "r6,csat5,4",
+        "r7,csat5,4.5,,2026-03-01,,,,,",
+        "r8,nps,,,2026-03-01,,,,,",
+    ]
+    rows, refusals = parse("\n".join(lines).encode())
+    assert rows == []
+    assert refusals == [
+        Refusal(5, 'score "8" is not a whole number from 1 to 7, the scale of ces7'),
+        Refusal(7, 'unknown instrument "ces9": use one of ces7, ces7_statement, csat5, csat2, nps'),
+        Refusal(8, 'time "yesterday" is not ISO 8601; write 2026-03-01T14:05:00Z'),
+        Refusal(9, "3 fields where the first line names 10 columns"),
+        Refusal(10, 'score "4.5" is not a whole number from 1 to 5, the scale of csat5'),
+        Refusal(11, 'score "" is not a whole number from 0 to 10, the scale of nps'),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("raw", "line", "why"),
+    [
+        (b"", 1, "empty"),
+        (b"\n\n", 1, "empty"),
+        (b"instrument,score\nces7,5\n", 1, 'no column "time"'),
+        (b"instrument,score,time,score\n", 1, 'column "score" stands twice'),
+        (b"instrument,score,time,comment\nces7,5,2026-03-01,caf\xe9\n", 2, "UTF-8"),
+        (b'instrument,score,time\nces7,5,"2026-03-01\n', 2, "not CSV"),
+    ],
+)
+def test_a_file_that_is_no_table_is_told_where(raw: bytes, line: int, why: str) -> None:
+    rows, refusals = parse(raw)
+    assert rows == []
+    assert refusals[0].line == line
+    assert why in refusals[0].why
+
+
+def test_the_same_file_twice_has_the_same_ids_and_equal_rows_have_their_own() -> None:
+    raw = f"{HEAD}\n{ROW}\n{ROW}\n".encode()
+    first, second = parse(raw)[0], parse(raw)[0]
+    assert [row.id for row in first] == [row.id for row in second]
+    assert first[0].id != first[1].id
+
+
+@pytest.mark.parametrize("start", FORMULA_STARTS)
+def test_no_cell_runs_as_a_formula(start: str) -> None:
+    row = ResponseRow("ces7", 3, datetime(2026, 3, 1, tzinfo=UTC), comment=f"{start}HYPERLINK(1)", extra={f"{start}x": start})
+    for record in csv.reader(io.StringIO(render([row]), newline="")):
+        assert not any(cell.startswith(FORMULA_STARTS) for cell in record)
+
+
+@given(st.text())
+def test_guarding_a_cell_loses_nothing(text: str) -> None:
+    assert from_cell(to_cell(text)) == text
+    assert not to_cell(text).startswith(FORMULA_STARTS)
+
+
+words = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=20).map(str.strip)
+
+
+@given(
+    st.lists(
+        st.builds(
+            ResponseRow,
+            instrument=st.just("ces7"),
+            score=st.integers(1, 7),
+            at=st.datetimes(timezones=st.just(UTC)),
+            comment=st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0")).map(lambda text: text or None),
+            respondent=words.map(lambda text: text or None),
+            topic=words.map(lambda text: text or None),
+            extra=st.dictionaries(st.sampled_from(["plan", "=sum"]), words.filter(bool)),
+        ),
+        max_size=6,
+    )
+)
+def test_what_is_exported_can_be_imported_unchanged(rows: list[ResponseRow]) -> None:
+    read, refusals = parse(render(rows).encode())
+    assert refusals == []
+    assert [replace(row, id="") for row in read] == rows
