@@ -6,14 +6,17 @@ import itertools
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
-from playwright.async_api import Browser, Page
 
 from tests.support import browser as browsers
 from tests.support import needs, network, postgres
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Page
 
 settings.register_profile(
     "stafett",

@@ -8,8 +8,10 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from playwright.async_api import Browser, async_playwright
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
 
 QUIET = (
     "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -37,6 +39,8 @@ def _playwrights_own() -> Path | None:
 
 @asynccontextmanager
 async def launch(executable: Path) -> AsyncIterator[Browser]:
+    from playwright.async_api import async_playwright  # 0.3 s that most test workers need not pay
+
     args = [*QUIET, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=executable, args=args)
