@@ -26,7 +26,7 @@ Faults, each used up by one call, in order:
     tg.script("sendMessage", Fault.status(429, retry_after=1), Fault.accept_then_reset())
     slack.script("chat.postMessage", Fault.slow(gate), when=lambda params: params["channel"] == "C1")
     await tg.down(); await tg.up()                         # connection refused, then back on the same port
-    tg.hold(); ...; await tg.release(shuffle=Random(7), copies=2)      # late, out of order, twice
+    tg.hold(); ...; tg.release(shuffle=Random(7), copies=2)            # late, out of order, twice
 
 `server.log` holds every call (`method`, `params`, `at`, `fault`, `reply`); `await server.called(method)` waits for one.
 """

@@ -56,7 +56,7 @@ class Fault:
         return cls(FaultKind.RAW, code, body=_page(code))
 
     @classmethod
-    def raw(cls, body: bytes = b"", *, code: int = 200, type: str = "application/json", acts: bool = True) -> Fault:
+    def raw(cls, body: bytes = b"", *, code: int = 200, type: str = "application/json", acts: bool = True) -> Fault:  # noqa: A002
         """These bytes as the answer: empty, or JSON that breaks off. Done, unless told otherwise."""
         return cls(FaultKind.RAW, code, acts=acts, body=body, type=type)
 

@@ -12,7 +12,8 @@ import socket
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Any, Self, TypeVar
 
 from aiohttp import ClientSession, web
 
@@ -21,7 +22,6 @@ from tests.fakes.faults import Call, Fault, FaultKind, Params, Script, When
 
 MAX_BODY = 60 * 1024 * 1024
 T = TypeVar("T")
-Self = TypeVar("Self", bound="LocalServer")
 
 
 class Changes:
@@ -66,13 +66,17 @@ class LocalServer(ABC):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def now(self) -> datetime:
+        """The clock as it is set now: a test may hand in another."""
+        return self.clock()
+
     @property
     def http(self) -> ClientSession:
         """The session with which the platform calls the product."""
         assert self._http is not None, "the server was not started"
         return self._http
 
-    async def __aenter__(self: Self) -> Self:
+    async def __aenter__(self) -> Self:
         self._http = ClientSession()
         await self.up()
         return self
@@ -196,7 +200,7 @@ async def read_params(request: web.Request, nested: frozenset[str]) -> Params:
 class Upload:
     """A file that came in a multipart body."""
 
-    def __init__(self, name: str, content: bytes, type: str) -> None:
+    def __init__(self, name: str, content: bytes, type: str) -> None:  # noqa: A002 - the MIME type
         self.name, self.content, self.type = name, content, type
 
     def __repr__(self) -> str:
