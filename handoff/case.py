@@ -1,0 +1,140 @@
+"""The nouns of taking over: the case, an agent's words on their way, an agent as colleagues see them.
+
+Frozen and plain; the lifecycle stands in `lifecycle.py`, what changes a case in `cases.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from bot.model import LIVE, WITH_PEOPLE, CaseStatus, FileRef, Message
+
+OUTCOMES = ("resolved", "no_solution", "duplicate", "abandoned", "spam")
+"""How a case can end. `no_solution` needs a reason, which the customer is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An episode of a customer's conversation: a row of `cases`."""
+
+    id: str
+    number: int | None  # short, for people
+    customer_id: str
+    status: CaseStatus
+    channel: str
+    locale: str
+    opened_at: datetime
+    updated_at: datetime
+    team: str | None = None
+    agent_id: str | None = None  # who holds it
+    last_agent_id: str | None = None
+    topic: str | None = None
+    outcome: str | None = None
+    reason: str | None = None
+    priority: str = "normal"
+    escalation: Mapping[str, Any] | None = None  # {"reason_code", "reason", "show", "tried", "sla_s", "prefer_agent"}
+    flow: str | None = None
+    flow_version: str | None = None
+    escalated_at: datetime | None = None
+    claimed_at: datetime | None = None
+    first_reply_at: datetime | None = None
+    last_customer_at: datetime | None = None
+    last_agent_at: datetime | None = None
+    resolved_at: datetime | None = None
+    first_resolved_at: datetime | None = None
+    closed_at: datetime | None = None
+    resolved_by: str | None = None  # flow | agent | silence | customer
+    confirmed: bool | None = None
+    reopened: int = 0
+    handoffs: int = 0
+    questions: int = 0
+    wait: Mapping[str, Any] | None = None  # what the customer was last told: see `waiting.Told`
+    next_action_at: datetime | None = None
+    agents: tuple[str, ...] = ()
+    survey: Mapping[str, Any] | None = None
+
+    @property
+    def live(self) -> bool:
+        return self.status in LIVE
+
+    @property
+    def with_people(self) -> bool:
+        """A human holds the baton, or will: the bot is silent."""
+        return self.status in WITH_PEOPLE
+
+    @property
+    def concerns_people(self) -> bool:
+        """A desk has, or once had, something to do with it: it was escalated or somebody took it."""
+        return self.with_people or self.escalated_at is not None or bool(self.agents)
+
+
+@dataclass(frozen=True, slots=True)
+class CaseEvent:
+    """One step of a case's life, from the audit."""
+
+    n: int
+    kind: str
+    agent_id: str | None
+    data: Mapping[str, Any]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """An agent's words on their way from a desk to the customer.
+
+    `state` is waiting (in the undo window) | said | taken_back | note (it became one) | refused (the case moved on; kept
+    as a note). `delivery`, once said, is pending | sent | failed | uncertain, and `fault` why. `ref` is the desk's own
+    name of the post; `message_id` the message (or note) that it became.
+    """
+
+    id: str
+    case_id: str
+    customer_id: str
+    agent_id: str
+    desk: str
+    ref: str | None
+    text: str
+    files: tuple[FileRef, ...]
+    state: str
+    epoch: int
+    due_at: datetime
+    message_id: str | None
+    created_at: datetime
+    delivery: str | None = None
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentView:
+    """An agent as listed in desk.yaml (or known by the Slack channel), with their state of now."""
+
+    id: str
+    name: str
+    team: str | None = None
+    role: str = "agent"  # agent | lead | admin
+    locales: tuple[str, ...] = ()
+    available: bool = True
+
+    @property
+    def leads(self) -> bool:
+        return self.role in {"lead", "admin"}
+
+
+@dataclass(frozen=True, slots=True)
+class RelayChanged:
+    """Told inside the transaction: a relay has a new state or delivery."""
+
+    relay: Relay
+
+
+@dataclass(frozen=True, slots=True)
+class MessageTaken:
+    """Told inside the transaction: a customer's message went into a case that people hold."""
+
+    case: Case
+    message: Message
+    extra: Mapping[str, Any] = field(default_factory=dict)
