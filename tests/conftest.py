@@ -57,11 +57,10 @@ def postgres_server() -> Iterator[str]:
     binaries = postgres.find_binaries()
     if binaries is None:
         needs.missing(needs.GET_POSTGRESQL)
-    cluster = postgres.Cluster(binaries).create().start()
+    cluster = postgres.Cluster(binaries).create()
     try:
-        yield cluster.url()
+        yield cluster.start().url()
     finally:
-        cluster.stop()
         cluster.remove()
 
 

