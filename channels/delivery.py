@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -137,8 +137,8 @@ class DeliveryLoop:
         room = AT_ONCE - len(self._tasks)
         claimed: list[tuple[Delivery, str]] = []
         later: list[datetime] = []
-        for row in heads(tx.conn, tx.now, room * 4):
-            if row.lane in self._busy or row.via not in self.senders:
+        for row in heads(tx.conn, tx.now, self.senders, room * 4):
+            if row.lane in self._busy:
                 continue
             if len(claimed) >= room:
                 break
@@ -150,7 +150,7 @@ class DeliveryLoop:
                 later.append(tx.now + timedelta(seconds=wait))
                 continue
             claimed.append((self._mark_sending(tx, row), row.state))
-        due = next_due(tx.conn, tx.now)
+        due = next_due(tx.conn, tx.now, self.senders)
         if due is not None:
             later.append(due)
         return claimed, min(later) if later else None
@@ -258,13 +258,14 @@ class DeliveryLoop:
         )
 
 
-def heads(conn: Connection, now: datetime, limit: int) -> list[Any]:
+def heads(conn: Connection, now: datetime, vias: Iterable[str], limit: int) -> list[Any]:
     """The first live row of each lane, where it is due, oldest first."""
     o, before = t.outbox, t.outbox.alias("before")
     earlier = exists().where(before.c.lane == o.c.lane, before.c.n < o.c.n, before.c.state.in_(LIVE))
     query = (
         select(o)
         .where(o.c.state.in_(("ready", "retry", "uncertain")), o.c.due_at <= now, ~earlier)
+        .where(o.c.via.in_(list(vias)))  # what stands in the timeline needs no send: the web's rows wait to be shown
         .where(or_(o.c.lease_owner.is_(None), o.c.lease_until < now))
         .order_by(o.c.n)
         .limit(limit)
@@ -274,9 +275,10 @@ def heads(conn: Connection, now: datetime, limit: int) -> list[Any]:
     return list(conn.execute(query))
 
 
-def next_due(conn: Connection, now: datetime) -> datetime | None:
+def next_due(conn: Connection, now: datetime, vias: Iterable[str]) -> datetime | None:
     o = t.outbox
-    query = select(func.min(o.c.due_at)).where(o.c.state.in_(("ready", "retry", "uncertain")), o.c.due_at > now)
+    waiting = (o.c.state.in_(("ready", "retry", "uncertain")), o.c.due_at > now, o.c.via.in_(list(vias)))
+    query = select(func.min(o.c.due_at)).where(*waiting)
     due: datetime | None = conn.execute(query).scalar()
     return due
 

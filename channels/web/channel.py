@@ -1,0 +1,423 @@
+"""The web as a channel: its routes, and what app.py ties together."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocket
+
+from bot.errors import NotAllowed, Refused, StafettError
+from bot.events import CaseChanged, CustomersMerged, TimelineGrew
+from bot.inbox import Inbox
+from bot.model import FileRef, Message
+from bot.outbox import Part
+from bot.settings import Settings
+from bot.storage import customers
+from bot.storage.engine import Storage
+from bot.storage.tx import Tx
+from bot.texts import match_locale
+from channels.port import Delivery, Sent, Verdict
+from channels.web import files, store
+from channels.web.hub import Hub
+from channels.web.sessions import Session, from_token, new_session, renewed, to_token, vouched_for
+from channels.web.socket import WidgetSocket
+
+STATIC = Path(__file__).parent / "static"
+SESSIONS_PER_MINUTE = 120  # of one address
+GOING_AWAY = 1001
+Joiner = Callable[[Tx, str, str, str], None]
+CaseOf = Callable[[Any, str], dict[str, Any] | None]
+
+
+class WebOutlet:
+    """What is said on the web stands in the timeline; one row per message is the proof that it was shown."""
+
+    via = "web"
+
+    def parts(self, message: Message, address: str) -> Sequence[Part]:  # noqa: ARG002
+        return (Part("show", {}),)
+
+    def edits(self, message: Message, refs: Sequence[str], address: str) -> Sequence[Part]:  # noqa: ARG002
+        return ()
+
+    def deletes(self, message: Message, refs: Sequence[str], address: str) -> Sequence[Part]:  # noqa: ARG002
+        return ()
+
+    def lane(self, address: str) -> str:
+        return f"web:{address}"
+
+    def bucket(self, address: str) -> str | None:  # noqa: ARG002
+        return None
+
+
+class WebChannel:
+    """`case_of(conn, customer_id)` gives the `case` object of the frames; `join(tx, winner, loser, evidence)` merges."""
+
+    name = "web"
+
+    def __init__(
+        self,
+        settings: Settings,
+        secret: str,
+        storage: Storage,
+        inbox: Inbox,
+        *,
+        case_of: CaseOf,
+        join: Joiner,
+        locales: Callable[[], Sequence[str]],
+    ) -> None:
+        self.settings = settings
+        self.storage = storage
+        self.inbox = inbox
+        self.case_of = case_of
+        self.outlet = WebOutlet()
+        self.hub = Hub()
+        self.sockets: set[WidgetSocket] = set()
+        self.bad_frames = 0
+        self._secret = secret
+        self._join = join
+        self._locales = locales
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._asked: dict[str, tuple[float, int]] = {}
+        self._stopping = False
+
+    # ── Channel ────────────────────────────────────────────────────────────────────────────────────────────────────
+    @property
+    def sender(self) -> WebChannel:
+        return self
+
+    @property
+    def via(self) -> str:
+        return "web"
+
+    async def send(self, delivery: Delivery) -> Sent:
+        msg = f"{delivery.id}: the web's rows are shown by its sockets, not sent"
+        raise Refused(msg)
+
+    async def resolve(self, delivery: Delivery) -> Sent | Verdict:  # noqa: ARG002
+        return Verdict.WAIT
+
+    async def start(self) -> None:
+        self._stopping = False
+
+    async def stop(self) -> None:
+        self._stopping = True
+        for socket in tuple(self.sockets):
+            await socket.close(GOING_AWAY, "restarting")
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=2)
+
+    def faults(self) -> Sequence[str]:
+        return ()
+
+    def routes(self) -> Sequence[BaseRoute]:
+        return (
+            Route("/", self._page),
+            Route("/widget.js", self._widget),
+            Route("/api/web/session", self._session, methods=["POST", "OPTIONS"]),
+            WebSocketRoute("/api/web/ws", self._websocket),
+            Route("/api/web/files", self._upload, methods=["POST", "OPTIONS"]),
+            Route("/api/web/files/{file_id}", self._file, methods=["GET", "OPTIONS"]),
+            Mount("/static", StaticFiles(directory=STATIC)),
+        )
+
+    # ── what the house tells us (bot/app.py subscribes these) ──────────────────────────────────────────────────────
+    def timeline_grew(self, tx: Tx, event: TimelineGrew) -> None:
+        tx.after_commit(lambda: self.hub.hint(event.customer_id, "timeline", seq=event.seq))
+
+    def case_changed(self, tx: Tx, event: CaseChanged) -> None:
+        tx.after_commit(lambda: self.hub.hint(event.customer_id, "case", case=event.case_id))
+
+    def merged(self, tx: Tx, event: CustomersMerged) -> None:
+        tx.after_commit(lambda: self.hub.hint(event.loser_id, "moved"))
+
+    # ── for the sockets ────────────────────────────────────────────────────────────────────────────────────────────
+    async def session_of(self, token: str) -> Session:
+        """The living session of a token. Raises NotAllowed."""
+        session = from_token(token, self._secret, self.storage.clock())
+        if await self.storage.read(lambda conn: store.is_dead(conn, session)):
+            msg = "this session has ended"
+            raise NotAllowed(msg)
+        return session
+
+    async def own_files(self, customer_id: str | None, ids: Sequence[str]) -> list[FileRef]:
+        if not ids or customer_id is None:
+            return []
+        return await self.storage.read(lambda conn: store.refs(conn, list(ids), customer_id))
+
+    def shown(self, session: Session | None, seq: int) -> None:
+        if session is not None:
+            self.background(self.storage.write(lambda tx: store.shown(tx, session.visitor, seq)))
+
+    def background(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def idle(self) -> None:
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+
+    # ── HTTP ───────────────────────────────────────────────────────────────────────────────────────────────────────
+    async def _page(self, _request: Request) -> Response:
+        return FileResponse(STATIC / "demo.html", headers={"Cache-Control": "no-cache"})
+
+    async def _widget(self, _request: Request) -> Response:
+        headers = {
+            "Cache-Control": "public, max-age=300",
+            "Access-Control-Allow-Origin": "*",
+            "Cross-Origin-Resource-Policy": "cross-origin",
+        }
+        return FileResponse(STATIC / "widget.js", media_type="text/javascript", headers=headers)
+
+    def _cors(self, request: Request) -> dict[str, str]:
+        """The headers for an origin that may embed the widget. Raises NotAllowed for any other."""
+        origin = request.headers.get("origin")
+        if origin is None:
+            return {}  # not a page: a program, which needs a token all the same
+        if origin not in self.settings.origins:
+            msg = f"this origin may not embed the widget; add it to STAFETT_WEB_ORIGINS: {origin[:200]}"
+            raise NotAllowed(msg)
+        return {
+            "Access-Control-Allow-Origin": origin,
+            "Access-Control-Allow-Headers": "authorization, content-type",
+            "Access-Control-Allow-Methods": "GET, POST",
+            "Access-Control-Max-Age": "600",
+            "Vary": "Origin",
+        }
+
+    async def _session(self, request: Request) -> Response:
+        try:
+            cors = self._cors(request)
+        except NotAllowed as error:
+            return problem(403, str(error))
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=cors)
+        if not self._may_ask(request.client.host if request.client else ""):
+            return problem(429, "too many sessions from this address; wait a minute", {**cors, "Retry-After": "60"})
+        try:
+            wanted = await json_object(request)
+            answer = await self._begin(wanted, request.headers.get("accept-language", ""))
+        except NotAllowed as error:
+            return problem(401, str(error), cors)
+        except StafettError as error:
+            return problem(400, str(error), cors)
+        return JSONResponse(answer, headers={**cors, "Cache-Control": "no-store"})
+
+    async def _begin(self, wanted: Mapping[str, Any], accept_language: str) -> dict[str, Any]:
+        token, identity, locale = (text_of(wanted, name) for name in ("token", "identity", "locale"))
+        now = self.storage.clock()
+        chosen = match_locale(locale, self._locales()) if locale else ""
+        old = await self._known(token)
+        if identity:
+            session = await self._signed_in(identity, old, chosen)
+        elif old is not None:
+            if chosen and chosen != old.locale:
+                await self.storage.write(lambda tx: self._speak(tx, old.visitor, chosen))
+            session = renewed(old, now, chosen)
+        else:
+            session = new_session(now, chosen or match_locale(accept_language.split(",")[0], self._locales()))
+        named = await self.storage.read(lambda conn: self._who(conn, session))
+        return {
+            "token": to_token(session, self._secret),
+            "expires_at": session.expires_at.isoformat().replace("+00:00", "Z"),
+            "customer": {"name": named[0]},
+            "locale": named[1],
+        }
+
+    async def _known(self, token: str | None) -> Session | None:
+        """The session of a token that may go on. One whose conversation was joined with another begins anew."""
+        if not token:
+            return None
+        now = self.storage.clock()
+        try:
+            session = from_token(token, self._secret, now)
+        except NotAllowed:
+            return None
+        state = await self.storage.read(lambda conn: store.death(conn, session))
+        if state == "revoked":
+            return None
+        if state == "moved":
+            return new_session(now, session.locale, session.visitor, session.name, session.email)
+        return session
+
+    async def _signed_in(self, identity: str, old: Session | None, locale: str) -> Session:
+        secret = self.settings.web_identity_secret
+        now = self.storage.clock()
+        who = vouched_for(identity, secret.get_secret_value() if secret else None, now)
+        visitor = f"u:{who['sub']}"
+        session = new_session(now, locale or (old.locale if old else ""), visitor, who["name"], who["email"])
+        if old is not None and old.visitor != visitor:
+            await self.storage.write(lambda tx: self._adopt(tx, session, old))
+        return session
+
+    def _adopt(self, tx: Tx, session: Session, old: Session) -> None:
+        """A visitor turned out to be somebody: their anonymous conversation becomes this somebody's."""
+        store.revoke(tx, old.id, old.expires_at)
+        before = customers.identity(tx.conn, "web", old.visitor)
+        if before is None or old.signed:
+            return
+        known, _, _ = customers.resolve(tx, session.sender(), session.locale or "en")
+        if known.id != before.customer_id:
+            self._join(tx, known.id, before.customer_id, "signed")
+
+    def _speak(self, tx: Tx, visitor: str, locale: str) -> None:
+        found = customers.identity(tx.conn, "web", visitor)
+        if found is not None:
+            customers.set_locale(tx, found.customer_id, locale)
+
+    def _who(self, conn: Any, session: Session) -> tuple[str, str]:
+        found = store.visitor(conn, session.visitor)
+        who = customers.customer(conn, found.customer_id) if found else None
+        fallback = session.locale or self._locales()[0]
+        return (who.name, who.locale) if who else (session.name, fallback)
+
+    def _may_ask(self, address: str) -> bool:
+        minute = time.monotonic() // 60
+        at, count = self._asked.get(address, (minute, 0))
+        count = count + 1 if at == minute else 1
+        if len(self._asked) > 10_000:
+            self._asked.clear()
+        self._asked[address] = (minute, count)
+        return count <= SESSIONS_PER_MINUTE
+
+    async def _websocket(self, websocket: WebSocket) -> None:
+        origin = websocket.headers.get("origin")
+        if self._stopping or (origin is not None and origin not in self.settings.origins):
+            await websocket.close(1008)  # before accept: the handshake is answered with 403
+            return
+        await WidgetSocket(self, websocket).run()
+
+    async def _upload(self, request: Request) -> Response:
+        try:
+            cors = self._cors(request)
+        except NotAllowed as error:
+            return problem(403, str(error))
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=cors)
+        try:
+            session = await self.session_of(bearer(request))
+            name, data = await read_upload(request)
+            kind = files.sniff(data)
+            file = await self.storage.write(lambda tx: self._keep(tx, session, name, kind, data))
+        except NotAllowed as error:
+            return problem(401, str(error), cors)
+        except Refused as error:
+            return problem(413 if "20 MB" in str(error) else 415, str(error), cors, code="file_refused")
+        except StafettError as error:
+            return problem(400, str(error), cors, code="file_refused")
+        return JSONResponse({"id": file.id, "name": file.name, "type": file.type, "size": file.size}, headers=cors)
+
+    def _keep(self, tx: Tx, session: Session, name: str, kind: str, data: bytes) -> FileRef:
+        who, _, _ = customers.resolve(tx, session.sender(), session.locale or "en")
+        today = store.uploaded_since(tx.conn, who.id, tx.now - timedelta(days=1))
+        if today + len(data) > files.MAX_PER_DAY:
+            msg = "too many files today; try again tomorrow"
+            raise Refused(msg)
+        return store.add_file(tx, who.id, name, kind, data)
+
+    async def _file(self, request: Request) -> Response:
+        try:
+            cors = self._cors(request)
+        except NotAllowed as error:
+            return problem(403, str(error))
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=cors)
+        try:
+            session = await self.session_of(bearer(request))
+        except NotAllowed as error:
+            return problem(401, str(error), cors)
+        file_id = request.path_params["file_id"]
+        found = await self.storage.read(lambda conn: self._owned(conn, session, file_id))
+        if found is None or found.data is None:
+            return problem(404, "there is no such file", cors)
+        headers = {**cors, **files.headers(found.file.name, found.file.type)}
+        return Response(found.data, media_type=found.file.type, headers=headers)
+
+    def _owned(self, conn: Any, session: Session, file_id: str) -> store.StoredFile | None:
+        visitor = store.visitor(conn, session.visitor)
+        return store.owned_file(conn, file_id, visitor.customer_id) if visitor else None
+
+
+async def json_object(request: Request, limit: int = 1024 * 1024) -> dict[str, Any]:
+    """The body as one JSON object of at most `limit` bytes. Raises StafettError."""
+    body = await request.body() if int(request.headers.get("content-length") or 0) <= limit else b""
+    try:
+        value = json.loads(body or b"{}") if len(body) <= limit else None
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        msg = "the body is one JSON object"
+        raise StafettError(msg)
+    return value
+
+
+def text_of(wanted: Mapping[str, Any], name: str) -> str | None:
+    value = wanted.get(name)
+    if value is not None and not isinstance(value, str):
+        msg = f"{name} is a string"
+        raise StafettError(msg)
+    return value or None
+
+
+def bearer(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        msg = "this needs the header Authorization: Bearer <web token>"
+        raise NotAllowed(msg)
+    return token.strip()
+
+
+async def read_upload(request: Request) -> tuple[str, bytes]:
+    """The one file of a multipart body. Raises Refused when it is too large, StafettError when there is none."""
+    if int(request.headers.get("content-length") or 0) > files.MAX_UPLOAD + 65_536:
+        msg = "a file is at most 20 MB"
+        raise Refused(msg)
+    try:
+        async with request.form(max_files=1, max_fields=10) as form:
+            upload = next((one for one in form.values() if isinstance(one, UploadFile)), None)
+            if upload is None:
+                msg = "the body is multipart/form-data with one file"
+                raise StafettError(msg)
+            data = await upload.read(files.MAX_UPLOAD + 1)
+    except (MultiPartException, AssertionError, KeyError) as error:
+        msg = "the body is multipart/form-data with one file"
+        raise StafettError(msg) from error
+    if len(data) > files.MAX_UPLOAD:
+        msg = "a file is at most 20 MB"
+        raise Refused(msg)
+    if not data:
+        msg = "the file is empty"
+        raise StafettError(msg)
+    return files.safe_name(upload.filename), data
+
+
+def problem(status: int, detail: str, headers: Mapping[str, str] | None = None, code: str | None = None) -> Response:
+    """RFC 9457."""
+    body = {"type": "about:blank", "title": TITLES.get(status, "Error"), "status": status, "detail": detail}
+    return JSONResponse(
+        {**body, "code": code} if code else body, status, headers=headers, media_type="application/problem+json"
+    )
+
+
+TITLES = {
+    400: "Bad request",
+    401: "Unauthorised",
+    403: "Forbidden",
+    404: "Not found",
+    413: "Too large",
+    415: "Not accepted",
+    429: "Too many requests",
+}

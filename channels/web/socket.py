@@ -1,0 +1,272 @@
+"""One widget's WebSocket: hello, resume, then the timeline pushed in order.
+
+There is one writer, `_push`: it reads the timeline above the last `seq` that this socket was sent, and sends it. The
+socket's own messages come by there too, and are acknowledged in their place: so everything with a `seq` leaves in order,
+and an `ack` is only ever sent for what is durably stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from bot.errors import DatabaseFault, NotAllowed
+from bot.model import AuthorKind, Chose, Inbound, Wrote
+from bot.storage import customers, history
+from channels.web import frames, store
+from channels.web.sessions import Session
+
+if TYPE_CHECKING:
+    from channels.web.channel import WebChannel
+
+log = structlog.get_logger()
+HELLO_WITHIN = 15.0  # seconds
+BURST, PER_SECOND = 20, 2.0  # messages and presses of one socket
+BAD_FRAMES = 50  # then the socket is closed (1008)
+PAGE = 200
+UNAUTHORISED, TRY_AGAIN, POLICY = 4401, 1013, 1008
+
+
+class WidgetSocket:
+    """`run` returns when the socket has closed."""
+
+    def __init__(self, channel: WebChannel, websocket: WebSocket) -> None:
+        self._channel = channel
+        self._socket = websocket
+        self._session: Session | None = None
+        self._customer_id: str | None = None
+        self._seen = 0
+        self._mine: dict[str, tuple[str, bool]] = {}  # message id → (the id as sent, whether to show it too)
+        self._news = asyncio.Event()
+        self._case: dict[str, Any] | None = None
+        self._moved = False
+        self._tokens, self._filled = float(BURST), time.monotonic()
+        self._bad = 0
+        self._sending = asyncio.Lock()
+
+    async def run(self) -> None:
+        await self._socket.accept()
+        self._channel.sockets.add(self)
+        try:
+            if await self._hello():
+                async with asyncio.TaskGroup() as group:
+                    pusher = group.create_task(self._push())
+                    await self._receive()
+                    pusher.cancel()
+        except* (WebSocketDisconnect, RuntimeError, OSError):
+            pass  # gone: what it missed is sent after its next hello
+        finally:
+            self._channel.sockets.discard(self)
+            self._unwatch()
+
+    async def close(self, code: int, reason: str = "") -> None:
+        with contextlib.suppress(RuntimeError, OSError, WebSocketDisconnect):
+            await self._socket.close(code, reason)
+
+    # ── the beginning ──────────────────────────────────────────────────────────────────────────────────────────────
+    async def _hello(self) -> bool:
+        while True:
+            try:
+                raw = await asyncio.wait_for(self._read_text(), HELLO_WITHIN)
+            except TimeoutError:
+                await self.close(POLICY, "no hello")
+                return False
+            try:
+                frame = frames.read(raw)
+                if frame["type"] != "hello":
+                    raise frames.BadFrame("bad_frame", "the first frame is hello", frame.get("id"))
+                self._session = await self._channel.session_of(frame["token"])
+            except NotAllowed as error:
+                await self._send(frames.error("unauthorised", str(error)))
+                await self.close(UNAUTHORISED, "unauthorised")
+                return False
+            except frames.BadFrame as error:
+                await self._send(error.frame())
+                if error.code == "unauthorised":
+                    await self.close(UNAUTHORISED, "unauthorised")
+                    return False
+                if not self._tolerates():
+                    return False
+                continue
+            break
+        await self._welcome(frame["after"])
+        return True
+
+    async def _welcome(self, after: int) -> None:
+        await self._find_customer()
+        state = await self._channel.storage.read(self._state)
+        self._seen = min(after, state["last_seq"])
+        self._case = state["case"]
+        await self._send({"type": "ready", **state})
+        self._news.set()
+
+    def _state(self, conn: Any) -> dict[str, Any]:
+        if self._customer_id is None:
+            name = self._session.name if self._session else ""
+            return {"customer": {"name": name}, "case": None, "last_seq": 0}
+        who = customers.customer(conn, self._customer_id)
+        return {
+            "customer": {"name": who.name if who else ""},
+            "case": self._channel.case_of(conn, self._customer_id),
+            "last_seq": history.last_seq(conn, self._customer_id),
+        }
+
+    async def _find_customer(self) -> None:
+        """Watch the conversation; before the first message there is none yet, and nothing to watch."""
+        if self._session is None:
+            return
+        visitor = self._session.visitor
+        found = await self._channel.storage.read(lambda conn: store.visitor(conn, visitor))
+        if found is not None and found.customer_id != self._customer_id:
+            self._unwatch()
+            self._customer_id = found.customer_id
+            self._channel.hub.add(found.customer_id, self._hinted)
+
+    def _unwatch(self) -> None:
+        if self._customer_id is not None:
+            self._channel.hub.remove(self._customer_id, self._hinted)
+
+    def _hinted(self, _customer_id: str, hint: Mapping[str, Any]) -> None:
+        """Something happened (on the event loop, after a commit)."""
+        if hint["kind"] == "typing":
+            if hint.get("who") != "customer":
+                frame = {"type": "typing", "author": {"kind": hint["who"], "name": hint.get("name", "")}}
+                self._channel.background(self._send_quietly(frame))
+            return
+        self._moved = self._moved or hint["kind"] == "moved"
+        self._news.set()
+
+    # ── outwards ───────────────────────────────────────────────────────────────────────────────────────────────────
+    async def _push(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            if self._moved:
+                await self.close(UNAUTHORISED, "this conversation was joined with another; ask for a session again")
+                return
+            if self._customer_id is None:
+                continue
+            try:
+                await self._push_news(self._customer_id)
+            except DatabaseFault:
+                await self.close(TRY_AGAIN, "try again")
+                return
+
+    async def _push_news(self, customer_id: str) -> None:
+        while True:
+            after = self._seen
+            entries = await self._channel.storage.read(lambda conn: history.since(conn, customer_id, after, PAGE))
+            for entry in entries:
+                mine = self._mine.pop(entry.message.id, None) if entry.kind == "message" else None
+                if mine is not None:
+                    await self._send({"type": "ack", "id": mine[0], "seq": entry.seq})
+                if mine is None or mine[1]:
+                    await self._send(frames.of_entry(entry))
+                self._seen = entry.seq
+            if entries and any(entry.message.author.kind is not AuthorKind.CUSTOMER for entry in entries):
+                self._channel.shown(self._session, self._seen)
+            if len(entries) < PAGE:
+                break
+        case = await self._channel.storage.read(lambda conn: self._channel.case_of(conn, customer_id))
+        if case is not None and case != self._case:
+            await self._send({"type": "case", **case})
+        self._case = case
+
+    async def _send(self, frame: Mapping[str, Any]) -> None:
+        async with self._sending:
+            await self._socket.send_text(json.dumps(frame, ensure_ascii=False))
+
+    async def _send_quietly(self, frame: Mapping[str, Any]) -> None:
+        with contextlib.suppress(RuntimeError, OSError, WebSocketDisconnect):
+            await self._send(frame)
+
+    # ── inwards ────────────────────────────────────────────────────────────────────────────────────────────────────
+    async def _read_text(self) -> str | bytes:
+        message = await self._socket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1006))
+        raw = message.get("text")
+        return raw if raw is not None else message.get("bytes") or b""
+
+    async def _receive(self) -> None:
+        while True:
+            raw = await self._read_text()
+            try:
+                await self._handle(frames.read(raw))
+            except frames.BadFrame as error:
+                await self._send(error.frame())
+                if error.code == "bad_frame" and not self._tolerates():
+                    await self.close(POLICY, "too many bad frames")
+                    return
+            except DatabaseFault:
+                log.exception("a message could not be stored")
+                await self._send(frames.error("unavailable", "this could not be stored just now; it will be sent again"))
+                await self.close(TRY_AGAIN, "try again")
+                return
+
+    def _tolerates(self) -> bool:
+        self._bad += 1
+        self._channel.bad_frames += 1
+        return self._bad < BAD_FRAMES
+
+    async def _handle(self, frame: dict[str, Any]) -> None:
+        match frame["type"]:
+            case "hello":
+                raise frames.BadFrame("bad_frame", "hello is only the first frame")
+            case "typing":
+                if self._customer_id:
+                    self._channel.hub.hint(self._customer_id, "typing", who="customer")
+            case "read":
+                if self._customer_id:
+                    self._channel.hub.hint(self._customer_id, "read", seq=frame["seq"])
+            case "message":
+                await self._message(frame)
+            case _:
+                await self._choice(frame)
+
+    async def _message(self, frame: dict[str, Any]) -> None:
+        self._spend(frame["as_sent"])
+        files = await self._channel.own_files(self._customer_id, frame["files"])
+        if len(files) != len(frame["files"]):
+            raise frames.BadFrame("file_refused", "a file is not there, or not yours; upload it again", frame["as_sent"])
+        await self._store(frame, Wrote(text=frame["text"], files=tuple(files), id=frame["id"]), show=False)
+
+    async def _choice(self, frame: dict[str, Any]) -> None:
+        self._spend(frame["as_sent"])
+        await self._store(frame, Chose(frame["message"], value=frame["value"], id=frame["id"]), show=True)
+
+    async def _store(self, frame: dict[str, Any], happening: Wrote | Chose, *, show: bool) -> None:
+        if self._session is None:
+            return
+        sender = self._session.sender()
+        key = f"{self._session.visitor}:{frame['id']}"
+        self._mine[frame["id"]] = (frame["as_sent"], show)
+        receipt = await self._channel.inbox.receive(Inbound("web", key, sender, happening))
+        if receipt.conflict:
+            self._mine.pop(frame["id"], None)
+            raise frames.BadFrame("conflict", "this id was used for another text; make a new one", frame["as_sent"])
+        if receipt.seq is None:
+            self._mine.pop(frame["id"], None)
+            raise frames.BadFrame("gone", "that button is no longer there", frame["as_sent"])
+        if receipt.duplicate:
+            waiting = receipt.seq > self._seen
+            if not waiting:  # else the pusher comes by it, and acknowledges it in its place
+                self._mine.pop(frame["id"], None)
+                await self._send({"type": "ack", "id": frame["as_sent"], "seq": receipt.seq})
+        await self._find_customer()
+        self._news.set()
+
+    def _spend(self, client_id: str) -> None:
+        now = time.monotonic()
+        self._tokens = min(BURST, self._tokens + (now - self._filled) * PER_SECOND)
+        self._filled = now
+        if self._tokens < 1:
+            raise frames.BadFrame("rate_limited", "too many messages at once; wait a few seconds", client_id)
+        self._tokens -= 1

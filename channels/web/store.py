@@ -1,0 +1,128 @@
+"""The web channel's own queries: which sessions are dead, uploads, and what has been shown."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from bot.model import FileRef, Identity, new_id
+from bot.outbox import settle
+from bot.storage import customers
+from bot.storage import tables as t
+from bot.storage.tx import Tx
+from channels.web.sessions import Session
+
+FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    file: FileRef
+    data: bytes | None
+    error: str | None
+
+
+def revoke(tx: Tx, session_id: str, until: datetime) -> None:
+    """This session is over before its time: somebody signed in, or was linked."""
+    s = t.sign_ins
+    if tx.conn.execute(select(s.c.kind).where(s.c.token_hash == _hash(session_id))).first() is None:
+        tx.conn.execute(insert(s).values(token_hash=_hash(session_id), kind="revoked", expires_at=until))
+
+
+def moved(tx: Tx, visitor_id: str) -> None:
+    """This visitor's conversation was joined with another: its `seq` begins anew, tokens from before don't serve."""
+    s = t.sign_ins
+    tx.conn.execute(delete(s).where(s.c.token_hash == _hash(visitor_id)))
+    tx.conn.execute(insert(s).values(token_hash=_hash(visitor_id), kind="moved", used_at=tx.now, expires_at=FOREVER))
+
+
+def death(conn: Connection, session: Session) -> str | None:
+    """Why a session is over: "revoked", "moved", or None while it lives."""
+    s = t.sign_ins
+    hashes = [_hash(session.id), _hash(session.visitor)]
+    for row in conn.execute(select(s).where(s.c.token_hash.in_(hashes))):
+        if row.kind == "revoked" or (row.kind == "moved" and row.used_at >= session.issued_at):
+            return str(row.kind)
+    return None
+
+
+def is_dead(conn: Connection, session: Session) -> bool:
+    return death(conn, session) is not None
+
+
+def _hash(value: str) -> str:
+    return hashlib.sha256(value.encode()).hexdigest()
+
+
+def visitor(conn: Connection, external_id: str) -> Identity | None:
+    return customers.identity(conn, "web", external_id)
+
+
+def add_file(tx: Tx, customer_id: str, name: str, kind: str, data: bytes) -> FileRef:
+    file = FileRef(new_id(), name, kind, len(data))
+    tx.conn.execute(
+        insert(t.files).values(
+            id=file.id, customer_id=customer_id, name=name, type=kind, size=len(data), data=data, created_at=tx.now
+        )
+    )
+    return file
+
+
+def uploaded_since(conn: Connection, customer_id: str, since: datetime) -> int:
+    """Bytes that this customer has uploaded since then."""
+    f = t.files
+    query = select(func.coalesce(func.sum(f.c.size), 0)).where(f.c.customer_id == customer_id, f.c.created_at >= since)
+    return int(conn.execute(query).scalar() or 0)
+
+
+def file(conn: Connection, file_id: str) -> StoredFile | None:
+    row = conn.execute(select(t.files).where(t.files.c.id == file_id)).first()
+    return None if row is None else StoredFile(FileRef(row.id, row.name, row.type, row.size), row.data, row.error)
+
+
+def owned_file(conn: Connection, file_id: str, customer_id: str) -> StoredFile | None:
+    """The file, if it is this customer's or stands in their timeline. The owner check is the query's."""
+    f = t.files
+    mine = select(f).where(f.c.id == file_id, f.c.customer_id.in_(_merged(customer_id)))
+    row = conn.execute(mine).first()
+    if row is None:
+        m = t.messages
+        said = conn.execute(select(m.c.files).where(m.c.customer_id == customer_id, m.c.seq.is_not(None)))
+        if not any(one["id"] == file_id for (files,) in said for one in files or ()):
+            return None
+        row = conn.execute(select(f).where(f.c.id == file_id)).first()
+    return None if row is None else StoredFile(FileRef(row.id, row.name, row.type, row.size), row.data, row.error)
+
+
+def _merged(customer_id: str) -> list[str] | object:
+    c = t.customers
+    return select(c.c.id).where((c.c.id == customer_id) | (c.c.merged_into == customer_id))
+
+
+def refs(conn: Connection, ids: list[str], customer_id: str) -> list[FileRef]:
+    """Those of the files that are this customer's own uploads, in the order asked for."""
+    f = t.files
+    rows = conn.execute(select(f).where(f.c.id.in_(ids), f.c.customer_id == customer_id))
+    found = {row.id: FileRef(row.id, row.name, row.type, row.size) for row in rows}
+    return [found[one] for one in ids if one in found]
+
+
+def shown(tx: Tx, address: str, seq: int) -> None:
+    """A widget of this visitor has been sent everything up to `seq`: those rows of the outbox are delivered."""
+    o, m = t.outbox, t.messages
+    query = (
+        select(o.c.id)
+        .join(m, (m.c.customer_id == o.c.customer_id) & (m.c.id == o.c.message_id))
+        .where(o.c.lane == f"web:{address}", o.c.state.in_(("ready", "retry")), m.c.seq <= seq)
+    )
+    for row in tx.conn.execute(query).all():
+        settle(tx, row.id, "sent")
+
+
+def touched(tx: Tx, customer_id: str) -> None:
+    tx.conn.execute(
+        update(t.conversations).where(t.conversations.c.customer_id == customer_id).values(updated_at=tx.now)
+    )
