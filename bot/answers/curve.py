@@ -31,7 +31,7 @@ def fitted(folder: Path) -> Curve:
 
 def fit(groups: Sequence[Sequence[Labelled]], rounds: int = 60) -> Curve:
     """Logistic regression (Newton's method, ridge 0.001) of "the first hit is right"; each group weighs the same."""
-    import numpy as np  # noqa: PLC0415 - only who fits pays
+    import numpy as np
 
     x = np.array([_features(entry) for group in groups for entry in group], dtype=float)
     y = np.array([entry.right for group in groups for entry in group], dtype=float)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,9 @@ from bot.answers.words import base_locale, words
 
 if TYPE_CHECKING:
     from bot.answers.knowledge import Hit
+
+Search = Callable[[str, str], "Sequence[Hit]"]
+"""(query, locale) → hits, best first: `Knowledge.search`. It may block."""
 
 SHOWN = 3
 """At most so many titles to choose from: a phone shows three buttons and "none of these" without scrolling."""
@@ -89,13 +92,18 @@ class Labelled:
         return bool(self.hits) and self.hits[0].article.id == self.article_id
 
 
-def calibrate(labelled: Iterable[Labelled], precision: float = 0.9, worth_showing: float = 0.5) -> Thresholds:
+def labelled(asked: Iterable[tuple[str, str, str | None]], search: Search) -> list[Labelled]:
+    """What the search finds for logged (question, locale, right article's id or None): the input of `calibrate`."""
+    return [Labelled(tuple(search(question, locale)), article_id) for question, locale, article_id in asked]
+
+
+def calibrate(judged: Iterable[Labelled], precision: float = 0.9, worth_showing: float = 0.5) -> Thresholds:
     """The lowest `sure` at which at least `precision` of the answered questions were answered rightly, and the
     lowest `unsure` at which the right article was among the titles shown in `worth_showing` of the cases.
 
     Raises ValueError with fewer than 30 labelled questions: their share would be a guess.
     """
-    entries = sorted(labelled, key=lambda entry: -entry.confidence)
+    entries = sorted(judged, key=lambda entry: -entry.confidence)
     if len(entries) < FEWEST_LABELLED:
         raise ValueError(f"{len(entries)} labelled questions; at least {FEWEST_LABELLED} are needed to set thresholds")
     sure = _lowest([(entry.confidence, entry.right) for entry in entries], precision)
@@ -126,8 +134,8 @@ _SMALL_TALK: dict[str, dict[str, str]] = {
         "he": "שלום|היי|הי|הלו|אהלן|שלום לך|שלום רב|בוקר טוב|צהריים טובים|ערב טוב|מה נשמע|מה שלומך",
     },
     "thanks": {
-        "en": "thanks|thank you|thx|ty|thanks a lot|many thanks|thank you very much|thank you so much|cheers|great thanks|"
-        "ok thanks|okay thanks|ok thank you|perfect thanks|super thanks",
+        "en": "thanks|thank you|thx|ty|thanks a lot|many thanks|thank you very much|thank you so much|cheers|"
+        "great thanks|ok thanks|okay thanks|ok thank you|perfect thanks|super thanks",
         "nl": "bedankt|dank je|dank je wel|dankjewel|dank u|dank u wel|dankuwel|thanks|hartelijk dank|heel erg bedankt|"
         "super bedankt|oké bedankt|ok bedankt|top bedankt|fijn bedankt|dankje",
         "nb": "takk|tusen takk|mange takk|takk skal du ha|takk for hjelpen|takker|ok takk|supert takk|flott takk|"
@@ -135,7 +143,7 @@ _SMALL_TALK: dict[str, dict[str, str]] = {
         "he": "תודה|תודה רבה|המון תודה|תודה לך|תודה על העזרה|מעולה תודה|אוקיי תודה|סבבה תודה|תודה תודה|יופי תודה",
     },
     "bye": {
-        "en": "bye|goodbye|bye bye|see you|see you later|have a nice day|have a good day|good night|take care|thanks bye",
+        "en": "bye|goodbye|bye bye|see you|see you later|have a nice day|have a good day|good night|take care",
         "nl": "doei|dag dag|tot ziens|tot later|fijne dag|fijne dag nog|fijne avond|goedenacht|doeg|bedankt doei",
         "nb": "ha det|ha det bra|hadet|hade|adjø|vi snakkes|snakkes|ha en fin dag|god natt|farvel|takk ha det",
         "he": "ביי|להתראות|ביי ביי|יום טוב|יום נעים|לילה טוב|המשך יום טוב|נתראה|תודה ביי|שיהיה יום טוב",

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from bot.answers.decide import SHOWN, NoAnswer, Sure, Thresholds, Unsure, decide, is_blank, small_talk, yes_no
+from bot.answers.decide import SHOWN, NoAnswer, Search, Sure, Thresholds, Unsure, decide, is_blank, small_talk, yes_no
 from bot.answers.words import base_locale, words
 from bot.model import Choice
 from bot.texts import Texts, escape_markdown, say
@@ -65,7 +65,8 @@ class State:
     def from_json(cls, stored: Mapping[str, Any]) -> State:
         """From `as_json`, a round through JSON in between; unknown keys of another version are left out."""
         known: dict[str, Any] = {f.name: stored[f.name] for f in fields(cls) if f.name in stored}
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()})
+        known |= {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+        return cls(**known)
 
     @property
     def often_missed(self) -> bool:
@@ -183,10 +184,6 @@ class Outcome:
     effects: tuple[Effect, ...] = ()
 
 
-Search = Callable[[str, str], "Sequence[Hit]"]
-"""(query, locale) → hits, best first: `Knowledge.search`. It may block; run `respond` in a thread then."""
-
-
 def event_of(value: str) -> Event | None:
     """The event that a pressed button's value means; None for other buttons (`human` is the caller's)."""
     if value in (YES, NO):
@@ -199,7 +196,7 @@ def event_of(value: str) -> Event | None:
 
 
 def respond(state: State, event: Event, search: Search, context: Context) -> Outcome:
-    """The next state and what to do, for one event."""
+    """The next state and what to do, for one event. Searching takes milliseconds, the first time seconds: in a thread."""
     if isinstance(event, Helped):
         return _helped(state, event.yes, search, context)
     if isinstance(event, ChoseArticle):
@@ -234,7 +231,7 @@ def _searched(state: State, text: str, search: Search, context: Context) -> Outc
     if isinstance(decision, Sure):
         return _answer(_understood(state), decision.hit.article, context)
     if isinstance(decision, Unsure) and (hits := _fresh(decision.hits, state.tried)):
-        return _clarify(state, "kb_which", hits, context)
+        return _clarify(state, "kb_which" if len(hits) > 1 else "kb_is_it_this", hits, context)
     return _miss(state, "kb_none", context)
 
 
@@ -318,7 +315,7 @@ def answer_text(article: Article, context: Context) -> str:
 
 def language_name(locale: str, within: str) -> str:
     """A language's name in another: `nl` within `en` is "Dutch"; the code itself where nobody has a name."""
-    from babel import Locale, UnknownLocaleError  # noqa: PLC0415 - 8 MB, and rarely needed
+    from babel import Locale, UnknownLocaleError
 
     try:
         return Locale.parse(base_locale(locale)).get_display_name(base_locale(within)) or locale

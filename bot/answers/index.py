@@ -25,7 +25,7 @@ class Index:
     """Rows of features, each scaled to length one; `owners[row]` is the thing that the row speaks for."""
 
     def __init__(self, rows: Iterable[Features], owners: Ints, owner_count: int) -> None:
-        import numpy as np  # noqa: PLC0415 - an idle process stays lean
+        import numpy as np
 
         self._columns: dict[str, int] = {}
         columns, counts, lengths = array("i"), array("f"), array("i")
@@ -55,7 +55,7 @@ class Index:
 
         Features that no row has count in the query's length: the less of it is known, the lower all cosines.
         """
-        import numpy as np  # noqa: PLC0415
+        import numpy as np
 
         length_squared = 0.0
         hits: list[tuple[int, float]] = []
@@ -77,7 +77,7 @@ class Index:
 
 def _damped(counts: Floats) -> Floats:
     """Sublinear counts: the tenth mention says less than the first."""
-    import numpy as np  # noqa: PLC0415
+    import numpy as np
 
     return np.where(counts < 1, counts, 1 + np.log(np.maximum(counts, 1))).astype(np.float32)
 
@@ -87,7 +87,7 @@ def _summed_norms(owners: Ints, columns: Ints, weights: Floats, owner_count: int
 
     In slices of owners: sorting all cells at once would double the peak of memory.
     """
-    import numpy as np  # noqa: PLC0415
+    import numpy as np
 
     width = max(column_count, 1)
     squared = np.zeros(owner_count, np.float32)

@@ -116,7 +116,7 @@ class _Shelf:
     """The articles of one language and their three indexes."""
 
     def __init__(self, articles: Sequence[Article], language: str) -> None:
-        import numpy as np  # noqa: PLC0415 - an idle process stays lean
+        import numpy as np
 
         self._articles, self._language = articles, language
         asked = [(i, text) for i, a in enumerate(articles) for text in (a.title, *a.questions) if text.strip()]
@@ -132,7 +132,7 @@ class _Shelf:
         self._norms = np.sqrt(np.maximum(squared, 1e-9))
 
     def search(self, query: str, limit: int) -> list[Hit]:
-        import numpy as np  # noqa: PLC0415
+        import numpy as np
 
         features = word_features(query, self._language)
         scores, passages = self._scores(query, features)
@@ -151,7 +151,7 @@ class _Shelf:
 
     def _scores(self, query: str, features: Features) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Per article: its score, and the row of its best paragraph or -1."""
-        import numpy as np  # noqa: PLC0415
+        import numpy as np
 
         count = len(self._articles)
         rows = WORDS_SHARE * self._words.similarities(features)
@@ -164,7 +164,7 @@ class _Shelf:
         return (1 - (1 - asked) * (1 - BODY_SHARE * told)).astype(np.float32), best
 
     def _best_paragraphs(self, features: Features, count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        import numpy as np  # noqa: PLC0415
+        import numpy as np
 
         told, best = np.zeros(count, np.float32), np.full(count, -1, np.int64)
         if not self._passages:

@@ -25,21 +25,29 @@ _LINKS = ("", "s", "e", "en")
 STOP_WORDS: dict[str, frozenset[str]] = {
     locale: frozenset(words.split())
     for locale, words in {
-        "en": "a about again all am an and any are as at be been but by can could did do does doing don't for from get "
-        "had has have hello help hey hi how i i'd i'm i've if in is it it's its just know like may me my need no not of "
-        "on or our please should so some tell thank thanks that the their them there they this to too up us want was we "
-        "were what when where which who why will with would you your",
-        "nl": "aan al als bij ben dan dat de deze die dit doen door dus een en er ga graag haar had heb hebben heeft "
-        "hem het hij hoe hoi hulp ik in is je jij jullie kan kun kunnen kunt maar me met mij mijn moet moeten na naar "
-        "niet nog of om omdat onze ons ook op over te tot u uit uw van voor waar waarom wanneer wat we weer wel welke "
-        "wie wij wil willen worden wordt zal ze zich zij zijn zo zou",
-        "nb": "alle at av da de dem den der deg dere det dette din ditt du eller en er et fra for få får gjør gjøre ha "
-        "har hei her hjelp hva hvem hvilken hvis hvor hvordan hvorfor i ikke inn jeg kan kunne man med meg men min mine "
-        "mitt må nå når noe noen og også om opp oss på samme seg si sin skal skulle som så til trenger ut var vi vil "
-        "ville være vår å",
-        "he": "אבל או אותו אותי אותך אז אחרי אי איך אין איפה אל אם אני אנחנו אנו אפשר אתה אתם את באיזה בבקשה גם הוא היא "
-        "היה הייתי הזה הזאת הם זאת זה זו יותר יכול יכולה יש כדי כל כמה כמו כן לא לי לך למה לנו מאוד מה מי מתי משהו "
-        "על עוד עזרה עכשיו עם צריך צריכה קצת רוצה רק של שלי שלך שלום תודה",
+        "en": (
+            "a about again all am an and any are as at be been but by can could did do does doing don't for "
+            "from get had has have hello help hey hi how i i'd i'm i've if in is it it's its just know like may "
+            "me my need no not of on or our please should so some tell thank thanks that the their them there "
+            "they this to too up us want was we were what when where which who why will with would you your"
+        ),
+        "nl": (
+            "aan al als bij ben dan dat de deze die dit doen door dus een en er ga graag haar had heb hebben "
+            "heeft hem het hij hoe hoi hulp ik in is je jij jullie kan kun kunnen kunt maar me met mij mijn "
+            "moet moeten na naar niet nog of om omdat onze ons ook op over te tot u uit uw van voor waar waarom "
+            "wanneer wat we weer wel welke wie wij wil willen worden wordt zal ze zich zij zijn zo zou"
+        ),
+        "nb": (
+            "alle at av da de dem den der deg dere det dette din ditt du eller en er et fra for få får gjør "
+            "gjøre ha har hei her hjelp hva hvem hvilken hvis hvor hvordan hvorfor i ikke inn jeg kan kunne man "
+            "med meg men min mine mitt må nå når noe noen og også om opp oss på samme seg si sin skal skulle "
+            "som så til trenger ut var vi vil ville være vår å"
+        ),
+        "he": (
+            "אבל או אותו אותי אותך אז אחרי אי איך אין איפה אל אם אני אנחנו אנו אפשר אתה אתם את באיזה בבקשה גם "
+            "הוא היא היה הייתי הזה הזאת הם זאת זה זו יותר יכול יכולה יש כדי כל כמה כמו כן לא לי לך למה לנו מאוד "
+            "מה מי מתי משהו על עוד עזרה עכשיו עם צריך צריכה קצת רוצה רק של שלי שלך שלום תודה"
+        ),
     }.items()
 }
 STOP_WEIGHT = 0.6
@@ -66,7 +74,7 @@ def lemma(word: str, locale: str) -> str:
     """The dictionary form of a normalised word; the word itself where the language has no table."""
     if locale not in LEMMATISED:
         return word
-    from simplemma import is_known, lemmatize  # noqa: PLC0415 - its tables are big: only who searches pays
+    from simplemma import is_known, lemmatize
 
     found = lemmatize(word, locale).casefold()
     if locale == "he" and found == word and not is_known(word, "he"):
@@ -76,10 +84,10 @@ def lemma(word: str, locale: str) -> str:
 
 def _without_prefixes(word: str) -> str:
     """Hebrew writes *and, that, when, the, in, to, from* onto the word, up to four of them (וכשהחבילה → חבילה)."""
-    from simplemma import is_known, lemmatize  # noqa: PLC0415
+    from simplemma import is_known, lemmatize
 
     for cut in range(1, 5):
-        if len(word) - cut < 3 or word[cut - 1] not in _HEBREW_PREFIXES:  # noqa: PLR2004 - roots have 3 letters
+        if len(word) - cut < 3 or word[cut - 1] not in _HEBREW_PREFIXES:
             break
         rest = word[cut:]
         stem = lemmatize(rest, "he")
@@ -94,7 +102,7 @@ def compound_parts(word: str, locale: str) -> tuple[str, ...]:
     least = 4
     if locale not in _COMPOUNDING or len(word) < 2 * least:
         return ()
-    from simplemma import is_known  # noqa: PLC0415
+    from simplemma import is_known
 
     for cut in range(len(word) - least, least - 1, -1):
         head, tail = word[:cut], word[cut:]
