@@ -73,9 +73,8 @@ def _non_response(rows: Rows) -> list[Figure]:
         share = sum(score >= asked.good_from for score in given) / len(given)
         rate = len(answered) / len(delivered)
         span = statistics.non_response_bounds(share, rate)
-        bounds.append(
-            {"instrument": asked.id, "response_rate": round(rate, 6), "bounds": [round(span.low, 6), round(span.high, 6)]}
-        )
+        pair = [round(span.low, 6), round(span.high, 6)]
+        bounds.append({"instrument": asked.id, "response_rate": round(rate, 6), "bounds": pair})
     return bounds
 
 
@@ -119,8 +118,8 @@ def as_table(report: Mapping[str, Any]) -> str:
     for one in report["non_response"]:
         low, high = one["bounds"]
         parts.append(
-            f"{_percent(one['response_rate'])} of those asked answered: among all of them the {one['instrument']} share "
-            f"lies between {_percent(low)} and {_percent(high)}."
+            f"{_percent(one['response_rate'])} of those asked answered: among all of them the {one['instrument']} "
+            f"share lies between {_percent(low)} and {_percent(high)}."
         )
     if any(figure["metric"] != "frt" and figure["n"] for figure in report["times"]):
         parts.append("Times are skewed: read the median first; a few long cases pull the mean.")
@@ -142,7 +141,8 @@ def _score_line(figure: Figure) -> tuple[str, ...]:
     draw = _percent if asked.measure is Measure.SHARE else _plain
     share = _percent(figure["share"]) if figure["share"] is not None else ""
     good = (share, _between(figure["share_interval"], _percent))
-    return (name, str(figure["n"]), draw(figure["score"]), _between(figure["interval"], draw), *good, _remark(figure["n"]))
+    shown = (draw(figure["score"]), _between(figure["interval"], draw))
+    return (name, str(figure["n"]), *shown, *good, _remark(figure["n"]))
 
 
 def _time_line(figure: Figure) -> tuple[str, ...]:
@@ -221,7 +221,8 @@ def as_csv(report: Mapping[str, Any]) -> str:
             low, high = figure[interval] or (None, None)
             share = figure.get("share") if section == "scores" else None
             share_low, share_high = figure.get("share_interval") or (None, None)
-            numbers = (figure[value], low, high, share, share_low, share_high, figure.get("mean_s"), figure.get("p90_s"))
+            rest = (share, share_low, share_high, figure.get("mean_s"), figure.get("p90_s"))
+            numbers = ["" if one is None else one for one in (figure[value], low, high, *rest)]
             place = [to_cell(figure["by"].get(key)) for key in by]
-            writer.writerow([section, figure[name], *place, figure["n"], *("" if one is None else one for one in numbers)])
+            writer.writerow([section, figure[name], *place, figure["n"], *numbers])
     return out.getvalue()

@@ -101,11 +101,20 @@ def _row(header: Sequence[str], line: int, fields: Sequence[str]) -> ResponseRow
         at = _time(cells["time"].strip())
     except ValueError as error:
         return Refusal(line, str(error))
-    plain = {name: cells.get(name, "").strip() or None for name in ("respondent", "channel", "agent", "team", "topic")}
-    locale = cells.get("locale", "").strip()
+    plain = {name: cells.get(name, "").strip() or None for name in COLUMNS}
     extra = {name: text for name, text in cells.items() if name and name not in COLUMNS and text}
     return ResponseRow(
-        asked.id, score, at, comment=cells.get("comment") or None, locale=canonical(locale) or None, extra=extra, **plain
+        instrument=asked.id,
+        score=score,
+        at=at,
+        respondent=plain["respondent"],
+        comment=cells.get("comment") or None,
+        channel=plain["channel"],
+        agent=plain["agent"],
+        team=plain["team"],
+        topic=plain["topic"],
+        locale=canonical(plain["locale"] or "") or None,
+        extra=extra,
     )
 
 
@@ -129,7 +138,8 @@ def _with_ids(rows: Iterable[ResponseRow]) -> list[ResponseRow]:
     seen: Counter[str] = Counter()
     named = []
     for row in rows:
-        content = repr((*(getattr(row, name) for name in ResponseRow.__slots__ if name != "extra"), sorted(row.extra.items())))
+        fields = {name: getattr(row, name) for name in ResponseRow.__slots__}
+        content = repr(sorted({**fields, "extra": sorted(row.extra.items())}.items()))
         seen[content] += 1
         named.append(replace(row, id=hashlib.sha256(f"{content}#{seen[content]}".encode()).hexdigest()[:32]))
     return named

@@ -236,7 +236,7 @@ def _rate(name: str, marked: Sequence[tuple[R, bool]], by: Sequence[str], zone: 
 
 
 def fcr(cases: Sequence[CaseRow], now: datetime) -> dict[str, bool]:
-    """case id → solved at first contact: not reopened, and no case of that customer on that topic in 7 days.
+    """By case id: solved at first contact: not reopened, and no case of that customer on that topic in 7 days.
 
     Cases that were solved less than 7 days ago are unknown, and not in the answer.
     """

@@ -79,7 +79,7 @@ def t_interval(values: Sequence[float], low: float = -math.inf, high: float = ma
 
 
 def newcombe(hits_a: int, n_a: int, hits_b: int, n_b: int) -> Interval | None:
-    """The interval of share b − share a, from two Wilson intervals (Newcombe 1998, method 10). None if either n is 0."""
+    """The interval of share b − share a, from two Wilson intervals (Newcombe 1998). None if either n is 0."""
     a, b = wilson(hits_a, n_a), wilson(hits_b, n_b)
     if a is None or b is None:
         return None
@@ -138,7 +138,7 @@ def _median_rank(n: int) -> int:
 
 
 def non_response_bounds(share: float, response_rate: float) -> Interval:
-    """What the share could be among all who were asked, if the silent were all unhappy, or all happy: [p·r, p·r+1−r]."""
+    """The share among all who were asked, were the silent all unhappy, or all happy: [p·r, p·r+1−r]."""
     if not (0 <= share <= 1 and 0 <= response_rate <= 1):
         raise ValueError(f"a share and a response rate lie between 0 and 1, not {share} and {response_rate}")
     return Interval(share * response_rate, min(1.0, share * response_rate + 1 - response_rate))

@@ -83,7 +83,9 @@ def instrument(name: str) -> Instrument:
         raise ValueError(f'unknown instrument "{name}": use one of {", ".join(INSTRUMENTS)}') from None
 
 
-def parse_score(text: str, asked: Instrument, labels: Mapping[str, int] | None = None) -> int | Literal[Said.SKIP] | None:
+def parse_score(
+    text: str, asked: Instrument, labels: Mapping[str, int] | None = None
+) -> int | Literal[Said.SKIP] | None:
     """The score that a typed text is: a lone number on the scale, or just the label of a button.
 
     None for anything else: "7 items missing" is a new message, not a score. `/skip` declines. Only ASCII digits
@@ -124,7 +126,7 @@ def body(name: str, id: str, locale: str, own: Texts | None = None, company: str
 
 
 def why_body(score: int, asked: Instrument, locale: str, own: Texts | None = None) -> Body:
-    """The thanks for a score, and the optional question after it, with its reason buttons (`value` is "why:<reason>")."""
+    """The thanks for a score and the optional question after it, with reason buttons of `value` "why:<reason>"."""
     key = "why_bad" if is_detractor(score, asked) else "why"
     buttons = tuple(Choice(f"why:{one}", wording(f"reason_{one}", locale, own)) for one in REASONS)
     return Body(text=wording(key, locale, own), choices=buttons)
@@ -135,7 +137,7 @@ def is_detractor(score: float, asked: Instrument) -> bool:
 
 
 def wording(key: str, locale: str, own: Texts | None = None, **values: object) -> str:
-    """The sentence `survey_<key>`. In a right-to-left language numbers are isolated too, so that "1 = …" stays whole."""
+    """The sentence `survey_<key>`; in a right-to-left language numbers are isolated too, to keep "1 = …" whole."""
     if is_rtl(locale):
         values = {name: isolate(str(value)) for name, value in values.items()}
     return say(f"survey_{key}", locale, own, **values)

@@ -49,7 +49,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a desk says about asking. `quiet` is from and to in local time (equal: never quiet); `share` 0…1 of customers.
+    """What a desk says about asking. `quiet` is from and to in local time (equal: never); `share` 0…1 of customers.
 
     `fatigue_after` invitations in a row without an answer stop further ones until `fatigue_for` has passed.
     """
@@ -67,9 +67,7 @@ class Rules:
     """outcome → ask or not; an outcome that is not named is asked."""
 
 
-AT_ONCE = Rules(
-    delay=timedelta(0), quiet=(time(0), time(0)), throttle=timedelta(0), fatigue_after=0, share=1.0
-)
+AT_ONCE = Rules(delay=timedelta(0), quiet=(time(0), time(0)), throttle=timedelta(0), fatigue_after=0, share=1.0)
 """The demo desk's rules: a newcomer sees the question at once, every time."""
 
 
@@ -141,7 +139,7 @@ def delay_of(facts: Facts, rules: Rules) -> timedelta:
 
 
 def is_tired(rules: Rules, past: Sequence[PastAsk], now: datetime) -> bool:
-    """Whether the last `fatigue_after` invitations all stayed unanswered, the latest not longer ago than `fatigue_for`."""
+    """Whether the last `fatigue_after` invitations all stayed unanswered, and the latest is not too long ago."""
     if rules.fatigue_after <= 0:
         return False
     latest = sorted(past, key=lambda ask: ask.asked_at, reverse=True)[: rules.fatigue_after]
@@ -195,7 +193,7 @@ def rules_from(section: Mapping[str, Any] | None) -> Rules:
 def duration(value: object) -> timedelta:
     """`30s`, `5m`, `2h`, `1d`, or a number of seconds. ValueError for anything else or below zero."""
     text = str(value).strip()
-    unit = {"s": 1, "m": 60, "h": 3600, "d": 86400}.get(text[-1:], None)
+    unit = {"s": 1, "m": 60, "h": 3600, "d": 86400}.get(text[-1:])
     digits = text[:-1] if unit else text
     if not digits.isdecimal():
         raise ValueError(f'"{text}" is not a duration; write 30s, 5m, 2h or 1d')

@@ -21,7 +21,8 @@ def test_a_lone_number_is_a_score(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["7 items missing", "", "8", "0", "-1", "+7", "07", "7.0", "7,5", "7/10", "٧", "７", "1 2", "seven", "7?", "100"]
+    "text",
+    ["7 items missing", "", "8", "0", "-1", "+7", "07", "7.0", "7,5", "7/10", "٧", "７", "1 2", "seven", "7?", "100"],
 )
 def test_anything_else_is_a_new_message(text: str) -> None:
     assert parse_score(text, INSTRUMENTS["ces7"]) is None

@@ -95,7 +95,9 @@ def test_the_same_file_twice_has_the_same_ids_and_equal_rows_have_their_own() ->
 
 @pytest.mark.parametrize("start", FORMULA_STARTS)
 def test_no_cell_runs_as_a_formula(start: str) -> None:
-    row = ResponseRow("ces7", 3, datetime(2026, 3, 1, tzinfo=UTC), comment=f"{start}HYPERLINK(1)", extra={f"{start}x": start})
+    row = ResponseRow(
+        "ces7", 3, datetime(2026, 3, 1, tzinfo=UTC), comment=f"{start}HYPERLINK(1)", extra={f"{start}x": start}
+    )
     for record in csv.reader(io.StringIO(render([row]), newline="")):
         assert not any(cell.startswith(FORMULA_STARTS) for cell in record)
 
@@ -116,7 +118,9 @@ words = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=20).map
             instrument=st.just("ces7"),
             score=st.integers(1, 7),
             at=st.datetimes(timezones=st.just(UTC)),
-            comment=st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0")).map(lambda text: text or None),
+            comment=st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0")).map(
+                lambda text: text or None
+            ),
             respondent=words.map(lambda text: text or None),
             topic=words.map(lambda text: text or None),
             extra=st.dictionaries(st.sampled_from(["plan", "=sum"]), words.filter(bool)),

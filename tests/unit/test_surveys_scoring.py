@@ -79,7 +79,10 @@ def test_all_equal_answers_are_a_figure(name: str) -> None:
 def test_the_two_ces_wordings_are_never_pooled() -> None:
     rows = answers("ces7", 7, 7, 7, 7, 7) + answers("ces7_statement", 1, 1, 1, 1, 1)
     figures = scoring.scores(rows, [], UTC)
-    assert [(one["instrument"], one["n"], one["score"]) for one in figures] == [("ces7", 5, 7), ("ces7_statement", 5, 1)]
+    assert [(one["instrument"], one["n"], one["score"]) for one in figures] == [
+        ("ces7", 5, 7),
+        ("ces7_statement", 5, 1),
+    ]
 
 
 @settings(deadline=None, max_examples=50)  # the first call imports scipy
@@ -178,7 +181,11 @@ def test_ten_thousand_cases_of_known_truth_come_out_true() -> None:
 
 
 def _report() -> dict[str, object]:
-    rows = answers("ces7", *[6, 7, 5, 6, 7, 2], channel="web", topic="=1+1") + answers("nps", *[0] * 6) + answers("csat5", 5)
+    rows = (
+        answers("ces7", *[6, 7, 5, 6, 7, 2], channel="web", topic="=1+1")
+        + answers("nps", *[0] * 6)
+        + answers("csat5", 5)
+    )
     asked = [InvitationRow(f"c{i}", "skipped", NOW, skip_reason="opted_out") for i in range(2)]
     return build(Rows(rows, [case("c1")], asked), by=["channel", "topic"], now=NOW, zone=UTC, since=OPENED)
 

@@ -11,7 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.model import CaseStatus
-from surveys.timing import AT_ONCE, Ask, Facts, PastAsk, Reason, Rules, Skip, after_quiet, decide, is_sampled, rules_from
+from surveys.timing import (
+    AT_ONCE,
+    Ask,
+    Facts,
+    PastAsk,
+    Reason,
+    Rules,
+    Skip,
+    after_quiet,
+    decide,
+    is_sampled,
+    rules_from,
+)
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -143,7 +155,14 @@ def test_sampling_takes_about_its_share() -> None:
 
 def test_the_desks_section_becomes_rules() -> None:
     rules = rules_from(
-        {"instrument": "csat5", "delay": "2h", "quiet_hours": "off", "throttle_days": 0, "sample": 0.5, "outcomes": {"spam": True}}
+        {
+            "instrument": "csat5",
+            "delay": "2h",
+            "quiet_hours": "off",
+            "throttle_days": 0,
+            "sample": 0.5,
+            "outcomes": {"spam": True},
+        }
     )
     assert rules == replace(
         Rules(),

@@ -1,0 +1,338 @@
+"""What surveys read and write: queries over invitations, responses and cases. Rows never leave: dataclasses do.
+
+A customer's past counts over all histories that were merged into one: rows keep the customer that they were
+written under, so that a merge can be undone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, exists, func, insert, select, update
+
+from bot.model import LIVE, CaseStatus, new_id
+from bot.storage import tables as t
+from surveys.report import Rows
+from surveys.scoring import CaseRow, InvitationRow, ResponseRow
+from surveys.timing import Facts, PastAsk
+
+i, r, c = t.survey_invitations, t.survey_responses, t.cases
+SENT_STATES = ("asked", "answered", "declined", "expired")
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """The decision on a case: skipped, or planned → asked → answered | declined | expired | failed; or cancelled."""
+
+    id: str
+    case_id: str
+    customer_id: str
+    instrument: str
+    state: str
+    locale: str
+    channel: str | None = None
+    message_id: str | None = None
+    why_message_id: str | None = None
+    asked_at: datetime | None = None
+    expires_at: datetime | None = None
+    snapshot: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The answer to an invitation."""
+
+    id: str
+    invitation_id: str
+    score: float
+    comment: str | None
+    extra: Mapping[str, Any]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedCase:
+    """A case as the decision sees it; `snapshot` is what an answer will be attributed to."""
+
+    facts: Facts
+    locale: str
+    snapshot: Mapping[str, Any]
+
+
+# ── who and what ───────────────────────────────────────────────────────────────────────────────────────────────────
+def family(conn: Connection, customer_id: str) -> list[str]:
+    """The customer and all who were merged into them, however often."""
+    known = [customer_id]
+    while found := [
+        row.id
+        for row in conn.execute(select(t.customers.c.id).where(t.customers.c.merged_into.in_(known)))
+        if row.id not in known
+    ]:
+        known += found
+    return known
+
+
+def has_live_case(conn: Connection, customer_id: str, but: str | None = None) -> bool:
+    live = [status.value for status in LIVE]
+    where = (c.c.customer_id.in_(family(conn, customer_id)), c.c.status.in_(live), c.c.id != (but or ""))
+    return bool(conn.execute(select(exists().where(*where))).scalar())
+
+
+def resolved_case(conn: Connection, case_id: str, *, reachable: bool, now: datetime) -> ResolvedCase | None:
+    query = (
+        select(c, t.customers.c.opted_out, t.customers.c.locale.label("speaks"))
+        .join(t.customers, t.customers.c.id == c.c.customer_id)
+        .where(c.c.id == case_id)
+    )
+    row = conn.execute(query).first()
+    if row is None:
+        return None
+    facts = Facts(
+        case_id=row.id,
+        customer_id=row.customer_id,
+        outcome=row.outcome or "resolved",
+        status=CaseStatus(row.status),
+        resolved_at=row.resolved_at or now,
+        opted_out=row.opted_out,
+        other_live_case=has_live_case(conn, row.customer_id, but=row.id),
+        reachable=reachable,
+        chosen=row.survey or {},
+    )
+    snapshot = {
+        "agent": row.last_agent_id or row.agent_id,
+        "agents": list(row.agents or ()),
+        "team": row.team,
+        "channel": row.channel,
+        "flow": row.flow,
+        "flow_version": row.flow_version,
+        "topic": row.topic,
+        "outcome": row.outcome,
+        "handoffs": row.handoffs,
+        "questions": row.questions,
+        "reopened": row.reopened,
+    }
+    return ResolvedCase(facts, row.speaks or row.locale, snapshot)
+
+
+def past_asks(conn: Connection, customer_id: str, but_planned_for: str | None = None) -> list[PastAsk]:
+    """What this customer was really asked, on any of their identities, latest first; at most fifty."""
+    where = (i.c.customer_id.in_(family(conn, customer_id)), i.c.asked_at.is_not(None), i.c.state.in_(SENT_STATES))
+    query = select(i.c.case_id, i.c.asked_at, i.c.state).where(*where).order_by(i.c.asked_at.desc()).limit(50)
+    return [
+        PastAsk(row.case_id, row.asked_at, row.state == "answered")
+        for row in conn.execute(query)
+        if row.case_id != but_planned_for
+    ]
+
+
+# ── invitations ────────────────────────────────────────────────────────────────────────────────────────────────────
+def invitation(conn: Connection, invitation_id: str) -> Invitation | None:
+    return _invitation(conn.execute(select(i).where(i.c.id == invitation_id)).first())
+
+
+def invitation_of_case(conn: Connection, case_id: str) -> Invitation | None:
+    return _invitation(conn.execute(select(i).where(i.c.case_id == case_id)).first())
+
+
+def invitation_of_message(conn: Connection, message_id: str) -> Invitation | None:
+    return _invitation(conn.execute(select(i).where(i.c.message_id == message_id)).first())
+
+
+def latest_asked(conn: Connection, customer_id: str) -> Invitation | None:
+    """The question that the customer was asked last, answered or not."""
+    where = (i.c.customer_id.in_(family(conn, customer_id)), i.c.state.in_(("asked", "answered")))
+    return _invitation(conn.execute(select(i).where(*where).order_by(i.c.asked_at.desc()).limit(1)).first())
+
+
+def plan(conn: Connection, known: Invitation | None, **values: Any) -> None:
+    """Write the decision on a case, or a new decision over one that never reached the customer."""
+    if known is None:
+        conn.execute(insert(i).values(id=new_id(), **values))
+    else:
+        conn.execute(update(i).where(i.c.id == known.id).values(**values))
+
+
+def change(conn: Connection, invitation_id: str, **values: Any) -> None:
+    conn.execute(update(i).where(i.c.id == invitation_id).values(**values))
+
+
+def is_in_outbox(conn: Connection, message_id: str) -> bool:
+    """Whether the message has to be sent; one that only lies in the timeline is there at once."""
+    return bool(conn.execute(select(exists().where(t.outbox.c.message_id == message_id))).scalar())
+
+
+def _invitation(row: Row[Any] | None) -> Invitation | None:
+    if row is None:
+        return None
+    return Invitation(
+        id=row.id,
+        case_id=row.case_id,
+        customer_id=row.customer_id,
+        instrument=row.instrument,
+        state=row.state,
+        locale=row.locale,
+        channel=row.channel,
+        message_id=row.message_id,
+        why_message_id=row.why_message_id,
+        asked_at=row.asked_at,
+        expires_at=row.expires_at,
+        snapshot=row.snapshot or {},
+    )
+
+
+# ── responses ──────────────────────────────────────────────────────────────────────────────────────────────────────
+def response(conn: Connection, invitation_id: str) -> Response | None:
+    row = conn.execute(select(r).where(r.c.invitation_id == invitation_id)).first()
+    return None if row is None else Response(row.id, row.invitation_id, row.score, row.comment, row.extra or {}, row.at)
+
+
+def add_response(conn: Connection, asked: Invitation, score: float, channel: str | None, now: datetime) -> Response:
+    """The first answer to an invitation, with the case's snapshot beside it."""
+    given = Response(new_id(), asked.id, score, None, {}, now)
+    conn.execute(
+        insert(r).values(
+            id=given.id,
+            invitation_id=asked.id,
+            case_id=asked.case_id,
+            customer_id=asked.customer_id,
+            instrument=asked.instrument,
+            score=score,
+            channel=channel,
+            agent_id=asked.snapshot.get("agent"),
+            team=asked.snapshot.get("team"),
+            topic=asked.snapshot.get("topic"),
+            locale=asked.locale,
+            extra={},
+            at=now,
+        )
+    )
+    return given
+
+
+def change_response(conn: Connection, response_id: str, **values: Any) -> None:
+    conn.execute(update(r).where(r.c.id == response_id).values(**values))
+
+
+def responses(
+    conn: Connection,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    after: str | None = None,
+    limit: int | None = None,
+    customer_id: str | None = None,
+) -> list[ResponseRow]:
+    """Answers of a span (`since` ≤ at < `until`); by id, so that a page can go on `after` the last one."""
+    query = _span(select(r), r.c.at, since, until).order_by(r.c.id)
+    if after:
+        query = query.where(r.c.id > after)
+    if customer_id:
+        query = query.where(r.c.customer_id.in_(family(conn, customer_id)))
+    return [_response_row(row) for row in conn.execute(query.limit(limit))]
+
+
+def add_imported(conn: Connection, rows: Sequence[ResponseRow]) -> int:
+    """Write rows of a CSV file; those that were imported before are passed over. Returns how many were new."""
+    ids = [row.id for row in rows]
+    known: set[str] = set()
+    for start in range(0, len(ids), 500):  # engines limit the parameters of one statement
+        found = conn.execute(select(r.c.id).where(r.c.id.in_(ids[start : start + 500])))
+        known.update(row.id for row in found)
+    fresh = [_imported(row) for row in rows if row.id not in known]
+    if fresh:
+        conn.execute(insert(r), fresh)
+    return len(fresh)
+
+
+def _imported(row: ResponseRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "respondent": row.respondent,
+        "instrument": row.instrument,
+        "score": row.score,
+        "comment": row.comment,
+        "channel": row.channel,
+        "agent_id": row.agent,
+        "team": row.team,
+        "topic": row.topic,
+        "locale": row.locale,
+        "extra": dict(row.extra),
+        "at": row.at,
+    }
+
+
+def _response_row(row: Row[Any]) -> ResponseRow:
+    return ResponseRow(
+        instrument=row.instrument,
+        score=row.score,
+        at=row.at,
+        id=row.id,
+        case_id=row.case_id,
+        customer_id=row.customer_id,
+        respondent=row.respondent,
+        comment=row.comment,
+        channel=row.channel,
+        agent=row.agent_id,
+        team=row.team,
+        topic=row.topic,
+        locale=row.locale,
+        extra=row.extra or {},
+    )
+
+
+# ── the report ─────────────────────────────────────────────────────────────────────────────────────────────────────
+def report_rows(conn: Connection, since: datetime | None = None, until: datetime | None = None) -> Rows:
+    """What a report of the span is made of: cases by their opening, answers and decisions by their own time."""
+    return Rows(
+        responses(conn, since=since, until=until),
+        [_case_row(row) for row in conn.execute(_span(select(c), c.c.opened_at, since, until))],
+        [_invitation_row(row) for row in conn.execute(_span(select(i), i.c.decided_at, since, until))],
+    )
+
+
+def count_responses(conn: Connection) -> int:
+    return int(conn.execute(select(func.count()).select_from(r)).scalar() or 0)
+
+
+def _span(query: Select[Any], at: Any, since: datetime | None, until: datetime | None) -> Select[Any]:
+    query = query.where(at >= since) if since else query
+    return query.where(at < until) if until else query
+
+
+def _case_row(row: Row[Any]) -> CaseRow:
+    return CaseRow(
+        id=row.id,
+        customer_id=row.customer_id,
+        status=row.status,
+        opened_at=row.opened_at,
+        escalated_at=row.escalated_at,
+        first_reply_at=row.first_reply_at,
+        first_resolved_at=row.first_resolved_at,
+        resolved_at=row.resolved_at,
+        outcome=row.outcome,
+        reopened=row.reopened,
+        channel=row.channel,
+        agent=row.last_agent_id or row.agent_id,
+        team=row.team,
+        topic=row.topic,
+        locale=row.locale,
+    )
+
+
+def _invitation_row(row: Row[Any]) -> InvitationRow:
+    snapshot = row.snapshot or {}
+    return InvitationRow(
+        case_id=row.case_id,
+        state=row.state,
+        at=row.decided_at,
+        skip_reason=row.skip_reason,
+        delivered=row.delivered_at is not None,
+        channel=row.channel or snapshot.get("channel"),
+        agent=snapshot.get("agent"),
+        team=snapshot.get("team"),
+        topic=snapshot.get("topic"),
+        locale=row.locale,
+    )

@@ -1,0 +1,437 @@
+"""One question after a case: one decision, one answer, and nothing else that customers say is swallowed.
+
+A real SQLite database, real history and outbox; the turn and the clock are handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import Connection, create_engine, insert, select, update
+
+from bot import timers
+from bot.events import CaseReopened, CaseResolved, SendSettled, SurveyAnswered
+from bot.inbox import find_pressed, store_choice, store_written
+from bot.model import Author, AuthorKind, Body, Chose, Customer, FileRef, Identity, Message, Sender, Wrote, new_id
+from bot.outbox import Part, say, settle
+from bot.storage import customers, history
+from bot.storage import tables as t
+from bot.storage.tx import Tx, Wiring
+from bot.timers import Timer
+from bot.turn import Turn
+from surveys import store
+from surveys.invitations import EXPIRE, Invitations, Setup
+from surveys.report import build
+from surveys.responses import parse
+from surveys.timing import AT_ONCE, Rules
+
+NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
+
+
+class Outlet:
+    """Telegram's, as far as a survey needs it: one part a message."""
+
+    via = "telegram"
+
+    def parts(self, message: Message, address: str) -> Sequence[Part]:
+        return [Part("text", {"text": message.body.text})]
+
+    def edits(self, message: Message, refs: Sequence[str], address: str) -> Sequence[Part]:
+        return []
+
+    def deletes(self, message: Message, refs: Sequence[str], address: str) -> Sequence[Part]:
+        return []
+
+    def lane(self, address: str) -> str:
+        return f"telegram:{address}"
+
+    def bucket(self, address: str) -> str | None:
+        return None
+
+
+@dataclass
+class House:
+    """A customer on Telegram, and everything that a survey touches."""
+
+    conn: Connection
+    now: datetime = NOON
+    setup: Setup = field(default_factory=lambda: Setup(AT_ONCE, ZoneInfo("Europe/Amsterdam"), "Acme"))
+    told: list[SurveyAnswered] = field(default_factory=list)
+    requests: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.invitations = Invitations(lambda: self.setup, lambda turn: turn.text in self.requests)
+        self.customer, self.identity = self.newcomer("42")
+
+    @property
+    def tx(self) -> Tx:
+        heard = {
+            SurveyAnswered: [lambda _tx, event: self.told.append(event)],
+            SendSettled: [self.invitations.on_send_settled],
+        }
+        return Tx(self.conn, self.now, Wiring(subscribers=heard, outlets={"telegram": Outlet()}))
+
+    def newcomer(self, external_id: str, channel: str = "telegram") -> tuple[Customer, Identity]:
+        return customers.create(self.tx, Sender(channel, external_id, external_id, "Kari", "en"), "en")
+
+    def case(self, **values: Any) -> str:
+        case_id = new_id()
+        row = {
+            "id": case_id,
+            "customer_id": self.customer.id,
+            "status": "resolved",
+            "channel": "telegram",
+            "locale": "en",
+            "opened_at": self.now - timedelta(hours=1),
+            "resolved_at": self.now,
+            "outcome": "resolved",
+            "team": "support",
+            "last_agent_id": "ann",
+            "topic": "delivery",
+            "updated_at": self.now,
+        }
+        self.conn.execute(insert(t.cases).values(**{**row, **values}))
+        return case_id
+
+    def resolve(self, case_id: str) -> None:
+        where = t.cases.c.id == case_id
+        self.conn.execute(update(t.cases).where(where).values(status="resolved", resolved_at=self.now))
+        self.invitations.on_case_resolved(self.tx, CaseResolved(case_id, self.customer.id, "resolved", "agent"))
+
+    def reopen(self, case_id: str) -> None:
+        self.conn.execute(update(t.cases).where(t.cases.c.id == case_id).values(status="bot"))
+        self.invitations.on_case_reopened(self.tx, CaseReopened(case_id, self.customer.id))
+
+    def ring(self) -> None:
+        """Ring what is due, as the timers do."""
+        for timer in timers.due(self.conn, self.now):
+            timers.cancel(self.tx, timer.key)
+            verb = self.invitations.expire_due if timer.kind == EXPIRE else self.invitations.ask_due
+            verb(self.tx, timer)
+
+    def ask(self, **values: Any) -> str:
+        case_id = self.case(**values)
+        self.resolve(case_id)
+        self.ring()
+        return case_id
+
+    def said(self) -> list[str]:
+        ours = [one for one in history.latest(self.conn, self.customer.id) if one.author.kind is AuthorKind.BOT]
+        return [one.body.text for one in ours]
+
+    def question(self, case_id: str) -> Message:
+        invitation = store.invitation_of_case(self.conn, case_id)
+        assert invitation is not None
+        message = history.message(self.conn, invitation.message_id or "")
+        assert message is not None
+        return message
+
+    def types(self, text: str, files: tuple[FileRef, ...] = ()) -> bool:
+        wrote = Wrote(text, files)
+        message = store_written(self.tx, self.identity, wrote)
+        return self.invitations.take(Turn(self.tx, self.customer, self.identity, wrote, message))
+
+    def presses(self, on: Message, value: str) -> bool:
+        chose = Chose(on.id, value)
+        message = store_choice(self.tx, self.identity, chose)
+        pressed = find_pressed(self.tx, self.customer.id, chose)
+        return self.invitations.take(Turn(self.tx, self.customer, self.identity, chose, message, pressed))
+
+    def why(self) -> Message:
+        return history.latest(self.conn, self.customer.id)[-1]
+
+    def scores(self) -> list[tuple[float, str | None]]:
+        return [(row.score, row.comment) for row in store.responses(self.conn)]
+
+    def decisions(self) -> list[tuple[str, str | None]]:
+        rows = self.conn.execute(select(t.survey_invitations.c.state, t.survey_invitations.c.skip_reason))
+        return [(row.state, row.skip_reason) for row in rows]
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    engine = create_engine("sqlite://")
+    with engine.connect() as conn:
+        t.metadata.create_all(conn)
+        yield House(conn)
+    engine.dispose()
+
+
+# ── the decision ───────────────────────────────────────────────────────────────────────────────────────────────────
+def test_a_resolved_case_is_asked_with_the_whole_scale(house: House) -> None:
+    case_id = house.ask()
+    question = house.question(case_id)
+    assert question.case_id == case_id
+    assert [choice.value for choice in question.body.choices] == list("1234567")
+    assert question.body.survey is not None
+    assert question.body.survey.instrument == "ces7"
+    assert house.decisions() == [("asked", None)]
+
+
+def test_every_resolved_case_has_exactly_one_decision(house: House) -> None:
+    house.ask()
+    house.ask(outcome="spam")
+    case_id = house.case()
+    for _ in range(3):  # told again, after a crash or a replay
+        house.resolve(case_id)
+    house.ring()
+    house.ring()
+    assert sorted(house.decisions(), key=str) == [("asked", None), ("asked", None), ("skipped", "outcome")]
+    assert len(house.said()) == 2
+
+
+def test_a_flow_chooses_the_instrument(house: House) -> None:
+    case_id = house.ask(survey={"instrument": "nps"})
+    assert len(house.question(case_id).body.choices) == 11
+
+
+def test_a_customer_is_asked_in_their_language(house: House) -> None:
+    customers.set_locale(house.tx, house.customer.id, "nb")
+    assert house.question(house.ask()).body.text.startswith("Alt i alt")
+
+
+def test_a_reopening_cancels_a_planned_question_and_the_next_resolution_plans_it_again(house: House) -> None:
+    house.setup = replace(house.setup, rules=replace(AT_ONCE, delay=timedelta(hours=1)))
+    case_id = house.case()
+    house.resolve(case_id)
+    house.reopen(case_id)
+    house.now += timedelta(hours=2)
+    house.ring()
+    assert (house.decisions(), house.said()) == ([("cancelled", None)], [])
+    house.resolve(case_id)
+    house.now += timedelta(hours=1)
+    house.ring()
+    assert house.decisions() == [("asked", None)]
+
+
+def test_a_customer_who_has_a_new_case_by_then_is_left_alone(house: House) -> None:
+    house.setup = replace(house.setup, rules=replace(AT_ONCE, delay=timedelta(minutes=2)))
+    house.resolve(house.case())
+    house.case(status="bot", resolved_at=None, outcome=None)
+    house.now += timedelta(minutes=2)
+    house.ring()
+    assert (house.decisions(), house.said()) == ([("skipped", "open_case")], [])
+
+
+def test_quiet_hours_put_the_question_off(house: House) -> None:
+    house.setup = replace(house.setup, rules=replace(AT_ONCE, quiet=(time(21), time(8))))
+    house.now = datetime(2026, 3, 10, 22, tzinfo=UTC)
+    house.ask()
+    assert house.said() == []
+    house.now = datetime(2026, 3, 11, 7, tzinfo=UTC)
+    house.ring()
+    assert len(house.said()) == 1
+
+
+def test_throttle_counts_over_identities_that_were_merged(house: House) -> None:
+    house.setup = replace(house.setup, rules=replace(Rules(), delay=timedelta(0)))
+    house.ask()
+    other, identity = house.newcomer("w1", "web")
+    where = t.customers.c.id == house.customer.id
+    house.conn.execute(update(t.customers).where(where).values(merged_into=other.id))
+    house.customer, house.identity = other, identity
+    house.now += timedelta(days=29)
+    house.ask()
+    assert house.decisions()[1] == ("skipped", "throttled")
+
+
+def test_who_blocked_us_is_not_asked(house: House) -> None:
+    customers.set_reachable(house.tx, house.identity.id, reachable=False)
+    house.ask()
+    assert house.decisions() == [("skipped", "unreachable")]
+
+
+# ── the score ──────────────────────────────────────────────────────────────────────────────────────────────────────
+def test_a_press_is_one_answer_with_the_cases_snapshot(house: House) -> None:
+    case_id = house.ask()
+    assert house.presses(house.question(case_id), "6")
+    (row,) = store.responses(house.conn)
+    assert (row.score, row.case_id, row.agent, row.team, row.topic, row.channel, row.locale) == (
+        *(6, case_id, "ann", "support", "delivery", "telegram", "en"),
+    )
+    assert [event.score for event in house.told] == [6]
+    assert "made the difference" in house.said()[-1]
+
+
+def test_a_double_press_is_one_answer_and_one_thanks(house: House) -> None:
+    question = house.question(house.ask())
+    assert house.presses(question, "6")
+    assert house.presses(question, "6")
+    assert house.scores() == [(6, None)]
+    assert len(house.said()) == 2
+
+
+def test_another_score_within_a_day_edits_and_later_does_not(house: House) -> None:
+    question = house.question(house.ask())
+    house.presses(question, "6")
+    house.now += timedelta(hours=23)
+    assert house.presses(question, "2")
+    assert house.scores() == [(2, None)]
+    assert house.said()[-1] == "We changed your answer to 2."
+    house.now += timedelta(hours=2)
+    assert house.presses(question, "7")
+    assert house.scores() == [(2, None)]
+    assert "no longer" in house.said()[-1]
+
+
+def test_a_late_press_is_told_politely(house: House) -> None:
+    question = house.question(house.ask())
+    house.now += timedelta(days=8)
+    house.ring()
+    assert house.decisions() == [("expired", None)]
+    assert house.presses(question, "5")
+    assert house.scores() == []
+    assert "expired" in house.said()[-1]
+
+
+def test_a_press_after_the_reopening_still_counts_once(house: House) -> None:
+    case_id = house.ask()
+    house.reopen(case_id)
+    assert house.presses(house.question(case_id), "3")
+    house.resolve(case_id)
+    house.ring()
+    assert house.scores() == [(3, None)]
+    assert house.decisions() == [("answered", None)]
+
+
+def test_a_typed_number_counts_like_a_press(house: House) -> None:
+    house.ask()
+    assert house.types("7")
+    assert house.scores() == [(7, None)]
+
+
+@pytest.mark.parametrize("text", ["7 items missing", "8", "where is my order?", "thanks", "/order"])
+def test_anything_else_typed_is_a_new_message(house: House, text: str) -> None:
+    house.ask()
+    assert not house.types(text)
+    assert house.scores() == []
+
+
+def test_a_number_typed_a_day_later_is_a_new_message(house: House) -> None:
+    house.ask()
+    house.now += timedelta(hours=25)
+    assert not house.types("7")
+
+
+def test_a_number_that_answers_a_flow_is_not_a_score(house: House) -> None:
+    house.reopen(house.ask())
+    assert not house.types("3")
+
+
+def test_a_number_of_a_customer_who_was_never_asked_is_a_message(house: House) -> None:
+    assert not house.types("7")
+
+
+def test_skip_declines_and_is_answered_once(house: House) -> None:
+    question = house.question(house.ask())
+    assert house.types("/skip")
+    assert house.decisions() == [("declined", None)]
+    assert "won't ask again" in house.said()[-1]
+    assert not house.types("7")
+    assert house.presses(question, "4")  # they changed their mind
+    assert house.scores() == [(4, None)]
+
+
+def test_yes_answers_a_yes_or_no_question(house: House) -> None:
+    house.ask(survey={"instrument": "csat2"})
+    assert house.types("Yes")
+    assert house.scores() == [(1, None)]
+
+
+def test_another_buttons_press_is_not_ours(house: House) -> None:
+    house.ask()
+    menu = say(house.tx, house.customer.id, replace(house.why().body, survey=None), author=Author(AuthorKind.BOT))
+    assert not house.presses(menu, "5")
+
+
+# ── the why ────────────────────────────────────────────────────────────────────────────────────────────────────────
+def test_the_text_after_why_is_the_comment(house: House) -> None:
+    house.ask()
+    house.types("2")
+    assert "What went wrong" in house.said()[-1]
+    assert house.types("I had to repeat everything.")
+    assert house.scores() == [(2, "I had to repeat everything.")]
+    assert house.said()[-1] == "Thank you, that helps us."
+    assert not house.types("And my parcel is still missing")
+
+
+def test_a_reason_button_is_kept_beside_the_score(house: House) -> None:
+    house.ask()
+    house.types("2")
+    why = house.why()
+    assert house.presses(why, "why:repeat")
+    assert house.presses(why, "why:repeat")
+    (row,) = store.responses(house.conn)
+    assert row.extra == {"reason": "repeat"}
+    assert house.said().count("Thank you, that helps us.") == 1
+
+
+@pytest.mark.parametrize("text", ["Where is my refund?", "איפה ההחזר?", "/order", "talk to a human", "refund"])
+def test_a_request_after_why_is_never_swallowed(house: House, text: str) -> None:
+    house.requests = {"talk to a human", "refund"}
+    house.ask()
+    house.types("2")
+    assert not house.types(text)
+    assert house.scores() == [(2, None)]
+
+
+def test_a_text_ten_minutes_later_is_a_new_message(house: House) -> None:
+    house.ask()
+    house.types("2")
+    house.now += timedelta(minutes=11)
+    assert not house.types("the blue one does not fit")
+
+
+def test_a_text_after_something_else_was_said_is_a_new_message(house: House) -> None:
+    house.ask()
+    house.types("2")
+    say(house.tx, house.customer.id, Body("Your parcel has left."), author=Author(AuthorKind.SYSTEM))
+    assert not house.types("great")
+
+
+def test_a_picture_is_a_new_message(house: House) -> None:
+    house.ask()
+    house.types("2")
+    assert not house.types("look", (FileRef(new_id(), "broken.jpg", "image/jpeg", 10),))
+
+
+# ── what becomes of the question ───────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize(
+    ("outcome", "state", "delivered"), [("sent", "asked", 1), ("failed", "failed", 0), ("expired", "cancelled", 0)]
+)
+def test_only_what_arrived_counts_as_delivered(house: House, outcome: str, state: str, delivered: int) -> None:
+    question = house.question(house.ask())
+    row = house.conn.execute(select(t.outbox.c.id).where(t.outbox.c.message_id == question.id)).one()
+    settle(house.tx, row.id, outcome)
+    assert house.decisions() == [(state, None)]
+    counts = build(store.report_rows(house.conn), now=house.now, zone=UTC)["counts"]
+    assert counts["delivered"] == delivered
+
+
+def test_an_answer_proves_the_delivery(house: House) -> None:
+    house.ask()
+    house.types("6")
+    report = build(store.report_rows(house.conn), now=house.now, zone=UTC)
+    assert (report["counts"]["delivered"], report["counts"]["answered"]) == (1, 1)
+    assert report["scores"][0] == {
+        **{"instrument": "ces7", "by": {}, "n": 1, "score": None},
+        **{"interval": None, "share": None, "share_interval": None},
+    }
+    assert report["times"][0]["median_s"] == 3600
+
+
+def test_importing_the_same_file_twice_adds_nothing(house: House) -> None:
+    rows, _ = parse(b"instrument,score,time,plan\nces7,5,2026-03-01,gold\nces7,5,2026-03-01,gold\n")
+    assert store.add_imported(house.conn, rows) == 2
+    assert store.add_imported(house.conn, rows) == 0
+    assert [row.extra for row in store.responses(house.conn)] == [{"plan": "gold"}] * 2
+
+
+def test_a_timer_of_an_erased_case_is_nothing(house: House) -> None:
+    house.invitations.ask_due(house.tx, Timer("t", "survey", "survey:x", house.now, house.customer.id, "x", {}))
+    assert house.decisions() == []
