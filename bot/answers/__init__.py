@@ -7,8 +7,9 @@
 Decisions
 - In-process index, no service and no shipped model (2026-11): an article is the sum of its question variants (a
   centroid) plus its nearest variant. On BANKING77 with five questions an article that beats nearest-neighbour
-  TF-IDF by 9 points. Price: the index lives in every process (about 10 kB an article) and is built at the first
-  query. SQLite's FTS5 would share it, but its BM25 has no scale on which "I don't know" can be told.
+  TF-IDF by 9 points. Price: the index lives in every process (about 15 kB an article) and is built at the first
+  query; each language's lemma table takes 20-50 MB from then on. SQLite's FTS5 would share the index, but its
+  BM25 has no scale on which "I don't know" can be told.
 - What the index has never seen counts as length of the query: an off-topic question is mostly such words, so its
   score falls. This halves the off-topic questions that are answered (CLINC150).
 - Confidence is one logistic curve over score and margin, fitted on public data (`bench`); the bands on it are set

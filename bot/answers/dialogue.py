@@ -196,7 +196,7 @@ def event_of(value: str) -> Event | None:
 
 
 def respond(state: State, event: Event, search: Search, context: Context) -> Outcome:
-    """The next state and what to do, for one event. Searching takes milliseconds, the first time seconds: in a thread."""
+    """The next state and what to do, for one event. Searching takes milliseconds, the first time a second."""
     if isinstance(event, Helped):
         return _helped(state, event.yes, search, context)
     if isinstance(event, ChoseArticle):

@@ -16,9 +16,14 @@ LEMMATISED = frozenset({"en", "nl", "nb", "he"})
 LONGEST_TEXT = 2_000
 """Characters of one text that count. A question is far shorter; a pasted log must not cost a second."""
 
+LONGEST_WORD = 64
+"""Characters of one word that count; what is longer is no word, and the caches below keep what they see."""
+
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _INVISIBLE = re.compile("[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 _HEBREW_PREFIXES = "הבלמשוכ"
+_SURE_PREFIXES, _LONG_HEBREW = "הבלשו", 6
+"""Of a long word that no table knows one of these is cut off; מ and כ begin too many stems."""
 _COMPOUNDING = frozenset({"nl", "nb"})
 _LINKS = ("", "s", "e", "en")
 
@@ -66,7 +71,7 @@ def normal(text: str) -> str:
 
 
 def words(text: str) -> list[str]:
-    return _WORD.findall(normal(text))
+    return [word[:LONGEST_WORD] for word in _WORD.findall(normal(text))]
 
 
 @lru_cache(maxsize=100_000)
@@ -93,7 +98,8 @@ def _without_prefixes(word: str) -> str:
         stem = lemmatize(rest, "he")
         if is_known(rest, "he") or stem != rest:
             return stem
-    return word
+    unknown = len(word) >= _LONG_HEBREW and word[0] in _SURE_PREFIXES
+    return word[1:] if unknown else word
 
 
 @lru_cache(maxsize=50_000)

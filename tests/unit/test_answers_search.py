@@ -142,6 +142,8 @@ def test_nothing_heavy_is_loaded_before_the_first_search() -> None:
         ("ההזמנה", "he", "הזמנה"),
         ("וכשהחבילה", "he", "חבילה"),
         ("שלום", "he", "שלום"),
+        ("החשבונית", "he", "חשבונית"),
+        ("חשבונית", "he", "חשבונית"),
         ("terugbetalingen", "nl", "terugbetaling"),
         ("pakkene", "nb", "pakke"),
         ("parcels", "en", "parcel"),
