@@ -18,7 +18,7 @@ _TOKEN = re.compile(
     r"|`(?P<code>[^`\n]+)`"
     r"|<(?P<angle>[^<>\n]+)>"
     r"|(?<![\w*])\*(?P<bold>(?=[^\s*])[^*\n]*?[^\s*])\*(?![\w*])"
-    r"|(?<!\w)_(?P<italic>(?=[^\s_])[^\n]*?[^\s_])_(?!\w)"
+    r"|(?<!\w)_(?P<italic>(?=[^\s_])[^\n]{0,1000}?[^\s_])_(?!\w)"
     r"|(?<![\w~])~(?P<strike>(?=[^\s~])[^~\n]*?[^\s~])~(?![\w~])"
     rf"|(?P<emoji>{SHORTCODE.pattern})",
     re.DOTALL,

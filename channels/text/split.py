@@ -101,7 +101,7 @@ def _ranges(text: str, limit: int, unit: Unit) -> Iterator[tuple[int, int]]:
         stripped = at + len(text[at:end].rstrip())
         if stripped > at:
             yield at, stripped
-        at = _after_space(text, end)
+        at = _after_space(text, stripped, end)
 
 
 def _fitting(text: str, start: int, limit: int, unit: Unit) -> int:
@@ -129,13 +129,16 @@ def _cut(text: str, at: int, end: int) -> int:
     return at + (inside[-1] if inside else size)
 
 
-def _after_space(text: str, at: int) -> int:
-    """Where the next part begins: after the white space, but with the indent that follows a line's end."""
-    space = _SPACE.match(text, at)
-    end = space.end() if space else at
-    if end > at and _boundaries(text[end - 1 : end + 2])[0] > 1:
+def _after_space(text: str, part_end: int, cut: int) -> int:
+    """Where the next part begins: after the white space, but with the indent that follows a line's end.
+
+    `part_end` is where the part before ends, less its white space; `cut`, at or after it, where it was cut.
+    """
+    space = _SPACE.match(text, cut)
+    end = space.end() if space else cut
+    if end > cut and _boundaries(text[end - 1 : end + 2])[0] > 1:
         end -= 1  # the last space carries an accent: they are one grapheme
-    line = text.rfind("\n", at, end)
+    line = text.rfind("\n", part_end, end)
     return end if line < 0 else line + 1
 
 
