@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from bot.model import AuthorKind, Message, TimelineEntry
@@ -16,11 +16,10 @@ MAX_FILES = 10
 KINDS = {"hello", "message", "choice", "typing", "read"}
 
 
-@dataclass(frozen=True, slots=True)
 class BadFrame(Exception):  # noqa: N818 - it is a frame, and it is bad
-    code: str
-    message: str
-    id: str | None = None
+    def __init__(self, code: str, message: str, id_: str | None = None) -> None:
+        super().__init__(message)
+        self.code, self.message, self.id = code, message, id_
 
     def frame(self) -> dict[str, Any]:
         return error(self.code, self.message, self.id)

@@ -411,7 +411,7 @@ const bytes = (size) => {
   return new Intl.NumberFormat(locale, { style: "unit", unit, maximumFractionDigits: unit === "megabyte" ? 1 : 0 }).format(value);
 };
 const region = () => navigator.languages.find((tag) => nearest(tag) === locale) || locale;  // en-GB tells the time otherwise than en-US
-const clock = (at) => new Intl.DateTimeFormat(region(), { hour: "2-digit", minute: "2-digit" }).format(at);
+const clock = (at) => new Intl.DateTimeFormat(region(), { timeStyle: "short" }).format(at);
 function dayOf(at) {
   const midnight = (time) => new Date(time).setHours(0, 0, 0, 0), ago = Math.round((midnight(Date.now()) - midnight(at)) / DAY);
   const word = ago < 2 ? new Intl.RelativeTimeFormat(locale, { numeric: "auto" }).format(-ago, "day")
@@ -699,6 +699,7 @@ class Panel extends HTMLElement {
   }
 
   grow() {
+    this.text.dir = this.text.value ? "auto" : this.box.dir;  // an empty "auto" is left to right, and so would be its placeholder
     this.text.style.height = "auto";
     if (this.text.scrollHeight) this.text.style.height = this.text.scrollHeight + "px";
     this.go.disabled = this.tray.some((file) => file.busy) || !(this.text.value.trim() || this.tray.length);
@@ -971,7 +972,7 @@ class Panel extends HTMLElement {
   }
 
   chip(file, press) {
-    return h(press ? "button" : "span", { class: "chip", ...(press && { type: "button", onclick: press }) }, icon("file"), h("span", { class: "label" }, h("bdi", {}, named(file.name)), h("small", {}, bytes(file.size || 0))));
+    return h(press ? "button" : "span", { class: "chip", ...(press && { type: "button", onclick: press }) }, icon("file"), h("span", { class: "label" }, h("bdi", {}, named(file.name)), h("small", { dir: "auto" }, bytes(file.size || 0))));
   }
 
   fileNode(file) {

@@ -1,0 +1,132 @@
+"""Two customers turn out to be one: their histories become one timeline, and can be parted again.
+
+The winner keeps their numbering; the loser's messages are *copied* behind it, with new `seq`s and their own times, so that
+nobody who watches the winner's timeline sees a gap or a jump. The loser's rows stay as they were, which is what makes the
+undoing exact. A pointer, `merged_into`, leads from the loser to the winner.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import insert, or_, select, update
+
+from bot.errors import Conflict, NotFound
+from bot.events import CustomersMerged, TimelineGrew
+from bot.model import new_id
+from bot.storage import customers, history
+from bot.storage import tables as t
+from bot.storage.tx import Tx
+
+UNDO_WITHIN = timedelta(hours=24)
+FOLLOWS = (  # whose rows simply change hands; `messages` and `timeline` are copied instead
+    t.cases,
+    t.case_events,
+    t.relays,
+    t.message_refs,
+    t.inbox,
+    t.outbox,
+    t.timers,
+    t.files,
+    t.survey_invitations,
+    t.survey_responses,
+    t.link_codes,
+)
+
+
+def merge(tx: Tx, winner_id: str, loser_id: str, evidence: str) -> str:
+    """Make the loser's history the winner's. Locks both in the order of their ids. Returns the merge's id."""
+    for customer_id in sorted((winner_id, loser_id)):
+        tx.lock_customer(customer_id)
+    winner, loser = customers.customer(tx.conn, winner_id), customers.customer(tx.conn, loser_id)
+    if winner is None or loser is None:
+        msg = "one of these customers is not there any more"
+        raise NotFound(msg)
+    if winner.id == loser.id:
+        msg = "these two are one customer already"
+        raise Conflict(msg)
+    # First the rooms: handoff makes one live case of two, before the rows move.
+    tx.emit(CustomersMerged(winner.id, loser.id))
+    merge_id = _note_merge(tx, winner.id, loser.id, evidence)
+    _copy_messages(tx, winner.id, loser.id)
+    for table in FOLLOWS:
+        tx.conn.execute(update(table).where(table.c.customer_id == loser.id).values(customer_id=winner.id))
+    tx.conn.execute(update(t.identities).where(t.identities.c.customer_id == loser.id).values(customer_id=winner.id))
+    values: dict[str, Any] = {"attributes": {**loser.attributes, **winner.attributes}}
+    if not winner.name and loser.name:
+        values["name"] = loser.name
+    tx.conn.execute(update(t.customers).where(t.customers.c.id == winner.id).values(**values))
+    tx.conn.execute(update(t.customers).where(t.customers.c.id == loser.id).values(merged_into=winner.id))
+    return merge_id
+
+
+def _note_merge(tx: Tx, winner_id: str, loser_id: str, evidence: str) -> str:
+    moved = {
+        "identities": [one.id for one in customers.identities(tx.conn, loser_id)],
+        "cases": [row.id for row in tx.conn.execute(select(t.cases.c.id).where(t.cases.c.customer_id == loser_id))],
+    }
+    merge_id = new_id()
+    row = {"id": merge_id, "winner_id": winner_id, "loser_id": loser_id, "identities": moved}
+    tx.conn.execute(insert(t.merges).values(**row, evidence=evidence, at=tx.now))
+    return merge_id
+
+
+def _copy_messages(tx: Tx, winner_id: str, loser_id: str) -> None:
+    m = t.messages
+    rows = tx.conn.execute(select(m).where(m.c.customer_id == loser_id, m.c.deleted_at.is_(None)).order_by(m.c.at, m.c.id))
+    for row in rows.mappings().all():
+        seq = None if row["seq"] is None else history.next_seq(tx, winner_id)
+        copied = {**row, "customer_id": winner_id, "seq": seq, "copied_from": loser_id}
+        tx.conn.execute(insert(m).values(**copied))
+        if seq is not None:
+            line = {"kind": "message", "message_id": row["id"], "text": row["text"], "at": row["at"]}
+            tx.conn.execute(insert(t.timeline).values(customer_id=winner_id, seq=seq, **line))
+            tx.emit(TimelineGrew(winner_id, seq))
+
+
+def last_merge(tx: Tx, customer_id: str) -> str | None:
+    """The newest merge of this customer that can still be undone."""
+    m = t.merges
+    mine = or_(m.c.winner_id == customer_id, m.c.loser_id == customer_id)
+    query = select(m.c.id).where(mine, m.c.undone_at.is_(None), m.c.at >= tx.now - UNDO_WITHIN).order_by(m.c.at.desc())
+    return tx.conn.execute(query).scalar()
+
+
+def unmerge(tx: Tx, merge_id: str) -> tuple[str, str]:
+    """Part them again: (winner's id, loser's id). What was said since stays with the winner. Raises NotFound."""
+    m = t.merges
+    row = tx.conn.execute(select(m).where(m.c.id == merge_id, m.c.undone_at.is_(None))).first()
+    if row is None:
+        msg = "there is no such merge to undo"
+        raise NotFound(msg)
+    for customer_id in sorted((row.winner_id, row.loser_id)):
+        tx.lock_customer(customer_id)
+    tx.emit(CustomersMerged(row.winner_id, row.loser_id, undone=True))
+    tx.conn.execute(update(t.customers).where(t.customers.c.id == row.loser_id).values(merged_into=None))
+    back = row.identities
+    tx.conn.execute(update(t.identities).where(t.identities.c.id.in_(back["identities"])).values(customer_id=row.loser_id))
+    for table, key in ((t.cases, "id"), (t.case_events, "case_id"), (t.relays, "case_id"), (t.survey_invitations, "case_id")):
+        of_theirs = table.c[key].in_(back["cases"])
+        tx.conn.execute(update(table).where(of_theirs).values(customer_id=row.loser_id))
+    _take_out_copies(tx, row.winner_id, row.loser_id)
+    _reply_elsewhere(tx, row.winner_id)
+    tx.conn.execute(update(m).where(m.c.id == merge_id).values(undone_at=tx.now))
+    return row.winner_id, row.loser_id
+
+
+def _take_out_copies(tx: Tx, winner_id: str, loser_id: str) -> None:
+    m = t.messages
+    copies = (m.c.customer_id == winner_id, m.c.copied_from == loser_id, m.c.deleted_at.is_(None))
+    for row in tx.conn.execute(select(m).where(*copies).order_by(m.c.seq)).all():
+        history.delete(tx, history.to_message(row))
+        refs = t.message_refs
+        tx.conn.execute(update(refs).where(refs.c.message_id == row.id).values(customer_id=loser_id))
+
+
+def _reply_elsewhere(tx: Tx, winner_id: str) -> None:
+    """If the winner was last answered at an identity that has left, answer at one that is still theirs."""
+    known = customers.identities(tx.conn, winner_id)
+    talk = customers.conversation(tx.conn, winner_id)
+    if known and all(one.id != talk.reply_identity_id for one in known):
+        customers.wrote_at(tx, known[-1], known[-1].address)
