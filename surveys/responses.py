@@ -94,6 +94,8 @@ def _header_fault(header: Sequence[str]) -> str | None:
 def _row(header: Sequence[str], line: int, fields: Sequence[str]) -> ResponseRow | Refusal:
     if len(fields) != len(header):
         return Refusal(line, f"{len(fields)} fields where the first line names {len(header)} columns")
+    if any("\0" in field for field in fields):
+        return Refusal(line, "a NUL character, which no database keeps as text")
     cells = {name: from_cell(field) for name, field in zip(header, fields, strict=True)}
     try:
         asked = instrument(cells["instrument"].strip())

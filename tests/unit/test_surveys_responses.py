@@ -77,6 +77,7 @@ def test_every_bad_row_is_told_by_the_line_it_begins_on_and_nothing_is_taken() -
         (b"instrument,score,time,score\n", 1, 'column "score" stands twice'),
         (b"instrument,score,time,comment\nces7,5,2026-03-01,caf\xe9\n", 2, "UTF-8"),
         (b'instrument,score,time\nces7,5,"2026-03-01\n', 2, "not CSV"),
+        (b"instrument,score,time,comment\nces7,5,2026-03-01,a\0b\n", 2, "NUL"),
     ],
 )
 def test_a_file_that_is_no_table_is_told_where(raw: bytes, line: int, why: str) -> None:
