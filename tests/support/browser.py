@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -35,6 +37,13 @@ def _playwrights_own() -> Path | None:
     programs = ("chrome", "headless_shell", "chrome-headless-shell", "Chromium", "Google Chrome for Testing")
     found = (path for name in programs for path in sorted(cache.glob(f"chromium*/**/{name}"), reverse=True))
     return next((path for path in found if path.is_file() and os.access(path, os.X_OK)), None)
+
+
+def driver_starts() -> bool:
+    """Playwright brings a Node.js of its own, which a minimal Debian lacks a library for."""
+    spec = importlib.util.find_spec("playwright")
+    node = Path(spec.origin).parent / "driver" / "node" if spec and spec.origin else None
+    return node is not None and subprocess.run([node, "--version"], check=False, capture_output=True).returncode == 0
 
 
 @asynccontextmanager

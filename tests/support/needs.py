@@ -15,6 +15,7 @@ GET_BROWSER = (
     "no Chromium found: `apt-get install chromium` (Debian), `.venv/bin/playwright install chromium`, "
     "or set STAFETT_TEST_CHROMIUM to one"
 )
+GET_DRIVER = "Playwright's own Node.js does not start: `apt-get install libatomic1` (Debian)"
 
 
 def in_ci() -> bool:
