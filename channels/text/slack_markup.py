@@ -24,7 +24,8 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _MARKUP = re.compile(r"([\\`*_~\[\]<&])")
-_LINE_START = re.compile(r"^([ \t]*)(#{1,6}(?=\s|$)|[+](?=\s|$)|(?:-[ \t]*){2,}$|=+[ \t]*$)")
+_LINE_START = re.compile(r"^([ \t]*)(#{1,6}(?=\s|$)|[+](?=\s|$)|(?:-[ \t]*)+$|=+[ \t]*$)")
+_NUMBER = re.compile(r"^([ \t]*\d{1,9})(\)(?=\s|$)|\.[ \t]*$)")
 _BULLET = re.compile(r"^([ \t]*)[•◦▪] ", re.MULTILINE)
 _NOBODY = "@…"
 _STYLES = (("bold", "**"), ("italic", "_"), ("strike", "~~"))
@@ -195,7 +196,7 @@ def _literal(text: str, begins_line: bool = False) -> str:
 
 
 def _line(text: str) -> str:
-    return _LINE_START.sub(r"\1\\\2", text)
+    return _NUMBER.sub(r"\1\\\2", _LINE_START.sub(r"\1\\\2", text))
 
 
 def _literal_plain(text: str) -> str:
