@@ -55,6 +55,14 @@ def team_name(desk: Any, team_id: str | None) -> str:
     return str(getattr(found, "name", None) or team_id or "")
 
 
+def opening(desk: Any, team_id: str | None) -> tuple[tzinfo, Any, Sequence[Any]]:
+    """Opening hours as (time zone, week or None for always, holidays): the team's own where it has them."""
+    own = team(desk, team_id)
+    week = getattr(own, "hours", None) or getattr(desk, "hours", None)
+    holidays = tuple(getattr(desk, "holidays", None) or ()) + tuple(getattr(own, "holidays", None) or ())
+    return zone(desk), week, holidays
+
+
 def default_team(desk: Any) -> str | None:
     known = teams(desk)
     return _escalation(desk, "team", None) or (known[0].id if known else None)

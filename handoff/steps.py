@@ -1,0 +1,152 @@
+"""What every verb is made of: one step of the lifecycle, written, audited, with its next action set.
+
+`move` is the only place that writes a status. R21: every live case always has a next action and its time; one timer per
+case, `case:<id>`, rings then, and `watch.case_due` does what its status asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from bot import outbox, timers
+from bot.errors import Conflict, NotAllowed
+from bot.events import CaseChanged
+from bot.model import SYSTEM, Author, AuthorKind, Body, CaseStatus, FileRef, Message
+from bot.storage import customers, history
+from bot.storage.tx import Tx
+from bot.texts import say
+from handoff import lifecycle, store, terms
+from handoff.case import AgentView, Case
+
+
+def desk_of(tx: Tx) -> Any:
+    """The desk folder in force."""
+    return tx.wiring.desk()
+
+
+def move(tx: Tx, case: Case, event: str, agent_id: str | None = None, *, log: dict[str, Any], **values: Any) -> Case:
+    """Take one step: compare-and-set the status (and `values`), set the next action, write the audit line.
+
+    Raises Conflict where the table has no such step, or somebody was first.
+    """
+    following = lifecycle.after(case.status, event)
+    moved = store.compare_and_set(tx, case, status=following, **values)
+    if moved is None:
+        raise Conflict(f"case {case.number} has just changed; look at it again")
+    store.log(tx, moved, event, agent_id, **log)
+    if following is not case.status or event in {"claim", "reply", "snooze"}:
+        moved = schedule(tx, moved, next_action(tx, moved))
+    return moved
+
+
+def next_action(tx: Tx, case: Case) -> datetime | None:
+    """When something has to happen to a case if nothing else does before. None: never, it is closed."""
+    desk = desk_of(tx)
+    match case.status:
+        case CaseStatus.BOT:
+            return max(case.last_customer_at or case.opened_at, case.opened_at) + terms.silence(desk)
+        case CaseStatus.QUEUED:
+            return tx.now + terms.queue_every(desk)
+        case CaseStatus.SNOOZED:
+            return case.next_action_at
+        case CaseStatus.OPEN | CaseStatus.PENDING:
+            words = [at for at in (case.claimed_at, case.last_customer_at, case.last_agent_at) if at is not None]
+            return max(words, default=tx.now) + terms.idle(desk)
+        case CaseStatus.RESOLVED:
+            return (case.resolved_at or tx.now) + terms.reopen_window(desk)
+        case CaseStatus.CLOSED:
+            return None
+
+
+def schedule(tx: Tx, case: Case, at: datetime | None) -> Case:
+    """Set the case's next action and the timer that rings for it."""
+    key = f"case:{case.id}"
+    if at is None:
+        timers.cancel(tx, key)
+    else:
+        timers.set_timer(tx, "case", key, at, customer_id=case.customer_id, case_id=case.id)
+    return store.change(tx, case, next_action_at=at)
+
+
+def ring_at(tx: Tx, case: Case, at: datetime) -> None:
+    """Have a case looked at, without writing to it: its customer's turns are not held here."""
+    timers.set_timer(tx, "case", f"case:{case.id}", at, customer_id=case.customer_id, case_id=case.id)
+
+
+def changed(tx: Tx, case: Case) -> Case:
+    """Tell the house that it changed, and give it on."""
+    tx.emit(CaseChanged(case.customer_id, case.id, case.status))
+    return case
+
+
+def take_baton(tx: Tx, case: Case) -> None:
+    """A new holder: what was said under the old one and has not left, will not."""
+    customers.move_baton(tx, case.customer_id)
+
+
+def locale_of(tx: Tx, case: Case) -> str:
+    """The language that the customer reads now."""
+    who = customers.customer(tx.conn, case.customer_id)
+    return who.locale if who else case.locale
+
+
+def tell_customer(tx: Tx, case: Case, key: str, **values: object) -> Message:
+    """Say a sentence of ours to the customer, in their language."""
+    text = say(key, locale_of(tx, case), terms.texts(desk_of(tx)), **values)
+    return outbox.say(tx, case.customer_id, Body(text), author=SYSTEM, case_id=case.id, meta={"key": key})
+
+
+def tell_agents(tx: Tx, case: Case, key: str, **values: object) -> Message:
+    """A note from the house, in the agents' language."""
+    desk = desk_of(tx)
+    text = say(key, terms.agents_locale(desk), terms.texts(desk), **values)
+    return write_note(tx, case, SYSTEM, text, (), {"key": key})
+
+
+def write_note(
+    tx: Tx, case: Case, author: Author, text: str, files: Sequence[FileRef], meta: dict[str, Any]
+) -> Message:
+    body = Body(text, files=tuple(files))
+    return history.append(
+        tx, case.customer_id, body, author=author, channel=case.channel, case_id=case.id, meta=meta, note=True
+    )
+
+
+def as_author(agent: AgentView) -> Author:
+    return Author(AuthorKind.AGENT, agent.name, agent.id)
+
+
+def is_over(case: Case) -> Conflict:
+    return Conflict(f"case {case.number} is already over ({case.status})")
+
+
+def taken_by(tx: Tx, case: Case) -> Conflict:
+    return Conflict(f"already taken by {store.agent_name(tx.conn, desk_of(tx), case.agent_id)}")
+
+
+def may_act(tx: Tx, case: Case, agent_id: str | None) -> AgentView | None:
+    """Who acts on a case: its holder, anybody while nobody holds it, leads, and programs (None).
+
+    Raises NotAllowed for somebody else, and for whoever is not an agent.
+    """
+    if agent_id is None:
+        return None
+    agent = store.agent(tx.conn, desk_of(tx), agent_id)
+    if case.with_people and case.agent_id not in {None, agent_id} and not agent.leads:
+        holder = store.agent_name(tx.conn, desk_of(tx), case.agent_id)
+        raise NotAllowed(f"{holder} holds case {case.number}; ask for a transfer, or add a note")
+    return agent
+
+
+def must_hold(tx: Tx, case: Case, agent_id: str) -> AgentView:
+    """Raises Conflict unless that agent holds this live case."""
+    agent = store.agent(tx.conn, desk_of(tx), agent_id)
+    if not case.live:
+        raise is_over(case)
+    if case.agent_id is None:
+        raise Conflict(f"claim case {case.number} first")
+    if case.agent_id != agent_id:
+        raise taken_by(tx, case)
+    return agent

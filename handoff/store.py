@@ -1,0 +1,389 @@
+"""Queries on cases, relays, agents; and the few writes that `cases.py` is made of. Rows never leave this file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy import case as when
+
+from bot.errors import NotAllowed, NotFound
+from bot.model import LIVE, CaseStatus, FileRef, new_id
+from bot.storage import tables as t
+from bot.storage.tx import Tx
+from handoff import terms
+from handoff.case import AgentView, Case, CaseEvent, Relay
+
+MEASURED = 50  # so many last cases tell how long one takes
+_LIVE = tuple(LIVE)
+_PRIORITY = {"urgent": 0, "high": 1, "normal": 2, "low": 3}
+
+
+# ── cases ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+def case(conn: Connection, case_id: str) -> Case | None:
+    return _one(conn, select(t.cases).where(t.cases.c.id == case_id))
+
+
+def by_number(conn: Connection, number: int) -> Case | None:
+    return _one(conn, select(t.cases).where(t.cases.c.number == number))
+
+
+def live_case(conn: Connection, customer_id: str) -> Case | None:
+    """The customer's one live case."""
+    c = t.cases.c
+    return _one(conn, select(t.cases).where(c.customer_id == customer_id, c.status.in_(_LIVE)))
+
+
+def last_case(conn: Connection, customer_id: str) -> Case | None:
+    """The customer's latest case, whatever its status."""
+    c = t.cases.c
+    query = select(t.cases).where(c.customer_id == customer_id).order_by(c.opened_at.desc(), c.id.desc()).limit(1)
+    return _one(conn, query)
+
+
+def of_customer(conn: Connection, customer_id: str, limit: int = 20) -> list[Case]:
+    """The customer's cases, newest first."""
+    c = t.cases.c
+    query = select(t.cases).where(c.customer_id == customer_id).order_by(c.opened_at.desc(), c.id.desc()).limit(limit)
+    return [to_case(row) for row in conn.execute(query)]
+
+
+def listing(
+    conn: Connection,
+    *,
+    status: str | Iterable[str] | None = None,
+    channel: str | None = None,
+    team: str | None = None,
+    agent: str | None = None,
+    customer: str | None = None,
+    after: str | None = None,
+    limit: int = 50,
+) -> list[Case]:
+    """Cases by id, oldest first, above the id `after`. `status` is one or several."""
+    c = t.cases.c
+    query = select(t.cases).order_by(c.id).limit(limit)
+    if status is not None:
+        query = query.where(c.status.in_([status] if isinstance(status, str) else list(status)))
+    for column, value in ((c.channel, channel), (c.team, team), (c.agent_id, agent), (c.customer_id, customer)):
+        if value is not None:
+            query = query.where(column == value)
+    if after:
+        query = query.where(c.id > after)
+    return [to_case(row) for row in conn.execute(query)]
+
+
+def queue(conn: Connection, team: str | None) -> list[Case]:
+    """Who waits for that team, in the order in which they are to be taken: priority, then time."""
+    c = t.cases.c
+    same_team = c.team.is_(None) if team is None else c.team == team
+    query = select(t.cases).where(c.status == CaseStatus.QUEUED, same_team)
+    return [to_case(row) for row in conn.execute(query.order_by(_urgency(), c.escalated_at, c.id))]
+
+
+def position(conn: Connection, case_: Case) -> int | None:
+    """The place in the queue, from 1; None when not in it."""
+    if case_.status is not CaseStatus.QUEUED:
+        return None
+    ids = [one.id for one in queue(conn, case_.team)]
+    return ids.index(case_.id) + 1 if case_.id in ids else None
+
+
+def handling_s(conn: Connection, team: str | None) -> float | None:
+    """How long a case of that team takes an agent: the median of the last ones, in seconds. None: unknown yet."""
+    c = t.cases.c
+    query = select(c.claimed_at, c.resolved_at).where(c.claimed_at.is_not(None), c.resolved_at > c.claimed_at)
+    if team is not None:
+        query = query.where(c.team == team)
+    rows = conn.execute(query.order_by(c.resolved_at.desc()).limit(MEASURED)).all()
+    return median((row.resolved_at - row.claimed_at).total_seconds() for row in rows) if rows else None
+
+
+def events(conn: Connection, case_id: str) -> list[CaseEvent]:
+    """What happened to a case, in order."""
+    e = t.case_events
+    rows = conn.execute(select(e).where(e.c.case_id == case_id).order_by(e.c.n))
+    return [CaseEvent(row.n, row.kind, row.agent_id, row.data or {}, row.at) for row in rows]
+
+
+def scores(conn: Connection, customer_id: str, limit: int = 3) -> list[tuple[str, float, str | None, datetime]]:
+    """The customer's last survey answers, newest first: (instrument, score, comment, at)."""
+    s = t.survey_responses
+    query = select(s).where(s.c.customer_id == customer_id).order_by(s.c.at.desc()).limit(limit)
+    return [(row.instrument, row.score, row.comment, row.at) for row in conn.execute(query)]
+
+
+def held(tx: Tx, case_id: str) -> Case:
+    """The case as it is now, its customer's turns held until the commit. Raises NotFound."""
+    found = case(tx.conn, case_id)
+    if found is None:
+        raise NotFound(f"there is no case {case_id}")
+    tx.lock_customer(found.customer_id)
+    return case(tx.conn, case_id) or found
+
+
+def insert_case(tx: Tx, customer_id: str, channel: str, locale: str) -> Case:
+    """A new case, with the bot, under the next number."""
+    made = Case(new_id(), _next_number(tx), customer_id, CaseStatus.BOT, channel, locale, tx.now, tx.now)
+    tx.conn.execute(
+        insert(t.cases).values(
+            id=made.id,
+            number=made.number,
+            customer_id=customer_id,
+            status=made.status,
+            channel=channel,
+            locale=locale,
+            opened_at=tx.now,
+            updated_at=tx.now,
+        )
+    )
+    return made
+
+
+def change(tx: Tx, case_: Case, **values: Any) -> Case:
+    """Write fields of a case and return it as it then is."""
+    row = tx.conn.execute(
+        update(t.cases).where(t.cases.c.id == case_.id).values(updated_at=tx.now, **values).returning(t.cases)
+    ).one()
+    return to_case(row)
+
+
+def compare_and_set(tx: Tx, case_: Case, **values: Any) -> Case | None:
+    """As `change`, but only while status and holder are as in `case_`. None: somebody was first."""
+    c = t.cases.c
+    holder = c.agent_id.is_(None) if case_.agent_id is None else c.agent_id == case_.agent_id
+    where = (c.id == case_.id, c.status == case_.status, holder)
+    row = tx.conn.execute(update(t.cases).where(*where).values(updated_at=tx.now, **values).returning(t.cases)).first()
+    return None if row is None else to_case(row)
+
+
+def log(tx: Tx, case_: Case, kind: str, agent_id: str | None = None, **data: Any) -> None:
+    """One line of the audit."""
+    row = {"case_id": case_.id, "customer_id": case_.customer_id, "kind": kind, "agent_id": agent_id, "data": data}
+    tx.conn.execute(insert(t.case_events).values(**row, at=tx.now))
+
+
+def _urgency() -> Any:
+    return when(*((t.cases.c.priority == name, place) for name, place in _PRIORITY.items()), else_=2)
+
+
+def _next_number(tx: Tx) -> int:
+    """1, 2, 3 …: counted in one row, which on PostgreSQL orders those who open cases at the same moment."""
+    s = t.settings
+    row = tx.conn.execute(select(s.c.value).where(s.c.key == "case_number").with_for_update()).first()
+    number = int(row.value) + 1 if row else 1
+    if row is None:
+        tx.conn.execute(insert(s).values(key="case_number", value=number))
+    else:
+        tx.conn.execute(update(s).where(s.c.key == "case_number").values(value=number))
+    return number
+
+
+def _one(conn: Connection, query: Select[Any]) -> Case | None:
+    row = conn.execute(query).first()
+    return None if row is None else to_case(row)
+
+
+def to_case(row: Row[Any]) -> Case:
+    fields = dict(row._mapping)  # noqa: SLF001 - the public name of a row's mapping in SQLAlchemy
+    fields["status"] = CaseStatus(fields["status"])
+    fields["agents"] = tuple(fields["agents"] or ())
+    return Case(**fields)
+
+
+# ── the baton ──────────────────────────────────────────────────────────────────────────────────────────────────────
+def carry_over(tx: Tx, customer_id: str, before: int, epoch: int) -> None:
+    """What was said before the baton moved, and still holds, may leave under the new epoch."""
+    o = t.outbox
+    where = (o.c.customer_id == customer_id, o.c.epoch == before, o.c.state.in_(("ready", "retry")))
+    tx.conn.execute(update(o).where(*where).values(epoch=epoch))
+
+
+def move_cases(tx: Tx, loser_id: str, winner_id: str, only: Sequence[str] | None = None) -> list[Case]:
+    """Give cases, their relays and timers to another customer (a merge, or its undoing); return them."""
+    c = t.cases
+    query = select(c).where(c.c.customer_id == loser_id)
+    if only is not None:
+        query = query.where(c.c.id.in_(only))
+    moved = [to_case(row) for row in tx.conn.execute(query)]
+    ids = [one.id for one in moved]
+    for table in (t.cases, t.relays, t.timers, t.case_events):
+        key = table.c.id if table is t.cases else table.c.case_id
+        tx.conn.execute(update(table).where(key.in_(ids)).values(customer_id=winner_id))
+    return [replace(one, customer_id=winner_id) for one in moved]
+
+
+def came_from(conn: Connection, customer_id: str, loser_id: str) -> list[str]:
+    """The ids of those cases of a customer that a merge had brought from `loser_id`."""
+    e = t.case_events
+    query = select(e).where(e.c.customer_id == customer_id, e.c.kind == "merged").order_by(e.c.n)
+    return list(dict.fromkeys(row.case_id for row in conn.execute(query) if (row.data or {}).get("from") == loser_id))
+
+
+# ── agents ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+def agents(conn: Connection, desk: Any, now: datetime | None = None) -> list[AgentView]:
+    """The desk's agents in the order of desk.yaml, then those known only by the Slack channel, by name.
+
+    Available unless they said otherwise; with `now`, whoever is away until a time that has passed is back.
+    """
+    states = {row.agent_id: row for row in conn.execute(select(t.agent_states))}
+    listed = [_listed(one, states.get(one.id), now) for one in terms.listed_agents(desk)]
+    ids = {one.id for one in listed}
+    if any(getattr(one, "slack", None) for one in terms.listed_agents(desk)):
+        return listed  # CONTRACT: the channel's members are agents only where desk.yaml names nobody's Slack account
+    known = [
+        AgentView(row.agent_id, row.name, row.team or terms.default_team(desk), available=_here(row, now))
+        for row in states.values()
+        if row.agent_id not in ids and row.slack_user
+    ]
+    return listed + sorted(known, key=lambda one: (one.name, one.id))
+
+
+def agent(conn: Connection, desk: Any, agent_id: str) -> AgentView:
+    """Raises NotAllowed for whoever is not an agent of this desk."""
+    found = next((one for one in agents(conn, desk) if one.id == agent_id), None)
+    if found is None:
+        raise NotAllowed(f"{agent_id} is not an agent of this desk; add them to desk.yaml under agents")
+    return found
+
+
+def agent_name(conn: Connection, desk: Any, agent_id: str | None) -> str:
+    """What people call that agent, also one who is no longer listed."""
+    found = next((one.name for one in agents(conn, desk) if one.id == agent_id), None)
+    if found is None and agent_id:
+        found = conn.execute(select(t.agent_states.c.name).where(t.agent_states.c.agent_id == agent_id)).scalar()
+    return found or agent_id or ""
+
+
+def on_duty(conn: Connection, desk: Any, team: str | None, now: datetime) -> list[AgentView]:
+    """Who is available for that team: its agents, and those of no team."""
+    return [one for one in agents(conn, desk, now) if one.available and (team is None or one.team in {None, team})]
+
+
+def set_available(
+    tx: Tx, agent_id: str, available: bool, *, away_until: datetime | None = None, name: str = ""
+) -> None:
+    """An agent goes away (perhaps until a time) or comes back."""
+    values: dict[str, Any] = {"available": available, "away_until": away_until, "seen_at": tx.now}
+    _upsert_agent(tx, agent_id, values | ({"name": name} if name else {}))
+
+
+def remember_agent(tx: Tx, agent_id: str, *, name: str, team: str | None, slack_user: str | None) -> None:
+    """An agent who is known by their Slack channel, or has just been seen at a desk."""
+    _upsert_agent(tx, agent_id, {"name": name, "team": team, "slack_user": slack_user, "seen_at": tx.now})
+
+
+def _upsert_agent(tx: Tx, agent_id: str, values: Mapping[str, Any]) -> None:
+    s = t.agent_states
+    if tx.conn.execute(update(s).where(s.c.agent_id == agent_id).values(**values)).rowcount == 0:
+        tx.conn.execute(insert(s).values(agent_id=agent_id, **values))
+
+
+def _listed(listed: Any, state: Row[Any] | None, now: datetime | None) -> AgentView:
+    return AgentView(
+        listed.id,
+        listed.name,
+        getattr(listed, "team", None),
+        getattr(listed, "role", None) or "agent",
+        tuple(getattr(listed, "locales", None) or ()),
+        _here(state, now),
+    )
+
+
+def _here(state: Row[Any] | None, now: datetime | None) -> bool:
+    if state is None or state.available:
+        return True
+    return now is not None and state.away_until is not None and state.away_until <= now
+
+
+# ── relays ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+def relay(conn: Connection, desk: str, ref: str) -> Relay | None:
+    """The relay of a desk's post."""
+    return _relay(conn, (t.relays.c.desk == desk, t.relays.c.ref == ref))
+
+
+def relay_by_id(conn: Connection, relay_id: str) -> Relay | None:
+    return _relay(conn, (t.relays.c.id == relay_id,))
+
+
+def relay_of(conn: Connection, message_id: str) -> Relay | None:
+    """The relay that a message came by."""
+    return _relay(conn, (t.relays.c.message_id == message_id,))
+
+
+def waiting_relays(conn: Connection, case_id: str) -> list[Relay]:
+    """What is still in its undo window, in order."""
+    r = t.relays
+    query = select(r).where(r.c.case_id == case_id, r.c.state == "waiting").order_by(r.c.created_at, r.c.id)
+    return [to_relay(row) for row in conn.execute(query)]
+
+
+def relays_of(conn: Connection, case_id: str) -> list[Relay]:
+    """All of a case, in order, each with its delivery."""
+    r = t.relays
+    query = select(r).where(r.c.case_id == case_id).order_by(r.c.created_at, r.c.id)
+    return [_with_delivery(conn, to_relay(row)) for row in conn.execute(query)]
+
+
+def insert_relay(tx: Tx, one: Relay) -> Relay:
+    fields = {name: value for name, value in asdict(one).items() if name not in {"delivery", "fault"}}
+    fields["files"] = [asdict(file) for file in one.files]
+    tx.conn.execute(insert(t.relays).values(**fields))
+    return _with_delivery(tx.conn, one)
+
+
+def change_relay(tx: Tx, one: Relay, **values: Any) -> Relay:
+    row = tx.conn.execute(update(t.relays).where(t.relays.c.id == one.id).values(**values).returning(t.relays)).one()
+    return _with_delivery(tx.conn, to_relay(row))
+
+
+def delivery(conn: Connection, message_id: str) -> tuple[str, str | None]:
+    """What became of a message's sends: pending | sent | failed | uncertain, and why.
+
+    One send that failed makes it failed. A message without sends (the widget reads the timeline) is sent.
+    """
+    o = t.outbox
+    rows = conn.execute(select(o.c.state, o.c.error).where(o.c.message_id == message_id).order_by(o.c.n)).all()
+    for state, told in (("failed", "failed"), ("uncertain", "uncertain"), ("retry", "pending")):
+        fault = next((row for row in rows if row.state == state), None)
+        if fault is not None:
+            return told, fault.error
+    waiting = any(row.state in {"ready", "sending"} for row in rows)
+    return ("pending" if waiting else "sent"), None
+
+
+def _relay(conn: Connection, where: tuple[Any, ...]) -> Relay | None:
+    row = conn.execute(select(t.relays).where(*where)).first()
+    return None if row is None else _with_delivery(conn, to_relay(row))
+
+
+def _with_delivery(conn: Connection, one: Relay) -> Relay:
+    if one.state != "said" or one.message_id is None:
+        return one
+    state, fault = delivery(conn, one.message_id)
+    return replace(one, delivery=state, fault=fault)
+
+
+def to_relay(row: Row[Any]) -> Relay:
+    fields = dict(row._mapping)  # noqa: SLF001 - the public name of a row's mapping in SQLAlchemy
+    fields["files"] = tuple(FileRef(**file) for file in fields["files"] or ())
+    return Relay(**fields)
+
+
+# ── for the watch ──────────────────────────────────────────────────────────────────────────────────────────────────
+def unwatched(conn: Connection, now: datetime, slack: timedelta) -> list[Case]:
+    """Live cases that nothing will happen to: no next action, or one long past. There should be none."""
+    c = t.cases.c
+    late = c.next_action_at.is_(None) | (c.next_action_at < now - slack)
+    return [to_case(row) for row in conn.execute(select(t.cases).where(c.status.in_(_LIVE), late).limit(100))]
+
+
+def count_by_status(conn: Connection) -> dict[str, int]:
+    """How many cases have each status, for the metrics."""
+    c = t.cases.c
+    return {
+        row.status: int(row.n) for row in conn.execute(select(c.status, func.count().label("n")).group_by(c.status))
+    }

@@ -1,0 +1,86 @@
+"""What a waiting customer is told, and when again. Pure: places and times in, words' keys out.
+
+A promise is kept or mended: when the time that was told has passed, the customer hears so, with a new estimate that doubles
+each time it breaks (3, 3, 6, 12 … minutes), so that nobody is nagged through the night. In between they hear of a new place
+at most once in the desk's interval, and at once when they are next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Any
+
+from handoff.terms import DEFAULT_WAIT_S
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the customer was last told. `position` None: that nobody is here. `wait_s` seconds from `at`."""
+
+    at: datetime
+    position: int | None = None
+    wait_s: int | None = None
+    broken: int = 0  # how many promises of this wait were not kept
+
+    def to_json(self) -> dict[str, Any]:
+        return {"position": self.position, "wait_s": self.wait_s, "at": self.at.isoformat(), "broken": self.broken}
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any] | None) -> Told | None:
+        if not raw:
+            return None
+        return cls(datetime.fromisoformat(raw["at"]), raw.get("position"), raw.get("wait_s"), raw.get("broken", 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """How it stands now. `back_at`: nobody is here before then. `staffed` false: nobody is here, no one knows when."""
+
+    position: int
+    wait_s: int
+    staffed: bool = True
+    back_at: datetime | None = None
+
+    @property
+    def served(self) -> bool:
+        return self.staffed and self.back_at is None
+
+
+def estimate_s(position: int, handling_s: float | None, agents: int) -> int:
+    """Place × handling time ÷ agents, in seconds, rounded up to whole minutes; nothing measured: three minutes each."""
+    each = DEFAULT_WAIT_S if handling_s is None else max(handling_s, 1.0)
+    return 60 * max(1, ceil(position * each / max(agents, 1) / 60))
+
+
+def tell(told: Told | None, outlook: Outlook, now: datetime, every: timedelta) -> tuple[str, Told] | None:
+    """What to say now, as (text key, what is then told); None: nothing."""
+    if not outlook.served:
+        key = "no_agents_until" if outlook.back_at else "no_agents_now"
+        return None if told and told.position is None else (key, Told(now))
+    fresh = Told(now, outlook.position, outlook.wait_s)
+    if told is None or told.position is None or told.wait_s is None:
+        return "queue_place", fresh
+    if now >= told.at + timedelta(seconds=told.wait_s):
+        broken = told.broken + 1
+        return "queue_longer", Told(now, outlook.position, outlook.wait_s * 2 ** min(broken - 1, 10), broken)
+    if outlook.position == told.position:
+        return None
+    if outlook.position == 1:
+        return "queue_next", Told(now, 1, outlook.wait_s, told.broken)
+    if now >= told.at + every:
+        return "queue_place", Told(now, outlook.position, outlook.wait_s, told.broken)
+    return None
+
+
+def next_look(told: Told | None, outlook: Outlook, now: datetime, every: timedelta) -> datetime:
+    """When to look again: at the desk's interval, when the promise ends, or when people are back."""
+    looks = [now + every]
+    if told is not None and told.wait_s is not None:
+        looks.append(told.at + timedelta(seconds=told.wait_s))
+        looks.append(told.at + every)
+    if outlook.back_at is not None:
+        return max(outlook.back_at, now + timedelta(seconds=1))
+    return min((look for look in looks if look > now), default=now + every)
