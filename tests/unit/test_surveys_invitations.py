@@ -434,6 +434,12 @@ def test_importing_the_same_file_twice_adds_nothing(house: House) -> None:
     assert [row.extra for row in store.responses(house.conn)] == [{"plan": "gold"}] * 2
 
 
+def test_a_timer_that_rings_twice_asks_once(house: House) -> None:
+    case_id = house.ask()
+    house.invitations.ask_due(house.tx, Timer("t", "survey", "survey:x", house.now, house.customer.id, case_id, {}))
+    assert (house.decisions(), len(house.said())) == ([("asked", None)], 1)
+
+
 def test_a_timer_of_an_erased_case_is_nothing(house: House) -> None:
     house.invitations.ask_due(house.tx, Timer("t", "survey", "survey:x", house.now, house.customer.id, "x", {}))
     assert house.decisions() == []

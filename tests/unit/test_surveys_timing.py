@@ -97,6 +97,11 @@ def test_one_answer_among_the_last_lifts_the_brake() -> None:
     assert isinstance(decide(FACTS, Rules(), asked, NOON, AMSTERDAM), Ask)
 
 
+def test_the_brake_looks_at_the_latest_asks_in_whatever_order_they_come() -> None:
+    silent = [past(days, answered=False) for days in (160, 120, 80)]
+    assert isinstance(decide(FACTS, Rules(), [*silent, past(40)], NOON, AMSTERDAM), Ask)
+
+
 def test_throttle_ends_on_its_day() -> None:
     assert isinstance(decide(FACTS, Rules(), [past(30)], NOON, AMSTERDAM), Ask)
 
@@ -129,6 +134,12 @@ def test_a_question_that_is_a_week_late_is_not_asked() -> None:
 def test_nobody_is_asked_in_quiet_hours(at: str, asked: str) -> None:
     moment = datetime.fromisoformat(at).astimezone(UTC)
     assert after_quiet(moment, (time(21), time(8)), AMSTERDAM) == datetime.fromisoformat(asked)
+
+
+def test_in_the_hour_that_comes_twice_quiet_ends_in_the_same_one() -> None:
+    second_half_past_two = datetime(2026, 10, 25, 1, 30, tzinfo=UTC)  # 02:30 again, now in winter time
+    ends = after_quiet(second_half_past_two, (time(1), time(2, 45)), AMSTERDAM)
+    assert ends == second_half_past_two + timedelta(minutes=15)
 
 
 @given(
