@@ -148,3 +148,23 @@ class TurnFailed:
     customer_id: str | None
     message_id: str | None
     error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Something worth keeping beside the case: a wish, a complaint, a question without an answer."""
+
+    customer_id: str
+    case_id: str | None
+    kind: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NotifyAsked:
+    """A flow tells colleagues something in Slack; customers never see it."""
+
+    customer_id: str
+    case_id: str | None
+    channel: str
+    text: str

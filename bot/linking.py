@@ -120,9 +120,8 @@ class Linking:
         who = customers.customer(turn.tx.conn, where.customer_id)
         locale = who.locale if who else turn.customer.locale
         own = getattr(turn.tx.wiring.desk(), "texts", None)
-        address = turn.identity.address if where.id == turn.identity.id else where.address
         text = say(key, locale, own, **values)
-        send(turn.tx, where.customer_id, Body(text=text), author=SYSTEM, to=where, address=address)
+        send(turn.tx, where.customer_id, Body(text=text), author=SYSTEM, to=where)
 
 
 def looks_like_code(text: str) -> bool:

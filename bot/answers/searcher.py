@@ -1,0 +1,58 @@
+"""The knowledge of the desk in force, and whether it can be asked without anybody waiting.
+
+The first search in a language loads its word list (seconds). A turn runs inside a transaction and must not wait for
+that: it asks `ready`, and is parked while `warm` runs in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from bot.answers.article import Article
+from bot.answers.decide import Search
+from bot.answers.knowledge import Knowledge
+
+
+class Searcher:
+    """`articles()` are those of the desk in force; a change of them builds a new index."""
+
+    def __init__(self, articles: Callable[[], Sequence[Article]]) -> None:
+        self._articles = articles
+        self._built_from: Sequence[Article] | None = None
+        self._knowledge = Knowledge.build(())
+        self._ready: set[str] = set()
+        self._warming: set[str] = set()
+
+    @property
+    def knowledge(self) -> Knowledge:
+        current = self._articles()
+        if current is not self._built_from:
+            self._knowledge, self._built_from = Knowledge.build(current), current
+            self._ready, self._warming = set(), set()
+        return self._knowledge
+
+    @property
+    def search(self) -> Search:
+        return self.knowledge.search
+
+    def ready(self, locale: str) -> bool:
+        knowledge = self.knowledge
+        return locale in self._ready or len(knowledge) == 0
+
+    def warm(self, locale: str, then: Callable[[], Any]) -> None:
+        """Load this language's words in a thread, then call `then` on the event loop. Once at a time per language."""
+        if locale in self._warming:
+            return
+        knowledge = self.knowledge
+        self._warming.add(locale)
+        task = asyncio.get_running_loop().run_in_executor(None, knowledge.warm, [locale])
+
+        def done(_future: Any) -> None:
+            self._warming.discard(locale)
+            if self._built_from is not None and knowledge is self._knowledge:
+                self._ready.add(locale)
+            then()
+
+        task.add_done_callback(done)

@@ -1,0 +1,379 @@
+"""The bot's part of the conversation: flows first, then articles, then honesty, then a human.
+
+The last of the takers. It ties two pure machines, `bot.flows` (what admins wrote) and `bot.answers` (what articles say), to
+the turn: their effects become messages, requests to connectors, timers, and events that other rooms hear.
+
+Its state per customer is one JSON value on the conversation: {"case", "flow", "kb", "greeted"}; a new case begins afresh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from bot import flows, timers
+from bot.answers import dialogue as articles
+from bot.answers.decide import Thresholds, small_talk
+from bot.answers.searcher import Searcher
+from bot.desk_folder import Desk
+from bot.events import CloseAsked, EscalationAsked, NotifyAsked, Recorded
+from bot.model import Answered, Author, AuthorKind, Body, CaseStatus, Choice
+from bot.outbox import enqueue
+from bot.outbox import say as send
+from bot.storage import customers, history
+from bot.storage.tx import Tx
+from bot.texts import say
+from bot.turn import Turn
+
+HUMAN = articles.HUMAN
+
+
+class CaseNoun(Protocol):
+    """What the bot needs to know of a case."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def status(self) -> CaseStatus: ...
+    @property
+    def reopened(self) -> int: ...
+    @property
+    def last_agent_id(self) -> str | None: ...
+
+
+class Cases(Protocol):
+    """What the bot asks of the cases' room (handoff), handed in by app.py."""
+
+    def ensure_open(self, tx: Tx, customer_id: str, channel: str) -> CaseNoun: ...
+    def live(self, tx: Tx, customer_id: str) -> CaseNoun | None: ...
+    def recently_resolved(self, tx: Tx, customer_id: str) -> bool: ...
+    def agents_available(self, tx: Tx, now: datetime) -> int: ...
+    def is_open(self, now: datetime) -> bool: ...
+    def count_question(self, tx: Tx, case_id: str) -> None: ...
+    def began_flow(self, tx: Tx, case_id: str, flow: str, version: str) -> None: ...
+
+
+@dataclass(slots=True)
+class Talk:
+    """One turn of the bot: the turn, its case, and the state that it changes."""
+
+    turn: Turn
+    case: CaseNoun
+    flow: flows.FlowState
+    kb: articles.State
+    locale: str
+    said: int = 0
+    survey: Mapping[str, Any] | None = None
+
+    @property
+    def tx(self) -> Tx:
+        return self.turn.tx
+
+
+class Dialogue:
+    """`take` is the taker; `timed_out` rings for flows that wait; `release` runs parked turns again (the inbox's)."""
+
+    def __init__(
+        self,
+        desk: Callable[[], Desk],
+        cases: Cases,
+        searcher: Searcher,
+        release: Callable[[str], None],
+        thresholds: Thresholds | None = None,
+    ) -> None:
+        self._desk = desk
+        self._cases = cases
+        self._searcher = searcher
+        self._release = release
+        self._thresholds = thresholds or Thresholds()
+
+    def take(self, turn: Turn) -> bool:
+        if turn.message is not None and self._only_polite(turn):
+            return True
+        case = self._cases.ensure_open(turn.tx, turn.customer.id, turn.identity.channel)
+        if turn.message is not None:
+            turn.message = history.put_in_case(turn.tx, turn.message, case.id)
+        talk = self._talk(turn, case)
+        if self._by_command(talk) or self._by_button(talk) or self._by_flow(talk) or turn.park_for:
+            self._remember(talk)
+            return True
+        self._by_articles(talk)
+        self._remember(talk)
+        return True
+
+    def timed_out(self, tx: Tx, timer: timers.Timer) -> None:
+        """A flow has waited long enough (timer kind "flow")."""
+        who = customers.customer(tx.conn, timer.customer_id or "")
+        where = customers.reply_identity(tx.conn, who.id) if who else None
+        case = self._cases.live(tx, who.id) if who else None
+        if who is None or where is None or case is None or case.status is not CaseStatus.BOT:
+            return
+        turn = Turn(tx, who, where, Answered(timer.data["token"], "timeout"), None)
+        talk = self._talk(turn, case)
+        self._run_flow(talk, flows.TimedOut(timer.data["token"]))
+        self._remember(talk)
+
+    # ── before and around ──────────────────────────────────────────────────────────────────────────────────────────
+    def _only_polite(self, turn: Turn) -> bool:
+        """"Thanks!" after the end neither reopens a case nor opens one."""
+        if turn.pressed or (turn.message and turn.message.body.files):
+            return False
+        kind = small_talk(turn.text, turn.customer.locale)
+        if kind not in {"thanks", "bye"} or self._cases.live(turn.tx, turn.customer.id) is not None:
+            return False
+        if not self._cases.recently_resolved(turn.tx, turn.customer.id):
+            return False
+        text = say(f"kb_{kind}", turn.customer.locale, self._desk().texts)
+        send(turn.tx, turn.customer.id, Body(text=text), author=self._author())
+        return True
+
+    def _talk(self, turn: Turn, case: CaseNoun) -> Talk:
+        state = customers.conversation(turn.tx.conn, turn.customer.id).bot_state
+        if state.get("case") != case.id:
+            state = {}
+        return Talk(
+            turn,
+            case,
+            flows.FlowState.from_json(state.get("flow") or {}),
+            articles.State.from_json(state.get("kb") or {}),
+            turn.customer.locale,
+        )
+
+    def _remember(self, talk: Talk) -> None:
+        state = {"case": talk.case.id, "flow": talk.flow.to_json(), "kb": talk.kb.as_json()}
+        customers.set_bot_state(talk.tx, talk.turn.customer.id, state)
+
+    def _author(self) -> Author:
+        return Author(AuthorKind.BOT, self._desk().name)
+
+    # ── commands, buttons ──────────────────────────────────────────────────────────────────────────────────────────
+    def _by_command(self, talk: Talk) -> bool:
+        command = talk.turn.command
+        if command == "start" and not talk.flow.frames:
+            self._say(talk, say("greeting", talk.locale, self._desk().texts))
+        elif command == "help":
+            self._say(talk, say("help", talk.locale, self._desk().texts))
+        elif command in {"human", "agent"}:
+            self._fetch(talk, "asked")
+        else:
+            return False
+        return True
+
+    def _by_button(self, talk: Talk) -> bool:
+        pressed = talk.turn.pressed
+        if pressed is None or "ask" in pressed.on.meta:
+            return False
+        if pressed.value == HUMAN:
+            self._fetch(talk, "asked")
+            return True
+        event = articles.event_of(pressed.value)
+        if event is None:
+            return False
+        if not self._warm(talk):
+            return True
+        self._answer(talk, event)
+        return True
+
+    # ── flows ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    def _by_flow(self, talk: Talk) -> bool:
+        turn = talk.turn
+        answered, pressed = turn.answered, turn.pressed
+        if answered is not None:
+            self._run_flow(talk, flows.CallDone(answered.token, answered.outcome, answered.value))
+            return True
+        if pressed is not None:
+            return self._run_flow(talk, flows.Picked(pressed.value, str(pressed.on.meta.get("ask", ""))))
+        files = turn.message.body.files if turn.message else ()
+        if files and not turn.text.strip():
+            return self._run_flow(talk, flows.Files(files))
+        handled = self._run_flow(talk, flows.Text(turn.text, files))
+        if not handled and talk.flow.waiting == "call":
+            turn.park_for = f"call:{talk.flow.call_token}"
+        return handled
+
+    def _run_flow(self, talk: Talk, event: flows.Event) -> bool:
+        outcome = flows.step(self._desk(), talk.flow, event, self._context(talk))
+        before = talk.flow
+        talk.flow = outcome.state
+        chosen = [effect for effect in outcome.effects if isinstance(effect, flows.Survey)]
+        if chosen:
+            talk.survey = {"instrument": chosen[-1].instrument, "delay_s": chosen[-1].delay_s}
+        for effect in outcome.effects:
+            self._apply(talk, effect)
+        if outcome.handled and talk.flow.frames and not before.frames:
+            first = talk.flow.frames[0]
+            self._cases.began_flow(talk.tx, talk.case.id, first.flow, first.hash)
+        return outcome.handled
+
+    def _context(self, talk: Talk) -> flows.Context:
+        tx, who = talk.tx, talk.turn.customer
+        return flows.Context(
+            now=tx.now,
+            locale=talk.locale,
+            customer={"id": who.id, "name": who.name, "locale": talk.locale, **who.attributes},
+            case={"id": talk.case.id, "channel": talk.turn.identity.channel},
+            is_open=self._cases.is_open(tx.now),
+            agents_available=self._cases.agents_available(tx, tx.now),
+        )
+
+    def _apply(self, talk: Talk, effect: flows.Effect) -> None:
+        tx, customer_id = talk.tx, talk.turn.customer.id
+        match effect:
+            case flows.Say():
+                meta = {"ask": effect.token} if effect.token else None
+                self._say(talk, effect.text, effect.choices, meta=meta, markdown=True)
+                if effect.token:
+                    self._cases.count_question(tx, talk.case.id)
+            case flows.Call():
+                self._call(talk, effect)
+            case flows.Escalate():
+                tx.emit(
+                    EscalationAsked(
+                        customer_id,
+                        effect.reason_code,
+                        reason=effect.reason,
+                        team=effect.team,
+                        priority=effect.priority or "normal",
+                        show=effect.show,
+                        tried=self._tried(talk),
+                        text=effect.text,
+                        sla_s=effect.sla_s,
+                        prefer_agent=talk.case.last_agent_id,
+                    )
+                )
+            case flows.Close():
+                closing = CloseAsked(customer_id, effect.outcome, effect.topic, effect.reason, survey=talk.survey)
+                tx.emit(closing)
+            case flows.SetCustomer():
+                customers.set_attribute(tx, customer_id, effect.slot, effect.value)
+            case flows.SwitchLocale():
+                talk.locale = effect.locale
+                customers.set_locale(tx, customer_id, effect.locale)
+            case flows.SetTimer():
+                timers.set_timer(
+                    tx,
+                    "flow",
+                    f"flow:{customer_id}",
+                    tx.now + timedelta(seconds=effect.after_s),
+                    customer_id=customer_id,
+                    case_id=talk.case.id,
+                    data={"token": effect.token},
+                )
+            case flows.Record():
+                tx.emit(Recorded(customer_id, talk.case.id, effect.kind, effect.values))
+            case flows.Notify():
+                tx.emit(NotifyAsked(customer_id, talk.case.id, effect.channel, effect.text))
+            case flows.Survey():
+                pass  # taken along with Close: the engine asks once, at resolution
+
+    def _call(self, talk: Talk, effect: flows.Call) -> None:
+        """A durable request: its answer comes back as a turn of its own."""
+        payload = {
+            "token": effect.token,
+            "connector": effect.connector,
+            "values": dict(effect.values),
+            "timeout_s": effect.timeout_s,
+            "once": effect.once,
+        }
+        enqueue(
+            talk.tx,
+            via="connector",
+            lane=f"connector:{talk.turn.customer.id}",
+            kind="http",
+            payload=payload,
+            customer_id=talk.turn.customer.id,
+            case_id=talk.case.id,
+        )
+
+    def _tried(self, talk: Talk) -> list[str]:
+        return [f"article: {one}" for one in talk.kb.tried]
+
+    # ── articles ───────────────────────────────────────────────────────────────────────────────────────────────────
+    def _by_articles(self, talk: Talk) -> None:
+        turn = talk.turn
+        if turn.message is None:
+            return
+        if turn.message.body.files and not turn.text.strip():
+            self._say(talk, say("file_received", talk.locale, self._desk().texts), self._human_choice(talk))
+            return
+        if self._warm(talk):
+            self._answer(talk, articles.Asked(turn.text))
+
+    def _warm(self, talk: Talk) -> bool:
+        """Whether the words of this language are loaded; if not, the turn is parked until they are."""
+        if self._searcher.ready(talk.locale):
+            return True
+        waits_for = talk.turn.park_for = f"words:{talk.locale}"
+        locale = talk.locale
+        talk.tx.after_commit(lambda: self._searcher.warm(locale, lambda: self._release(waits_for)))
+        return False
+
+    def _answer(self, talk: Talk, event: articles.Event) -> None:
+        context = articles.Context(talk.locale, self._searcher.knowledge.article, self._thresholds, self._desk().texts)
+        outcome = articles.respond(talk.kb, event, self._searcher.search, context)
+        unsure = (articles.NotUnderstood, articles.OfferHuman, articles.Clarify)
+        if talk.case.reopened and talk.case.last_agent_id and any(isinstance(one, unsure) for one in outcome.effects):
+            self._fetch(talk, "reopened")  # it was theirs, and it is not plainly ours
+            return
+        talk.kb = outcome.state
+        for effect in outcome.effects:
+            self._apply_answer(talk, effect)
+
+    def _apply_answer(self, talk: Talk, effect: articles.Effect) -> None:
+        match effect:
+            case articles.FetchHuman():
+                tried = [f"asked: {one}" for one in effect.questions] + [f"article: {one}" for one in effect.tried]
+                self._escalate(talk, effect.reason, text=effect.text, tried=tried)
+            case articles.Confirmed():
+                self._say(talk, effect.text)
+                talk.tx.emit(
+                    CloseAsked(talk.turn.customer.id, "resolved", topic=effect.article_id, by="customer", confirmed=True)
+                )
+            case articles.NotAQuestion():
+                if effect.text:
+                    self._say(talk, effect.text)
+            case articles.Answer():
+                self._say(talk, effect.text, effect.choices, markdown=True)
+            case _:
+                if isinstance(effect, articles.NotUnderstood | articles.OfferHuman):
+                    talk.tx.emit(Recorded(talk.turn.customer.id, talk.case.id, "unanswered", {"question": effect.question}))
+                self._say(talk, effect.text, effect.choices)
+
+    def _fetch(self, talk: Talk, reason_code: str) -> None:
+        """A human, now: by the desk's own flow for it where it has one."""
+        flow = self._desk().human_flow
+        if reason_code == "asked" and flow and self._run_flow(talk, flows.StartFlow(flow)):
+            return
+        self._escalate(talk, reason_code)
+
+    def _escalate(self, talk: Talk, reason_code: str, text: str = "", tried: list[str] | None = None) -> None:
+        talk.tx.emit(
+            EscalationAsked(
+                talk.turn.customer.id,
+                reason_code,
+                text=text,
+                tried=tried if tried is not None else self._tried(talk),
+                prefer_agent=talk.case.last_agent_id,
+            )
+        )
+
+    # ── saying ─────────────────────────────────────────────────────────────────────────────────────────────────────
+    def _human_choice(self, talk: Talk) -> tuple[Choice, ...]:
+        return (Choice(HUMAN, say("talk_to_human", talk.locale, self._desk().texts)),)
+
+    def _say(
+        self,
+        talk: Talk,
+        text: str,
+        choices: tuple[Choice, ...] = (),
+        *,
+        meta: Mapping[str, Any] | None = None,
+        markdown: bool = False,
+    ) -> None:
+        talk.said += 1
+        body = Body(text=text, markdown=markdown, choices=tuple(choices))
+        send(talk.tx, talk.turn.customer.id, body, author=self._author(), case_id=talk.case.id, meta=meta)
+
+
