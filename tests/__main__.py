@@ -85,10 +85,8 @@ def _can_apt() -> bool:
 
 def _apt_install() -> None:
     apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
-    install = [*apt, "install", "-y", "--no-install-recommends", *PACKAGES]
-    if not _passes("apt install", install, quiet=True):  # a fresh machine has no package lists yet
-        _passes("apt update", [*apt, "update"], quiet=True)
-        _passes("apt install", install, quiet=True)
+    _passes("apt update", [*apt, "update"], quiet=True)  # a fresh machine has no package lists yet
+    _passes("apt install", [*apt, "install", "-y", "--no-install-recommends", *PACKAGES], quiet=True)
 
 
 def _passes(name: str, command: list[str], *, quiet: bool = False) -> bool:
