@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from aiohttp import WSMsgType, web
 
@@ -56,20 +56,23 @@ class StubServer:
         self.hold_acks = False
         self.refuse: Callable[[Frame], Frame | None] = lambda _frame: None
         self.down = False
+        self.csp = CSP  # the host page's
         self.url = ""
 
-    async def __aenter__(self) -> StubServer:
+    async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=25 * 2**20)
-        app.add_routes([
-            web.get("/", self.host_page),
-            web.get("/demo", self.demo_page),
-            web.get("/widget.js", self.widget),
-            web.static("/static", STATIC),
-            web.post("/api/web/session", self.session),
-            web.get("/api/web/ws", self.socket),
-            web.post("/api/web/files", self.upload),
-            web.get("/api/web/files/{id}", self.download),
-        ])
+        app.add_routes(
+            [
+                web.get("/", self.host_page),
+                web.get("/demo", self.demo_page),
+                web.get("/widget.js", self.widget),
+                web.static("/static", STATIC),
+                web.post("/api/web/session", self.session),
+                web.get("/api/web/ws", self.socket),
+                web.post("/api/web/files", self.upload),
+                web.get("/api/web/files/{id}", self.download),
+            ]
+        )
         self.runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self.runner.setup()
         site = web.TCPSite(self.runner, "127.0.0.1", 0)
@@ -88,7 +91,9 @@ class StubServer:
 
     # What a test does as bot, agent or network.
 
-    async def say(self, text: str, *, kind: str = "bot", name: str = "", visitor: Visitor | None = None, **more: Any) -> Frame:
+    async def say(
+        self, text: str, *, kind: str = "bot", name: str = "", visitor: Visitor | None = None, **more: Any
+    ) -> Frame:
         who = visitor or self.visitor
         frame = {
             "type": "message", "id": next(self.ids), "author": {"kind": kind, "name": name}, "channel": "web",
@@ -130,7 +135,7 @@ class StubServer:
     async def host_page(self, request: web.Request) -> web.Response:
         data = " ".join(f'data-{key}="{value}"' for key, value in request.query.items() if key != "lang")
         text = HOST_PAGE.format(lang=request.query.get("lang", "en"), data=data)
-        return web.Response(text=text, content_type="text/html", headers={"Content-Security-Policy": CSP})
+        return web.Response(text=text, content_type="text/html", headers={"Content-Security-Policy": self.csp})
 
     async def demo_page(self, _request: web.Request) -> web.Response:
         text = (STATIC / "demo.html").read_text("utf-8")
@@ -149,7 +154,12 @@ class StubServer:
             visitor = Visitor(token=f"token-{len(self.sessions)}")
             self.visitors[visitor.token] = visitor
         visitor.locale = body.get("locale") or visitor.locale
-        answer = {"token": visitor.token, "expires_at": now(), "customer": {"name": visitor.name}, "locale": visitor.locale}
+        answer = {
+            "token": visitor.token,
+            "expires_at": now(),
+            "customer": {"name": visitor.name},
+            "locale": visitor.locale,
+        }
         return web.json_response(answer)
 
     async def socket(self, request: web.Request) -> web.StreamResponse:
@@ -164,7 +174,9 @@ class StubServer:
             await socket.send_json({"type": "error", "code": "unauthorised", "message": "unknown token"})
             await socket.close(code=4401)
             return socket
-        await socket.send_json({"type": "ready", "customer": {"name": visitor.name}, "case": visitor.case, "last_seq": len(visitor.story)})
+        await socket.send_json(
+            {"type": "ready", "customer": {"name": visitor.name}, "case": visitor.case, "last_seq": len(visitor.story)}
+        )
         for frame in visitor.story[hello["after"] :]:
             await socket.send_json(frame)
         visitor.sockets.append(socket)
@@ -193,7 +205,10 @@ class StubServer:
             visitor.seen_ids[frame["id"]] = (text, seq)
             silent = self.swallow > 0
             but = None if self.echo and not silent else socket
-            files = [{"id": key, "name": self.files[key][0], "type": self.files[key][1], "size": len(self.files[key][2])} for key in frame.get("files", [])]
+            files = [
+                {"id": key, "name": self.files[key][0], "type": self.files[key][1], "size": len(self.files[key][2])}
+                for key in frame.get("files", [])
+            ]
             author = {"kind": "customer", "name": ""}
             message = {"type": "message", "id": next(self.ids), "author": author, "channel": "web", "text": text, "html": "", "choices": None, "files": files, "at": now(), "survey": None}  # fmt: skip
             await self.add(visitor, message, but=but)
@@ -222,7 +237,9 @@ class StubServer:
         if not self.authorised(request):
             return web.Response(status=404)
         name, kind, content = self.files[request.match_info["id"]]
-        return web.Response(body=content, content_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+        return web.Response(
+            body=content, content_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'}
+        )
 
 
 def now() -> str:
