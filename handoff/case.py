@@ -86,9 +86,9 @@ class CaseEvent:
 class Relay:
     """An agent's words on their way from a desk to the customer.
 
-    `state` is waiting (in the undo window) | said | taken_back | note (it became one) | refused (the case moved on; kept
-    as a note). `delivery`, once said, is pending | sent | failed | uncertain, and `fault` why. `ref` is the desk's own
-    name of the post; `message_id` the message (or note) that it became.
+    `state` is waiting (in the undo window) | said | taken_back | note (it became one) | refused (the case moved on;
+    kept as a note). `delivery`, once said, is pending | sent | failed | uncertain, and `fault` why. `ref` is the
+    desk's own name of the post; `message_id` the message (or note) that it became.
     """
 
     id: str

@@ -1,13 +1,13 @@
 """The verbs: everything that changes a case. Each runs on an open transaction, inside a turn or a `storage.write`.
 
-What lives here: opening, escalating, claiming, answering, ending, merging. What it must not know: which desk or channel
-shows it. Every verb holds the customer's turns, takes its step by the lifecycle's table with compare-and-set, leaves a line
-in `case_events`, and tells the house (`CaseChanged`). Refusals are one clear line: Conflict (somebody was first, or
-the case has no such step), NotAllowed (not an agent, or not theirs), NotFound.
+What lives here: opening, escalating, claiming, answering, ending, merging. What it must not know: which desk or
+channel shows it. Every verb holds the customer's turns, takes its step by the lifecycle's table with compare-and-set,
+leaves a line in `case_events`, and tells the house (`CaseChanged`). Refusals are one clear line: Conflict (somebody
+was first, or the case has no such step), NotAllowed (not an agent, or not theirs), NotFound.
 
 The baton moves whenever the holder changes, so that what the bot had queued before never talks over a human. Two
-exceptions: at an escalation what the bot has just said still leaves (it is still the one who speaks), and a case that the bot
-closes stays with the bot.
+exceptions: at an escalation what the bot has just said still leaves (it is still the one who speaks), and a case that
+the bot closes stays with the bot.
 """
 
 from __future__ import annotations
@@ -77,9 +77,7 @@ def ensure_open(tx: Tx, customer_id: str, channel: str, message_id: str | None =
     tx.lock_customer(customer_id)
     case = store.live_case(tx.conn, customer_id) or _reopen(tx, customer_id) or _open(tx, customer_id, channel)
     message = history.message(tx.conn, message_id) if message_id else None
-    if message is None:
-        return case
-    if message.case_id != case.id:
+    if message is not None and message.case_id != case.id:
         history.put_in_case(tx, message, case.id)
     return store.change(tx, case, last_customer_at=tx.now)
 
@@ -285,8 +283,8 @@ def reply(
 ) -> Message:
     """An agent's answer to the customer, at once.
 
-    Only the holder's, unless `assign_if_needed`: then a case that nobody holds is given to `agent_id`; without one, to the
-    first available agent of its team in the order of desk.yaml. Raises Conflict, NotAllowed, NotFound.
+    Only the holder's, unless `assign_if_needed`: then a case that nobody holds is given to `agent_id`; without one,
+    to the first available agent of its team in the order of desk.yaml. Raises Conflict, NotAllowed, NotFound.
     """
     case = store.held(tx, case_id)
     if not case.live:
@@ -351,8 +349,8 @@ def resolve(
 ) -> Case:
     """End a case. `outcome` is one of OUTCOMES; `no_solution` needs a `reason`, which the customer is told.
 
-    The customer hears that it is over (not for spam, nor where they have left); the bot takes up again with a clean slate.
-    Raises Conflict when it is already over, or the outcome or the reason is missing.
+    The customer hears that it is over (not for spam, nor where they have left); the bot takes up again with a clean
+    slate. Raises Conflict when it is already over, or the outcome or the reason is missing.
     """
     case = store.held(tx, case_id)
     if not case.live:

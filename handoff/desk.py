@@ -1,11 +1,12 @@
 """The port to an agents' workplace. Slack and the web desk implement it (`slack/`, `web/`).
 
-All calls come inside the transaction that made the change, so a desk that lives elsewhere writes its outbox rows here and
-never does I/O; a desk in this house nudges its live views after the commit (`tx.after_commit`). What agents do comes back
-through the verbs of `cases.py`.
+All calls come inside the transaction that made the change, so a desk that lives elsewhere writes its outbox rows here
+and never does I/O; a desk in this house nudges its live views after the commit (`tx.after_commit`). What agents do
+comes back through the verbs of `cases.py`.
 
-Order: a case's change is told before the messages that were said because of it, so a card comes before its thread's posts.
-Desks are also told of cases that only the bot holds: `Case.concerns_people` says whether people ever had to do with one.
+Order: a case's change is told before the messages that were said because of it, so a card comes before its thread's
+posts. Desks are also told of cases that only the bot holds: `Case.concerns_people` says whether people ever had to do
+with one.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """When people are there: opening hours of a team in its time zone, with holidays. Pure; DST safe.
 
 Hours are given in local time and compared in local time: a shop that opens at nine opens at nine on the day the clock
-changes. A time that the clock skips is read as Python does (PEP 495): the moment after the gap. An interval that ends at or
-before its beginning runs past midnight. No hours at all means always open.
+changes. A time that the clock skips is read as Python does (PEP 495): the moment after the gap. An interval that ends
+at or before its beginning runs past midnight. No hours at all means always open.
 """
 
 from __future__ import annotations

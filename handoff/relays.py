@@ -1,8 +1,8 @@
 """An agent's words on their way to the customer: said at once, or after the undo window.
 
-A draft waits; at its end (`relay_due`) it is checked again that the baton and the case are where they were. Words are never
-lost: what could not be said stays in the case as a note. A desk may hand in the same post twice (Slack repeats): `ref` makes
-it one relay.
+A draft waits; at its end (`relay_due`) it is checked again that the baton and the case are where they were. Words are
+never lost: what could not be said stays in the case as a note. A desk may hand in the same post twice (Slack
+repeats): `ref` makes it one relay.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ def take_back(tx: Tx, desk: str, ref: str, *, as_note: bool = False) -> bool:
 def edit_relay(tx: Tx, desk: str, ref: str, text: str) -> bool:
     """The agent edited a post: the draft, the customer's copy, or the note changes.
 
-    True: what the customer has, or will get, is the new text. False: that platform can't, or it is no customer's matter.
-    Raises Conflict when the desk never handed in that post.
+    True: what the customer has, or will get, is the new text. False: that platform can't, or it is no customer's
+    matter. Raises Conflict when the desk never handed in that post.
     """
     relay = store.relay(tx.conn, desk, ref)
     if relay is None:

@@ -26,8 +26,9 @@ def desk_of(tx: Tx) -> Any:
     return tx.wiring.desk()
 
 
-def move(tx: Tx, case: Case, event: str, agent_id: str | None = None, *, log: dict[str, Any], **values: Any) -> Case:
-    """Take one step: compare-and-set the status (and `values`), set the next action, write the audit line.
+def move(tx: Tx, case: Case, event: str, by: str | None = None, /, *, log: dict[str, Any], **values: Any) -> Case:
+    """Take one step: compare-and-set the status (and `values`), set the next action, write the audit line (`by` an
+    agent).
 
     Raises Conflict where the table has no such step, or somebody was first.
     """
@@ -35,7 +36,7 @@ def move(tx: Tx, case: Case, event: str, agent_id: str | None = None, *, log: di
     moved = store.compare_and_set(tx, case, status=following, **values)
     if moved is None:
         raise Conflict(f"case {case.number} has just changed; look at it again")
-    store.log(tx, moved, event, agent_id, **log)
+    store.log(tx, moved, event, by, **log)
     if following is not case.status or event in {"claim", "reply", "snooze"}:
         moved = schedule(tx, moved, next_action(tx, moved))
     return moved

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from statistics import median
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Row, Select, func, insert, select, update
 from sqlalchemy import case as when
@@ -17,6 +17,9 @@ from bot.storage import tables as t
 from bot.storage.tx import Tx
 from handoff import terms
 from handoff.case import AgentView, Case, CaseEvent, Relay
+
+Reader: TypeAlias = Connection
+"""What queries run on. Files outside the fence around SQLAlchemy know it by this name."""
 
 MEASURED = 50  # so many last cases tell how long one takes
 _LIVE = tuple(LIVE)
@@ -149,6 +152,11 @@ def change(tx: Tx, case_: Case, **values: Any) -> Case:
         update(t.cases).where(t.cases.c.id == case_.id).values(updated_at=tx.now, **values).returning(t.cases)
     ).one()
     return to_case(row)
+
+
+def count_question(tx: Tx, case_id: str) -> None:
+    c = t.cases
+    tx.conn.execute(update(c).where(c.c.id == case_id).values(questions=c.c.questions + 1))
 
 
 def compare_and_set(tx: Tx, case_: Case, **values: Any) -> Case | None:

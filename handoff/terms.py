@@ -38,7 +38,7 @@ def agents_locale(desk: Any) -> str:
 
 def zone(desk: Any) -> tzinfo:
     found = getattr(desk, "time_zone", None) or "UTC"
-    return ZoneInfo(found) if isinstance(found, str) else found  # type: ignore[no-any-return]
+    return ZoneInfo(found) if isinstance(found, str) else found
 
 
 def teams(desk: Any) -> Sequence[Any]:

@@ -1,8 +1,8 @@
 """What a waiting customer is told, and when again. Pure: places and times in, words' keys out.
 
-A promise is kept or mended: when the time that was told has passed, the customer hears so, with a new estimate that doubles
-each time it breaks (3, 3, 6, 12 … minutes), so that nobody is nagged through the night. In between they hear of a new place
-at most once in the desk's interval, and at once when they are next.
+A promise is kept or mended: when the time that was told has passed, the customer hears so, with a new estimate that
+doubles each time it breaks (3, 3, 6, 12 … minutes), so that nobody is nagged through the night. In between they hear
+of a new place at most once in the desk's interval, and at once when they are next.
 """
 
 from __future__ import annotations

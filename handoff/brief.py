@@ -1,0 +1,165 @@
+"""The brief: all that an agent needs to take over without asking anything again. Pure but for `read`.
+
+The summary is made by plain code, the same every time: how it began, what the customer said last, what the bot found
+out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bot.model import AuthorKind, Customer, Identity, Message
+from bot.storage import customers, history
+from handoff import store, terms
+from handoff.case import Case
+
+SHORT = 280  # characters of a quoted message
+EARLIER = 5  # earlier cases on a card
+GREETING = 12  # a first message as short as this is a greeting; the next one says what it is about
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    instrument: str
+    score: float
+    comment: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A case of before, in a line."""
+
+    number: int | None
+    opened_at: datetime
+    topic: str | None
+    outcome: str | None
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """For the card. `asked` is what the bot asked and was told, as (slot, value); `summary` lines of plain text."""
+
+    case_id: str
+    number: int | None
+    customer: str
+    channel: str
+    channels: tuple[str, ...]
+    reachable: bool
+    locale: str
+    evidence: str
+    waiting_since: datetime | None
+    reason_code: str
+    reason: str
+    team: str
+    priority: str
+    asked: tuple[tuple[str, str], ...]
+    tried: tuple[str, ...]
+    summary: tuple[str, ...]
+    scores: tuple[Score, ...]
+    earlier: tuple[Earlier, ...]
+    reopened: int
+    status: str
+    agent: str
+    topic: str | None
+    outcome: str | None
+    files: int
+
+
+def compose(
+    case: Case,
+    who: Customer,
+    identities: Sequence[Identity],
+    messages: Sequence[Message],
+    *,
+    earlier: Sequence[Earlier] = (),
+    scores: Sequence[Score] = (),
+    team: str = "",
+    agent: str = "",
+) -> Brief:
+    """Make the brief. `messages` are the case's, in order."""
+    material = case.escalation or {}
+    here = next((one for one in identities if one.channel == case.channel), None)
+    return Brief(
+        case_id=case.id,
+        number=case.number,
+        customer=who.name,
+        channel=case.channel,
+        channels=tuple(dict.fromkeys(one.channel for one in identities)) or (case.channel,),
+        reachable=here is None or here.reachable,
+        locale=who.locale,
+        evidence=here.evidence if here else "",
+        waiting_since=case.escalated_at,
+        reason_code=material.get("reason_code", ""),
+        reason=material.get("reason", ""),
+        team=team,
+        priority=case.priority,
+        asked=tuple((str(name), str(value)) for name, value in material.get("show", ())),
+        tried=tuple(str(line) for line in material.get("tried", ())),
+        summary=tuple(summarise(messages)),
+        scores=tuple(scores),
+        earlier=tuple(earlier),
+        reopened=case.reopened,
+        status=str(case.status),
+        agent=agent,
+        topic=case.topic,
+        outcome=case.outcome,
+        files=sum(len(message.body.files) for message in messages if message.seq is not None),
+    )
+
+
+def summarise(messages: Sequence[Message]) -> list[str]:
+    """How it began and what the customer said last, each shortened to one line; at most three lines."""
+    said = [
+        message
+        for message in messages
+        if message.author.kind is AuthorKind.CUSTOMER
+        and message.deleted_at is None
+        and message.body.text.strip()
+        and not message.body.text.startswith("/")
+        and "pressed" not in message.meta
+    ]
+    if not said:
+        return []
+    begin = next((one for one in said if len(one.body.text.strip()) > GREETING), said[0])
+    chosen = [begin] + ([said[-2]] if len(said) > 3 and said[-2] is not begin else [])
+    chosen += [said[-1]] if said[-1] not in chosen else []
+    return [shorten(one.body.text) for one in chosen]
+
+
+def shorten(text: str, limit: int = SHORT) -> str:
+    """One line of at most `limit` characters, cut at a word."""
+    line = " ".join(text.split())
+    if len(line) <= limit:
+        return line
+    cut = line[: limit - 1]
+    return cut[: cut.rfind(" ")].rstrip(" ,;:") + "…" if " " in cut[limit // 2 :] else cut + "…"
+
+
+def read(conn: store.Reader, case: Case, desk: Any) -> Brief:
+    """The brief of a case as the database has it now."""
+    who = customers.customer(conn, case.customer_id)
+    before = [one for one in store.of_customer(conn, case.customer_id, EARLIER + 1) if one.id != case.id]
+    return compose(
+        case,
+        who or Customer(case.customer_id, "", case.locale, case.opened_at),
+        customers.identities(conn, case.customer_id),
+        history.of_case(conn, case.id, notes=False),
+        earlier=[
+            Earlier(
+                one.number,
+                one.opened_at,
+                one.topic,
+                one.outcome,
+                store.agent_name(conn, desk, one.agent_id or one.last_agent_id),
+            )
+            for one in before[:EARLIER]
+        ],
+        scores=[Score(*row) for row in store.scores(conn, case.customer_id)],
+        team=terms.team_name(desk, case.team),
+        agent=store.agent_name(conn, desk, case.agent_id),
+    )

@@ -1,0 +1,43 @@
+"""What the bot asks of cases: `bot/dialogue.py`'s `Cases`, which `app.py` hands it. The bot must not know this room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from bot.model import CaseStatus
+from bot.storage.tx import Tx
+from handoff import cases, hours, store, terms
+from handoff.case import Case
+
+
+class CasesForBot:
+    def __init__(self, desk: Callable[[], Any]) -> None:
+        self._desk = desk
+
+    def ensure_open(self, tx: Tx, customer_id: str, channel: str) -> Case:
+        return cases.ensure_open(tx, customer_id, channel)
+
+    def live(self, tx: Tx, customer_id: str) -> Case | None:
+        return store.live_case(tx.conn, customer_id)
+
+    def recently_resolved(self, tx: Tx, customer_id: str) -> bool:
+        """Whether their last case has ended, but could still be reopened."""
+        last = store.last_case(tx.conn, customer_id)
+        return last is not None and last.status is CaseStatus.RESOLVED
+
+    def agents_available(self, tx: Tx, now: datetime) -> int:
+        return len(store.on_duty(tx.conn, self._desk(), None, now))
+
+    def is_open(self, now: datetime) -> bool:
+        return hours.is_open(self._desk(), terms.default_team(self._desk()), now)
+
+    def count_question(self, tx: Tx, case_id: str) -> None:
+        """One more question that the customer had to answer: effort."""
+        store.count_question(tx, case_id)
+
+    def began_flow(self, tx: Tx, case_id: str, flow: str, version: str) -> None:
+        case = store.case(tx.conn, case_id)
+        if case is not None:
+            store.change(tx, case, flow=flow, flow_version=version)

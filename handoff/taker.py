@@ -1,0 +1,33 @@
+"""While people hold a customer's case, its turns are theirs: the bot stays silent."""
+
+from __future__ import annotations
+
+from bot.events import CaseChanged
+from bot.model import CaseStatus
+from bot.storage import history
+from bot.turn import Turn
+from handoff import store
+from handoff.case import MessageTaken
+from handoff.steps import move
+
+
+def take(turn: Turn) -> bool:
+    """Put the customer's message into the case that people hold, and tell them. False: nobody holds one."""
+    tx = turn.tx
+    case = store.live_case(tx.conn, turn.customer.id)
+    if case is None or not case.with_people:
+        return False
+    if turn.message is None:
+        return True  # a connector's answer came after a human took over: nobody waits for it
+    message = history.put_in_case(tx, turn.message, case.id)
+    if case.status in {CaseStatus.QUEUED, CaseStatus.OPEN}:  # no step, so no line in the audit for every message
+        after = store.change(tx, case, last_customer_at=tx.now)
+    else:
+        after = move(tx, case, "customer_wrote", log={"message": message.id}, last_customer_at=tx.now)
+    if after.channel != message.channel:
+        after = store.change(tx, after, channel=message.channel)
+        store.log(tx, after, "moved", **{"from": case.channel, "to": message.channel})
+    if after.status is not case.status or after.channel != case.channel:
+        tx.emit(CaseChanged(after.customer_id, after.id, after.status))
+    tx.emit(MessageTaken(after, message))
+    return True

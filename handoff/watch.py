@@ -1,0 +1,171 @@
+"""What this room hears and what its timers do: two plain tables for `bot/app.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from bot.events import (
+    CaseChanged,
+    CloseAsked,
+    CustomersMerged,
+    EscalationAsked,
+    MessageDeleted,
+    MessageEdited,
+    MessageStored,
+    ReachabilityChanged,
+    Recorded,
+    SendSettled,
+    TurnFailed,
+)
+from bot.model import AuthorKind, CaseStatus, Message
+from bot.storage import history
+from bot.storage.tx import Subscriber, Tx
+from bot.timers import Ringer, Timer
+from handoff import cases, relays, store, terms
+from handoff.case import Case, MessageTaken, RelayChanged
+from handoff.desk import AgentDesk
+from handoff.steps import changed, desk_of, move, next_action, schedule, tell_agents
+from handoff.waiting_room import look
+
+
+def subscribers(desks: Sequence[AgentDesk]) -> dict[type, list[Subscriber]]:
+    """Event → who hears it, in this order."""
+    return {
+        EscalationAsked: [_ignoring_result(cases.on_escalation)],
+        CloseAsked: [_ignoring_result(cases.on_close_asked)],
+        CustomersMerged: [cases.on_merged],
+        ReachabilityChanged: [cases.on_unreachable],
+        Recorded: [on_recorded],
+        SendSettled: [on_settled],
+        TurnFailed: [on_turn_failed],
+        CaseChanged: [_to_desks(desks, tell_case)],
+        MessageStored: [_to_desks(desks, tell_stored)],
+        MessageTaken: [_to_desks(desks, tell_taken)],
+        MessageEdited: [_to_desks(desks, tell_amended)],
+        MessageDeleted: [_to_desks(desks, tell_amended)],
+        RelayChanged: [_to_desks(desks, tell_relay)],
+    }
+
+
+def ringers() -> dict[str, Ringer]:
+    """Timer kind → what rings."""
+    return {"case": case_due, "relay": relays.relay_due}
+
+
+# ── to the desks ───────────────────────────────────────────────────────────────────────────────────────────────────
+def tell_case(desk: AgentDesk, tx: Tx, event: CaseChanged) -> None:
+    case = store.case(tx.conn, event.case_id)
+    if case is not None:
+        desk.case_changed(tx, case)
+
+
+def tell_stored(desk: AgentDesk, tx: Tx, event: MessageStored) -> None:
+    """What was said or noted in a case that is, or was, people's business. Customers' messages come by MessageTaken."""
+    case = _peoples_case(tx, event.message)
+    if case is not None and event.message.author.kind is not AuthorKind.CUSTOMER:
+        desk.message_added(tx, case, event.message)
+
+
+def tell_taken(desk: AgentDesk, tx: Tx, event: MessageTaken) -> None:
+    desk.message_added(tx, event.case, event.message)
+
+
+def tell_amended(desk: AgentDesk, tx: Tx, event: MessageEdited | MessageDeleted) -> None:
+    case = _peoples_case(tx, event.message)
+    if case is not None:
+        desk.message_amended(tx, case, event.message)
+
+
+def tell_relay(desk: AgentDesk, tx: Tx, event: RelayChanged) -> None:
+    desk.relay_changed(tx, event.relay)
+
+
+def _peoples_case(tx: Tx, message: Message) -> Case | None:
+    case = store.case(tx.conn, message.case_id) if message.case_id else None
+    return case if case is not None and case.concerns_people else None
+
+
+def _to_desks(desks: Sequence[AgentDesk], tell: Callable[[AgentDesk, Tx, Any], None]) -> Subscriber:
+    def hear(tx: Tx, event: Any) -> None:
+        for desk in desks:
+            tell(desk, tx, event)
+
+    return hear
+
+
+def _ignoring_result(verb: Callable[[Tx, Any], object]) -> Subscriber:
+    def hear(tx: Tx, event: Any) -> None:
+        verb(tx, event)
+
+    return hear
+
+
+# ── what went wrong, and what is worth keeping ─────────────────────────────────────────────────────────────────────
+def on_settled(tx: Tx, event: SendSettled) -> None:
+    """An agent's words were delivered, or were not: the mark at the desk changes; a failure is noted in the case too."""
+    relay = store.relay_of(tx.conn, event.message_id) if event.message_id else None
+    if relay is None or relay.state != "said":
+        return
+    relays.told(tx, relay)
+    case = store.case(tx.conn, relay.case_id)
+    if event.outcome == "failed" and case is not None:
+        store.log(tx, case, "not_delivered", relay.agent_id, relay=relay.id, error=event.error)
+        tell_agents(tx, case, "not_delivered", reason=event.error or event.via)
+
+
+def on_turn_failed(tx: Tx, event: TurnFailed) -> None:
+    """A message could not be handled: whoever holds the case should look. Without such a case the log has it."""
+    case = store.live_case(tx.conn, event.customer_id) if event.customer_id else None
+    if case is None:
+        return
+    store.log(tx, case, "turn_failed", error=event.error, message=event.message_id)
+    message = history.message(tx.conn, event.message_id) if event.message_id else None
+    if message is not None and message.case_id is None:
+        message = history.put_in_case(tx, message, case.id)
+    if case.with_people:
+        if message is not None:
+            tx.emit(MessageTaken(case, message))
+        tell_agents(tx, case, "turn_failed")
+
+
+def on_recorded(tx: Tx, event: Recorded) -> None:
+    """A flow found something worth keeping: it goes into the audit of the case."""
+    case = store.case(tx.conn, event.case_id) if event.case_id else store.last_case(tx.conn, event.customer_id)
+    if case is not None:
+        store.log(tx, case, event.kind, **_plain(event.values))
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        f"{name}_" if name in {"tx", "case_", "kind", "agent_id"} else name: value for name, value in values.items()
+    }
+
+
+# ── what is due ────────────────────────────────────────────────────────────────────────────────────────────────────
+def case_due(tx: Tx, timer: Timer) -> None:
+    """A case's next action. Whatever its status, a live case leaves with a new one."""
+    case = store.case(tx.conn, timer.case_id or "")
+    if case is None:
+        return
+    case = store.held(tx, case.id)
+    at = next_action(tx, case)
+    if case.status is CaseStatus.QUEUED:
+        look(tx, case)
+    elif at is not None and at > tx.now:
+        schedule(tx, case, at)
+    elif case.status is CaseStatus.BOT:
+        cases.end_in_silence(tx, case)
+    elif case.status is CaseStatus.SNOOZED:
+        cases.wake(tx, case)
+    elif case.status is CaseStatus.RESOLVED:
+        changed(tx, move(tx, case, "close", log={"by": "window"}, closed_at=tx.now))
+    elif case.live:
+        _remind(tx, case)
+
+
+def _remind(tx: Tx, case: Case) -> None:
+    """Nobody has said a word for long: the case is shown again, once each while."""
+    store.log(tx, case, "idle", case.agent_id)
+    tell_agents(tx, case, "case_idle")
+    changed(tx, schedule(tx, case, tx.now + terms.idle(desk_of(tx))))
