@@ -1,0 +1,111 @@
+"""Bringing a database to the schema of this program, and refusing one from a newer program.
+
+Alembic is imported only when there is something to do: a start on a current database pays nothing for it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from bot.errors import DatabaseFault
+from bot.storage.engine import checked_url, lock_file, unreachable
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+HEAD = "0001"
+"""The newest migration; a test holds it against the folder."""
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def current(conn: Connection) -> str | None:
+    """The revision of this database; None for an empty one."""
+    if not inspect(conn).has_table("alembic_version"):
+        return None
+    revision: str | None = conn.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return revision
+
+
+def check(conn: Connection) -> None:
+    """Raise DatabaseFault unless this database has just our schema."""
+    found = current(conn)
+    if found is None:
+        msg = "the database is empty; run: stafett db upgrade"
+        raise DatabaseFault(msg)
+    if found != HEAD:
+        raise DatabaseFault(mismatch(found))
+
+
+def mismatch(found: str) -> str:
+    if found in known():
+        return f"the database has schema {found}, this program needs {HEAD}; run: stafett db upgrade"
+    return f"the database has schema {found}, which a newer stafett made; run that one, or restore a backup"
+
+
+def known() -> set[str]:
+    return {path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py")}
+
+
+async def upgrade(url: str, *, locked: bool = False) -> bool:
+    """Migrate to HEAD; True if there was something to do. On SQLite takes the lock unless the caller holds it."""
+    parsed = checked_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        lock = None if locked else lock_file(Path(parsed.database or ""))
+        try:
+            return _upgrade_sqlite(Path(parsed.database or ""))
+        finally:
+            if lock is not None:
+                lock.close()
+    engine = create_async_engine(parsed)
+    try:
+        async with engine.begin() as conn:
+            return await conn.run_sync(_upgrade)
+    except (OSError, SQLAlchemyError) as error:
+        raise DatabaseFault(unreachable(parsed.render_as_string(hide_password=True), error)) from error
+    finally:
+        await engine.dispose()
+
+
+def _upgrade_sqlite(path: Path) -> bool:
+    if not path.parent.is_dir():
+        msg = f"{path}: there is no folder {path.parent}; make it, or choose another place by STAFETT_DATABASE_URL"
+        raise DatabaseFault(msg)
+    engine = create_engine(f"sqlite+pysqlite:///{path}")
+    try:
+        with engine.begin() as conn:
+            return _upgrade(conn)
+    except SQLAlchemyError as error:
+        raise DatabaseFault(unreachable(str(path), error)) from error
+    finally:
+        engine.dispose()
+
+
+def _upgrade(conn: Connection) -> bool:
+    found = current(conn)
+    if found == HEAD:
+        return False
+    if found is not None and found not in known():
+        raise DatabaseFault(mismatch(found))
+    if found is None and inspect(conn).get_table_names():
+        msg = "the database holds tables that are not ours; name another one by STAFETT_DATABASE_URL"
+        raise DatabaseFault(msg)
+    from alembic import command
+
+    command.upgrade(config(conn), HEAD)
+    return True
+
+
+def config(conn: Connection) -> Config:
+    from alembic.config import Config
+
+    made: Any = Config()
+    made.set_main_option("script_location", str(MIGRATIONS))
+    made.attributes["connection"] = conn
+    found: Config = made
+    return found
