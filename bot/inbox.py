@@ -18,8 +18,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Row, func, insert, select, update
-
 from bot import outbox, timers
 from bot.events import ReachabilityChanged, TurnFailed
 from bot.model import (
@@ -42,8 +40,7 @@ from bot.model import (
     Wrote,
     new_id,
 )
-from bot.storage import customers, history
-from bot.storage import tables as t
+from bot.storage import customers, history, inbox_rows
 from bot.storage.engine import Storage
 from bot.storage.tx import Tx
 from bot.turn import Pressed, Taker, Turn, take
@@ -52,6 +49,7 @@ log = structlog.get_logger()
 KEEP = timedelta(days=7)  # Telegram repeats for 24 h, Slack for minutes
 ALBUM_WAIT = timedelta(seconds=1)  # Telegram delivers an album's photos one by one
 TRIES = 5
+Row = Any  # a row of the inbox
 HAPPENINGS = {kind.__name__: kind for kind in (Wrote, Chose, Edited, Deleted, Reachability, Answered)}
 
 
@@ -83,22 +81,30 @@ class Inbox:
         """Malformed: count it, keep the raw copy for inspection, go on."""
         self.dropped += 1
         log.warning("dropped", source=source, error=error)
-        row = {"id": new_id(), "source": source, "key": key, "raw": raw[:1_000_000], "error": error[:500]}
-        await self._storage.write(lambda tx: tx.conn.execute(insert(t.dead_letters).values(**row, at=tx.now)) and None)
+        await self._storage.write(lambda tx: inbox_rows.bury(tx, source, key, raw[:1_000_000], error[:500]))
 
     async def run(self) -> datetime | None:
         """Try again what failed and is due; return when the next is."""
-        i = t.inbox
-        while True:
-            now = self._storage.clock()
-            due = select(i).where(i.c.state == "new", i.c.due_at <= now).order_by(i.c.due_at, i.c.key).limit(20)
-            rows = await self._storage.read(lambda conn, query=due: conn.execute(query).all())  # type: ignore[misc]
-            if not rows:
-                break
+        while rows := await self._storage.read(lambda conn: inbox_rows.due(conn, self._storage.clock())):
             for row in rows:
-                await self._storage.write(lambda tx, row=row: self._react_again(tx, row.source, row.key))  # type: ignore[misc]
-        query = select(func.min(i.c.due_at)).where(i.c.state == "new")
-        return await self._storage.read(lambda conn: conn.execute(query).scalar())
+                await self._again(row.source, row.key)
+        return await self._storage.read(inbox_rows.next_due)
+
+    async def _again(self, source: str, key: str) -> None:
+        await self._storage.write(lambda tx: self._react_again(tx, source, key))
+
+    async def release(self, waits_for: str) -> None:
+        """What these turns were parked for has happened: run them, each in a transaction of its own."""
+        for row in await self._storage.write(lambda tx: inbox_rows.parked(tx, waits_for)):
+            await self._storage.write(lambda tx, one=row: self._release_one(tx, one))  # type: ignore[misc]
+
+    async def wake_parked(self, prefix: str) -> None:
+        """After a start: what was parked for something that only the last process knew."""
+        for waits_for in await self._storage.read(lambda conn: inbox_rows.parked_like(conn, prefix)):
+            await self.release(waits_for)
+
+    async def forget_old(self) -> None:
+        await self._storage.write(lambda tx: inbox_rows.forget_before(tx, tx.now - KEEP))
 
     # ── inside a transaction ───────────────────────────────────────────────────────────────────────────────────────
     def _receive(self, tx: Tx, inbound: Inbound) -> Receipt:
@@ -114,18 +120,16 @@ class Inbox:
             self._park_album(tx, inbound, happening.album)
             return Receipt(who.id, None, None)
         message = self._apply(tx, inbound, replace(identity, customer_id=who.id))
-        self._mark(tx, inbound.source, inbound.key, message_id=message.id if message else None)
+        inbox_rows.mark(tx, inbound.source, inbound.key, message_id=message.id if message else None)
         if message is not None:
             self._react(tx, inbound.source, inbound.key)
             self._apply_parked(tx, inbound)
-        else:
-            self._done(tx, inbound.source, inbound.key)
+        elif inbox_rows.row(tx, inbound.source, inbound.key).state == "new":
+            inbox_rows.done(tx, inbound.source, inbound.key)
         return Receipt(who.id, message.id if message else None, message.seq if message else None)
 
     def _seen(self, tx: Tx, inbound: Inbound) -> Receipt | None:
-        i = t.inbox
-        keys = (inbound.key, *inbound.also)
-        row = tx.conn.execute(select(i).where(i.c.source == inbound.source, i.c.key.in_(keys))).first()
+        row = inbox_rows.find(tx, inbound.source, (inbound.key, *inbound.also))
         if row is None:
             return None
         message = history.message(tx.conn, row.message_id) if row.message_id else None
@@ -136,17 +140,13 @@ class Inbox:
         row = {
             "source": inbound.source,
             "customer_id": customer_id,
-            "received_at": tx.now,
             "body_hash": body_hash(inbound.happening),
         }
-        tx.conn.execute(
-            insert(t.inbox).values(
-                **row, key=inbound.key, raw=inbound.raw or None, happening=to_json(inbound.happening, inbound.sender), state="new"
-            )
-        )
+        happening = to_json(inbound.happening, inbound.sender)
+        inbox_rows.add(tx, **row, key=inbound.key, raw=inbound.raw or None, happening=happening, state="new")
         for key in dict.fromkeys(inbound.also):
             if key != inbound.key:
-                tx.conn.execute(insert(t.inbox).values(**row, key=key, state="alias"))
+                inbox_rows.add(tx, **row, key=key, state="alias")
 
     def _apply(self, tx: Tx, inbound: Inbound, identity: Identity) -> Message | None:
         """Write what happened into the history. None: there is nothing to react to."""
@@ -177,22 +177,19 @@ class Inbox:
                 history.edit(tx, original, inbound.happening.text)
 
     def _park(self, tx: Tx, inbound: Inbound, waits_for: str) -> None:
-        where = (t.inbox.c.source == inbound.source, t.inbox.c.key == inbound.key)
-        tx.conn.execute(update(t.inbox).where(*where).values(state="parked", waits_for=waits_for))
+        inbox_rows.mark(tx, inbound.source, inbound.key, state="parked", waits_for=waits_for)
 
     def _apply_parked(self, tx: Tx, inbound: Inbound) -> None:
         """Edits and deletions that had come before their message."""
         ref = getattr(inbound.happening, "ref", None)
         if not ref:
             return
-        i = t.inbox
-        where = (i.c.waits_for == f"{inbound.sender.channel}:{ref}", i.c.state == "parked")
-        for row in tx.conn.execute(select(i).where(*where).order_by(i.c.received_at)).all():
+        for row in inbox_rows.parked(tx, f"{inbound.sender.channel}:{ref}"):
             happening, sender = from_json(row.happening)
             identity = customers.identity(tx.conn, sender.channel, sender.external_id)
             if identity is not None and isinstance(happening, Edited | Deleted):
                 self._amend(tx, Inbound(row.source, row.key, sender, happening), identity, happening.ref)
-            self._done(tx, row.source, row.key)
+            inbox_rows.done(tx, row.source, row.key)
 
     def _park_album(self, tx: Tx, inbound: Inbound, album: str) -> None:
         waits_for = f"album:{inbound.sender.channel}:{inbound.sender.address}:{album}"
@@ -201,9 +198,7 @@ class Inbox:
 
     def album_complete(self, tx: Tx, timer: timers.Timer) -> None:
         """The album's photos have come: they become one message, in the order of arrival."""
-        i = t.inbox
-        where = (i.c.waits_for == timer.data["waits_for"], i.c.state == "parked")
-        rows = tx.conn.execute(select(i).where(*where).order_by(i.c.received_at, i.c.key)).all()
+        rows = inbox_rows.parked(tx, timer.data["waits_for"])
         if not rows:
             return
         parts = [from_json(row.happening) for row in rows]
@@ -224,9 +219,9 @@ class Inbox:
             if one.ref:
                 history.remember_ref(tx, identity.channel, one.ref, message)
         for row in rows[1:]:
-            self._done(tx, row.source, row.key)
+            inbox_rows.done(tx, row.source, row.key)
         first = rows[0]
-        self._mark(tx, first.source, first.key, message_id=message.id, happening=to_json(whole, sender), state="new")
+        inbox_rows.mark(tx, first.source, first.key, message_id=message.id, happening=to_json(whole, sender), state="new")
         self._react(tx, first.source, first.key)
 
     def _receive_answer(self, tx: Tx, customer_id: str, key: str, answer: Answered) -> None:
@@ -244,24 +239,25 @@ class Inbox:
 
     def _release(self, tx: Tx, customer_id: str, waits_for: str) -> None:
         """Run the turns that were parked for this, in the order in which they came."""
-        i = t.inbox
-        where = (i.c.customer_id == customer_id, i.c.waits_for == waits_for, i.c.state == "parked")
-        for row in tx.conn.execute(select(i.c.source, i.c.key).where(*where).order_by(i.c.received_at, i.c.key)).all():
-            self._mark(tx, row.source, row.key, state="new", waits_for=None)
-            self._react(tx, row.source, row.key)
+        for row in inbox_rows.parked(tx, waits_for, customer_id):
+            self._release_one(tx, row)
+
+    def _release_one(self, tx: Tx, row: Row) -> None:
+        if row.customer_id:
+            tx.lock_customer(row.customer_id)
+        inbox_rows.mark(tx, row.source, row.key, state="new", waits_for=None)
+        self._react(tx, row.source, row.key)
 
     def _react_again(self, tx: Tx, source: str, key: str) -> None:
-        i = t.inbox
-        row = tx.conn.execute(select(i).where(i.c.source == source, i.c.key == key, i.c.state == "new")).first()
-        if row is not None:
+        row = inbox_rows.find(tx, source, (key,))
+        if row is not None and row.state == "new":
             if row.customer_id:
                 tx.lock_customer(row.customer_id)
             self._react(tx, source, key)
 
     def _react(self, tx: Tx, source: str, key: str) -> None:
         """Run the turn in a SAVEPOINT: if it raises, the message stays and is tried again."""
-        i = t.inbox
-        row = tx.conn.execute(select(i).where(i.c.source == source, i.c.key == key)).one()
+        row = inbox_rows.row(tx, source, key)
         afterwards = list(tx.afterwards)
         savepoint = tx.savepoint()
         try:
@@ -277,14 +273,14 @@ class Inbox:
             self._failed(tx, row, error)
             return
         if turn.park_for is not None:
-            self._mark(tx, source, key, state="parked", waits_for=turn.park_for, due_at=None)
+            inbox_rows.mark(tx, source, key, state="parked", waits_for=turn.park_for, due_at=None)
         else:
-            self._done(tx, source, key)
+            inbox_rows.done(tx, source, key)
 
-    def _failed(self, tx: Tx, row: Row[Any], error: Exception) -> None:
+    def _failed(self, tx: Tx, row: Row, error: Exception) -> None:
         attempts = row.attempts + 1
         dead = attempts >= TRIES
-        self._mark(
+        inbox_rows.mark(
             tx,
             row.source,
             row.key,
@@ -297,14 +293,6 @@ class Inbox:
             tx.emit(TurnFailed(row.customer_id, row.message_id, repr(error)[:500]))
         else:
             tx.wake("inbox")
-
-    def _done(self, tx: Tx, source: str, key: str) -> None:
-        where = (t.inbox.c.source == source, t.inbox.c.key == key, t.inbox.c.state != "parked")
-        done = {"state": "done", "handled_at": tx.now, "due_at": None, "error": None}
-        tx.conn.execute(update(t.inbox).where(*where).values(**done))
-
-    def _mark(self, tx: Tx, source: str, key: str, **values: Any) -> None:
-        tx.conn.execute(update(t.inbox).where(t.inbox.c.source == source, t.inbox.c.key == key).values(**values))
 
 
 # ── what a happening leaves in the history ─────────────────────────────────────────────────────────────────────────
@@ -360,17 +348,7 @@ def find_pressed(tx: Tx, customer_id: str, chose: Chose) -> Pressed | None:
 def expect_file(tx: Tx, identity: Identity, remote: RemoteFile) -> FileRef:
     """A file that lies with the platform: its place is made now, its bytes are fetched after the commit."""
     file = FileRef(new_id(), remote.name, remote.type, remote.size or 0)
-    tx.conn.execute(
-        insert(t.files).values(
-            id=file.id,
-            customer_id=identity.customer_id,
-            name=file.name,
-            type=file.type,
-            size=file.size,
-            remote={"via": identity.channel, "ref": remote.ref},
-            created_at=tx.now,
-        )
-    )
+    inbox_rows.expect_file(tx, file, identity.customer_id, identity.channel, remote.ref)
     outbox.enqueue(
         tx,
         via=identity.channel,
@@ -382,7 +360,7 @@ def expect_file(tx: Tx, identity: Identity, remote: RemoteFile) -> FileRef:
     return file
 
 
-def turn_of(tx: Tx, row: Row[Any]) -> Turn:
+def turn_of(tx: Tx, row: Row) -> Turn:
     """The turn that an inbox row stands for, read afresh: the same at the first try and at the fifth."""
     happening, sender = from_json(row.happening)
     identity = customers.identity(tx.conn, sender.channel, sender.external_id)

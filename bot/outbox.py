@@ -15,12 +15,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import insert, update
-
 from bot.events import SendSettled
 from bot.model import Author, AuthorKind, Body, Identity, Message, new_id
-from bot.storage import customers, history
-from bot.storage import tables as t
+from bot.storage import customers, history, outbox_rows
 from bot.storage.tx import Tx
 
 
@@ -122,23 +119,22 @@ def enqueue(
 ) -> str:
     """Put one send into its lane and return its id."""
     outbox_id = new_id()
-    tx.conn.execute(
-        insert(t.outbox).values(
-            id=outbox_id,
-            lane=lane,
-            via=via,
-            kind=kind,
-            bucket=bucket,
-            customer_id=customer_id,
-            case_id=case_id,
-            message_id=message_id,
-            epoch=epoch,
-            payload=dict(payload),
-            state="ready",
-            due_at=due_at or tx.now,
-            expires_at=expires_at,
-            created_at=tx.now,
-        )
+    outbox_rows.add(
+        tx,
+        {
+            "id": outbox_id,
+            "lane": lane,
+            "via": via,
+            "kind": kind,
+            "bucket": bucket,
+            "customer_id": customer_id,
+            "case_id": case_id,
+            "message_id": message_id,
+            "epoch": epoch,
+            "payload": dict(payload),
+            "due_at": due_at or tx.now,
+            "expires_at": expires_at,
+        },
     )
     tx.wake("outbox")
     return outbox_id
@@ -155,8 +151,7 @@ def delete(tx: Tx, message: Message) -> bool:
 
 
 def _amend(tx: Tx, message: Message, verb: str) -> bool:
-    unsent = (t.outbox.c.message_id == message.id, t.outbox.c.state.in_(("ready", "retry")))
-    tx.conn.execute(update(t.outbox).where(*unsent).values(state="expired", error="amended before it was sent"))
+    outbox_rows.expire_unsent(tx, message.id, "amended before it was sent")
     outlet = tx.wiring.outlets.get(message.channel)
     refs = [ref for channel, ref in history.refs(tx.conn, message.id) if channel == message.channel]
     where = next((i for i in customers.identities(tx.conn, message.customer_id) if i.channel == message.channel), None)
@@ -178,11 +173,7 @@ def settle(
     data: Mapping[str, Any] | None = None,
 ) -> None:
     """A row came to its end (sent | failed | expired): mark it, remember the platform's name, tell the house."""
-    o = t.outbox
-    values: dict[str, Any] = {"state": outcome, "ext_id": ext_id, "error": error, "lease_owner": None}
-    if outcome == "sent":
-        values["sent_at"] = tx.now
-    row = tx.conn.execute(update(o).where(o.c.id == outbox_id).values(**values).returning(o)).one()
+    row = outbox_rows.end(tx, outbox_id, outcome, ext_id, error)
     if ext_id and row.message_id:
         said = history.message(tx.conn, row.message_id)
         if said is not None:

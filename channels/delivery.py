@@ -14,24 +14,21 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, exists, func, or_, select, update
-
 from bot.errors import NotSent, Refused, Uncertain
 from bot.model import new_id
 from bot.outbox import settle
-from bot.storage import tables as t
+from bot.storage import outbox_rows
 from bot.storage.engine import Storage
 from bot.storage.tx import Tx
 from channels.port import Delivery, Sender, Sent, Verdict
 
 log = structlog.get_logger()
-LIVE = ("ready", "sending", "retry", "uncertain")
 AT_ONCE = 32  # sends in flight
 LEASE = timedelta(seconds=120)
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 300.0  # seconds
@@ -123,13 +120,7 @@ class DeliveryLoop:
 
     # ── inside a transaction ───────────────────────────────────────────────────────────────────────────────────────
     def _recover(self, tx: Tx) -> None:
-        o = t.outbox
-        stranded = [o.c.state == "sending", o.c.lease_owner != self._owner]
-        if self._storage.poll:  # other nodes may be alive: only what has outlived its lease
-            stranded.append(o.c.lease_until < tx.now)
-        count = tx.conn.execute(
-            update(o).where(*stranded).values(state="uncertain", due_at=tx.now, lease_owner=None)
-        ).rowcount
+        count = outbox_rows.strand(tx, self._owner, others_may_live=self._storage.poll is not None)
         self.counters.uncertain += count
 
     def _claim(self, tx: Tx) -> tuple[list[tuple[Delivery, str]], datetime | None]:
@@ -137,7 +128,7 @@ class DeliveryLoop:
         room = AT_ONCE - len(self._tasks)
         claimed: list[tuple[Delivery, str]] = []
         later: list[datetime] = []
-        for row in heads(tx.conn, tx.now, self.senders, room * 4):
+        for row in outbox_rows.heads(tx.conn, tx.now, self.senders, room * 4):
             if row.lane in self._busy:
                 continue
             if len(claimed) >= room:
@@ -150,16 +141,14 @@ class DeliveryLoop:
                 later.append(tx.now + timedelta(seconds=wait))
                 continue
             claimed.append((self._mark_sending(tx, row), row.state))
-        due = next_due(tx.conn, tx.now, self.senders)
+        due = outbox_rows.next_due(tx.conn, tx.now, self.senders)
         if due is not None:
             later.append(due)
         return claimed, min(later) if later else None
 
     def _is_over(self, tx: Tx, row: Any) -> bool:
         if row.epoch is not None and row.state in {"ready", "retry"}:
-            c = t.conversations
-            epoch = tx.conn.execute(select(c.c.epoch).where(c.c.customer_id == row.customer_id)).scalar()
-            if epoch != row.epoch:
+            if outbox_rows.epoch(tx.conn, row.customer_id) != row.epoch:
                 settle(tx, row.id, "expired", error="a human has taken over")
                 self.counters.expired += 1
                 return True
@@ -171,16 +160,14 @@ class DeliveryLoop:
 
     def _mark_sending(self, tx: Tx, row: Any) -> Delivery:
         state = "uncertain" if row.state == "uncertain" else "sending"
-        tx.conn.execute(
-            update(t.outbox)
-            .where(t.outbox.c.id == row.id)
-            .values(
-                state=state,
-                attempts=row.attempts + 1,
-                lease_owner=self._owner,
-                lease_until=tx.now + LEASE,
-                started_at=tx.now if state == "sending" else row.started_at,
-            )
+        outbox_rows.change(
+            tx,
+            row.id,
+            state=state,
+            attempts=row.attempts + 1,
+            lease_owner=self._owner,
+            lease_until=tx.now + LEASE,
+            started_at=tx.now if state == "sending" else row.started_at,
         )
         started = tx.now if state == "sending" else (row.started_at or row.created_at)
         return Delivery(
@@ -252,35 +239,7 @@ class DeliveryLoop:
         self._set(tx, delivery, state="uncertain", due_at=tx.now + RESOLVE_AFTER, error=error)
 
     def _set(self, tx: Tx, delivery: Delivery, **values: Any) -> None:
-        o = t.outbox
-        tx.conn.execute(
-            update(o).where(o.c.id == delivery.id, o.c.lease_owner == self._owner).values(lease_owner=None, **values)
-        )
-
-
-def heads(conn: Connection, now: datetime, vias: Iterable[str], limit: int) -> list[Any]:
-    """The first live row of each lane, where it is due, oldest first."""
-    o, before = t.outbox, t.outbox.alias("before")
-    earlier = exists().where(before.c.lane == o.c.lane, before.c.n < o.c.n, before.c.state.in_(LIVE))
-    query = (
-        select(o)
-        .where(o.c.state.in_(("ready", "retry", "uncertain")), o.c.due_at <= now, ~earlier)
-        .where(o.c.via.in_(list(vias)))  # what stands in the timeline needs no send: the web's rows wait to be shown
-        .where(or_(o.c.lease_owner.is_(None), o.c.lease_until < now))
-        .order_by(o.c.n)
-        .limit(limit)
-    )
-    if conn.dialect.name == "postgresql":
-        query = query.with_for_update(skip_locked=True, of=o)
-    return list(conn.execute(query))
-
-
-def next_due(conn: Connection, now: datetime, vias: Iterable[str]) -> datetime | None:
-    o = t.outbox
-    waiting = (o.c.state.in_(("ready", "retry", "uncertain")), o.c.due_at > now, o.c.via.in_(list(vias)))
-    query = select(func.min(o.c.due_at)).where(*waiting)
-    due: datetime | None = conn.execute(query).scalar()
-    return due
+        outbox_rows.change_mine(tx, delivery.id, self._owner, **values)
 
 
 def backoff(attempts: int) -> float:

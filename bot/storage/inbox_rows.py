@@ -1,0 +1,94 @@
+"""The queries of the door in: `bot/inbox.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from bot.model import FileRef, new_id
+from bot.storage import tables as t
+from bot.storage.tx import Tx
+
+
+def find(tx: Tx, source: str, keys: Sequence[str]) -> Row[Any] | None:
+    i = t.inbox
+    return tx.conn.execute(select(i).where(i.c.source == source, i.c.key.in_(keys))).first()
+
+
+def row(tx: Tx, source: str, key: str) -> Row[Any]:
+    i = t.inbox
+    return tx.conn.execute(select(i).where(i.c.source == source, i.c.key == key)).one()
+
+
+def add(tx: Tx, **values: Any) -> None:
+    tx.conn.execute(insert(t.inbox).values(received_at=tx.now, **values))
+
+
+def mark(tx: Tx, source: str, key: str, **values: Any) -> None:
+    tx.conn.execute(update(t.inbox).where(t.inbox.c.source == source, t.inbox.c.key == key).values(**values))
+
+
+def done(tx: Tx, source: str, key: str) -> None:
+    mark(tx, source, key, state="done", handled_at=tx.now, due_at=None, waits_for=None, error=None)
+
+
+def parked(tx: Tx, waits_for: str, customer_id: str | None = None) -> list[Row[Any]]:
+    """What waits for this, in the order in which it came."""
+    i = t.inbox
+    query = select(i).where(i.c.waits_for == waits_for, i.c.state == "parked").order_by(i.c.received_at, i.c.key)
+    if customer_id is not None:
+        query = query.where(i.c.customer_id == customer_id)
+    return list(tx.conn.execute(query))
+
+
+def parked_like(conn: Connection, prefix: str) -> list[str]:
+    i = t.inbox
+    query = select(i.c.waits_for).where(i.c.state == "parked", i.c.waits_for.startswith(prefix, autoescape=True)).distinct()
+    return [str(one) for (one,) in conn.execute(query)]
+
+
+def due(conn: Connection, now: datetime, limit: int = 20) -> list[Row[Any]]:
+    """What has failed and is to be tried again now."""
+    i = t.inbox
+    query = select(i.c.source, i.c.key).where(i.c.state == "new", i.c.due_at <= now)
+    return list(conn.execute(query.order_by(i.c.due_at, i.c.key).limit(limit)))
+
+
+def next_due(conn: Connection) -> datetime | None:
+    found: datetime | None = conn.execute(select(func.min(t.inbox.c.due_at)).where(t.inbox.c.state == "new")).scalar()
+    return found
+
+
+def oldest_waiting(conn: Connection) -> datetime | None:
+    i = t.inbox
+    query = select(func.min(i.c.received_at)).where(i.c.state.in_(("new", "parked")))
+    found: datetime | None = conn.execute(query).scalar()
+    return found
+
+
+def forget_before(tx: Tx, when: datetime) -> int:
+    """Keys and raw copies are kept for as long as platforms repeat, and no longer."""
+    i = t.inbox
+    return tx.conn.execute(delete(i).where(i.c.received_at < when, i.c.state.in_(("done", "alias")))).rowcount
+
+
+def bury(tx: Tx, source: str, key: str | None, raw: bytes, error: str) -> None:
+    values = {"id": new_id(), "source": source, "key": key, "raw": raw, "error": error}
+    tx.conn.execute(insert(t.dead_letters).values(**values, at=tx.now))
+
+
+def expect_file(tx: Tx, file: FileRef, customer_id: str, via: str, ref: str) -> None:
+    tx.conn.execute(
+        insert(t.files).values(
+            id=file.id,
+            customer_id=customer_id,
+            name=file.name,
+            type=file.type,
+            size=file.size,
+            remote={"via": via, "ref": ref},
+            created_at=tx.now,
+        )
+    )

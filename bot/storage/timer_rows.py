@@ -1,0 +1,68 @@
+"""The queries of `bot/timers.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from bot.model import new_id
+from bot.storage import tables as t
+from bot.storage.tx import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    id: str
+    kind: str
+    key: str
+    due_at: datetime
+    customer_id: str | None
+    case_id: str | None
+    data: Mapping[str, Any]
+    attempts: int = 0
+
+
+def add(
+    tx: Tx, kind: str, key: str, due_at: datetime, customer_id: str | None, case_id: str | None, data: Mapping[str, Any]
+) -> None:
+    values = {"kind": kind, "key": key, "due_at": due_at, "customer_id": customer_id, "case_id": case_id}
+    tx.conn.execute(insert(t.timers).values(id=new_id(), **values, data=dict(data)))
+
+
+def remove(tx: Tx, key: str) -> None:
+    tx.conn.execute(delete(t.timers).where(t.timers.c.key == key))
+
+
+def take(tx: Tx, timer: Timer) -> bool:
+    """Remove it, if it is still there and still due then: whoever removes it rings it."""
+    c = t.timers.c
+    gone = tx.conn.execute(delete(t.timers).where(c.id == timer.id, c.due_at == timer.due_at).returning(c.id)).first()
+    return gone is not None
+
+
+def next_due(conn: Connection) -> datetime | None:
+    found: datetime | None = conn.execute(select(func.min(t.timers.c.due_at))).scalar()
+    return found
+
+
+def due(conn: Connection, now: datetime, limit: int = 50) -> list[Timer]:
+    query = select(t.timers).where(t.timers.c.due_at <= now).order_by(t.timers.c.due_at, t.timers.c.id).limit(limit)
+    return [
+        Timer(row.id, row.kind, row.key, row.due_at, row.customer_id, row.case_id, row.data, row.attempts)
+        for row in conn.execute(query)
+    ]
+
+
+def postpone(tx: Tx, timer: Timer, due_at: datetime, error: str) -> None:
+    values = {"attempts": timer.attempts + 1, "error": error, "due_at": due_at}
+    tx.conn.execute(update(t.timers).where(t.timers.c.id == timer.id).values(**values))
+
+
+def bury(tx: Tx, timer: Timer, error: str) -> None:
+    tx.conn.execute(delete(t.timers).where(t.timers.c.id == timer.id))
+    row = {"id": new_id(), "source": "timer", "key": timer.key, "error": f"{timer.kind}: {error}"}
+    tx.conn.execute(insert(t.dead_letters).values(**row, at=tx.now))
