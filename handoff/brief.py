@@ -143,12 +143,14 @@ def shorten(text: str, limit: int = SHORT) -> str:
 def read(conn: store.Reader, case: Case, desk: Any) -> Brief:
     """The brief of a case as the database has it now."""
     who = customers.customer(conn, case.customer_id)
+    # A merged customer's messages are there twice, under either customer: only those of the case's are meant.
+    said = [one for one in history.of_case(conn, case.id, notes=False) if one.customer_id == case.customer_id]
     before = [one for one in store.of_customer(conn, case.customer_id, EARLIER + 1) if one.id != case.id]
     return compose(
         case,
         who or Customer(case.customer_id, "", case.locale, case.opened_at),
         customers.identities(conn, case.customer_id),
-        history.of_case(conn, case.id, notes=False),
+        said,
         earlier=[
             Earlier(
                 one.number,

@@ -18,7 +18,15 @@ from typing import Any
 
 from bot import outbox
 from bot.errors import Conflict, NotFound
-from bot.events import CaseReopened, CaseResolved, CloseAsked, CustomersMerged, EscalationAsked, ReachabilityChanged
+from bot.events import (
+    CaseChanged,
+    CaseReopened,
+    CaseResolved,
+    CloseAsked,
+    CustomersMerged,
+    EscalationAsked,
+    ReachabilityChanged,
+)
 from bot.model import BOT, SYSTEM, Body, CaseStatus, FileRef, Message
 from bot.storage import customers, history
 from bot.storage.tx import Tx
@@ -442,32 +450,28 @@ def on_unreachable(tx: Tx, event: ReachabilityChanged) -> None:
 
 
 def on_merged(tx: Tx, event: CustomersMerged) -> None:
-    """Two customers are one, or are two again: so are their cases. Of two live ones the better survives.
+    """Two customers become one: of two live cases the better survives, before `bot/storage/merging.py` moves the rows.
 
     That is the one that an agent holds, else that waits for one, else the older; the other is closed as its duplicate,
-    and nobody is asked about it. Whoever merges leaves `cases` to us.
+    and nobody is asked about it. When they part again, the cases go back as they then are.
     """
-    for customer_id in sorted((event.winner_id, event.loser_id)):
-        tx.lock_customer(customer_id)
     if event.undone:
-        ids = store.came_from(tx.conn, event.winner_id, event.loser_id)
-        _bring(tx, event.winner_id, event.loser_id, ids)
         return
     both = [store.live_case(tx.conn, one) for one in (event.winner_id, event.loser_id)]
     live = sorted((case for case in both if case is not None), key=_standing)
     for duplicate in live[1:]:
         _close_as_duplicate(tx, duplicate, live[0])
-    _bring(tx, event.loser_id, event.winner_id, None)
+    if live and live[0].customer_id == event.loser_id:
+        _follow(tx, live[0], event.winner_id)
 
 
-def _bring(tx: Tx, from_id: str, to_id: str, only: Sequence[str] | None) -> None:
-    epoch = customers.conversation(tx.conn, to_id).epoch
-    for case in store.move_cases(tx, from_id, to_id, only):
-        store.log(tx, case, "merged", **{"from": from_id})
-        for relay in store.waiting_relays(tx.conn, case.id):
-            store.change_relay(tx, relay, epoch=epoch)
-        if case.live:
-            changed(tx, case)
+def _follow(tx: Tx, case: Case, winner_id: str) -> None:
+    """The survivor goes to the winner, whose baton its agent's words now hang on."""
+    epoch = customers.conversation(tx.conn, winner_id).epoch
+    for relay in store.waiting_relays(tx.conn, case.id):
+        store.change_relay(tx, relay, epoch=epoch)
+    store.log(tx, case, "merged", **{"from": case.customer_id, "to": winner_id})
+    tx.emit(CaseChanged(winner_id, case.id, case.status))
 
 
 def _standing(case: Case) -> tuple[bool, bool, datetime]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from statistics import median
@@ -208,27 +208,6 @@ def carry_over(tx: Tx, customer_id: str, before: int, epoch: int) -> None:
     o = t.outbox
     where = (o.c.customer_id == customer_id, o.c.epoch == before, o.c.state.in_(("ready", "retry")))
     tx.conn.execute(update(o).where(*where).values(epoch=epoch))
-
-
-def move_cases(tx: Tx, loser_id: str, winner_id: str, only: Sequence[str] | None = None) -> list[Case]:
-    """Give cases, their relays and timers to another customer (a merge, or its undoing); return them."""
-    c = t.cases
-    query = select(c).where(c.c.customer_id == loser_id)
-    if only is not None:
-        query = query.where(c.c.id.in_(only))
-    moved = [to_case(row) for row in tx.conn.execute(query)]
-    ids = [one.id for one in moved]
-    for table in (t.cases, t.relays, t.timers, t.case_events):
-        key = table.c.id if table is t.cases else table.c.case_id
-        tx.conn.execute(update(table).where(key.in_(ids)).values(customer_id=winner_id))
-    return [replace(one, customer_id=winner_id) for one in moved]
-
-
-def came_from(conn: Connection, customer_id: str, loser_id: str) -> list[str]:
-    """The ids of those cases of a customer that a merge had brought from `loser_id`."""
-    e = t.case_events
-    query = select(e).where(e.c.customer_id == customer_id, e.c.kind == "merged").order_by(e.c.n)
-    return list(dict.fromkeys(row.case_id for row in conn.execute(query) if (row.data or {}).get("from") == loser_id))
 
 
 # ── agents ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -103,7 +103,7 @@ def _ignoring_result(verb: Callable[[Tx, Any], object]) -> Subscriber:
 
 # ── what went wrong, and what is worth keeping ─────────────────────────────────────────────────────────────────────
 def on_settled(tx: Tx, event: SendSettled) -> None:
-    """An agent's words were delivered, or were not: the mark at the desk changes; a failure is noted in the case too."""
+    """An agent's words were delivered, or not: the mark at the desk changes; a failure is noted in the case too."""
     relay = store.relay_of(tx.conn, event.message_id) if event.message_id else None
     if relay is None or relay.state != "said":
         return
