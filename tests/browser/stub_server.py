@@ -48,6 +48,7 @@ class StubServer:
         self.visitors: dict[str, Visitor] = {}
         self.files: dict[str, tuple[str, str, bytes]] = {}
         self.ids = (f"m{number}" for number in itertools.count(1))
+        self.known: dict[str, Visitor] = {}  # identity → whom the host page vouches for
         self.hellos: list[Frame] = []
         self.sessions: list[Frame] = []
         self.swallow = 0  # so many messages are stored, but neither acknowledged nor echoed, and the line drops
@@ -149,7 +150,7 @@ class StubServer:
             return web.Response(status=503)
         body = await request.json()
         self.sessions.append(body)
-        visitor = self.visitors.get(body.get("token") or "")
+        visitor = self.known.get(body.get("identity") or "") or self.visitors.get(body.get("token") or "")
         if visitor is None:
             visitor = Visitor(token=f"token-{len(self.sessions)}")
             self.visitors[visitor.token] = visitor

@@ -7,7 +7,7 @@ import json
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.stub_server import Frame, StubServer
+from tests.browser.stub_server import Frame, StubServer, Visitor
 from tests.browser.widget import Widget, eventually
 
 
@@ -170,17 +170,18 @@ async def test_nobody_is_contacted_before_the_chat_is_opened(page: Page, stub: S
     assert stub.sessions[0] == {"locale": "en"}
 
 
-async def test_signing_in_brings_the_identity_and_the_new_customers_story(page: Page, stub: StubServer) -> None:
+async def test_signing_in_shows_that_customers_story_from_its_beginning_and_nothing_else(
+    page: Page, stub: StubServer
+) -> None:
     widget = await (await Widget(page, stub).visit()).connected()
     await stub.say("to the anonymous one")
     await widget.shows("to the anonymous one")
-    stub.visitors.clear()
+    ann = stub.visitors["ann"] = stub.known["signed.by.host"] = Visitor(token="ann", name="Ann")
+    await stub.say("to Ann, yesterday", visitor=ann)
+    await stub.say("to Ann, today", visitor=ann)
     await page.evaluate("Stafett.identify('signed.by.host')")
-    assert stub.sessions[-1]["identity"] == "signed.by.host"
-    await widget.shows()
-    await eventually(lambda: bool(stub.visitor.sockets))
-    await stub.say("welcome")
-    await widget.shows("welcome")
+    await widget.shows("to Ann, yesterday", "to Ann, today")
+    assert stub.hellos[-1] == {"type": "hello", "token": "ann", "after": 0}
 
 
 async def test_typing_is_told_but_not_at_each_key(page: Page, stub: StubServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from tests.browser.stub_server import StubServer
@@ -110,6 +111,7 @@ async def test_hebrew_is_right_to_left_and_each_message_finds_its_own_way(page: 
     widget = await (await Widget(page, stub).visit("open=true", "/")).connected()
     await page.goto(f"{stub.url}/?lang=he&open=true")
     await expect(widget.text).to_have_attribute("placeholder", "כתיבת הודעה…")
+    await expect(widget.text).to_have_attribute("dir", "rtl")
     await stub.say("ההזמנה AB123456 בדרך")
     await stub.say("English too")
     directions = "nodes => nodes.map(node => getComputedStyle(node).direction)"
@@ -159,6 +161,7 @@ async def test_a_picture_goes_up_and_shows_without_leaking_the_token(page: Page,
 
 
 async def test_other_files_are_downloads_and_a_refused_one_is_told(page: Page, stub: StubServer) -> None:
+    stub.csp = "default-src * 'unsafe-inline' blob:"
     widget = await (await Widget(page, stub).visit()).connected()
     await widget.panel.locator("input[type=file]").set_input_files(
         [{"name": "run.exe", "mimeType": "application/x-msdownload", "buffer": b"MZ"}]
@@ -170,7 +173,10 @@ async def test_other_files_are_downloads_and_a_refused_one_is_told(page: Page, s
     )
     async with page.expect_download() as download:
         await widget.log.get_by_role("button", name="page.html").click()
-    assert (await download.value).suggested_filename == "page.html"
+    saved = await download.value
+    assert saved.suggested_filename == "page.html"
+    kind = await page.evaluate("url => fetch(url).then(answer => answer.headers.get('content-type'))", saved.url)
+    assert kind == "application/octet-stream"  # as HTML it could run in the host page's name
 
 
 async def test_the_way_to_a_person_is_told_step_by_step(page: Page, stub: StubServer) -> None:
@@ -252,3 +258,22 @@ async def test_the_demo_page_and_the_widget_hold_under_a_strict_policy(
     assert await page.evaluate("Stafett.locale") == locale
     assert complaints == []
     assert all(url.startswith((stub.url, stub.url.replace("http", "ws"))) for url in requests)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_nothing_shuts_out_people_with_a_screen_reader_or_weak_eyes(
+    page: Page, stub: StubServer, scheme: str
+) -> None:
+    stub.csp = "default-src * 'unsafe-inline' 'unsafe-eval' blob: data:"  # axe puts itself into the page
+    await page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+    widget = await (await Widget(page, stub).visit()).connected()
+    pdf = {"id": "f1", "name": "label.pdf", "type": "application/pdf", "size": 48_213}
+    await stub.say(
+        "x", kind="agent", name="Ann", html='<p>See <a href="https://example.com/">this</a></p>', files=[pdf]
+    )
+    await stub.say("Did this help?", choices=[{"value": "yes", "label": "Yes"}])
+    await stub.survey()
+    await stub.case(status="queued", position=1, wait_s=60)
+    await expect(widget.bubbles).to_have_count(3)
+    report = await Axe().run(page, context="stafett-widget")
+    assert report.violations_count == 0, report.generate_report()

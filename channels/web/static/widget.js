@@ -25,7 +25,7 @@ const WORDS = {
     typing: "{n} is typing", news: "New messages", remove: "Remove", saved: "Thank you! You can change this for 24 hours.", you: "You", assistant: "Assistant", log: "Conversation", bare: "Score",
     too_long: "That is too long: at most 16,000 characters.", rate_limited: "That was quick! It goes out in {n} s.", conflict: "This message was already sent with other words.",
     file_refused: "{n} could not be accepted.", file_large: "{n} is over 20 MB.", file_failed: "{n} could not be uploaded.", file_gone: "This file is not available.", error: "Something went wrong. Please try again.",
-    unavailable: "The chat cannot be reached right now. We keep trying." },
+    gone: "That button is no longer there.", unavailable: "The chat cannot be reached right now. We keep trying." },
   nl: { title: "Chat met ons", bot: "Antwoordt meteen", hello: "Hallo! Waarmee kunnen we helpen?", intro: "Stel gerust je vraag. Je gesprek blijft hier staan, dus je kunt er later op terugkomen.",
     write: "Schrijf een bericht…", send: "Versturen", attach: "Bestand toevoegen", open: "Chat openen", close: "Chat sluiten", menu: "Meer", language: "Taal",
     human: "Praat met een medewerker", say: "medewerker", link: "Verder op Telegram of Slack", sound: "Geluid", sending: "Versturen…", waiting: "Wacht op verbinding", sent: "Verzonden",
@@ -34,7 +34,7 @@ const WORDS = {
     typing: "{n} is aan het typen", news: "Nieuwe berichten", remove: "Verwijderen", saved: "Dank je wel! Je kunt dit nog 24 uur wijzigen.", you: "Jij", assistant: "Assistent", log: "Gesprek", bare: "Score",
     too_long: "Dat is te lang: hoogstens 16.0 tekens.", rate_limited: "Dat ging snel! Je bericht gaat over {n} s weg.", conflict: "Dit bericht is al met andere woorden verzonden.",
     file_refused: "{n} kunnen we niet aannemen.", file_large: "{n} is groter dan 20 MB.", file_failed: "{n} kon niet worden geüpload.", file_gone: "Dit bestand is niet beschikbaar.", error: "Er ging iets mis. Probeer het nog eens.",
-    unavailable: "De chat is nu niet bereikbaar. We blijven het proberen." },
+    gone: "Die knop is er niet meer.", unavailable: "De chat is nu niet bereikbaar. We blijven het proberen." },
   nb: { title: "Chat med oss", bot: "Svarer med en gang", hello: "Hei! Hva kan vi hjelpe med?", intro: "Spør om hva som helst. Samtalen blir liggende her, så du kan komme tilbake til den.",
     write: "Skriv en melding…", send: "Send", attach: "Legg ved en fil", open: "Åpne chat", close: "Lukk chat", menu: "Mer", language: "Språk",
     human: "Snakk med et menneske", say: "snakke med et menneske", link: "Fortsett på Telegram eller Slack", sound: "Lyd", sending: "Sender…", waiting: "Venter på forbindelse", sent: "Sendt",
@@ -43,7 +43,7 @@ const WORDS = {
     typing: "{n} skriver", news: "Nye meldinger", remove: "Fjern", saved: "Takk! Du kan endre dette i 24 timer.", you: "Du", assistant: "Assistent", log: "Samtale", bare: "Poeng",
     too_long: "Det er for langt: høyst 16 000 tegn.", rate_limited: "Det gikk fort! Meldingen sendes om {n} s.", conflict: "Denne meldingen er allerede sendt med andre ord.",
     file_refused: "{n} kan ikke tas imot.", file_large: "{n} er større enn 20 MB.", file_failed: "{n} kunne ikke lastes opp.", file_gone: "Filen er ikke tilgjengelig.", error: "Noe gikk galt. Prøv igjen.",
-    unavailable: "Chatten kan ikke nås akkurat nå. Vi fortsetter å prøve." },
+    gone: "Den knappen finnes ikke lenger.", unavailable: "Chatten kan ikke nås akkurat nå. Vi fortsetter å prøve." },
   he: { title: "דברו איתנו", bot: "עונה מיד", hello: "שלום! איך אפשר לעזור?", intro: "אפשר לשאול הכול. השיחה נשמרת כאן, ותמיד אפשר לחזור אליה.",
     write: "כתיבת הודעה…", send: "שליחה", attach: "צירוף קובץ", open: "פתיחת הצ׳אט", close: "סגירת הצ׳אט", menu: "עוד", language: "שפה",
     human: "לשיחה עם נציג", say: "נציג", link: "להמשיך בטלגרם או ב-Slack", sound: "צליל", sending: "שולח…", waiting: "ממתין לחיבור", sent: "נשלח",
@@ -52,7 +52,7 @@ const WORDS = {
     typing: "{n} בהקלדה", news: "הודעות חדשות", remove: "הסרה", saved: "תודה! אפשר לשנות במשך 24 שעות.", you: "אני", assistant: "העוזר", log: "שיחה", bare: "ציון",
     too_long: "ההודעה ארוכה מדי: עד 16,000 תווים.", rate_limited: "מהר מדי! ההודעה תישלח בעוד {n} שניות.", conflict: "ההודעה כבר נשלחה בנוסח אחר.",
     file_refused: "לא ניתן לקבל את הקובץ {n}.", file_large: "הקובץ {n} גדול מ-20MB.", file_failed: "העלאת הקובץ {n} נכשלה.", file_gone: "הקובץ אינו זמין.", error: "משהו השתבש. אפשר לנסות שוב.",
-    unavailable: "אי אפשר להגיע לצ׳אט כרגע. ממשיכים לנסות." },
+    gone: "הכפתור הזה כבר לא זמין.", unavailable: "אי אפשר להגיע לצ׳אט כרגע. ממשיכים לנסות." },
 };
 /** The nearest of our four locales to a BCP 47 tag, or undefined. */
 function nearest(tag) {
@@ -123,12 +123,14 @@ class Line {
         method: "POST", credentials: "omit", headers: { "Content-Type": "application/json" },
         body: JSON.stringify({ token: held ?? undefined, identity: this.identity || undefined, locale }),
       });
+      if (answer.status === 401 && this.identity) {
+        console.warn("Stafett: the server refused the identity token");
+        this.identity = null;
+        return ask();
+      }
       if (!answer.ok) throw new Error("session " + answer.status);
       const { token, ...rest } = await answer.json();
-      if (token !== held) {
-        store.set("token", token);
-        store.set("read", null);
-      }
+      if (token !== held) store.set("token", token);
       return { token, ...rest };
     };
     const answer = await (navigator.locks ? navigator.locks.request(store.key("session"), ask) : ask());
@@ -146,6 +148,7 @@ class Line {
   become(jwt) {
     this.identity = jwt;
     this.wanted = true;
+    store.set("read", null);
     if (jwt == null) store.set("token", null);
     return this.reintroduce();
   }
@@ -305,7 +308,7 @@ class Line {
     setTimeout(() => {  // no frame of it came: the acknowledgement is word enough
       if (this.acks.has(seq) && this.last === seq - 1) this.show(this.promote(seq, item));
       this.drain();
-    }, 700);
+    }, 250);
   }
 
   retry(id) { this.mark(id, false); this.flush(); this.connect(); }
@@ -436,9 +439,9 @@ svg{width:22px;height:22px;display:block;fill:none;stroke:currentColor;stroke-wi
 .panel{position:absolute;bottom:74px;right:0;width:396px;height:min(664px,calc(100vh - 118px));display:flex;flex-direction:column;background:var(--bg);border-radius:20px;overflow:hidden;box-shadow:0 0 0 1px #00000012,0 24px 64px -8px #0000003d,0 6px 16px #00000014;animation:rise .24s cubic-bezier(.2,.9,.3,1)}
 .left .panel{right:auto;left:0}
 @keyframes rise{from{opacity:0;transform:translateY(14px) scale(.985)}}
-header{display:flex;align-items:center;gap:12px;padding:14px 12px 14px 18px;padding-inline:18px 12px;border-bottom:1px solid var(--line);background:linear-gradient(var(--tint),var(--bg))}
+.top{display:flex;align-items:center;gap:12px;padding:14px 12px 14px 18px;padding-inline:18px 12px;border-bottom:1px solid var(--line);background:linear-gradient(var(--tint),var(--bg))}
 .who{flex:1;min-width:0}.who b{display:block;font-size:15.5px;font-weight:650;letter-spacing:-.01em}.who span{display:block;font-size:13px;color:var(--soft)}.who *{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
-.face{display:grid;place-items:center;width:30px;height:30px;border-radius:50%;background:var(--accent);color:var(--on);font-size:13px;font-weight:650;flex:none}.face svg{width:19px;height:19px}header .face{width:40px;height:40px;font-size:16px}header .face svg{width:25px;height:25px}
+.face{display:grid;place-items:center;width:30px;height:30px;border-radius:50%;background:var(--accent);color:var(--on);font-size:13px;font-weight:650;flex:none}.face svg{width:19px;height:19px}.top .face{width:40px;height:40px;font-size:16px}.top .face svg{width:25px;height:25px}
 .face.agent{background:hsl(var(--hue,28) 52% 40%);color:#fff}
 .tool{display:grid;place-items:center;width:36px;height:36px;border-radius:10px;color:var(--soft)}.tool:hover,.tool[aria-expanded=true]{background:var(--raised);color:var(--ink)}
 [data-i=more]{stroke-width:3}
@@ -470,14 +473,14 @@ header{display:flex;align-items:center;gap:12px;padding:14px 12px 14px 18px;padd
 .pic{margin-top:5px;max-width:min(100%,270px)!important}.pic img{display:block;max-width:100%;max-height:300px;border-radius:14px;background:var(--raised)}
 .dots{display:flex;gap:4px;padding:13px 14px}.dots i{width:7px;height:7px;border-radius:50%;background:var(--soft);animation:dot 1.2s infinite}.dots i:nth-child(2){animation-delay:.15s}.dots i:nth-child(3){animation-delay:.3s}@keyframes dot{0%,60%,100%{opacity:.3}30%{opacity:1;transform:translateY(-3px)}}
 .news{position:absolute;z-index:2;inset-inline:0;margin:auto;bottom:100%;margin-bottom:10px;width:max-content;height:max-content;display:flex;gap:5px;align-items:center;padding:6px 14px;border-radius:16px;background:var(--ink);color:var(--bg);font-size:13px;font-weight:560;box-shadow:0 6px 18px #0003}.news svg{width:16px;height:16px}
-footer{position:relative;padding:10px 12px 12px}.wrong{display:flex;gap:8px;margin:0 4px 8px;font-size:13px;color:var(--bad)}
+.foot{position:relative;padding:10px 12px 12px}.wrong{display:flex;gap:8px;margin:0 4px 8px;font-size:13px;color:var(--bad)}
 .starters{display:flex;flex-wrap:wrap;justify-content:flex-end;gap:7px;margin:0 2px 10px}
 .box{border:1.5px solid var(--line);border-radius:18px;background:var(--bg);transition:border-color .15s,box-shadow .15s}.box:focus-within{border-color:var(--accent);box-shadow:0 0 0 3.5px color-mix(in srgb,var(--accent) 16%,transparent)}.drop .box{border-style:dashed;border-color:var(--accent);background:var(--tint)}
 .tray{display:flex;flex-wrap:wrap;gap:6px;padding:9px 9px 0}.tray .chip{max-width:210px;padding:6px 5px 6px 10px;padding-inline:10px 5px}.tray .tool{width:26px;height:26px}.tray svg{width:17px;height:17px}.tray .busy svg:first-child{animation:spin 1s linear infinite}@keyframes spin{to{rotate:1turn}}
 .row{display:flex;align-items:flex-end;padding:5px}textarea{all:unset;flex:1;min-width:0;box-sizing:border-box;padding:8px 4px;max-height:132px;overflow-y:auto;white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:plaintext;text-align:start;scrollbar-width:thin}textarea::placeholder{color:var(--soft);opacity:1}textarea:focus-visible{outline:none}
 .send{display:grid;place-items:center;width:36px;height:36px;border-radius:12px;background:var(--accent);color:var(--on)}.send:disabled{background:var(--raised);color:var(--soft)}.send svg{width:20px;height:20px;stroke-width:2.2}
 .sr{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
-@media (max-width:480px),(max-height:460px){.root.open{inset:0!important}.open .launch{display:none}.panel{position:fixed;inset:var(--top,0px) 0 auto 0!important;width:100%;height:var(--high,100dvh);border-radius:0;box-shadow:none}textarea{font-size:16px}footer{padding-bottom:max(10px,env(safe-area-inset-bottom))}}
+@media (max-width:480px),(max-height:460px){.root.open{inset:0!important}.open .launch{display:none}.panel{position:fixed;inset:var(--top,0px) 0 auto 0!important;width:100%;height:var(--high,100dvh);border-radius:0;box-shadow:none}textarea{font-size:16px}.foot{padding-bottom:max(10px,env(safe-area-inset-bottom))}}
 @media (prefers-color-scheme:dark){.root{--bg:#17191a;--raised:#25292a;--line:#333839;--ink:#eef1f0;--soft:#9aa3a0;--bad:#ff8a7d;--tint:color-mix(in srgb,var(--accent) 17%,var(--bg));--link:color-mix(in srgb,var(--accent) 48%,#fff)}.panel,.menu,.tease{box-shadow:0 0 0 1px #ffffff1a,0 24px 64px -8px #000c}.strip.net{background:#3a2f14;color:#f5d992}}
 @media (prefers-reduced-motion:reduce){*,:before,:after{animation:none!important;transition:none!important}}
 @media print{:host{display:none!important}}`;
@@ -536,12 +539,12 @@ class Panel extends HTMLElement {
     this.text.value = draft;
     this.picker = h("input", { type: "file", multiple: true, hidden: true, tabindex: "-1", onchange: () => { this.add(this.picker.files); this.picker.value = ""; } });
     this.go = h("button", { type: "button", class: "send", "aria-label": t("send"), title: t("send"), onclick: () => this.send() }, icon("send"));
-    this.foot = h("footer", {}, this.news, this.wrong, this.starters, h("div", { class: "box" }, this.trayBox, h("div", { class: "row" }, tool("clip", "attach", () => this.picker.click()), this.picker, this.text, this.go)));
+    this.foot = h("div", { class: "foot" }, this.news, this.wrong, this.starters, h("div", { class: "box" }, this.trayBox, h("div", { class: "row" }, tool("clip", "attach", () => this.picker.click()), this.picker, this.text, this.go)));
     this.panel = h("div", {
       class: "panel", role: "dialog", "aria-label": settings.title || t("title"), hidden: !this.shown,
       ondragover: (event) => { event.preventDefault(); this.panel.classList.add("drop"); }, ondragleave: () => this.panel.classList.remove("drop"),
       ondrop: (event) => { event.preventDefault(); this.panel.classList.remove("drop"); this.add(event.dataTransfer.files); },
-    }, h("header", {}, this.face, this.head, this.more, tool("close", "close", () => this.close())), this.net, this.strip, this.log, this.foot);
+    }, h("div", { class: "top" }, this.face, this.head, this.more, tool("close", "close", () => this.close())), this.net, this.strip, this.log, this.foot);
     this.box.replaceChildren(this.panel, this.launch);
     new ResizeObserver(() => this.settle()).observe(this.log);
     this.colour();
@@ -757,7 +760,7 @@ class Panel extends HTMLElement {
 
   on_ready(frame) {
     this.upTo = frame.last_seq;
-    if (store.get("read") == null) store.set("read", frame.last_seq);
+    if ((store.get("read") ?? Infinity) > frame.last_seq) store.set("read", frame.last_seq);
     this.case = frame.case;
     clearTimeout(this.lostTimer);
     this.net.hidden = true;
@@ -963,8 +966,9 @@ class Panel extends HTMLElement {
   /** The customer said something: what was asked before is answered by it, a survey only by a score. */
   answered(reply) {
     for (const message of this.asking) {
-      const hit = match(message, reply);
-      if (message.survey ? hit && message.chosen == null : !message.done) Object.assign(message, { chosen: message.chosen ?? hit?.value, pressedAt: +new Date(reply.at), done: !message.survey });
+      const { pressed } = reply, hit = pressed ? pressed.message === message.id && message.choices.find(({ value }) => value === pressed.value) : match(message, reply);
+      const chosen = pressed && hit ? hit.value : message.chosen ?? hit?.value;
+      if (message.survey ? hit : !message.done) Object.assign(message, { chosen, pressedAt: message.pressedAt ?? +new Date(reply.at), done: !message.survey });
       if (message.survey && hit?.value === message.chosen) message.reply = reply.id;
       if (message.survey ? hit : message.done) this.refresh(message);
     }
