@@ -77,11 +77,11 @@ class TelegramServer(LocalServer):
 
     def person(
         self,
-        id: int,
+        id: int,  # noqa: A002 - as in the API
         name: str = "Kari",
         *,
         language_code: str | None = "en",
-        username: str | None = None,  # noqa: A002
+        username: str | None = None,
     ) -> Person:
         """Somebody with a private chat with the bot; the same id is the same chat."""
         first, _, last = name.partition(" ")

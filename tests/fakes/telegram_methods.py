@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -304,5 +305,5 @@ class BotApi:
             "getwebhookinfo": self.get_webhook_info, "setmycommands": self.set_commands,
             "deletemycommands": lambda p: self.set_commands({**p, "commands": []}), "getmycommands": self.get_commands,
             "logout": lambda _: True, "close": lambda _: True,
-            **{name: lambda p, kind=kind: self.send_file(kind, p) for name, kind in files.items()},
+            **{name: partial(self.send_file, kind) for name, kind in files.items()},
         }  # fmt: skip

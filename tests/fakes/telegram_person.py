@@ -88,8 +88,8 @@ class Person:
         self,
         content: bytes,
         name: str = "letter.pdf",
-        type: str = "application/pdf",
-        caption: str = "",  # noqa: A002
+        type: str = "application/pdf",  # noqa: A002 - the MIME type
+        caption: str = "",
     ) -> Seen:
         return self._send_file("document", Upload(name, content, type), caption)
 

@@ -169,9 +169,8 @@ async def test_markdown_and_html_of_the_same_words_look_the_same(tg: TelegramSer
 
 
 async def test_a_wrong_token_is_unauthorised() -> None:
-    async with TelegramServer() as tg, ClientSession() as http:
-        async with http.post(f"{tg.api_url}/bot1:wrong/getMe") as response:
-            assert (response.status, (await response.json())["description"]) == (401, "Unauthorized")
+    async with TelegramServer() as tg, ClientSession() as http, http.post(f"{tg.api_url}/bot1:wrong/getMe") as response:
+        assert (response.status, (await response.json())["description"]) == (401, "Unauthorized")
 
 
 async def test_faults_are_used_up_in_order_and_say_what_was_done(tg: TelegramServer) -> None:
