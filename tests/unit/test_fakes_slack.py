@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from random import Random
@@ -377,3 +378,38 @@ async def test_a_post_that_rings_in_every_pocket_is_noticed(slack: SlackServer, 
     await web_api.chat_postMessage(channel="C1", text="<!channel> hurry")
     await web_api.chat_postMessage(channel="C1", text="&lt;!channel&gt; hurry")
     assert [post.pages_everybody for post in desk.messages] == [True, False]
+
+
+async def test_sockets_warn_freeze_and_break_and_an_unacknowledged_event_comes_again(slack: SlackServer) -> None:
+    ann = slack.person("U1")
+    slack.delivery.ack_timeout, slack.delivery.retry_delays = 0.02, (0, 0, 0)
+    app_client = AsyncWebClient(slack.app_token, base_url=slack.api_url)
+    url = (await app_client.apps_connections_open(app_token=slack.app_token))["url"]
+    async with ClientSession() as http, http.ws_connect(url) as one:
+        assert (await one.receive_json())["type"] == "hello"
+        await slack.disconnects("warning", close=False)
+        assert (await one.receive_json())["reason"] == "warning"
+        await ann.dm("hello")
+        first = await one.receive_json()
+        again = await one.receive_json()
+        assert (first["retry_attempt"], again["retry_attempt"]) == (0, 1)
+        assert first["payload"]["event_id"] == again["payload"]["event_id"]
+        await one.send_json({"envelope_id": again["envelope_id"]})
+        await slack.waits_for(lambda: slack.attempts[-1].failure == "")
+        slack.freezes_sockets()
+        await ann.dm("into the void")
+        await slack.settled()
+        assert len(slack.delivery.lost) == 1
+        slack.drops_sockets()
+        while not (await one.receive()).type.name.startswith("CLOS"):
+            pass
+        await slack.waits_for(lambda: not slack.delivery.sockets)
+
+
+async def test_another_process_reaches_it_by_url(slack: SlackServer) -> None:
+    code = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], b'').read().decode())"
+    running = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, f"{slack.api_url}auth.test", stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await running.communicate()
+    assert json.loads(out) == {"ok": False, "error": "not_authed"}
