@@ -50,9 +50,12 @@ class Outlook:
 
 
 def estimate_s(position: int, handling_s: float | None, agents: int) -> int:
-    """Place × handling time ÷ agents, in seconds, rounded up to whole minutes; nothing measured: three minutes each."""
-    each = DEFAULT_WAIT_S if handling_s is None else max(handling_s, 1.0)
-    return 60 * max(1, ceil(position * each / max(agents, 1) / 60))
+    """Place × handling time ÷ agents, in seconds, rounded up to whole minutes.
+
+    While nothing has been measured: three minutes each, and never a promise of less than that.
+    """
+    each, least = (DEFAULT_WAIT_S, DEFAULT_WAIT_S) if handling_s is None else (handling_s, 60)
+    return max(least, 60 * ceil(position * each / max(agents, 1) / 60))
 
 
 def tell(told: Told | None, outlook: Outlook, now: datetime, every: timedelta) -> tuple[str, Told] | None:

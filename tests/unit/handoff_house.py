@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
-from bot.events import EscalationAsked
+from sqlalchemy import func, select
+
+from bot.events import CaseReopened, CaseResolved, EscalationAsked
 from bot.inbox import store_written
 from bot.model import BOT, Body, Message, Sender, Wrote
 from bot.outbox import Part, say
@@ -158,9 +160,8 @@ class House:
 
 
 def _next_due(conn: Any) -> datetime | None:
-    from bot.timers import next_due
-
-    return next_due(conn)
+    due: datetime | None = conn.execute(select(func.min(t.timers.c.due_at))).scalar()
+    return due
 
 
 async def build(url: str, **desk: Any) -> House:
@@ -174,8 +175,8 @@ async def build(url: str, **desk: Any) -> House:
     await storage.write(lambda tx: t.metadata.create_all(tx.conn))
     house = House(storage, a_desk(**desk), wall, heard)
     made["house"] = house
-    for kind in list(wired):
-        wired[kind] = [*wired[kind], lambda _tx, event: heard.append(event)]
+    for kind in (*wired, CaseResolved, CaseReopened):
+        wired[kind] = [*wired.get(kind, ()), lambda _tx, event: heard.append(event)]
     storage.wiring.subscribers = wired
     storage.wiring.outlets = {"web": Outlet("web"), "telegram": Outlet("telegram")}
     storage.wiring.desk = lambda: house.desk

@@ -23,7 +23,15 @@ EVERY = timedelta(minutes=3)
 # ── waiting ────────────────────────────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize(
     ("position", "handling_s", "agents", "wait_s"),
-    [(1, None, 1, 180), (3, None, 1, 540), (1, 240, 2, 120), (3, 241, 2, 420), (1, 10, 5, 60), (2, 600, 0, 1200)],
+    [
+        (1, None, 1, 180),
+        (1, None, 3, 180),
+        (3, None, 1, 540),
+        (1, 240, 2, 120),
+        (3, 241, 2, 420),
+        (1, 10, 5, 60),
+        (2, 600, 0, 1200),
+    ],
 )
 def test_the_estimate_is_place_times_handling_time_by_agents_rounded_up(
     position: int, handling_s: float | None, agents: int, wait_s: int
@@ -148,7 +156,7 @@ def test_a_team_has_its_own_hours_or_the_desks() -> None:
     assert hours.is_open(None, None, NOW)
 
 
-@given(st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1)))  # noqa: DTZ001 - made aware below
+@given(st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1)))
 def test_an_opening_is_open_and_nothing_before_it_is(moment: datetime) -> None:
     now = moment.replace(tzinfo=UTC)
     opens = next_opening(OFFICE, now)
@@ -168,7 +176,12 @@ def test_the_summary_begins_with_the_question_not_with_the_greeting() -> None:
 
 
 def test_the_summary_leaves_out_buttons_commands_and_the_bot() -> None:
-    said = [wrote("/start"), wrote("Hello!", kind=AuthorKind.BOT), wrote("Yes", pressed={"value": "y"}), wrote("Where is it?")]
+    said = [
+        wrote("/start"),
+        wrote("Hello!", kind=AuthorKind.BOT),
+        wrote("Yes", pressed={"value": "y"}),
+        wrote("Where is it?"),
+    ]
     assert summarise(said) == ["Where is it?"]
     assert summarise([]) == []
 
