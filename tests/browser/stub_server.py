@@ -1,7 +1,7 @@
 """A stand-in for the product's web channel that speaks its HTTP and frames, and misbehaves on request.
 
 Everything lies in memory and in plain sight: a test reads what the widget sent in `frames`, and speaks as bot or
-agent with `say`. The switches (`swallow`, `skip`, `hold_acks`, `refuse`) are the faults a real network has.
+agent with `say`. The switches (`swallow`, `skip`, `deaf`, `refuse`) are the faults a real network has.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class StubServer:
         self.swallow = 0  # so many messages are stored, but neither acknowledged nor echoed, and the line drops
         self.skip: set[int] = set()  # seqs that are not sent live (a replay has them)
         self.echo = True  # whether the sender's own socket gets its message as a frame, besides the ack
-        self.hold_acks = False
+        self.deaf = False  # the line looks alive, and nothing that is sent arrives
         self.refuse: Callable[[Frame], Frame | None] = lambda _frame: None
         self.down = False
         self.csp = CSP  # the host page's
@@ -190,6 +190,8 @@ class StubServer:
         return socket
 
     async def take(self, visitor: Visitor, socket: web.WebSocketResponse, frame: Frame) -> None:
+        if self.deaf:
+            return
         visitor.frames.append(frame)
         if frame["type"] not in {"message", "choice"}:
             return
@@ -217,8 +219,7 @@ class StubServer:
                 self.swallow -= 1
                 await socket.close(code=1012)
                 return
-        if not self.hold_acks:
-            await socket.send_json({"type": "ack", "id": frame["id"], "seq": seq})
+        await socket.send_json({"type": "ack", "id": frame["id"], "seq": seq})
 
     def authorised(self, request: web.Request) -> bool:
         return request.headers.get("Authorization", "").removeprefix("Bearer ") in self.visitors

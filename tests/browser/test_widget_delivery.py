@@ -46,6 +46,20 @@ async def test_a_message_whose_acknowledgement_was_lost_is_sent_again_and_is_one
     assert len({frame["id"] for frame in stub.visitor.frames if frame["type"] == "message"}) == 1
 
 
+async def test_a_line_that_swallows_what_is_sent_is_left_for_a_new_one(page: Page, stub: StubServer) -> None:
+    """A half-open socket gives no sign: only the missing acknowledgement tells."""
+    await page.clock.install()
+    widget = await (await Widget(page, stub).visit()).connected()
+    stub.deaf = True
+    await widget.write("Anybody?")
+    await expect(widget.unsent).to_have_count(1)
+    stub.deaf = False
+    await page.clock.fast_forward(13_000)
+    await expect(widget.unsent).to_have_count(0)
+    await widget.shows("Anybody?")
+    assert len(stub.hellos) == 2
+
+
 async def test_a_gap_is_seen_and_fetched(page: Page, stub: StubServer) -> None:
     widget = await (await Widget(page, stub).visit()).connected()
     await stub.say("one")

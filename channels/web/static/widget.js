@@ -552,8 +552,9 @@ class Panel extends HTMLElement {
     this.redraw();
     this.drawTray();
     this.fit();
-    this.count();
+    this.caughtUp();
     this.labelLaunch();
+    if (this.line.wanted && !this.line.ready) this.on_lost();
   }
 
   colour() {
@@ -1029,16 +1030,18 @@ class Panel extends HTMLElement {
     });
   }
 
-  caughtUp() { if (this.line.last >= this.upTo) this.log.setAttribute("aria-live", "polite"); this.count(); }
+  /** The history is not read aloud; what comes after it is. */
+  caughtUp() { if (this.line.ready && this.line.last >= this.upTo) this.log.setAttribute("aria-live", "polite"); this.count(); }
 
   arrived(message) {
     this.dots.hidden = true;
     if (message.seq <= this.upTo) return;
     if (this.shown && this.atEnd === false) this.news.hidden = false;
     if (!this.shown || document.hidden) this.chime();
-    if (!this.shown && message.text) {
+    const words = prose(message).textContent.trim();
+    if (!this.shown && words) {
       this.tease?.remove();
-      this.tease = h("button", { type: "button", class: "tease", dir: "auto", onclick: () => this.open() }, message.text.slice(0, 200));
+      this.tease = h("button", { type: "button", class: "tease", dir: "auto", onclick: () => this.open() }, words.slice(0, 200));
       this.box.append(this.tease);
     }
   }
