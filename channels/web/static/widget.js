@@ -445,7 +445,7 @@ svg{width:22px;height:22px;display:block;fill:none;stroke:currentColor;stroke-wi
 .face.agent{background:hsl(var(--hue,28) 52% 40%);color:#fff}
 .tool{display:grid;place-items:center;width:36px;height:36px;border-radius:10px;color:var(--soft)}.tool:hover,.tool[aria-expanded=true]{background:var(--raised);color:var(--ink)}
 [data-i=more]{stroke-width:3}
-.menu{position:absolute;z-index:3;inset-block-start:62px;inset-inline-end:12px;width:258px;padding:6px;border-radius:14px;background:var(--bg);box-shadow:0 0 0 1px #00000014,0 16px 40px #00000033;animation:rise .16s}
+.menu{position:absolute;z-index:3;inset-block-start:62px;inset-inline-end:12px;width:min(292px,calc(100% - 24px));padding:6px;border-radius:14px;background:var(--bg);box-shadow:0 0 0 1px #00000014,0 16px 40px #00000033;animation:rise .16s}
 .menu button{display:flex;align-items:center;gap:10px;width:100%;padding:9px 10px;border-radius:9px;font-size:14px}.menu button:hover,.menu button:focus-visible{background:var(--raised)}.menu svg{width:19px;height:19px;color:var(--soft)}
 .menu .tick{margin-inline-start:auto;color:var(--link);visibility:hidden}.menu [aria-checked=true] .tick{visibility:visible}
 .menu p{margin:6px 0 0;padding:9px 10px 4px;border-top:1px solid var(--line);font-size:12px;color:var(--soft)}
