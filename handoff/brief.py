@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bot.model import AuthorKind, Customer, Identity, Message
 from bot.storage import customers, history
 from handoff import store, terms
 from handoff.case import Case
+
+if TYPE_CHECKING:
+    from bot.desk_folder.desk import Desk
 
 SHORT = 280  # characters of a quoted message
 EARLIER = 5  # earlier cases on a card
@@ -140,7 +143,7 @@ def shorten(text: str, limit: int = SHORT) -> str:
     return cut[: cut.rfind(" ")].rstrip(" ,;:") + "…" if " " in cut[limit // 2 :] else cut + "…"
 
 
-def read(conn: store.Reader, case: Case, desk: Any) -> Brief:
+def read(conn: store.Reader, case: Case, desk: Desk | None) -> Brief:
     """The brief of a case as the database has it now."""
     who = customers.customer(conn, case.customer_id)
     # A merged customer's messages are there twice, under either customer: only those of the case's are meant.

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bot.model import CaseStatus
 from bot.storage.tx import Tx
 from handoff import cases, hours, store, terms
 from handoff.case import Case
 
+if TYPE_CHECKING:
+    from bot.desk_folder.desk import Desk
+
 
 class CasesForBot:
-    def __init__(self, desk: Callable[[], Any]) -> None:
+    def __init__(self, desk: Callable[[], Desk]) -> None:
         self._desk = desk
 
     def ensure_open(self, tx: Tx, customer_id: str, channel: str) -> Case:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bot.model import CaseStatus
 from handoff import store
 from handoff.case import Case
 
+if TYPE_CHECKING:
+    from bot.desk_folder.desk import Desk
 
-def case_frame(conn: store.Reader, case: Case, desk: Any) -> dict[str, Any]:
+
+def case_frame(conn: store.Reader, case: Case, desk: Desk | None) -> dict[str, Any]:
     """`{"type", "id", "status", "position", "wait_s", "agent"}`. A snoozed case shows as pending.
 
     `position` and `wait_s` (seconds, as last told) only while queued; `agent` only while one holds it.

@@ -7,17 +7,18 @@ at or before its beginning runs past midnight. No hours at all means always open
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from typing import Any
+from typing import TYPE_CHECKING
 
 from handoff import terms
 
+if TYPE_CHECKING:
+    from bot.desk_folder.desk import Desk, Week
+
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 HORIZON = 366  # days that are searched for the next opening
-
-Interval = tuple[time, time]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Hours:
     """`week` maps mon … sun to intervals of local time; a day that is not named is closed. None: always open."""
 
     zone: tzinfo
-    week: Mapping[str, Sequence[Interval]] | None = None
+    week: Week | None = None
     holidays: frozenset[date] = field(default_factory=frozenset)
 
     def intervals(self, day: date) -> Iterator[tuple[datetime, datetime]]:
@@ -65,38 +66,16 @@ def next_opening(hours: Hours, now: datetime) -> datetime | None:
     return None
 
 
-def is_open(desk: Any, team: str | None, now: datetime) -> bool:
+def is_open(desk: Desk | None, team: str | None, now: datetime) -> bool:
     """Whether that team of the desk is there now."""
     return is_open_at(of(desk, team), now)
 
 
-def next_open(desk: Any, team: str | None, now: datetime) -> datetime | None:
+def next_open(desk: Desk | None, team: str | None, now: datetime) -> datetime | None:
     """When that team is there again (now, if it is)."""
     return next_opening(of(desk, team), now)
 
 
-def of(desk: Any, team: str | None) -> Hours:
+def of(desk: Desk | None, team: str | None) -> Hours:
     """The hours of a team: its own, else the desk's, in its time zone."""
-    zone, week, holidays = terms.opening(desk, team)
-    return Hours(zone, None if week is None else read_week(week), frozenset(holidays))
-
-
-def read_week(raw: Mapping[str, Any]) -> dict[str, list[Interval]]:
-    """`{"mon": ["09:00-17:00"], …}`, or intervals that are pairs of times already, as local intervals."""
-    return {day[:3].lower(): [_interval(one) for one in _several(spans)] for day, spans in raw.items()}
-
-
-def _several(spans: Any) -> Sequence[Any]:
-    return [spans] if isinstance(spans, str) else list(spans or ())
-
-
-def _interval(raw: Any) -> Interval:
-    begin, end = raw.replace("–", "-").split("-") if isinstance(raw, str) else raw
-    return _time(begin), _time(end)
-
-
-def _time(raw: Any) -> time:
-    if isinstance(raw, time):
-        return raw
-    hour, _, minute = str(raw).strip().partition(":")
-    return time(int(hour) % 24, int(minute or 0))  # 24:00 is the midnight that ends the day
+    return Hours(*terms.opening(desk, team))

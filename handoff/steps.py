@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bot import outbox, timers
 from bot.errors import Conflict, NotAllowed
@@ -20,10 +20,14 @@ from bot.texts import say
 from handoff import lifecycle, store, terms
 from handoff.case import AgentView, Case
 
+if TYPE_CHECKING:
+    from bot.desk_folder.desk import Desk
 
-def desk_of(tx: Tx) -> Any:
+
+def desk_of(tx: Tx) -> Desk | None:
     """The desk folder in force."""
-    return tx.wiring.desk()
+    desk: Desk | None = tx.wiring.desk()
+    return desk
 
 
 def move(tx: Tx, case: Case, event: str, by: str | None = None, /, *, log: dict[str, Any], **values: Any) -> Case:

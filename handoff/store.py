@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from statistics import median
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import Connection, Row, Select, func, insert, select, update
 from sqlalchemy import case as when
@@ -17,6 +17,9 @@ from bot.storage import tables as t
 from bot.storage.tx import Tx
 from handoff import terms
 from handoff.case import AgentView, Case, CaseEvent, Relay
+
+if TYPE_CHECKING:
+    from bot.desk_folder.desk import Agent, Desk
 
 Reader: TypeAlias = Connection
 """What queries run on. Files outside the fence around SQLAlchemy know it by this name."""
@@ -211,7 +214,7 @@ def carry_over(tx: Tx, customer_id: str, before: int, epoch: int) -> None:
 
 
 # ── agents ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-def agents(conn: Connection, desk: Any, now: datetime | None = None) -> list[AgentView]:
+def agents(conn: Connection, desk: Desk | None, now: datetime | None = None) -> list[AgentView]:
     """The desk's agents in the order of desk.yaml, then those known only by the Slack channel, by name.
 
     Available unless they said otherwise; with `now`, whoever is away until a time that has passed is back.
@@ -219,7 +222,7 @@ def agents(conn: Connection, desk: Any, now: datetime | None = None) -> list[Age
     states = {row.agent_id: row for row in conn.execute(select(t.agent_states))}
     listed = [_listed(one, states.get(one.id), now) for one in terms.listed_agents(desk)]
     ids = {one.id for one in listed}
-    if any(getattr(one, "slack", None) for one in terms.listed_agents(desk)):
+    if any(one.slack for one in terms.listed_agents(desk)):
         return listed  # CONTRACT: the channel's members are agents only where desk.yaml names nobody's Slack account
     known = [
         AgentView(row.agent_id, row.name, row.team or terms.default_team(desk), available=_here(row, now))
@@ -229,7 +232,7 @@ def agents(conn: Connection, desk: Any, now: datetime | None = None) -> list[Age
     return listed + sorted(known, key=lambda one: (one.name, one.id))
 
 
-def agent(conn: Connection, desk: Any, agent_id: str) -> AgentView:
+def agent(conn: Connection, desk: Desk | None, agent_id: str) -> AgentView:
     """Raises NotAllowed for whoever is not an agent of this desk."""
     found = next((one for one in agents(conn, desk) if one.id == agent_id), None)
     if found is None:
@@ -237,7 +240,7 @@ def agent(conn: Connection, desk: Any, agent_id: str) -> AgentView:
     return found
 
 
-def agent_name(conn: Connection, desk: Any, agent_id: str | None) -> str:
+def agent_name(conn: Connection, desk: Desk | None, agent_id: str | None) -> str:
     """What people call that agent, also one who is no longer listed."""
     found = next((one.name for one in agents(conn, desk) if one.id == agent_id), None)
     if found is None and agent_id:
@@ -245,7 +248,7 @@ def agent_name(conn: Connection, desk: Any, agent_id: str | None) -> str:
     return found or agent_id or ""
 
 
-def on_duty(conn: Connection, desk: Any, team: str | None, now: datetime) -> list[AgentView]:
+def on_duty(conn: Connection, desk: Desk | None, team: str | None, now: datetime) -> list[AgentView]:
     """Who is available for that team: its agents, and those of no team."""
     return [one for one in agents(conn, desk, now) if one.available and (team is None or one.team in {None, team})]
 
@@ -269,15 +272,8 @@ def _upsert_agent(tx: Tx, agent_id: str, values: Mapping[str, Any]) -> None:
         tx.conn.execute(insert(s).values(agent_id=agent_id, **values))
 
 
-def _listed(listed: Any, state: Row[Any] | None, now: datetime | None) -> AgentView:
-    return AgentView(
-        listed.id,
-        listed.name,
-        getattr(listed, "team", None),
-        getattr(listed, "role", None) or "agent",
-        tuple(getattr(listed, "locales", None) or ()),
-        _here(state, now),
-    )
+def _listed(listed: Agent, state: Row[Any] | None, now: datetime | None) -> AgentView:
+    return AgentView(listed.id, listed.name, listed.team, listed.role, listed.locales, _here(state, now))
 
 
 def _here(state: Row[Any] | None, now: datetime | None) -> bool:

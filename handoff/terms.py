@@ -1,17 +1,19 @@
 """What the desk in force says about taking over, each with its default.
 
-One place reads the desk folder, so that the rest of this package asks in its own words. A desk is a
-`bot.desk_folder.Desk`; None (no desk at all) gives every default.
+One place reads the desk folder, so that the rest of this package asks in its own words. No desk at all (None) gives
+every default.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta, tzinfo
-from typing import Any
-from zoneinfo import ZoneInfo
+from datetime import UTC, date, timedelta, tzinfo
+from typing import TYPE_CHECKING
 
 from bot.texts import Texts
+
+if TYPE_CHECKING:
+    from bot.desk_folder.desk import Agent, Desk, Team, Week
 
 REOPEN = timedelta(hours=72)  # CONTRACT: unless the desk says otherwise
 SILENCE = timedelta(hours=24)  # a conversation with the bot is over after so long without a word
@@ -21,84 +23,67 @@ UNDO = timedelta(seconds=5)  # an agent's words wait so long, and can be taken b
 DEFAULT_WAIT_S = 180  # while nothing has been measured
 
 
-def texts(desk: Any) -> Texts | None:
+def texts(desk: Desk | None) -> Texts | None:
     """The desk's own wording, `key → {locale: text}`."""
-    found: Texts | None = getattr(desk, "texts", None)
-    return found
+    return desk.texts if desk else None
 
 
-def locales(desk: Any) -> Sequence[str]:
-    return tuple(getattr(desk, "locales", None) or ("en",))
-
-
-def agents_locale(desk: Any) -> str:
+def agents_locale(desk: Desk | None) -> str:
     """The language that agents read: the desk's first."""
-    return locales(desk)[0]
+    return desk.locales[0] if desk and desk.locales else "en"
 
 
-def zone(desk: Any) -> tzinfo:
-    found = getattr(desk, "time_zone", None) or "UTC"
-    return ZoneInfo(found) if isinstance(found, str) else found
+def zone(desk: Desk | None) -> tzinfo:
+    return desk.time_zone if desk else UTC
 
 
-def teams(desk: Any) -> Sequence[Any]:
-    """Each has `id`, `name`, and perhaps `hours`."""
-    return tuple(getattr(desk, "teams", None) or ())
+def teams(desk: Desk | None) -> Sequence[Team]:
+    return desk.teams if desk else ()
 
 
-def team(desk: Any, team_id: str | None) -> Any:
+def team(desk: Desk | None, team_id: str | None) -> Team | None:
     return next((one for one in teams(desk) if one.id == team_id), None)
 
 
-def team_name(desk: Any, team_id: str | None) -> str:
+def team_name(desk: Desk | None, team_id: str | None) -> str:
     found = team(desk, team_id)
-    return str(getattr(found, "name", None) or team_id or "")
+    return found.name if found else team_id or ""
 
 
-def opening(desk: Any, team_id: str | None) -> tuple[tzinfo, Any, Sequence[Any]]:
-    """Opening hours as (time zone, week or None for always, holidays): the team's own where it has them."""
+def opening(desk: Desk | None, team_id: str | None) -> tuple[tzinfo, Week | None, frozenset[date]]:
+    """Opening hours as (time zone, week or None for always, holidays): the team's own hours where it has them."""
     own = team(desk, team_id)
-    week = getattr(own, "hours", None) or getattr(desk, "hours", None)
-    holidays = tuple(getattr(desk, "holidays", None) or ()) + tuple(getattr(own, "holidays", None) or ())
+    week = own.hours if own is not None and own.hours is not None else desk.hours if desk else None
+    holidays = (desk.holidays if desk else frozenset()) | (own.holidays if own else frozenset())
     return zone(desk), week, holidays
 
 
-def default_team(desk: Any) -> str | None:
-    known = teams(desk)
-    return _escalation(desk, "team", None) or (known[0].id if known else None)
+def default_team(desk: Desk | None) -> str | None:
+    """Where a case goes when the flow names no team: as the desk says, else its first."""
+    if desk is None:
+        return None
+    return desk.escalation.team or (desk.teams[0].id if desk.teams else None)
 
 
-def listed_agents(desk: Any) -> Sequence[Any]:
-    """Who is in desk.yaml: `id`, `name`, `team`, `role`, `locales` …"""
-    return tuple(getattr(desk, "agents", None) or ())
+def listed_agents(desk: Desk | None) -> Sequence[Agent]:
+    return desk.agents if desk else ()
 
 
-def reopen_window(desk: Any) -> timedelta:
-    return _span(getattr(desk, "reopen_window", None), REOPEN)
+def reopen_window(desk: Desk | None) -> timedelta:
+    return desk.reopen_window if desk else REOPEN
 
 
-def undo(desk: Any) -> timedelta:
-    return _span(getattr(desk, "undo", None), UNDO)
+def undo(desk: Desk | None) -> timedelta:
+    return desk.undo if desk else UNDO
 
 
-def queue_every(desk: Any) -> timedelta:
-    return _span(_escalation(desk, "queue_updates", None), QUEUE_EVERY)
+def queue_every(desk: Desk | None) -> timedelta:
+    return (desk.escalation.queue_updates if desk else None) or QUEUE_EVERY
 
 
-def silence(desk: Any) -> timedelta:
-    return _span(_escalation(desk, "silence", None), SILENCE)
+def silence(desk: Desk | None) -> timedelta:
+    return (desk.escalation.silence if desk else None) or SILENCE
 
 
-def idle(desk: Any) -> timedelta:
-    return _span(_escalation(desk, "idle", None), IDLE)
-
-
-def _escalation(desk: Any, name: str, default: Any) -> Any:
-    return getattr(getattr(desk, "escalation", None), name, default)
-
-
-def _span(value: Any, default: timedelta) -> timedelta:
-    """A duration as the desk gives it: a timedelta, or seconds."""
-    if value is None:
-        return default
-    return value if isinstance(value, timedelta) else timedelta(seconds=float(value))
+def idle(desk: Desk | None) -> timedelta:
+    return (desk.escalation.idle if desk else None) or IDLE
