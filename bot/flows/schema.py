@@ -1,7 +1,11 @@
-"""The nouns of the flow language, as the loader makes them and the interpreter reads them: frozen, checked, plain.
+"""The nouns of a flow as it runs: frozen, checked, without YAML.
 
-A `Text` is `{locale: words}` (a bare string in the file stands under "*", for every locale; a `$key` is resolved at load,
-so that nothing can be missing while running). Templates in it are `{{ path | filter }}`, without logic.
+What lives here: flows, slots, steps and their verbs, after `load` has resolved every name in them. What it must not
+know: files, where a fault stands, how a step is run.
+
+A step's `id` is its identity across versions of the flow. A step that was written without one gets a name made from its
+content, so that a step inserted above it changes nothing; only steps at which a conversation rests for an answer that
+people give must be named by their author.
 """
 
 from __future__ import annotations
@@ -12,27 +16,31 @@ from typing import Any
 
 from bot.flows.expressions import Expression
 
-Text = Mapping[str, str]
+Wording = Mapping[str, str]
+"""locale → template, for every locale of the desk."""
+
 END = "end"
+"""The target of `next:` that ends the flow."""
+
 SLOT_TYPES = ("text", "number", "bool", "choice", "email", "phone", "date", "file", "object")
 SCOPES = ("flow", "case", "customer")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where something stands: `file` relative to the desk folder, line and column from 1."""
-
-    file: str
-    line: int
-    column: int
+OUTCOMES = ("resolved", "no_solution", "duplicate", "abandoned", "spam")
+PRIORITIES = ("low", "normal", "high", "urgent")
+INSTRUMENTS = ("ces7", "ces7_statement", "csat5", "csat2", "nps")
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
+    """A named answer. `pattern` is RE2; `min` and `max` bound a number, or the length of a text.
+
+    `scope` says how long it lives: in this flow, in the case, or with the customer. One of the last two is never asked
+    twice, unless `ask_again`. A `sensitive` one is not shown on the agents' card unless a step names it.
+    """
+
     name: str
-    type: str = "text"
+    type: str
     scope: str = "flow"
-    pattern: str | None = None  # RE2
+    pattern: str = ""
     min: float | None = None
     max: float | None = None
     default: Any = None
@@ -43,173 +51,174 @@ class Slot:
 @dataclass(frozen=True, slots=True)
 class Option:
     value: str
-    label: Text
-    synonyms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # locale → words
+    label: Wording
+    synonyms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    max: int = 2
-    text: Text | None = None
+    """What a wrong answer leads to: `text` (or our own words) up to `max` times, then the step `then`, or a human."""
+
+    max: int = 3
+    text: Wording | None = None
     then: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Branch:
-    """One arm of a `branch`; `when` None is the else."""
-
-    when: Expression | None
-    goto: str
+class SayStep:
+    text: Wording
+    media: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
-    text: Text
-    media: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
+class AskStep:
     slot: str
-    text: Text
+    text: Wording
     options: tuple[Option, ...] = ()
     check: Expression | None = None
-    error: Text | None = None
+    error: Wording | None = None
     retry: Retry = field(default_factory=Retry)
-    timeout_s: float | None = None
-    on_timeout: str | None = None
+    timeout_s: int | None = None
+    timeout_then: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class SetSlots:
-    values: Mapping[str, Expression]
+class SetStep:
+    slots: tuple[tuple[str, Expression], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class BranchTo:
-    arms: tuple[Branch, ...]
+class BranchStep:
+    cases: tuple[tuple[Expression, str], ...]
+    otherwise: str
 
 
 @dataclass(frozen=True, slots=True)
-class CallConnector:
+class CallStep:
+    """`values` are templates by the connector's names. `on` maps an outcome (a status, timeout, error) to a step."""
+
     connector: str
-    values: Mapping[str, str]  # templates
-    timeout_s: float
-    save: str | None
-    on: Mapping[str, str]  # "404", "timeout", "error" … → step
-    once: str | None = None  # template of the idempotency key
+    values: Mapping[str, str]
+    on: Mapping[str, str]
+    timeout_s: int = 10
+    once: str = ""
     retries: int = 0
+    save: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class EscalateTo:
-    text: Text | None
+class EscalateStep:
+    text: Wording
     team: str | None = None
-    priority: str = "normal"
+    priority: str | None = None
     reason: str = ""
     show: tuple[str, ...] = ()
-    sla_s: float | None = None
+    sla_s: int | None = None
     no_agent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class CloseCase:
+class CloseStep:
     outcome: str
     topic: str | None = None
-    reason: Text | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class ChooseSurvey:
+class SurveyStep:
     instrument: str
-    delay_s: float | None = None
+    delay_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Goto:
-    step: str
+class RecordStep:
+    kind: str
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class RunFlow:
+class NotifyStep:
+    channel: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitStep:
+    after_s: int
+    then: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GotoStep:
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunStep:
     flow: str
     values: Mapping[str, Expression] = field(default_factory=dict)
-    save: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RecordIt:
-    kind: str
-    values: Mapping[str, str] = field(default_factory=dict)  # templates
-
-
-@dataclass(frozen=True, slots=True)
-class NotifySlack:
-    slack: str
-    text: Text
+    save: str = ""
 
 
 Verb = (
-    Say
-    | Ask
-    | SetSlots
-    | BranchTo
-    | CallConnector
-    | EscalateTo
-    | CloseCase
-    | ChooseSurvey
-    | Goto
-    | RunFlow
-    | RecordIt
-    | NotifySlack
+    SayStep
+    | AskStep
+    | SetStep
+    | BranchStep
+    | CallStep
+    | EscalateStep
+    | CloseStep
+    | SurveyStep
+    | RecordStep
+    | NotifyStep
+    | WaitStep
+    | GotoStep
+    | RunStep
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One node. `id` is its identity across versions (made up by the loader, `#3`, where the admin gave none).
-
-    `next` is the id of the step that follows: resolved at load, END at the flow's end.
-    """
+    """`next` is where it leads when its verb does not say: a step's id, END, or None for the step below it."""
 
     id: str
     verb: Verb
-    next: str
-    at: Place
-    when: Expression | None = None
+    line: int
+    column: int
+    condition: Expression | None = None
+    next: str | None = None
     note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Triggers:
-    phrases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # locale → phrases
-    commands: tuple[str, ...] = ()  # without the slash
-    channels: tuple[str, ...] = ()  # empty: every channel
+    """What starts a flow. `phrases` by language; `commands` with their slash; `channels` empty for all."""
+
+    phrases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    commands: tuple[str, ...] = ()
+    when: Expression | None = None
+    channels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """`hash` is the identity of this version (of the file's content), `version` its label."""
+    """One flow. `hash` is the identity of this version, `version` its label, `file` where it was read."""
 
     id: str
     version: int
     hash: str
-    title: str
-    triggers: Triggers
-    slots: Mapping[str, Slot]
-    steps: Mapping[str, Step]  # by id, in order; the first is the beginning
-    at: Place
+    steps: tuple[Step, ...]
+    slots: Mapping[str, Slot] = field(default_factory=dict)
+    triggers: Triggers = field(default_factory=Triggers)
+    title: Wording = field(default_factory=dict)
+    file: str = ""
 
-    @property
-    def first(self) -> str:
-        return next(iter(self.steps))
+    def step(self, step_id: str) -> Step | None:
+        return next((step for step in self.steps if step.id == step_id), None)
 
-
-@dataclass(frozen=True, slots=True)
-class Interrupt:
-    """Heard before the pending question, in the order of the list. `run` a flow, or `do`: restart|cancel|back|language."""
-
-    id: str
-    phrases: Mapping[str, tuple[str, ...]]
-    run: str | None = None
-    do: str | None = None
+    def after(self, step: Step) -> str | None:
+        """The id of the step that follows, by its `next` or by the order of the file; None at the end."""
+        if step.next is not None:
+            return None if step.next == END else step.next
+        below = self.steps.index(step) + 1
+        return self.steps[below].id if below < len(self.steps) else None

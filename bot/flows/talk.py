@@ -1,0 +1,242 @@
+"""What goes into a step of the conversation, and what comes out: events, context, state, effects. All plain.
+
+The state is JSON and holds ids and content hashes, never a place in a list: a flow that changes under a running
+conversation cannot put an answer into the wrong question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from bot.model import Choice, FileRef
+
+# ── events: what happened ──
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The customer wrote; `files` came with it."""
+
+    text: str
+    files: tuple[FileRef, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """The customer pressed a button; `token` is that of the question it stood under."""
+
+    value: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    files: tuple[FileRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CallDone:
+    """A connector's answer. `outcome` is ok | timeout | error | an HTTP status such as "404"."""
+
+    token: str
+    outcome: str
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class StartFlow:
+    flow_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    """A timer of ours rang: a question's `timeout`, or a `wait`."""
+
+    token: str
+
+
+Event = Text | Picked | Files | CallDone | StartFlow | TimedOut
+
+# ── effects: what to do about it ──
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """To the customer: Markdown, already in their language. `token` marks a question; its buttons carry it back."""
+
+    text: str
+    choices: tuple[Choice, ...] = ()
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Ask a connector over HTTP. `once` is an idempotency key or None. The answer comes back as `CallDone(token)`."""
+
+    token: str
+    connector: str
+    values: Mapping[str, Any]
+    timeout_s: int
+    once: str | None = None
+    retries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Escalate:
+    """Fetch a human. `reason_code` is flow | asked | retry | breaker | connector | version | a code of the desk's.
+
+    `show` are pairs of slot and value for the agents' card. `text` is said to the customer (Markdown, may be empty).
+    """
+
+    reason_code: str
+    reason: str = ""
+    team: str | None = None
+    priority: str | None = None
+    show: tuple[tuple[str, str], ...] = ()
+    text: str = ""
+    sla_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    outcome: str
+    topic: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Chooses instrument and delay for this case. Asking is the survey engine's, at resolution."""
+
+    instrument: str
+    delay_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetCustomer:
+    slot: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchLocale:
+    locale: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    kind: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    channel: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimer:
+    token: str
+    after_s: int
+
+
+Effect = Say | Call | Escalate | Close | Survey | SetCustomer | SwitchLocale | Record | Notify | SetTimer
+
+# ── state: where the conversation stands ──
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One running flow. `slots` are those of scope flow; `asked` the questions answered here, in order."""
+
+    flow: str
+    hash: str
+    step_id: str
+    entered_at: str
+    slots: Mapping[str, Any] = field(default_factory=dict)
+    asked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What the top frame waits for. `kind` is ask | call | wait | escalate."""
+
+    kind: str
+    step_id: str
+    hash: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlowState:
+    """Where the flows of one case stand. `slots` are those of scope case; `retries` wrong answers by "flow/step"."""
+
+    frames: tuple[Frame, ...] = ()
+    slots: Mapping[str, Any] = field(default_factory=dict)
+    retries: Mapping[str, int] = field(default_factory=dict)
+    pending: Pending | None = None
+    steps_run: int = 0
+
+    @property
+    def waiting(self) -> str:
+        """ask | call | wait | escalate, or "" when no flow waits for anything."""
+        return self.pending.kind if self.pending else ""
+
+    @property
+    def call_token(self) -> str:
+        """The token of the connector's answer that is waited for, or ""."""
+        return self.pending.token if self.pending and self.pending.kind == "call" else ""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> FlowState:
+        """From `to_json`, a round through JSON in between; `{}` is the beginning. Unknown keys are left out."""
+        pending = stored.get("pending")
+        return cls(
+            frames=tuple(
+                Frame(
+                    flow=frame["flow"],
+                    hash=frame["hash"],
+                    step_id=frame["step_id"],
+                    entered_at=frame["entered_at"],
+                    slots=frame.get("slots") or {},
+                    asked=tuple(frame.get("asked") or ()),
+                )
+                for frame in stored.get("frames") or ()
+            ),
+            slots=stored.get("slots") or {},
+            retries=stored.get("retries") or {},
+            pending=Pending(pending["kind"], pending["step_id"], pending["hash"], pending["token"]) if pending else None,
+            steps_run=stored.get("steps_run") or 0,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a step depends on beside its state. `customer` and `case` are what expressions see under these names."""
+
+    now: datetime
+    locale: str = "en"
+    customer: Mapping[str, Any] = field(default_factory=dict)
+    case: Mapping[str, Any] = field(default_factory=dict)
+    is_open: bool = True
+    agents_available: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`handled` false: no flow wanted it (ask the articles), or a connector is waited for (`state.waiting`).
+
+    `trace` is one mapping a step: `{"flow", "step"}` and, for a branch, `{"if", "value"}`.
+    """
+
+    state: FlowState
+    effects: Sequence[Effect] = ()
+    handled: bool = True
+    trace: Sequence[Mapping[str, Any]] = ()
