@@ -1,0 +1,81 @@
+"""What our Slack app must be allowed: the manifest that an admin pastes at api.slack.com/apps. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+BOT_SCOPES = (
+    "app_mentions:read",
+    "channels:history",
+    "channels:read",
+    "chat:write",
+    "commands",
+    "files:read",
+    "files:write",
+    "groups:history",
+    "groups:read",
+    "im:history",
+    "im:read",
+    "im:write",
+    "reactions:read",
+    "reactions:write",
+    "usergroups:read",
+    "users:read",
+    "users:read.email",
+)
+BOT_EVENTS = (
+    "app_mention",
+    "channel_archive",
+    "channel_unarchive",
+    "member_joined_channel",
+    "member_left_channel",
+    "message.channels",
+    "message.groups",
+    "message.im",
+    "reaction_added",
+    "reaction_removed",
+)
+SHORTCUTS = (
+    ("note", "Keep as a note", "The customer does not get this message"),
+    ("take_back", "Take back", "Takes this answer back from the customer"),
+    ("claim", "Claim the case", "You answer this customer from now on"),
+    ("resolve", "Resolve the case", "Ends the case and asks the customer how it was"),
+)
+
+
+def manifest(public_url: str, *, socket_mode: bool) -> dict[str, Any]:
+    """The app manifest (schema of docs.slack.dev/reference/app-manifest). HTTP mode needs `public_url`, https."""
+    url = f"{public_url.rstrip('/')}/slack/events"
+    request_url = {} if socket_mode else {"request_url": url}
+    return {
+        "display_information": {
+            "name": "Stafett",
+            "description": "Customers ask, a bot answers first, people take over here",
+            "background_color": "#1f4e5f",
+        },
+        "features": {
+            "app_home": {"home_tab_enabled": False, "messages_tab_enabled": True, "messages_tab_read_only_enabled": False},
+            "bot_user": {"display_name": "Stafett", "always_online": True},
+            "shortcuts": [
+                {"name": name, "type": "message", "callback_id": callback, "description": about}
+                for callback, name, about in SHORTCUTS
+            ],
+            "slash_commands": [
+                {
+                    "command": "/stafett",
+                    "description": "The queue, and whether you are available",
+                    "usage_hint": "queue | available | away",
+                    "should_escape": True,
+                    **({} if socket_mode else {"url": url}),
+                }
+            ],
+        },
+        "oauth_config": {"scopes": {"bot": list(BOT_SCOPES)}},
+        "settings": {
+            "event_subscriptions": {**request_url, "bot_events": list(BOT_EVENTS)},
+            "interactivity": {"is_enabled": True, **request_url},
+            "org_deploy_enabled": False,
+            "socket_mode_enabled": socket_mode,
+            "token_rotation_enabled": False,
+        },
+    }
