@@ -1,0 +1,106 @@
+"""One update at a time: read it, commit it, and only then say that it was taken. The same for webhook and polling."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from bot.inbox import Inbox
+from bot.model import Chose, Inbound, Receipt
+from channels.telegram.inbound import CHANNEL, Malformed, dump, read
+
+log = structlog.get_logger()
+TRIES = 5  # of one update that the inbox can't take, before it becomes a dead letter and lets the next ones through
+
+Pressed = Callable[[str, Inbound | None, Receipt | None], None]
+
+
+class Intake:
+    """`pressed(query id, what was read, its receipt)` is called after the commit of each pressed button."""
+
+    def __init__(self, inbox: Inbox, bot_id: int, pressed: Pressed) -> None:
+        self._inbox = inbox
+        self._bot_id = bot_id
+        self._pressed = pressed
+        self._failed: dict[str, int] = {}
+        self.ignored = 0
+        self.malformed = 0
+
+    async def take_all(self, updates: Sequence[Any]) -> None:
+        """Commits a batch, in order within each chat. Raises when the database did not take one of them."""
+        chats: dict[str, list[Any]] = {}
+        for update in updates:
+            chats.setdefault(chat_of(update), []).append(update)
+        outcomes = await asyncio.gather(*(self._in_order(some) for some in chats.values()), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def _in_order(self, updates: Sequence[Any]) -> None:
+        for update in updates:
+            await self.take(update)
+
+    async def take(self, update: Any) -> None:
+        """Returns once the update is committed, known to be broken (and kept), or not for us. Else it raises."""
+        receipt: Receipt | None = None
+        inbound: Inbound | None = None
+        try:
+            inbound = read(update, self._bot_id)
+        except Malformed as error:
+            self.malformed += 1
+            await self._drop(update, str(error))
+        else:
+            if inbound is None:
+                self.ignored += 1
+            else:
+                receipt = await self._receive(inbound, update)
+        query = press_of(update)
+        if query is not None:
+            self._pressed(query, inbound, receipt)
+
+    async def drop(self, raw: bytes, reason: str) -> None:
+        """What is not even an update."""
+        self.malformed += 1
+        await self._inbox.drop(CHANNEL, raw, reason)
+
+    async def _receive(self, inbound: Inbound, update: Any) -> Receipt | None:
+        try:
+            receipt = await self._inbox.receive(inbound)
+        except Exception as error:
+            failed = self._failed[inbound.key] = self._failed.get(inbound.key, 0) + 1
+            if failed < TRIES:
+                raise
+            log.exception("an update could not be taken", key=inbound.key, tries=failed)
+            await self._drop(update, f"the inbox could not take it: {type(error).__name__}")  # raises if it is the database
+            receipt = None
+        self._failed.pop(inbound.key, None)
+        return receipt
+
+    async def _drop(self, update: Any, reason: str) -> None:
+        update_id = update.get("update_id") if isinstance(update, Mapping) else None
+        key = f"{self._bot_id}:{update_id}" if isinstance(update_id, int) else None
+        await self._inbox.drop(CHANNEL, dump(update), reason, key)
+
+
+def is_press(inbound: Inbound | None) -> bool:
+    return inbound is not None and isinstance(inbound.happening, Chose)
+
+
+def press_of(update: Any) -> str | None:
+    """The id of a pressed button that waits for an answer, whatever else is wrong with it."""
+    query = update.get("callback_query") if isinstance(update, Mapping) else None
+    found = query.get("id") if isinstance(query, Mapping) else None
+    return found if isinstance(found, str) and 0 < len(found) <= 64 else None
+
+
+def chat_of(update: Any) -> str:
+    """What must stay in order: everything of one person."""
+    if isinstance(update, Mapping):
+        for content in update.values():
+            who = content.get("from") if isinstance(content, Mapping) else None
+            if isinstance(who, Mapping):
+                return str(who.get("id"))[:40]
+    return ""

@@ -1,0 +1,119 @@
+"""The Telegram channel's own queries: files on their way, what was sent under which name, who polls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from bot import outbox
+from bot.model import SYSTEM, Body, Message
+from bot.storage import customers, history
+from bot.storage import tables as t
+from bot.storage.tx import Tx
+from bot.texts import say
+
+BOT = "telegram"
+POLLER = "telegram_poller"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A row of `files`. `data` is None until it has been fetched; `error` says why it never will be."""
+
+    id: str
+    customer_id: str | None
+    name: str
+    type: str
+    size: int
+    data: bytes | None
+    error: str | None
+
+
+def file(conn: Connection, file_id: str) -> StoredFile | None:
+    row = conn.execute(select(t.files).where(t.files.c.id == file_id)).first()
+    if row is None:
+        return None
+    return StoredFile(row.id, row.customer_id, row.name, row.type, row.size, row.data, row.error)
+
+
+def keep_file(tx: Tx, file_id: str, kind: str, data: bytes) -> None:
+    """The bytes have come; `kind` is their MIME type by content."""
+    values = {"data": data, "type": kind, "size": len(data), "error": None}
+    tx.conn.execute(update(t.files).where(t.files.c.id == file_id).values(**values))
+
+
+def refuse_file(tx: Tx, one: StoredFile, reason: str, limit: int) -> None:
+    """This file is not taken, and its sender is told; `limit` in MB. Once, however often it is refused."""
+    fresh = file(tx.conn, one.id)
+    if fresh is None or fresh.error is not None:
+        return
+    tx.conn.execute(update(t.files).where(t.files.c.id == one.id).values(error=reason))
+    who = customers.customer(tx.conn, one.customer_id) if one.customer_id else None
+    if who is not None:
+        text = say("file_refused", who.locale, name=one.name, limit=limit)
+        outbox.say(tx, who.id, Body(text=text), author=SYSTEM)
+
+
+def sent_as(conn: Connection, message_id: str) -> list[str]:
+    """The refs under which a message was sent so far."""
+    return [ref for channel, ref in history.refs(conn, message_id) if channel == BOT]
+
+
+def was_doubled(conn: Connection, outbox_id: str) -> bool:
+    """Whether this row was already sent again after an outcome that nobody knew."""
+    return bool(conn.execute(select(t.outbox.c.doubled).where(t.outbox.c.id == outbox_id)).scalar())
+
+
+def is_reachable(conn: Connection, external_id: str) -> bool:
+    """Whether this identity is known, and not marked as gone."""
+    known = customers.identity(conn, BOT, external_id)
+    return known is not None and known.reachable
+
+
+def pressed_on(conn: Connection, message_id: str, customer_id: str | None) -> tuple[Message | None, str]:
+    """The message with the button if it is this customer's, and the customer's locale."""
+    who = customers.customer(conn, customer_id) if customer_id else None
+    found = history.message(conn, message_id)
+    mine = found is not None and who is not None and found.customer_id == who.id
+    return found if mine else None, who.locale if who else "en"
+
+
+def keep_bot(tx: Tx, bot_id: int, username: str) -> None:
+    """Who we are on Telegram: other rooms make deep links from it."""
+    _put(tx, BOT, {"id": bot_id, "username": username})
+
+
+def username(conn: Connection) -> str | None:
+    """The bot's username, once Telegram has told it."""
+    found = conn.execute(select(t.settings.c.value).where(t.settings.c.key == BOT)).scalar()
+    return str(found["username"]) if isinstance(found, dict) and found.get("username") else None
+
+
+def lead(tx: Tx, owner: str, lease: timedelta) -> bool:
+    """Whether this node may poll: Telegram allows one poller, so one node holds the lease and renews it."""
+    s = t.settings
+    query = select(s.c.value).where(s.c.key == POLLER)
+    if tx.conn.dialect.name == "postgresql":
+        query = query.with_for_update()
+    held: Any = tx.conn.execute(query).scalar()
+    if held is not None and held["owner"] != owner and datetime.fromisoformat(held["until"]) > tx.now:
+        return False
+    _put(tx, POLLER, {"owner": owner, "until": (tx.now + lease).isoformat()})
+    return True
+
+
+def resign(tx: Tx, owner: str) -> None:
+    """This node polls no longer: another may at once."""
+    s = t.settings
+    held: Any = tx.conn.execute(select(s.c.value).where(s.c.key == POLLER)).scalar()
+    if held is not None and held["owner"] == owner:
+        _put(tx, POLLER, {"owner": owner, "until": tx.now.isoformat()})
+
+
+def _put(tx: Tx, key: str, value: dict[str, Any]) -> None:
+    s = t.settings
+    if tx.conn.execute(update(s).where(s.c.key == key).values(value=value)).rowcount == 0:
+        tx.conn.execute(insert(s).values(key=key, value=value))
