@@ -114,6 +114,9 @@ class Inbox:
         who, identity, _ = customers.resolve(tx, inbound.sender, self.default_locale)
         if inbound.happening.__class__ in {Wrote, Chose}:
             customers.wrote_at(tx, replace(identity, customer_id=who.id), inbound.sender.address)
+            if not identity.reachable:  # who writes can be reached, whatever we heard before
+                customers.set_reachable(tx, identity.id, reachable=True)
+                tx.emit(ReachabilityChanged(replace(identity, customer_id=who.id, reachable=True), reachable=True))
         self._insert(tx, inbound, who.id)
         happening = inbound.happening
         if isinstance(happening, Wrote) and happening.album:
