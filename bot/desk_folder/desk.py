@@ -1,48 +1,61 @@
-"""The desk in force: all that admins wrote, loaded and checked. `load.py` makes it; the rooms read it."""
+"""What a desk folder says, read and checked: frozen dataclasses.
+
+Durations are `timedelta`s, opening hours local times, languages canonical (`no` is `nb`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, time, timedelta
 from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Any
 
 from bot.answers.article import Article
-from bot.flows.schema import Flow, Interrupt
+from bot.flows.schema import Flow
 
-Week = Mapping[str, Sequence[tuple[time, time]]]
-"""mon … sun → opening intervals of local time; a day not named is closed."""
+if TYPE_CHECKING:
+    from bot.flows.transcripts import ConversationTest
+
+Week = Mapping[str, tuple[tuple[time, time], ...]]
+"""mon … sun → spans of local time; a day that is not named is closed. 24:00 is time(0)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Team:
+    """`hours` and `holidays` are its own; None and () leave it to the desk's."""
+
     id: str
     name: str
     slack_channel: str | None = None
     hours: Week | None = None
-    holidays: frozenset[date] = frozenset()
+    holidays: tuple[date, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SlackAccount:
+    team: str
+    user: str
 
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """`slack` is (team id, user id): agents are known by that pair, never by e-mail."""
+    """`role` is agent | lead | admin."""
 
     id: str
     name: str
     team: str | None = None
-    role: str = "agent"  # agent | lead | admin
+    role: str = "agent"
     locales: tuple[str, ...] = ()
     skills: tuple[str, ...] = ()
-    slack: tuple[str, str] | None = None
+    slack: SlackAccount | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class HttpConnector:
-    """Secrets stand as ${NAME} and are read from the environment at the call."""
+class Connector:
+    """An HTTP request; `${NAME}` and `{{ name }}` in it are filled in when it is sent."""
 
-    name: str
+    id: str
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -50,16 +63,32 @@ class HttpConnector:
 
 
 @dataclass(frozen=True, slots=True)
-class TableConnector:
-    """Rows of a CSV file of the desk, by their key (compared without regard to case)."""
+class Table:
+    """A CSV file of the desk as a connector: `rows` by the value of the column `key`, in lower case."""
 
-    name: str
+    id: str
     key: str
-    rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    rows: Mapping[str, Mapping[str, Any]]
+    file: str = ""
+
+    def find(self, value: object) -> Mapping[str, Any] | None:
+        return self.rows.get(str(value).strip().casefold())
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """Words that cut in at any point. `run` a flow, or `do`: escalate | restart | cancel | back | language."""
+
+    id: str
+    phrases: Mapping[str, tuple[str, ...]]
+    run: str | None = None
+    do: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Escalation:
+    """None leaves it to the default of who asks. `team` takes what names no other."""
+
     team: str | None = None
     queue_updates: timedelta | None = None
     silence: timedelta | None = None
@@ -67,7 +96,36 @@ class Escalation:
 
 
 @dataclass(frozen=True, slots=True)
+class Routing:
+    """How a queued case finds its agent: `assign` is manual | round_robin | least_busy, `capacity` cases an agent."""
+
+    assign: str = "manual"
+    capacity: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sla:
+    """Targets of one priority ("" for all)."""
+
+    priority: str = ""
+    first_response: timedelta | None = None
+    next_response: timedelta | None = None
+    resolution: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Privacy:
+    """How long things are kept; None: until somebody erases them."""
+
+    keep_messages: timedelta | None = None
+    keep_files: timedelta | None = None
+    keep_visitors: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Macro:
+    """An agents' saved reply. `body` is Markdown with `{{ customer.name }}`, `{{ agent.name }}` or `{{ case.id }}`."""
+
     id: str
     title: str
     locale: str
@@ -76,51 +134,54 @@ class Macro:
 
 
 @dataclass(frozen=True, slots=True)
-class TestScript:
-    """One conversation test, as written, with its place."""
-
-    __test__ = False  # pytest: not one of yours
-
-    name: str
-    file: str
-    line: int
-    raw: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class Desk:
-    """`hash` tells two versions apart. `surveys`, `sla`, `routing`, `targets`, `privacy` are kept as checked sections."""
+    """One desk. `hash` changes when any of its files does; `flows` and `pinned` are by id and by content hash.
+
+    `surveys` is the checked section of desk.yaml in its own words (`surveys.timing.rules_from` reads it); None when
+    it has none. `hours` None: always open. `human_flow` is the flow that fetches a human, if the desk has one.
+    """
 
     name: str
-    locales: tuple[str, ...]
-    time_zone: ZoneInfo
-    hash: str
-    is_builtin: bool = False
-    hours: Week | None = None  # None: always open
-    holidays: frozenset[date] = frozenset()
+    locales: tuple[str, ...] = ("en",)
+    time_zone: str = "UTC"
+    hours: Week | None = None
+    holidays: tuple[date, ...] = ()
     teams: tuple[Team, ...] = ()
     agents: tuple[Agent, ...] = ()
-    connectors: Mapping[str, HttpConnector | TableConnector] = field(default_factory=dict)
+    connectors: Mapping[str, Connector | Table] = field(default_factory=dict)
     interrupts: tuple[Interrupt, ...] = ()
-    flows: Mapping[str, Flow] = field(default_factory=dict)
-    texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    articles: tuple[Article, ...] = ()
-    macros: tuple[Macro, ...] = ()
-    tests: tuple[TestScript, ...] = ()
     escalation: Escalation = field(default_factory=Escalation)
-    surveys: Mapping[str, Any] = field(default_factory=dict)
-    sla: Mapping[str, Any] = field(default_factory=dict)
-    routing: Mapping[str, Any] = field(default_factory=dict)
-    targets: Mapping[str, Any] = field(default_factory=dict)
-    privacy: Mapping[str, Any] = field(default_factory=dict)
+    routing: Routing = field(default_factory=Routing)
+    sla: tuple[Sla, ...] = ()
+    surveys: Mapping[str, Any] | None = None
     replies: str = "thread"  # thread | explicit
     undo: timedelta = timedelta(seconds=5)
     reopen_window: timedelta = timedelta(hours=72)
+    privacy: Privacy = field(default_factory=Privacy)
+    targets: Mapping[str, float] = field(default_factory=dict)
     allow_hosts: tuple[str, ...] = ()
-    auto_assign: bool = False
+    flows: Mapping[str, Flow] = field(default_factory=dict)
+    articles: tuple[Article, ...] = ()
+    texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    macros: tuple[Macro, ...] = ()
+    tests: tuple[ConversationTest, ...] = ()
+    hash: str = ""
     folder: Path | None = None
+    warnings: tuple[Any, ...] = ()  # of bot.flows.source.Fault
+    pinned: Mapping[str, Flow] = field(default_factory=dict)
 
     @property
     def human_flow(self) -> str | None:
-        """The flow of the interrupt `human`."""
         return next((one.run for one in self.interrupts if one.id == "human"), None)
+
+    def flow(self, flow_id: str, content_hash: str) -> Flow | None:
+        """That very version of a flow, while anybody still has it; else None."""
+        now = self.flows.get(flow_id)
+        if now is not None and now.hash == content_hash:
+            return now
+        return self.pinned.get(content_hash)
+
+    def keeping(self, before: Desk) -> Desk:
+        """This desk, with the versions of `before`'s flows kept for the conversations that run in them."""
+        old = {flow.hash: flow for flow in before.flows.values()}
+        return replace(self, pinned={**before.pinned, **old})

@@ -1,335 +1,445 @@
-"""What admins may compute: a small language, checked whole at load, total while running.
+"""Conditions that admins write: `order.status == 'shipped' and order.days_late <= 0`.
 
-Python's own parser reads it (so precedence holds no surprise), and a whitelist of nodes is all that is let through. No
-attribute is ever touched: a dotted path is looked up in mappings only. Nothing can be raised while running: what makes
-no sense is null, and null never orders (`null > 5` is false). Results and inputs are bounded.
+Own grammar, closed list of functions, checked at load with a column. There is no attribute access and no code: a dot
+looks up a key in a mapping, and nothing else. Evaluation is total: a wrong type gives null, never an exception; null
+never orders (`null > 5` is false); numbers, texts and lists stay small.
 
-    and or not == != < <= > >= in + - * / ( ) literals lists names dotted.paths
-    len(x) lower(x) contains(x, y) coalesce(x, …) days_since(d) hours_until(d) is_open() now() matches(x, "pattern")
+    or → and → not → == != < <= > >= in → + - → * / → -x → ( ) 'text' 12.5 true false null [list] name.path FUNC(..)
 """
 
 from __future__ import annotations
 
-import ast
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from difflib import get_close_matches
-from functools import lru_cache
+from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
-LONGEST = 500  # characters
-DEEPEST = 40
-LONGEST_RESULT = 10_000  # characters, items
-LARGEST = 10**15
+MAX_LENGTH = 500  # characters
+MAX_DEPTH = 25  # of parentheses, lists, `not` and minus signs within each other
+MAX_TEXT = 10_000  # characters that a + of texts may make
+MAX_NUMBER = 10**15  # in size; beyond it a float no longer tells neighbours apart
 
-FUNCTIONS: Mapping[str, tuple[int, int]] = {
+KEYWORDS = frozenset({"and", "or", "not", "in", "true", "false", "null"})
+_COMPARISONS = ("==", "!=", "<=", ">=", "<", ">")
+
+ARITY: Mapping[str, tuple[int, int]] = {
     "len": (1, 1),
     "lower": (1, 1),
     "contains": (2, 2),
-    "coalesce": (1, 10),
+    "coalesce": (1, 8),
     "days_since": (1, 1),
     "hours_until": (1, 1),
     "is_open": (0, 0),
     "now": (0, 0),
     "matches": (2, 2),
 }
-"""Name → fewest and most arguments: the closed list."""
-
-_CONSTANTS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
-_COMPARE = {
-    ast.Eq: "==",
-    ast.NotEq: "!=",
-    ast.Lt: "<",
-    ast.LtE: "<=",
-    ast.Gt: ">",
-    ast.GtE: ">=",
-    ast.In: "in",
-    ast.NotIn: "not in",
-}
+"""The closed list of functions, and how many arguments each takes."""
 
 
-class ExpressionFault(ValueError):
-    """`column` is from 1, in the expression's own text."""
+class ExpressionFault(Exception):  # noqa: N818
+    """`offset` counts characters of the expression from 0."""
 
-    def __init__(self, message: str, column: int = 1) -> None:
+    def __init__(self, message: str, offset: int) -> None:
         super().__init__(message)
         self.message = message
-        self.column = column
-
-
-@dataclass(frozen=True, slots=True)
-class Expression:
-    """A checked expression. `names` are the dotted paths that it reads, with their columns from 1."""
-
-    source: str
-    names: tuple[tuple[str, int], ...] = ()
-    tree: ast.expr = field(default_factory=lambda: ast.Constant(None), compare=False, repr=False)
+        self.offset = offset
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What an expression can see: slots, `customer`, `case`, and the time (UTC)."""
+    """What an expression can see while it runs: names, the time, and whether people are there."""
 
-    values: Mapping[str, Any]
+    names: Mapping[str, Any]
     now: datetime
     is_open: bool = True
 
 
-def parse(source: str) -> Expression:
-    """Check an expression. Raises ExpressionFault with the column of what is wrong."""
-    if len(source) > LONGEST:
-        raise ExpressionFault(f"an expression has at most {LONGEST} characters", LONGEST)
-    if "\0" in source:
-        raise ExpressionFault("a character that can't be read", source.index("\0") + 1)
-    try:
-        tree = ast.parse(source.strip() or " ", mode="eval").body
-    except SyntaxError as error:
-        raise ExpressionFault("this can't be read as an expression", min(error.offset or 1, LONGEST)) from None
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise ExpressionFault("this can't be read as an expression") from error
-    offset = len(source) - len(source.lstrip())
-    names: list[tuple[str, int]] = []
-    _check(tree, names, offset, 0)
-    return Expression(source, tuple(names), tree)
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """One node: `op` and its operands. `value` is a literal, a name's path, or a compiled pattern."""
+
+    op: str
+    of: tuple[Tree, ...] = ()
+    value: Any = None
+    offset: int = field(default=0, compare=False)
 
 
-def _check(node: ast.AST, names: list[tuple[str, int]], offset: int, depth: int) -> None:
-    column = getattr(node, "col_offset", 0) + offset + 1
-    if depth > DEEPEST:
-        raise ExpressionFault("this is nested too deeply", column)
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A checked expression. `names` are the dotted paths it asks for, each with its offset."""
 
-    def inner(*nodes: ast.AST) -> None:
-        for one in nodes:
-            _check(one, names, offset, depth + 1)
+    text: str
+    tree: Tree
+    names: tuple[tuple[str, int], ...] = ()
 
-    match node:
-        case ast.BoolOp():
-            inner(*node.values)
-        case ast.UnaryOp(op=ast.Not() | ast.USub()):
-            inner(node.operand)
-        case ast.BinOp(op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div()):
-            inner(node.left, node.right)
-        case ast.Compare():
-            for op in node.ops:
-                if type(op) not in _COMPARE:
-                    raise ExpressionFault('compare with == != < <= > >= or "in"', column)
-            inner(node.left, *node.comparators)
-        case ast.Constant():
-            if not isinstance(node.value, str | int | float | bool | None) or _is_huge(node.value):
-                raise ExpressionFault("only texts, numbers, true, false and null", column)
-        case ast.List():
-            inner(*node.elts)
-        case ast.Name() | ast.Attribute():
-            path = _path(node, column)
-            if path not in _CONSTANTS:
-                names.append((path, column))
-        case ast.Call():
-            _check_call(node, column)
-            inner(*node.args)
-        case _:
-            raise ExpressionFault("this is not part of the language (see: and or not == < in + - * / and functions)", column)
+    def value(self, scope: Scope) -> Any:
+        """null | bool | number | text | list | mapping. Never raises."""
+        return _run(self.tree, scope)
+
+    def holds(self, scope: Scope) -> bool:
+        return truth(_run(self.tree, scope))
 
 
-def _check_call(node: ast.Call, column: int) -> None:
-    name = node.func.id if isinstance(node.func, ast.Name) else ""
-    if name not in FUNCTIONS:
-        near = get_close_matches(name, FUNCTIONS, 1)
-        hint = f'; did you mean "{near[0]}"?' if near else f"; there are {', '.join(FUNCTIONS)}"
-        raise ExpressionFault(f'unknown function "{name}"{hint}', column)
-    fewest, most = FUNCTIONS[name]
-    if node.keywords or not fewest <= len(node.args) <= most:
-        raise ExpressionFault(f"{name} takes {fewest if fewest == most else f'{fewest} to {most}'} value(s)", column)
-    if name == "matches":
-        pattern = node.args[1]
-        if not isinstance(pattern, ast.Constant) or not isinstance(pattern.value, str):
-            raise ExpressionFault("the pattern of matches is a text in quotes", column)
-        if _compiled(pattern.value) is None:
-            raise ExpressionFault("this pattern can't be read (RE2 syntax)", column)
+def parse(text: str) -> Expression:
+    """Raises ExpressionFault with the offset of what is wrong. Names are not checked here: see `Expression.names`."""
+    if len(text) > MAX_LENGTH:
+        raise ExpressionFault(f"the expression is {len(text)} characters long; at most {MAX_LENGTH} are allowed", 0)
+    parser = _Parser(_tokens(text), len(text))
+    tree = parser.whole()
+    return Expression(text, tree, tuple(parser.names))
 
 
-def _path(node: ast.AST, column: int) -> str:
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    if not isinstance(node, ast.Name):
-        raise ExpressionFault("dots follow names only", column)
-    parts.append(node.id)
-    if any(part.startswith("_") for part in parts):
-        raise ExpressionFault("names don't begin with _", column)
-    return ".".join(reversed(parts))
+# ── reading ──
 
 
-def _is_huge(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and not -LARGEST <= value <= LARGEST
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str  # name | number | text | op
+    value: Any
+    offset: int
 
 
-# ── running ────────────────────────────────────────────────────────────────────────────────────────────────────────
-def evaluate(expression: Expression, scope: Scope) -> Any:
-    """The value. Never raises: what makes no sense is None."""
-    try:
-        return _bounded(_value(expression.tree, scope))
-    except (TypeError, ValueError, ArithmeticError, RecursionError, KeyError, AttributeError):
-        return None
-
-
-def is_true(value: Any) -> bool:
-    return bool(value)
-
-
-def look_up(path: str, values: Mapping[str, Any]) -> Any:
-    """A dotted path through mappings; None where it leads nowhere."""
-    found: Any = values
-    for part in path.split("."):
-        if not isinstance(found, Mapping) or part.startswith("_"):
-            return None
-        found = found.get(part)
+def _tokens(text: str) -> list[_Token]:
+    found: list[_Token] = []
+    at = 0
+    while at < len(text):
+        char = text[at]
+        if char.isspace():
+            at += 1
+        elif char in "'\"":
+            at = _text_token(text, at, found)
+        elif char.isascii() and char.isdigit():
+            at = _number_token(text, at, found)
+        elif char.isalpha() or char == "_":
+            at = _name_token(text, at, found)
+        else:
+            at = _operator_token(text, at, found)
     return found
 
 
-def _bounded(value: Any) -> Any:
-    if isinstance(value, str | list | tuple) and len(value) > LONGEST_RESULT:
-        return None
-    return None if isinstance(value, float) and value != value or _is_huge(value) else value  # noqa: PLR0124 - NaN
+def _text_token(text: str, at: int, found: list[_Token]) -> int:
+    end = text.find(text[at], at + 1)
+    if end < 0:
+        raise ExpressionFault(f"the text that begins with {text[at]} has no end", at)
+    found.append(_Token("text", text[at + 1 : end], at))
+    return end + 1
 
 
-def _value(node: ast.AST, scope: Scope) -> Any:
-    match node:
-        case ast.Constant():
-            return node.value
-        case ast.Name() | ast.Attribute():
-            path = _path(node, 0)
-            return _CONSTANTS[path] if path in _CONSTANTS else look_up(path, scope.values)
-        case ast.List():
-            return [_value(one, scope) for one in node.elts]
-        case ast.BoolOp():
-            return _both(node, scope)
-        case ast.UnaryOp():
-            inner = _value(node.operand, scope)
-            if isinstance(node.op, ast.Not):
-                return not inner
-            return -inner if _is_number(inner) else None
-        case ast.BinOp():
-            return _arithmetic(node.op, _value(node.left, scope), _value(node.right, scope))
-        case ast.Compare():
-            return _chain(node, scope)
-        case ast.Call():
-            arguments = [_value(one, scope) for one in node.args]
-            return _BUILT_IN[node.func.id](scope, *arguments)  # type: ignore[attr-defined]
-    return None
+def _number_token(text: str, at: int, found: list[_Token]) -> int:
+    end = at
+    while end < len(text) and text[end].isascii() and (text[end].isdigit() or text[end] == "."):
+        end += 1
+    raw = text[at:end]
+    if raw.count(".") > 1 or raw.endswith(".") or len(raw) > 16:
+        raise ExpressionFault(f'"{raw}" is not a number', at)
+    found.append(_Token("number", float(raw) if "." in raw else int(raw), at))
+    return end
 
 
-def _both(node: ast.BoolOp, scope: Scope) -> Any:
-    value: Any = None
-    wanted = isinstance(node.op, ast.And)
-    for one in node.values:
-        value = _value(one, scope)
-        if bool(value) is not wanted:
-            return value
-    return value
+def _name_token(text: str, at: int, found: list[_Token]) -> int:
+    end = at
+    while end < len(text) and (text[end].isalnum() or text[end] in "_."):
+        end += 1
+    name = text[at:end]
+    if any(not part or part.startswith("_") for part in name.split(".")):
+        raise ExpressionFault(f'"{name}" is not a name: no part may be empty or begin with _', at)
+    found.append(_Token("name", name, at))
+    return end
 
 
-def _chain(node: ast.Compare, scope: Scope) -> bool:
-    left = _value(node.left, scope)
-    for op, right_node in zip(node.ops, node.comparators, strict=True):
-        right = _value(right_node, scope)
-        if not _compare(_COMPARE[type(op)], left, right):
-            return False
-        left = right
-    return True
+def _operator_token(text: str, at: int, found: list[_Token]) -> int:
+    for operator in (*_COMPARISONS, "+", "-", "*", "/", "(", ")", "[", "]", ","):
+        if text.startswith(operator, at):
+            found.append(_Token("op", operator, at))
+            return at + len(operator)
+    hint = "; use == to compare" if text[at] == "=" else "; use and, or, not" if text[at] in "&|!" else ""
+    raise ExpressionFault(f'"{text[at]}" has no meaning here{hint}', at)
 
 
-def _compare(op: str, left: Any, right: Any) -> bool:
-    if op in {"==", "!="}:
-        same = type(left) is type(right) or (_is_number(left) and _is_number(right))
-        return (same and left == right) is (op == "==")
-    if op in {"in", "not in"}:
-        if isinstance(right, str):
-            return (isinstance(left, str) and left in right) is (op == "in")
-        held = isinstance(right, Sequence | Mapping) and any(_compare("==", left, one) for one in right)
-        return held is (op == "in")
-    if not ((_is_number(left) and _is_number(right)) or (type(left) is type(right) and isinstance(left, str | date))):
-        return False  # null, and unlike things, never order
-    ordered: Mapping[str, bool] = {"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}
-    return ordered[op]
+class _Parser:
+    """Recursive descent. Depth is bounded, so that no expression exhausts the stack."""
+
+    def __init__(self, tokens: Sequence[_Token], length: int) -> None:
+        self.tokens = tokens
+        self.at = 0
+        self.length = length
+        self.depth = 0
+        self.names: list[tuple[str, int]] = []
+
+    def whole(self) -> Tree:
+        if not self.tokens:
+            raise ExpressionFault("the expression is empty", 0)
+        tree = self.either()
+        if self.at < len(self.tokens):
+            token = self.tokens[self.at]
+            raise ExpressionFault(f'"{token.value}" is not expected here', token.offset)
+        return tree
+
+    def deeper(self, rule: Callable[[], Tree]) -> Tree:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise ExpressionFault(f"more than {MAX_DEPTH} levels within each other", self.offset)
+        tree = rule()
+        self.depth -= 1
+        return tree
+
+    @property
+    def offset(self) -> int:
+        return self.tokens[self.at].offset if self.at < len(self.tokens) else self.length
+
+    def taken(self, kind: str, *values: str) -> _Token | None:
+        if self.at >= len(self.tokens):
+            return None
+        token = self.tokens[self.at]
+        if token.kind != kind or token.value not in values:
+            return None
+        self.at += 1
+        return token
+
+    def expect(self, value: str) -> None:
+        if not self.taken("op", value):
+            raise ExpressionFault(f'"{value}" is missing', self.offset)
+
+    def either(self) -> Tree:
+        tree = self.both()
+        while token := self.taken("name", "or"):
+            tree = Tree("or", (tree, self.both()), offset=token.offset)
+        return tree
+
+    def both(self) -> Tree:
+        tree = self.negated()
+        while token := self.taken("name", "and"):
+            tree = Tree("and", (tree, self.negated()), offset=token.offset)
+        return tree
+
+    def negated(self) -> Tree:
+        if token := self.taken("name", "not"):
+            return Tree("not", (self.deeper(self.negated),), offset=token.offset)
+        return self.compared()
+
+    def compared(self) -> Tree:
+        tree = self.added()
+        token = self.taken("op", *_COMPARISONS) or self.taken("name", "in")
+        if token is None:
+            return tree
+        compared = Tree(token.value, (tree, self.added()), offset=token.offset)
+        if again := self.taken("op", *_COMPARISONS):
+            raise ExpressionFault("two comparisons in a row; write: a < b and b < c", again.offset)
+        return compared
+
+    def added(self) -> Tree:
+        tree = self.multiplied()
+        while token := self.taken("op", "+", "-"):
+            tree = Tree(token.value, (tree, self.multiplied()), offset=token.offset)
+        return tree
+
+    def multiplied(self) -> Tree:
+        tree = self.signed()
+        while token := self.taken("op", "*", "/"):
+            tree = Tree(token.value, (tree, self.signed()), offset=token.offset)
+        return tree
+
+    def signed(self) -> Tree:
+        if token := self.taken("op", "-"):
+            return Tree("minus", (self.deeper(self.signed),), offset=token.offset)
+        return self.single()
+
+    def single(self) -> Tree:
+        if self.at >= len(self.tokens):
+            raise ExpressionFault("something is missing at the end", self.length)
+        token = self.tokens[self.at]
+        self.at += 1
+        if token.kind in {"text", "number"}:
+            return Tree("literal", value=token.value, offset=token.offset)
+        if token.kind == "name":
+            return self.named(token)
+        if token.value == "(":
+            tree = self.deeper(self.either)
+            self.expect(")")
+            return tree
+        if token.value == "[":
+            return Tree("list", self.several("]"), offset=token.offset)
+        raise ExpressionFault(f'"{token.value}" is not expected here', token.offset)
+
+    def named(self, token: _Token) -> Tree:
+        name = token.value
+        if name in {"true", "false", "null"}:
+            return Tree("literal", value={"true": True, "false": False, "null": None}[name], offset=token.offset)
+        if name in KEYWORDS:
+            raise ExpressionFault(f'"{name}" is not expected here', token.offset)
+        if self.taken("op", "("):
+            return self.called(name, token.offset)
+        self.names.append((name, token.offset))
+        return Tree("name", value=tuple(name.split(".")), offset=token.offset)
+
+    def several(self, end: str) -> tuple[Tree, ...]:
+        if self.taken("op", end):
+            return ()
+        items = [self.deeper(self.either)]
+        while self.taken("op", ","):
+            items.append(self.deeper(self.either))
+        self.expect(end)
+        return tuple(items)
+
+    def called(self, name: str, offset: int) -> Tree:
+        if name not in ARITY:
+            raise ExpressionFault(f'there is no function "{name}"; known are {", ".join(sorted(ARITY))}', offset)
+        arguments = self.several(")")
+        fewest, most = ARITY[name]
+        if not fewest <= len(arguments) <= most:
+            wanted = str(fewest) if fewest == most else f"{fewest} to {most}"
+            raise ExpressionFault(f"{name}() takes {wanted} value{'' if wanted == '1' else 's'}", offset)
+        if name != "matches":
+            return Tree(name, arguments, offset=offset)
+        pattern = arguments[1]
+        if pattern.op != "literal" or not isinstance(pattern.value, str):
+            raise ExpressionFault("the pattern of matches() must be written out, in quotes", pattern.offset)
+        try:
+            compiled = compiled_pattern(pattern.value)
+        except ValueError as error:
+            raise ExpressionFault(str(error), pattern.offset) from None
+        return Tree(name, arguments[:1], value=compiled, offset=offset)
 
 
-def _arithmetic(op: ast.operator, left: Any, right: Any) -> Any:
-    if isinstance(op, ast.Add) and isinstance(left, str) and isinstance(right, str):
-        return left + right
-    if not (_is_number(left) and _is_number(right)):
-        return None
-    match op:
-        case ast.Add():
-            return _bounded(left + right)
-        case ast.Sub():
-            return _bounded(left - right)
-        case ast.Mult():
-            return _bounded(left * right)
-    return None if right == 0 else _bounded(left / right)
+@cache
+def compiled_pattern(pattern: str) -> Any:
+    """A regular expression of RE2, which takes linear time. Raises ValueError with RE2's reason."""
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = 1 << 20  # bytes; a pattern that needs more is refused
+    try:
+        return re2.compile(pattern, options=options)
+    except re2.error as error:
+        reason = error.args[0] if error.args else ""
+        reason = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+        raise ValueError(f"not a regular expression that RE2 knows: {reason}") from None
+
+
+# ── running ──
+
+
+def truth(value: Any) -> bool:
+    """null, false, 0 and whatever is empty are false."""
+    return bool(value)
+
+
+def _run(tree: Tree, scope: Scope) -> Any:
+    if tree.op == "literal":
+        return tree.value
+    if tree.op == "name":
+        return look_up(scope.names, tree.value)
+    if tree.op == "and":
+        return truth(_run(tree.of[0], scope)) and truth(_run(tree.of[1], scope))
+    if tree.op == "or":
+        return truth(_run(tree.of[0], scope)) or truth(_run(tree.of[1], scope))
+    values = [_run(operand, scope) for operand in tree.of]
+    if tree.op == "matches":
+        return isinstance(values[0], str) and tree.value.search(values[0][:MAX_TEXT]) is not None
+    return _OPERATIONS[tree.op](scope, *values)
+
+
+def look_up(names: Mapping[str, Any], path: Sequence[str]) -> Any:
+    """What stands at a dotted path, through mappings only; null where there is nothing."""
+    found: Any = names
+    for part in path:
+        if not isinstance(found, Mapping):
+            return None
+        found = found.get(part)
+    return found
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def as_time(value: Any) -> datetime | None:
-    """A moment from what a connector or a slot holds: a datetime, a date, or ISO 8601 text. UTC where nothing is said."""
-    if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC)
-    if isinstance(value, str):
-        try:
-            return as_time(datetime.fromisoformat(value))
-        except ValueError:
-            return None
-    return None
+def _equal(left: Any, right: Any) -> bool:
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if _is_number(left) and _is_number(right):
+        return bool(left == right)
+    return type(left) is type(right) and bool(left == right)
+
+
+def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[..., bool]:
+    def operation(_: Scope, left: Any, right: Any) -> bool:
+        comparable = (_is_number(left) and _is_number(right)) or (isinstance(left, str) and isinstance(right, str))
+        return comparable and compare(left, right)
+
+    return operation
+
+
+def _sum(_: Scope, left: Any, right: Any) -> Any:
+    if isinstance(left, str) and isinstance(right, str):
+        return left + right if len(left) + len(right) <= MAX_TEXT else None
+    return _number(left, right, lambda a, b: a + b)
+
+
+def _number(left: Any, right: Any, compute: Callable[[Any, Any], Any]) -> Any:
+    if not _is_number(left) or not _is_number(right):
+        return None
+    try:
+        result = compute(left, right)
+    except (ArithmeticError, ValueError):
+        return None
+    return result if math.isfinite(result) and abs(result) <= MAX_NUMBER else None
+
+
+def _arithmetic(compute: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    return lambda _, left, right: _number(left, right, compute)
+
+
+def _contains(whole: Any, part: Any) -> bool:
+    if isinstance(whole, str):
+        return isinstance(part, str) and part.casefold() in whole.casefold()
+    return isinstance(whole, list | tuple) and any(_equal(item, part) for item in whole)
+
+
+def _moment(value: Any) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        found = datetime.fromisoformat(value.strip())
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _days_since(scope: Scope, value: Any) -> float | None:
-    moment = as_time(value)
-    return None if moment is None else (scope.now - moment).total_seconds() // 86_400
+    """Whole days since an ISO 8601 day or moment; negative for one to come."""
+    at = _moment(value)
+    return None if at is None else math.floor((scope.now - at).total_seconds() / 86_400)
 
 
 def _hours_until(scope: Scope, value: Any) -> float | None:
-    moment = as_time(value)
-    return None if moment is None else (moment - scope.now).total_seconds() / 3_600
+    at = _moment(value)
+    return None if at is None else (at - scope.now).total_seconds() / 3600
 
 
-def _contains(_scope: Scope, whole: Any, part: Any) -> bool:
-    if isinstance(whole, str) and isinstance(part, str):
-        return part.casefold() in whole.casefold()
-    return _compare("in", part, whole)
-
-
-def _matches(_scope: Scope, value: Any, pattern: Any) -> bool:
-    compiled = _compiled(pattern) if isinstance(pattern, str) else None
-    return compiled is not None and isinstance(value, str) and compiled.search(value) is not None
-
-
-@lru_cache(maxsize=1_000)
-def _compiled(pattern: str) -> Any:
-    """RE2: linear in the customer's text, whatever the pattern. None where it can't be read."""
-    import re2
-
-    try:
-        options = re2.Options()
-        options.log_errors = False
-        return re2.compile(pattern, options)
-    except re2.error:
-        return None
-
-
-_BUILT_IN: Mapping[str, Callable[..., Any]] = {
-    "len": lambda _scope, value: len(value) if isinstance(value, str | list | tuple | Mapping) else None,
-    "lower": lambda _scope, value: value.lower() if isinstance(value, str) else None,
-    "contains": _contains,
-    "coalesce": lambda _scope, *values: next((one for one in values if one is not None), None),
+_OPERATIONS: Mapping[str, Callable[..., Any]] = {
+    "not": lambda _, value: not truth(value),
+    "minus": lambda _, value: _number(0, value, lambda a, b: a - b),
+    "==": lambda _, left, right: _equal(left, right),
+    "!=": lambda _, left, right: not _equal(left, right),
+    "<": _ordered(lambda a, b: a < b),
+    "<=": _ordered(lambda a, b: a <= b),
+    ">": _ordered(lambda a, b: a > b),
+    ">=": _ordered(lambda a, b: a >= b),
+    "in": lambda _, part, whole: _contains(whole, part),
+    "+": _sum,
+    "-": _arithmetic(lambda a, b: a - b),
+    "*": _arithmetic(lambda a, b: a * b),
+    "/": _arithmetic(lambda a, b: a / b),
+    "list": lambda _, *items: list(items),
+    "len": lambda _, value: len(value) if isinstance(value, str | list | tuple | Mapping) else None,
+    "lower": lambda _, value: value.casefold() if isinstance(value, str) else None,
+    "contains": lambda _, whole, part: _contains(whole, part),
+    "coalesce": lambda _, *values: next((value for value in values if value is not None), None),
     "days_since": _days_since,
     "hours_until": _hours_until,
     "is_open": lambda scope: scope.is_open,
-    "now": lambda scope: scope.now,
-    "matches": _matches,
+    "now": lambda scope: scope.now.isoformat(),
 }
