@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, date, timedelta, tzinfo
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from bot.texts import Texts
 
@@ -34,7 +35,7 @@ def agents_locale(desk: Desk | None) -> str:
 
 
 def zone(desk: Desk | None) -> tzinfo:
-    return desk.time_zone if desk else UTC
+    return ZoneInfo(desk.time_zone) if desk else UTC
 
 
 def teams(desk: Desk | None) -> Sequence[Team]:
@@ -54,8 +55,8 @@ def opening(desk: Desk | None, team_id: str | None) -> tuple[tzinfo, Week | None
     """Opening hours as (time zone, week or None for always, holidays): the team's own hours where it has them."""
     own = team(desk, team_id)
     week = own.hours if own is not None and own.hours is not None else desk.hours if desk else None
-    holidays = (desk.holidays if desk else frozenset()) | (own.holidays if own else frozenset())
-    return zone(desk), week, holidays
+    holidays = (*(desk.holidays if desk else ()), *(own.holidays if own else ()))
+    return zone(desk), week, frozenset(holidays)
 
 
 def default_team(desk: Desk | None) -> str | None:

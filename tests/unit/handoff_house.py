@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import func, select
 
+from bot.desk_folder.desk import Agent, Desk, SlackAccount, Team
 from bot.events import CaseReopened, CaseResolved, EscalationAsked
 from bot.inbox import store_written
 from bot.model import BOT, Body, Message, Sender, Wrote
@@ -71,15 +72,14 @@ class Wall:
         self.seen.append(("relay", f"{relay.state}/{relay.delivery}"))
 
 
-def an_agent(agent_id: str, team: str = "support", role: str = "agent") -> Any:
-    return SimpleNamespace(id=agent_id, name=agent_id.capitalize(), team=team, role=role, locales=("en",), slack=None)
+def an_agent(agent_id: str, team: str = "support", role: str = "agent", slack: SlackAccount | None = None) -> Agent:
+    return Agent(agent_id, agent_id.capitalize(), team, role, ("en",), slack=slack)
 
 
-def a_desk(**values: Any) -> Any:
-    teams = [SimpleNamespace(id="support", name="Support"), SimpleNamespace(id="billing", name="Billing")]
-    agents = [an_agent("ann"), an_agent("bob"), an_agent("lea", role="lead"), an_agent("bill", "billing")]
-    rest = {"locales": ("en", "nl"), "texts": {}, "time_zone": "UTC", "hours": None, "holidays": ()}
-    return SimpleNamespace(**{"teams": teams, "agents": agents, **rest, **values})
+def a_desk(**values: Any) -> Desk:
+    agents = (an_agent("ann"), an_agent("bob"), an_agent("lea", role="lead"), an_agent("bill", "billing"))
+    teams = (Team("support", "Support"), Team("billing", "Billing"))
+    return Desk("Acme", ("en", "nl"), **{"teams": teams, "agents": agents, **values})
 
 
 @dataclass
@@ -87,7 +87,7 @@ class House:
     """Every verb runs in a transaction of its own: `await house.do(cases.claim, case_id, "ann", desk="wall")`."""
 
     storage: Storage
-    desk: Any
+    desk: Desk
     wall: Wall
     heard: list[Any]
     now: datetime = MONDAY

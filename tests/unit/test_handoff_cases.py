@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import time, timedelta
 
 import pytest
 import pytest_asyncio
 from sqlalchemy import select
 
+from bot.desk_folder.desk import SlackAccount
 from bot.errors import Conflict, NotAllowed, NotFound
 from bot.events import (
     CaseReopened,
@@ -168,7 +170,7 @@ async def test_when_nobody_is_here_the_customer_hears_that_instead(house: House)
 
 
 async def test_out_of_hours_the_customer_hears_when_people_are_back(house: House) -> None:
-    house.desk.hours = {"tue": ["09:00-17:00"]}
+    house.desk = replace(house.desk, hours={"tue": ((time(9), time(17)),)})
     case = await house.queued()
     said = await house.said(case.customer_id)
     assert "we are back Tue, Mar 10 9:00" in said[1]
@@ -581,8 +583,7 @@ async def test_agents_come_in_the_order_of_the_desk_and_may_be_away(house: House
     assert (await house.look(store.agents, house.desk, house.now))[0].available
     await house.do(store.remember_agent, "T1:U7", name="Zoë", team="support", slack_user="T1:U7")
     assert [one.name for one in await house.look(store.agents, house.desk)][-1] == "Zoë"
-    house.desk.agents[0] = an_agent("ann")
-    house.desk.agents[0].slack = {"team": "T1", "user": "U1"}
+    house.desk = replace(house.desk, agents=(an_agent("ann", slack=SlackAccount("T1", "U1")),))
     assert "Zoë" not in [one.name for one in await house.look(store.agents, house.desk)]
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
-from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.desk_folder.desk import Desk, Team
 from bot.model import Author, AuthorKind, Body, Message
 from handoff import hours
 from handoff.brief import shorten, summarise
@@ -102,7 +102,7 @@ def test_there_is_always_a_next_look_and_it_is_ahead(told: Told | None, outlook:
 
 # ── hours ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
-NINE_TO_FIVE = {day: [(time(9), time(17))] for day in ("mon", "tue", "wed", "thu", "fri")}
+NINE_TO_FIVE = {day: ((time(9), time(17)),) for day in ("mon", "tue", "wed", "thu", "fri")}
 OFFICE = Hours(AMSTERDAM, NINE_TO_FIVE, frozenset({date(2026, 4, 6)}))
 
 
@@ -136,10 +136,10 @@ def test_the_next_opening_skips_weekend_and_holiday_and_counts_the_lost_hour() -
 
 
 def test_a_night_shift_runs_past_midnight() -> None:
-    night = Hours(AMSTERDAM, {"fri": [(time(22), time(2))]})
+    night = Hours(AMSTERDAM, {"fri": ((time(22), time(2)),)})
     assert is_open_at(night, at("2026-03-28T01:30").astimezone(UTC))
     assert not is_open_at(night, at("2026-03-28T02:00").astimezone(UTC))
-    assert is_open_at(Hours(AMSTERDAM, {"fri": [(time(9), time(0))]}), at("2026-03-27T23:30"))
+    assert is_open_at(Hours(AMSTERDAM, {"fri": ((time(9), time(0)),)}), at("2026-03-27T23:30"))
 
 
 def test_without_hours_a_desk_is_always_open_and_with_none_ever_it_never_opens() -> None:
@@ -148,8 +148,8 @@ def test_without_hours_a_desk_is_always_open_and_with_none_ever_it_never_opens()
 
 
 def test_a_team_has_its_own_hours_or_the_desks() -> None:
-    team = SimpleNamespace(id="night", name="Night", hours={"mon": "20:00-23:00"})
-    desk = SimpleNamespace(teams=[team], hours={"mon": ["09:00-17:00"]}, time_zone="Europe/Amsterdam", holidays=[])
+    night = Team("night", "Night", hours={"mon": ((time(20), time(23)),)})
+    desk = Desk("Acme", time_zone="Europe/Amsterdam", hours={"mon": ((time(9), time(17)),)}, teams=(night,))
     assert hours.is_open(desk, None, at("2026-03-09T10:00"))
     assert not hours.is_open(desk, "night", at("2026-03-09T10:00"))
     assert hours.next_open(desk, "night", at("2026-03-09T10:00")) == at("2026-03-09T20:00")
