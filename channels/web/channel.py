@@ -37,6 +37,10 @@ from channels.web.socket import WidgetSocket
 STATIC = Path(__file__).parent / "static"
 SESSIONS_PER_MINUTE = 120  # of one address
 GOING_AWAY = 1001
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+)
 Joiner = Callable[[Tx, str, str, str], None]
 CaseOf = Callable[[Any, str], dict[str, Any] | None]
 
@@ -141,7 +145,11 @@ class WebChannel:
         tx.after_commit(lambda: self.hub.hint(event.customer_id, "case", case=event.case_id))
 
     def merged(self, tx: Tx, event: CustomersMerged) -> None:
-        tx.after_commit(lambda: self.hub.hint(event.loser_id, "moved"))
+        """A visitor whose conversation became part of another's (or left it) counts from the beginning again."""
+        left = event.winner_id if event.undone else event.loser_id
+        for one in store.visitors_of(tx, event.loser_id, undone=event.undone):
+            store.moved(tx, one)
+        tx.after_commit(lambda: self.hub.hint(left, "moved" if not event.undone else "timeline"))
 
     # ── for the sockets ────────────────────────────────────────────────────────────────────────────────────────────
     async def session_of(self, token: str) -> Session:
@@ -172,7 +180,7 @@ class WebChannel:
 
     # ── HTTP ───────────────────────────────────────────────────────────────────────────────────────────────────────
     async def _page(self, _request: Request) -> Response:
-        return FileResponse(STATIC / "demo.html", headers={"Cache-Control": "no-cache"})
+        return FileResponse(STATIC / "demo.html", headers={"Cache-Control": "no-cache", "Content-Security-Policy": PAGE_POLICY})
 
     async def _widget(self, _request: Request) -> Response:
         headers = {

@@ -16,7 +16,7 @@ MAX_FILES = 10
 KINDS = {"hello", "message", "choice", "typing", "read"}
 
 
-class BadFrame(Exception):  # noqa: N818 - it is a frame, and it is bad
+class BadFrame(Exception):
     def __init__(self, code: str, message: str, id_: str | None = None) -> None:
         super().__init__(message)
         self.code, self.message, self.id = code, message, id_

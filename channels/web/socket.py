@@ -233,6 +233,7 @@ class WidgetSocket:
 
     async def _message(self, frame: dict[str, Any]) -> None:
         self._spend(frame["as_sent"])
+        await self._find_customer()  # an upload may have made the customer
         files = await self._channel.own_files(self._customer_id, frame["files"])
         if len(files) != len(frame["files"]):
             raise frames.BadFrame("file_refused", "a file is not there, or not yours; upload it again", frame["as_sent"])

@@ -39,6 +39,19 @@ def moved(tx: Tx, visitor_id: str) -> None:
     tx.conn.execute(insert(s).values(token_hash=_hash(visitor_id), kind="moved", used_at=tx.now, expires_at=FOREVER))
 
 
+def visitors_of(tx: Tx, customer_id: str, *, undone: bool) -> list[str]:
+    """The web identities that are about to move: of the loser, or (undone) those that go back to them."""
+    if not undone:
+        return [one.external_id for one in customers.identities(tx.conn, customer_id) if one.channel == "web"]
+    m = t.merges
+    last = tx.conn.execute(
+        select(m.c.identities).where(m.c.loser_id == customer_id, m.c.undone_at.is_(None)).order_by(m.c.at.desc())
+    ).scalar()
+    i = t.identities
+    query = select(i.c.external_id).where(i.c.id.in_((last or {}).get("identities", [])), i.c.channel == "web")
+    return [str(one) for (one,) in tx.conn.execute(query)]
+
+
 def death(conn: Connection, session: Session) -> str | None:
     """Why a session is over: "revoked", "moved", or None while it lives."""
     s = t.sign_ins
