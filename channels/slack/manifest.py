@@ -19,7 +19,6 @@ BOT_SCOPES = (
     "im:write",
     "reactions:read",
     "reactions:write",
-    "usergroups:read",
     "users:read",
     "users:read.email",
 )

@@ -1,0 +1,80 @@
+"""The Slack channel's own queries: threads in which the app was mentioned, files to fetch and to send."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from bot.model import FileRef, Message
+from bot.storage import history
+from bot.storage import tables as t
+from bot.storage.tx import Tx
+
+KEPT_FOLLOWERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """A thread in a channel that is a conversation with us. `moved_to`: its root was deleted, it goes on there (a ts)."""
+
+    followers: frozenset[str] = frozenset()  # "{team}:{user}" of who mentioned the app in it
+    moved_to: str | None = None
+
+
+def thread(conn: Connection, channel: str, root: str) -> Thread:
+    value = _value(conn, channel, root)
+    return Thread(frozenset(value.get("followers", ())), value.get("moved_to"))
+
+
+def follow(tx: Tx, channel: str, root: str, who: str) -> None:
+    """Who mentioned the app in this thread is a customer there from now on."""
+    value = _value(tx.conn, channel, root)
+    followers = list(dict.fromkeys([*value.get("followers", ()), who]))[-KEPT_FOLLOWERS:]
+    _put(tx, channel, root, {**value, "followers": followers})
+
+
+def move(tx: Tx, channel: str, root: str, new_root: str) -> None:
+    """The thread's root is gone; the conversation goes on under a new one."""
+    value = _value(tx.conn, channel, root)
+    _put(tx, channel, new_root, {"followers": value.get("followers", [])})
+    _put(tx, channel, root, {**value, "moved_to": new_root})
+
+
+def _value(conn: Connection, channel: str, root: str) -> dict[str, Any]:
+    query = select(t.settings.c.value).where(t.settings.c.key == _key(channel, root))
+    return conn.execute(query).scalar() or {}
+
+
+def _put(tx: Tx, channel: str, root: str, value: dict[str, Any]) -> None:
+    key = _key(channel, root)
+    s = t.settings
+    if not tx.conn.execute(update(s).where(s.c.key == key).values(value=value)).rowcount:
+        tx.conn.execute(insert(s).values(key=key, value=value))
+
+
+def _key(channel: str, root: str) -> str:
+    return f"slack-thread:{channel}:{root}"
+
+
+def file(conn: Connection, file_id: str) -> tuple[FileRef, bytes | None] | None:
+    """A stored file and its bytes; None for the bytes while they have not been fetched."""
+    row = conn.execute(select(t.files).where(t.files.c.id == file_id)).first()
+    return None if row is None else (FileRef(row.id, row.name, row.type, row.size), row.data)
+
+
+def fetched(tx: Tx, file_id: str, kind: str, data: bytes) -> None:
+    tx.conn.execute(update(t.files).where(t.files.c.id == file_id).values(data=data, type=kind, size=len(data), error=None))
+
+
+def not_fetched(tx: Tx, file_id: str, why: str) -> None:
+    tx.conn.execute(update(t.files).where(t.files.c.id == file_id).values(error=why[:300]))
+
+
+def pressed(conn: Connection, message_id: str) -> tuple[Message, str] | None:
+    """Of a press that was stored as a message: our message under whose buttons it was, and the value."""
+    press = history.message(conn, message_id)
+    told = press.meta.get("pressed") if press else None
+    said = history.message(conn, told["message"]) if told else None
+    return (said, str(told["value"])) if said and told else None
