@@ -68,6 +68,11 @@ def known(key: str) -> bool:
     return key in _built_in()
 
 
+def keys() -> list[str]:
+    """The key of every sentence of the product."""
+    return list(_built_in())
+
+
 def placeholders(template: str) -> frozenset[str]:
     """The names that `template` asks for, as written: `{"order.status", "name"}`."""
     return frozenset(_PLACEHOLDER.findall(template))
