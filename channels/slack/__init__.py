@@ -2,7 +2,7 @@
 
 | module | what |
 | --- | --- |
-| `connection` | one per process: takes payloads (Socket Mode or HTTP), calls the Web API, maps its errors; the only user of the SDKs |
+| `connection` | one per process: takes payloads, calls the Web API, maps its errors; the only user of the SDKs |
 | `sockets`, `webhook`, `signature` | the two ways in: WebSockets that Slack holds open with us; signed requests |
 | `payloads`, `outcomes` | pure: what came, and what became of a call |
 | `inbound`, `outbound` | pure: Slack's payloads → `bot.model.Inbound`; our messages → Slack's blocks |

@@ -197,16 +197,17 @@ class SlackConnection:
         """Whether our token may go there: https to files.slack.com, or the very origin of STAFETT_SLACK_API_URL."""
         try:
             parts, own = urlsplit(url), urlsplit(self._api_url)
-            if parts.username is not None or parts.password is not None:
-                return False
-            slack = parts.scheme == "https" and parts.hostname == FILE_HOST and parts.port in {None, 443}
-            return slack or (parts.scheme, parts.hostname, parts.port) == (own.scheme, own.hostname, own.port)
+            place, ours = (parts.scheme, parts.hostname, parts.port), (own.scheme, own.hostname, own.port)
         except ValueError:
             return False
+        slack = {("https", FILE_HOST, None), ("https", FILE_HOST, 443)}
+        return (place in slack or place == ours) and parts.username is None and parts.password is None
 
     # ── life ───────────────────────────────────────────────────────────────────────────────────────────────────────
     async def start(self) -> None:
-        """Returns at once; Slack may be down, it is tried again in the background."""
+        """Returns at once; Slack may be down, it is tried again in the background. A second call changes nothing."""
+        if self._task is not None:
+            return
         self._task = asyncio.create_task(self._connect(), name="stafett-slack")
 
     async def stop(self) -> None:

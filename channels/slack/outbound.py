@@ -16,13 +16,13 @@ from typing import Any
 from bot.model import AuthorKind, Choice, Message
 from bot.outbox import Part
 from channels.slack.inbound import CHOICE
-from channels.text import one_line, plain_to_mrkdwn, split, to_mrkdwn, to_plain, visible
+from channels.text import one_line, plain_to_mrkdwn, shorten, split, to_mrkdwn, to_plain, visible
 
 SECTION = 3000
 PER_MESSAGE = 11_000
-FALLBACK = 3_900  # of the notification's text; Slack advises at most 4,000
+FALLBACK = 3_900  # characters of the notification's text, before escaping; Slack advises 4,000, and cuts at 40,000
 ROW = 25
-MAX_ROWS = 30
+MAX_ROWS = 5  # 125 buttons; more can be typed
 LABEL = 75
 VALUE = 2_000
 NAME = 150
@@ -64,10 +64,12 @@ class SlackOutlet:
 def posts(message: Message, chosen: str | None = None) -> list[dict[str, Any]]:
     """A message's posts: `{"text", "blocks"}` each. Buttons stand under the last; `chosen` is the value that was pressed."""
     body = message.body
-    found = [dict(text=fallback(chunk, body.markdown), blocks=blocks) for chunk, blocks in texts(body.text, body.markdown)]
+    found: list[dict[str, Any]] = [
+        {"text": fallback(chunk, body.markdown), "blocks": blocks} for chunk, blocks in texts(body.text, body.markdown)
+    ]
     below = choices(message, chosen)
-    if below and not found:
-        found = [{"text": "…", "blocks": []}]
+    if below and (not found or weight(found[-1]["blocks"]) + weight(below) > PER_MESSAGE):
+        found.append({"text": "…", "blocks": []})
     if below:
         found[-1]["blocks"] += below
     if found and message.author.kind is AuthorKind.AGENT and message.author.name.strip():
@@ -112,8 +114,7 @@ def mrkdwn(markdown: str) -> str:
 
 def fallback(text: str, markdown: bool) -> str:
     """What notifications and screen readers say."""
-    words = to_plain(text) if markdown else text
-    return plain_to_mrkdwn(words[: FALLBACK // 5] if len(plain_to_mrkdwn(words)) > FALLBACK else words) or "…"
+    return plain_to_mrkdwn(shorten(to_plain(text) if markdown else text, FALLBACK)) or "…"
 
 
 def choices(message: Message, chosen: str | None = None) -> list[Block]:
@@ -148,6 +149,13 @@ def button(message_id: str, index: int, choice: Choice, chosen: str | None) -> B
 
 def label_of(choice: Choice) -> str:
     return one_line(choice.label).strip() or choice.value.strip() or "…"
+
+
+def weight(blocks: Sequence[Block]) -> int:
+    """Characters of all texts in blocks."""
+    words = [block["text"] for block in blocks if "text" in block]
+    words += [part.get("text", part) for block in blocks for part in block.get("elements", ()) if part["type"] == "button"]
+    return sum(len(one["text"]) for one in words)
 
 
 def small(text: str) -> Block:

@@ -118,7 +118,8 @@ class Sockets:
                     await room.acquire()
                     task = self._spawn(self._hand_over(socket, envelope), "stafett-slack-envelope")
                     at_work.add(task)
-                    task.add_done_callback(lambda done: (at_work.discard(done), room.release()))
+                    task.add_done_callback(at_work.discard)
+                    task.add_done_callback(lambda _: room.release())
         finally:
             self._live -= greeted
             if at_work and not socket.closed:
@@ -148,9 +149,9 @@ class Sockets:
 
     def _explain(self, why: str) -> str:
         if any(word in why for word in SWITCHED_OFF):
-            return "Slack: Socket Mode is switched off for the app; switch it on at api.slack.com/apps, or unset STAFETT_SLACK_APP_TOKEN"
+            return "Slack: Socket Mode is switched off; switch it on at api.slack.com/apps, or unset STAFETT_SLACK_APP_TOKEN"
         if any(word in why for word in BAD_TOKEN):
-            return "Slack: STAFETT_SLACK_APP_TOKEN is not accepted; make an app-level token (xapp-…) with the scope connections:write"
+            return "Slack: STAFETT_SLACK_APP_TOKEN is refused; make an app-level token (xapp-…) with connections:write"
         return f"Slack: Socket Mode can't connect ({why}); it is tried again"
 
 

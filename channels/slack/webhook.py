@@ -72,8 +72,8 @@ def readable(body: bytes, content_type: str) -> tuple[dict[str, object], str] | 
     try:
         text = body.decode("utf-8")
         if content_type.startswith("application/x-www-form-urlencoded"):
-            form = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=200))
-            parsed = json.loads(form["payload"]) if "payload" in form else form if "command" in form else None
+            form: dict[str, object] = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=200))
+            parsed = json.loads(str(form["payload"])) if "payload" in form else form if "command" in form else None
         else:
             parsed = json.loads(text)
     except (ValueError, RecursionError):
