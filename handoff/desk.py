@@ -4,9 +4,10 @@ All calls come inside the transaction that made the change, so a desk that lives
 and never does I/O; a desk in this house nudges its live views after the commit (`tx.after_commit`). What agents do
 comes back through the verbs of `cases.py`.
 
-Order: a case's change is told before the messages that were said because of it, so a card comes before its thread's
-posts. Desks are also told of cases that only the bot holds: `Case.concerns_people` says whether people ever had to do
-with one.
+Order: when people fetch, take or pass on a case, its change is told before the messages that were said because of it,
+so a card comes before its thread's posts; at the end the goodbye comes first. Desks are also told of cases that only the
+bot holds: `Case.concerns_people` says whether people ever had to do with one. A message or note that came from a desk
+has `meta["desk"]` and `meta["ref"]`, its own name of the post: don't post it there again.
 """
 
 from __future__ import annotations
