@@ -58,7 +58,7 @@ class Inbox:
 
     def __init__(self, storage: Storage, takers: Sequence[Taker], default_locale: str = "en") -> None:
         self._storage = storage
-        self._takers = takers
+        self.takers = takers
         self.default_locale = default_locale
         self.duplicates = 0
         self.dropped = 0
@@ -265,7 +265,7 @@ class Inbox:
         savepoint = tx.savepoint()
         try:
             turn = turn_of(tx, row)
-            take(turn, self._takers)
+            take(turn, self.takers)
             savepoint.commit()
         except Exception as error:
             if not savepoint.is_active:

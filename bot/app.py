@@ -1,0 +1,308 @@
+"""The composition root: the only place that knows everyone.
+
+`App(settings)` makes one running Stafett: the database, the two doors, the rooms behind them, the channels, the desks. Who
+takes a turn, who hears which event, and what rings is said in three small tables below. Tests build the same App.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Coroutine, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from bot import figures
+from bot.answers.searcher import Searcher
+from bot.desk_folder import Desk
+from bot.desk_folder.desk import Connector
+from bot.desk_folder.watch import DeskInForce
+from bot.dialogue import Dialogue
+from bot.errors import StafettError
+from bot.events import CaseChanged, CaseReopened, CaseResolved, CustomersMerged, SendSettled, TimelineGrew
+from bot.inbox import Inbox
+from bot.linking import Linking
+from bot.model import Clock, system_clock
+from bot.settings import Settings, kept_secret
+from bot.flows import is_request
+from bot.storage import counts, inbox_rows, merging, outbox_rows, schema, timer_rows
+from bot.storage.engine import Storage
+from bot.storage.tx import Subscriber, Wiring
+from bot.timers import Ringer, Timers
+from bot.turn import Taker, Turn
+from bot.worker import Worker
+from channels.connectors import Connectors
+from channels.delivery import DeliveryLoop
+from channels.port import Channel, Sender
+from channels.web.channel import WebChannel
+from handoff import store as cases
+from handoff import taker as people
+from handoff import watch as handoff
+from handoff.desk import AgentDesk
+from handoff.for_bot import CasesForBot
+from handoff.frame import case_frame
+from handoff.web.desk import WebDesk
+from handoff.web.routes import WebDeskRoutes
+from surveys.invitations import ASK, EXPIRE, Invitations, Setup
+from surveys.timing import rules_from
+
+log = structlog.get_logger()
+DAY = timedelta(days=1)
+SETTLE_ROUNDS = 100
+
+
+class App:
+    """One running Stafett. `start` returns when the web can be served; slower channels follow in the background."""
+
+    def __init__(self, settings: Settings, clock: Clock = system_clock) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.secret = kept_secret(settings)
+        self.storage = Storage(settings.database_url, clock)
+        self.desk = DeskInForce(settings.desk)
+        self.searcher = Searcher(lambda: self.rules.articles)
+        self.inbox = Inbox(self.storage, (), self.rules.locales[0])
+        self.web = WebChannel(
+            settings,
+            self.secret,
+            self.storage,
+            self.inbox,
+            case_of=self._case_of,
+            join=merging.merge,
+            locales=lambda: self.rules.locales,
+        )
+        self.invitations = Invitations(self._survey_setup, self._starts_something)
+        self.dialogue = Dialogue(lambda: self.rules, CasesForBot(lambda: self.rules), self.searcher, self._release)
+        self.web_desk = WebDesk()
+        self.desk_pages = WebDeskRoutes(
+            self.storage, settings, self.secret, self.web_desk, lambda: self.rules, self.web.hub
+        )
+        self.channels: list[Channel] = [self.web]
+        self.desks: list[AgentDesk] = [self.web_desk]
+        self.senders: list[Sender] = []
+        self.connectors = Connectors(self._connector, self.inbox.receive_answer)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        if settings.telegram_on:
+            self._add_telegram()
+        if settings.slack_on:
+            self._add_slack()
+        self.delivery = DeliveryLoop(self.storage, {sender.via: sender for sender in self._all_senders()})
+        self.inbox.takers = self._takers()
+        self.timers = Timers(self.storage, self._ringers())
+        self.workers = {
+            "inbox": Worker("inbox", self.inbox.run, clock, self.storage.poll),
+            "outbox": Worker("outbox", self.delivery.run, clock, self.storage.poll),
+            "timers": Worker("timers", self.timers.run, clock, self.storage.poll),
+            "housekeeping": Worker("housekeeping", self._keep_house, clock),
+        }
+        self.delivery.wake = self.workers["outbox"].wake
+        self.storage.wiring = Wiring(
+            subscribers=self._subscribers(),
+            outlets={channel.name: channel.outlet for channel in self.channels},
+            wake=lambda worker: self.workers[worker].wake(),
+            desk=lambda: self.rules,
+            public_url=settings.url,
+        )
+
+    @property
+    def rules(self) -> Desk:
+        """The desk in force."""
+        return self.desk.desk
+
+    # ── the three tables ───────────────────────────────────────────────────────────────────────────────────────────
+    def _takers(self) -> Sequence[Taker]:
+        """Who takes a turn: the first that wants it. A pressed score counts at any time, so surveys come early."""
+        return (
+            Linking(self._deep_links).take,
+            self.invitations.take,
+            people.take,
+            self.dialogue.take,
+        )
+
+    def _subscribers(self) -> dict[type, list[Subscriber]]:
+        """Who hears what, in this order."""
+        heard: dict[type, list[Subscriber]] = defaultdict(list)
+        for event, listeners in handoff.subscribers(self.desks).items():
+            heard[event] += listeners
+        heard[CaseResolved].append(self.invitations.on_case_resolved)
+        heard[CaseReopened].append(self.invitations.on_case_reopened)
+        heard[SendSettled].append(self.invitations.on_send_settled)
+        heard[TimelineGrew].append(self.web.timeline_grew)
+        heard[CaseChanged].append(self.web.case_changed)
+        heard[CustomersMerged].append(self.web.merged)
+        for desk in self.desks:
+            settled = getattr(desk, "on_settled", None)
+            if settled is not None:
+                heard[SendSettled].append(settled)
+        return heard
+
+    def _ringers(self) -> dict[str, Ringer]:
+        """What rings when a timer is due."""
+        return {
+            "album": self.inbox.album_complete,
+            "flow": self.dialogue.timed_out,
+            ASK: self.invitations.ask_due,
+            EXPIRE: self.invitations.expire_due,
+            **handoff.ringers(),
+        }
+
+    # ── life ───────────────────────────────────────────────────────────────────────────────────────────────────────
+    async def start(self) -> None:
+        """Open the database, take up what was left, start the channels. Raises StafettError in one line."""
+        await self.storage.open()
+        if self.storage.is_sqlite:
+            await schema.upgrade(self.settings.database_url, locked=True)
+        else:
+            await self.storage.read(schema.check)
+        await self.delivery.recover()
+        for channel in self.channels:
+            await channel.start()
+        for worker in self.workers.values():
+            worker.start()
+        self._background(self.inbox.wake_parked("words:"))
+        self._background(self.desk.reload_when_changed())
+
+    async def stop(self) -> None:
+        """Stop taking in, let what is on its way arrive, close. What is left is taken up at the next start."""
+        for channel in self.channels:
+            await channel.stop()
+        for worker in self.workers.values():
+            await worker.stop()
+        await self.delivery.stop()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=2)
+        await self.connectors.close()
+        await self.storage.close()
+
+    async def settle(self) -> None:
+        """Until nothing is due any more: for tests, instead of sleeping."""
+        for _ in range(SETTLE_ROUNDS):
+            await asyncio.gather(self.inbox.run(), self.timers.run(), self.delivery.run())
+            await self.delivery.idle()
+            await self.web.idle()
+            if not await self.storage.read(self._is_anything_due):
+                return
+        msg = "the house does not come to rest"
+        raise AssertionError(msg)
+
+    async def hang_up(self) -> None:
+        """End the open sockets and streams, so that the server need not wait for them."""
+        await self.web.stop()
+        self.desk_pages.close()
+
+    async def unready(self) -> list[str]:
+        """Why this process should get no work just now; empty: it should."""
+        try:
+            await self.storage.read(schema.check)
+        except StafettError as error:
+            return [str(error)]
+        return [worker.fault for worker in self.workers.values() if worker.fault]
+
+    async def figures(self) -> bytes:
+        """The figures for Prometheus."""
+        process = {
+            **figures.of_delivery(self.delivery.counters),
+            "inbox_duplicates_total": float(self.inbox.duplicates),
+            "inbox_dropped_total": float(self.inbox.dropped),
+            "web_bad_frames_total": float(self.web.bad_frames),
+            "web_sockets": float(len(self.web.sockets)),
+            "db_retries_total": float(self.storage.db_retries),
+            "faults": float(len(self.faults())),
+        }
+        return figures.render(await self.storage.read(counts.read), self.clock(), process)
+
+    def routes(self) -> list[Any]:
+        """Everything that is served besides health and the API. The page at `/` is the web channel's."""
+        channels = [route for channel in self.channels for route in channel.routes()]
+        return [*self.desk_pages.routes(), *channels]
+
+    def api(self) -> Any:
+        """The REST API, or None where no token turns it on."""
+        token = self.settings.api_token
+        if token is None:
+            return None
+        from bot.api import create_api
+
+        return create_api(self.rooms(), token.get_secret_value())
+
+    def greeting(self) -> list[str]:
+        """What a person at the terminal is told once the web is up."""
+        url = self.settings.url
+        lines = [f"Stafett is running at {url}", f"  customers  {url}/       (the demo page with the widget)"]
+        lines += [f"  agents     {url}/desk", f"  admins     {url}/admin"]
+        return [*lines, "Stop with Ctrl-C; nothing is lost."]
+
+    def faults(self) -> list[str]:
+        """What keeps this process from doing its whole job, one line each; empty: ready."""
+        found = [line for channel in self.channels for line in channel.faults()]
+        found += [worker.fault for worker in self.workers.values() if worker.fault]
+        return found + [f"desk: {fault}" for fault in self.desk.faults]
+
+    def _is_anything_due(self, conn: Any) -> bool:
+        now = self.clock()
+        return bool(
+            timer_rows.due(conn, now, 1)
+            or inbox_rows.due(conn, now, 1)
+            or outbox_rows.heads(conn, now, self.delivery.senders, 1)
+        )
+
+    async def _keep_house(self) -> datetime:
+        await self.inbox.forget_old()
+        return self.clock() + DAY
+
+    def _background(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # ── what the rooms ask of each other, and of the desk in force ─────────────────────────────────────────────────
+    def _case_of(self, conn: Any, customer_id: str) -> dict[str, Any] | None:
+        case = cases.live_case(conn, customer_id) or cases.last_case(conn, customer_id)
+        return None if case is None else case_frame(conn, case, self.rules)
+
+    def _survey_setup(self) -> Setup:
+        desk = self.rules
+        return Setup(rules_from(desk.surveys), ZoneInfo(desk.time_zone), desk.name, desk.texts)
+
+    def _starts_something(self, turn: Turn) -> bool:
+        return is_request(self.rules, turn.text)
+
+    def _connector(self, name: str) -> Connector | None:
+        found = self.rules.connectors.get(name)
+        return found if isinstance(found, Connector) else None
+
+    def _release(self, waits_for: str) -> None:
+        self._background(self.inbox.release(waits_for))
+
+    def _deep_links(self, code: str, channel: str) -> Sequence[str]:
+        """Addresses that open another channel with this code."""
+        links = [getattr(one, "deep_link", None) for one in self.channels if one.name != channel]
+        made = [link(code) for link in links if link is not None]
+        return [link for link in made if link]
+
+    # ── channels and desks that settings turn on ───────────────────────────────────────────────────────────────────
+    def _add_telegram(self) -> None:
+        from channels.telegram.channel import TelegramChannel
+
+        self.channels.append(TelegramChannel(self.settings, self.storage, self.inbox))
+
+    def _add_slack(self) -> None:
+        from channels.slack.channel import SlackChannel
+        from channels.slack.connection import SlackConnection
+        from handoff.slack.desk import SlackDesk
+
+        connection = SlackConnection(self.settings, self.storage)
+        desk = SlackDesk(connection, self.storage, self.settings, lambda: self.rules)
+        self.desks.append(desk)
+        self.senders.append(desk.sender)
+        connection.add_listener(desk.listen)  # the agents' channel first: it is never a customers' channel
+        self.channels.append(SlackChannel(connection, self.storage, self.inbox, agent_channels=desk.channels))
+
+    def _all_senders(self) -> Sequence[Sender]:
+        told = [channel.sender for channel in self.channels if channel.name != "web"]
+        return [*told, *self.senders, self.connectors]

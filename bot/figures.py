@@ -1,0 +1,47 @@
+"""The figures at /metrics, in Prometheus' text format. Counted afresh at each look; no ids or texts in labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from bot.storage.counts import Counts
+
+STATES = ("ready", "sending", "retry", "uncertain", "sent", "failed", "expired")
+STATUSES = ("bot", "queued", "open", "pending", "snoozed", "resolved", "closed")
+
+
+def render(counts: Counts, now: datetime, process: Mapping[str, float]) -> bytes:
+    """`process` are this process's own counters and gauges, by their full names; counters end in `_total`."""
+    from prometheus_client import CollectorRegistry, generate_latest
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+    class Once:
+        def collect(self) -> Iterator[Any]:
+            waiting = (now - counts.inbox_oldest).total_seconds() if counts.inbox_oldest else 0.0
+            yield GaugeMetricFamily("inbox_oldest_seconds", "Age of the oldest message not yet handled", max(0.0, waiting))
+            yield GaugeMetricFamily("inbox_dead", "Messages whose turn failed five times", counts.inbox_dead)
+            yield GaugeMetricFamily("dead_letters", "What could not be read, kept for inspection", counts.dead_letters)
+            yield GaugeMetricFamily("customers", "Customers", counts.customers)
+            yield GaugeMetricFamily("survey_responses", "Survey answers", counts.responses)
+            yield labelled("outbox", "Rows of the outbox by state", "state", STATES, counts.outbox)
+            yield labelled("cases", "Cases by status", "status", STATUSES, counts.cases)
+            for name, value in process.items():
+                kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+                yield kind(name, name.removesuffix("_total").replace("_", " "), value)
+
+    def labelled(name: str, about: str, label: str, known: tuple[str, ...], found: Mapping[str, int]) -> Any:
+        family = GaugeMetricFamily(name, about, labels=[label])
+        for one in known:
+            family.add_metric([one], found.get(one, 0))
+        return family
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Once())
+    return generate_latest(registry)
+
+
+def of_delivery(counters: Any) -> dict[str, float]:
+    return {f"outbox_{name}_total": float(value) for name, value in asdict(counters).items()}

@@ -1,0 +1,196 @@
+"""The one ASGI server: the widget and its socket, the platforms' webhooks, the desk, the API, the operator's pages.
+
+Bare Starlette routes; FastAPI is imported only where the API is on. uvicorn runs it on a socket that is bound before
+anything else is done: a taken port is one line, and nothing has been changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from bot.errors import SettingsFault
+from bot.settings import LOOPBACK, Settings
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from bot.app import App
+
+log = structlog.get_logger()
+MAX_FRAME = 128 * 1024  # bytes; a frame over 64 KiB gets an error, one over this closes the socket (1009)
+GRACE = 10  # seconds that running requests may take when the server stops
+HEADERS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"strict-origin-when-cross-origin")]
+
+
+def asgi(app: App) -> Starlette:
+    """The whole outside of one App."""
+    routes: list[BaseRoute] = [
+        Route("/healthz", lambda _request: PlainTextResponse("ok")),
+        Route("/readyz", _ready(app)),
+        Route("/metrics", _metrics(app)),
+        Mount("/api/v1", app=app.api() or _not_here),
+        *app.routes(),
+    ]
+    middleware = [Middleware(PlainHeaders), Middleware(GZipMiddleware, minimum_size=1_000)]
+    return Starlette(routes=routes, middleware=middleware, exception_handlers={Exception: _unexpected})
+
+
+def _ready(app: App) -> Callable[[Request], Any]:
+    async def ready(_request: Request) -> Response:
+        """200 when this process can do its job, 503 with the reasons when it can't."""
+        reasons = await app.unready()
+        body = {"ready": not reasons, "reasons": reasons, "faults": app.faults()}
+        return JSONResponse(body, 503 if reasons else 200)
+
+    return ready
+
+
+def _metrics(app: App) -> Callable[[Request], Any]:
+    async def metrics(request: Request) -> Response:
+        if not may_see_metrics(request, app.settings):
+            return PlainTextResponse("metrics are shown on loopback, or with the API token\n", 401)
+        return Response(await app.figures(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return metrics
+
+
+def may_see_metrics(request: Request, settings: Settings) -> bool:
+    """From loopback and not through a proxy, or with the API token."""
+    forwarded = any(name in request.headers for name in ("x-forwarded-for", "forwarded", "via"))
+    if request.client is not None and request.client.host in LOOPBACK and not forwarded:
+        return True
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    token = settings.api_token
+    return (
+        token is not None
+        and scheme.lower() == "bearer"
+        and hmac.compare_digest(given.encode(), token.get_secret_value().encode())
+    )
+
+
+async def _not_here(scope: Scope, receive: Receive, send: Send) -> None:
+    """The API is off: STAFETT_API_TOKEN is not set."""
+    body = {"type": "about:blank", "title": "Not found", "status": 404, "detail": "the API is off; set STAFETT_API_TOKEN"}
+    await JSONResponse(body, 404, media_type="application/problem+json")(scope, receive, send)
+
+
+async def _unexpected(_request: Request, error: Exception) -> Response:
+    """What nobody foresaw: an id for the log, and no detail outside."""
+    from bot.model import new_id
+
+    error_id = new_id()
+    log.error("unexpected error", error_id=error_id, exc_info=error)
+    body = {"type": "about:blank", "title": "Internal error", "status": 500, "detail": f"error {error_id}"}
+    return JSONResponse(body, 500, media_type="application/problem+json")
+
+
+class PlainHeaders:
+    """Headers that every answer carries."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                present = {name for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(one for one in HEADERS if one[0] not in present)]
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its signal handlers: ours drain the house first, and a stop that was asked for exits with 0."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """The listening socket. Raises SettingsFault when the address is taken or not ours."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((host, port))
+        made.listen(1024)
+    except (OSError, OverflowError) as error:
+        made.close()
+        why = "is taken by another program" if getattr(error, "errno", 0) == 98 or "in use" in str(error) else str(error)
+        msg = f"port {port} on {host} {why}; choose another one: stafett serve --port {port + 1 if port < 65535 else 8080}"
+        raise SettingsFault(msg) from error
+    made.setblocking(False)
+    return made
+
+
+def configure(app: App) -> uvicorn.Config:
+    return uvicorn.Config(
+        asgi(app),
+        ws="websockets-sansio",
+        ws_max_size=MAX_FRAME,
+        ws_per_message_deflate=False,
+        ws_ping_interval=20,
+        ws_ping_timeout=20,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=GRACE,
+        timeout_keep_alive=20,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+
+
+async def serve(settings: Settings, *, tell: Callable[[str], None] = print) -> None:
+    """Run until SIGINT or SIGTERM. Raises StafettError in one line when it cannot begin."""
+    settings.checked()
+    listening = bind(settings.host, settings.port)
+    try:
+        from bot.app import App
+
+        app = App(settings)
+        await app.start()
+    except BaseException:
+        listening.close()
+        raise
+    server = Server(configure(app))
+    _on_signals(server, app)
+    for line in app.greeting():
+        tell(line)
+    try:
+        await server.serve(sockets=[listening])
+    finally:
+        await app.stop()
+
+
+def _on_signals(server: Server, app: App) -> None:
+    loop = asyncio.get_running_loop()
+    stopping: set[asyncio.Task[None]] = set()
+
+    def stop() -> None:
+        if server.should_exit:
+            server.force_exit = True  # the second Ctrl-C
+            return
+        server.should_exit = True
+        stopping.add(asyncio.ensure_future(app.hang_up()))
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)

@@ -1,0 +1,40 @@
+"""Counting for operators: what waits, what failed, how much there is. Never ids, never texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select
+
+from bot.storage import inbox_rows, outbox_rows
+from bot.storage import tables as t
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    inbox_oldest: datetime | None  # received, not yet handled
+    inbox_dead: int
+    outbox: dict[str, int]  # by state
+    cases: dict[str, int]  # by status
+    customers: int
+    responses: int
+    dead_letters: int
+
+
+def read(conn: Connection) -> Counts:
+    cases = conn.execute(select(t.cases.c.status, func.count()).group_by(t.cases.c.status))
+    dead = conn.execute(select(func.count()).select_from(t.inbox).where(t.inbox.c.state == "dead")).scalar()
+    return Counts(
+        inbox_oldest=inbox_rows.oldest_waiting(conn),
+        inbox_dead=int(dead or 0),
+        outbox=outbox_rows.count_by_state(conn),
+        cases={str(status): int(count) for status, count in cases},
+        customers=_count(conn, t.customers),
+        responses=_count(conn, t.survey_responses),
+        dead_letters=_count(conn, t.dead_letters),
+    )
+
+
+def _count(conn: Connection, table: object) -> int:
+    return int(conn.execute(select(func.count()).select_from(table)).scalar() or 0)  # type: ignore[arg-type]
