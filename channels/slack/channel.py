@@ -25,6 +25,7 @@ from channels.slack.payloads import Reply, SlackPayload, mapping, metadata_for, 
 from channels.web.files import safe_name, sniff
 
 log = structlog.get_logger()
+ACTS = {"response_url", "response_urls", "trigger_id", "token"}
 LOOK_BACK = timedelta(seconds=5)  # our clock and Slack's may differ by that much
 PAGES = 5
 KEPT_ABSENCES = 1_000
@@ -90,7 +91,9 @@ class SlackChannel:
             agent_channels=agents,
         )
         if isinstance(found, inbound.Malformed):
-            await self.inbox.drop("slack", raw_of(payload), found.reason, str(payload.body.get("event_id") or "")[:200] or None)
+            await self.inbox.drop(
+                "slack", raw_of(payload), found.reason, str(payload.body.get("event_id") or "")[:200] or None
+            )
             return Reply()
         if found is None:
             return None
@@ -109,7 +112,9 @@ class SlackChannel:
         receipt = await self.inbox.receive(replace(found, sender=sender, raw=raw_of(payload)))
         message_id = receipt.message_id
         if isinstance(found.happening, Chose) and message_id is not None and not receipt.duplicate:
-            posted = mapping(payload.body.get("message")).get("ts") or mapping(payload.body.get("container")).get("message_ts")
+            posted = mapping(payload.body.get("message")).get("ts") or mapping(payload.body.get("container")).get(
+                "message_ts"
+            )
             address = found.sender.address
             await self.storage.write(lambda tx: self._show_choice(tx, message_id, address, str(posted)))
         return Reply()
@@ -180,7 +185,9 @@ class SlackChannel:
             ts = await self._open_again(delivery, channel, thread, stray=ts)
         return Sent(f"{channel}:{ts}")
 
-    async def _say(self, delivery: Delivery, channel: str, thread: str | None, post: Mapping[str, Any]) -> dict[str, Any]:
+    async def _say(
+        self, delivery: Delivery, channel: str, thread: str | None, post: Mapping[str, Any]
+    ) -> dict[str, Any]:
         return await self.connection.call(
             "chat.postMessage",
             channel=channel,
@@ -223,7 +230,9 @@ class SlackChannel:
         file, data = found
         if data is None:
             raise NotSent("the file has not arrived from its platform yet", 5)
-        uploaded = await self.connection.upload(channel=channel, name=safe_name(file.name), content=data, thread_ts=thread)
+        uploaded = await self.connection.upload(
+            channel=channel, name=safe_name(file.name), content=data, thread_ts=thread
+        )
         return Sent(f"file:{uploaded}")
 
     async def _delete(self, ref: str) -> Sent:
@@ -284,7 +293,7 @@ class SlackChannel:
             for message in page.get("messages") or ():
                 ref = self._is(delivery, mapping(message))
                 if ref is not None:
-                    return Sent(f"{where['channel']}:{message['ts']}" if not ref else ref)
+                    return Sent(ref or f"{where['channel']}:{message['ts']}")
             cursor = str(mapping(page.get("response_metadata")).get("next_cursor") or "") or None
             if cursor is None:
                 return None
@@ -313,7 +322,5 @@ def drawn(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 def raw_of(payload: SlackPayload) -> bytes:
     """The payload as JSON for inspection; without what acts: response URLs, triggers, tokens."""
-    kept = {name: value for name, value in payload.body.items() if name not in {"response_url", "response_urls", "trigger_id", "token"}}
+    kept = {name: value for name, value in payload.body.items() if name not in ACTS}
     return json.dumps(kept, ensure_ascii=False, default=str).encode("utf-8", "replace")
-
-

@@ -181,7 +181,9 @@ class SlackConnection:
         try:
             async with self._http.get(url, headers=self._bearer(), allow_redirects=False) as response:
                 if response.status == 429 or response.status >= 500:
-                    raise NotSent(f"Slack's file server answered with {response.status}", outcomes.retry_after(response.headers))
+                    raise NotSent(
+                        f"Slack's file server answered with {response.status}", outcomes.retry_after(response.headers)
+                    )
                 if response.status != 200 or response.content_type == "text/html":
                     raise Refused("Slack does not give the file; the app needs the scope files:read")
                 content = await response.content.read(limit + 1) if (response.content_length or 0) <= limit else b""
@@ -395,7 +397,12 @@ class SlackConnection:
         app_id = str(me.get("app_id") or "") or await self._app_of(self.bot_id)
         self.team_id, self.bot_user_id, self.app_id = str(me.get("team_id")), str(me.get("user_id")), app_id
         self._known.set()
-        log.info("slack knows us", team=self.team_id, bot_user=self.bot_user_id, mode="socket" if self.socket_mode else "http")
+        log.info(
+            "slack knows us",
+            team=self.team_id,
+            bot_user=self.bot_user_id,
+            mode="socket" if self.socket_mode else "http",
+        )
 
     async def _app_of(self, bot_id: str) -> str:
         """auth.test does not name the app; without it, the workspace alone tells ours from others'."""
@@ -417,7 +424,9 @@ class SlackConnection:
         try:
             async with self._http.post(url, data=content, allow_redirects=False) as response:
                 if response.status != 200:
-                    raise NotSent(f"Slack's file server answered with {response.status}", outcomes.retry_after(response.headers))
+                    raise NotSent(
+                        f"Slack's file server answered with {response.status}", outcomes.retry_after(response.headers)
+                    )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise NotSent(f"Slack's file server: {type(error).__name__}") from error
 
@@ -431,7 +440,9 @@ class SlackConnection:
         from slack_sdk.errors import SlackApiError
 
         if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-            self._lines["reach"] = f"Slack can't be reached at {self._api_url} ({type(error).__name__}); it is tried again"
+            self._lines["reach"] = (
+                f"Slack can't be reached at {self._api_url} ({type(error).__name__}); it is tried again"
+            )
             return NotSent(f"Slack can't be reached: {type(error).__name__}")
         if not isinstance(error, SlackApiError):
             return Uncertain(f"Slack gave no answer: {type(error).__name__}")
@@ -441,7 +452,13 @@ class SlackConnection:
         code = str(mapping(answer).get("error") or "")
         line = None if of_the_app else outcomes.fault_line(code, mapping(answer), channel)
         if line is not None:
-            key = "token" if code in outcomes.BROKEN_TOKEN else "scopes" if code == "missing_scope" else f"channel:{channel}"
+            key = (
+                "token"
+                if code in outcomes.BROKEN_TOKEN
+                else "scopes"
+                if code == "missing_scope"
+                else f"channel:{channel}"
+            )
             self._lines[key] = line
         return outcomes.outcome(status, getattr(response, "headers", {}), answer)
 
@@ -477,7 +494,9 @@ def channel_of(body: Mapping[str, Any]) -> str:
     """The channel (or, where there is none, the user) whose order counts."""
     event = mapping(body.get("event"))
     item = mapping(event.get("item"))
-    found = event.get("channel") or item.get("channel") or mapping(body.get("channel")).get("id") or body.get("channel_id")
+    found = (
+        event.get("channel") or item.get("channel") or mapping(body.get("channel")).get("id") or body.get("channel_id")
+    )
     return found if isinstance(found, str) else str(mapping(body.get("user")).get("id") or body.get("user_id") or "")
 
 

@@ -51,7 +51,10 @@ def place_of(payload: SlackPayload, agent_channels: Collection[str] = ()) -> Pla
         channel, about = event.get("channel"), post_of(event)
         direct = event.get("channel_type") == "im" or str(channel).startswith("D")
     elif payload.kind == "action" and choice_of(body) is not None:
-        channel, about = mapping(body.get("channel")).get("id"), mapping(body.get("message")) or mapping(body.get("container"))
+        channel, about = (
+            mapping(body.get("channel")).get("id"),
+            mapping(body.get("message")) or mapping(body.get("container")),
+        )
         direct = str(channel).startswith("D")
     else:
         return None
@@ -68,7 +71,12 @@ def event_is_group_talk(payload: SlackPayload) -> bool:
 
 
 def read(
-    payload: SlackPayload, *, team: str, bot_user: str, followers: Collection[str] = (), agent_channels: Collection[str] = ()
+    payload: SlackPayload,
+    *,
+    team: str,
+    bot_user: str,
+    followers: Collection[str] = (),
+    agent_channels: Collection[str] = (),
 ) -> Inbound | Malformed | None:
     """What a customer did, or None where it is nobody's or not for us.
 
@@ -145,7 +153,11 @@ def choice_of(body: Mapping[str, Any]) -> tuple[str, int, Mapping[str, Any]] | N
     if not isinstance(action_id, str) or not action_id.startswith(CHOICE):
         return None
     message_id, _, index = action_id.removeprefix(CHOICE).rpartition(":")
-    return (message_id, int(index), action) if message_id and index.isascii() and index.isdigit() and len(index) < 5 else None
+    return (
+        (message_id, int(index), action)
+        if message_id and index.isascii() and index.isdigit() and len(index) < 5
+        else None
+    )
 
 
 def post_of(event: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -161,7 +173,8 @@ def post_of(event: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def is_by_a_person(post: Mapping[str, Any]) -> bool:
-    return not (post.get("bot_id") or post.get("app_id") or post.get("subtype") == "bot_message" or post.get("user") == "USLACKBOT")
+    by_an_app = post.get("bot_id") or post.get("app_id") or post.get("subtype") == "bot_message"
+    return not by_an_app and post.get("user") != "USLACKBOT"
 
 
 def home_of(post: Mapping[str, Any], team: str) -> str:
@@ -203,7 +216,9 @@ def text_of(post: Mapping[str, Any], bot_user: str) -> str:
         text = post.get("text")
         markdown = from_mrkdwn(text, names) if isinstance(text, str) else ""
     plain = to_plain(markdown).replace(f"@{_ME}", " ").replace(_ME, "")
-    lines = (line.strip() if line.strip(" ") != line.rstrip(" ") else line.rstrip() for line in clean(plain).split("\n"))
+    lines = (
+        line.strip() if line.strip(" ") != line.rstrip(" ") else line.rstrip() for line in clean(plain).split("\n")
+    )
     return shorten("\n".join(lines).strip(), TEXT_LIMIT)
 
 

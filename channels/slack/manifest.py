@@ -53,7 +53,11 @@ def manifest(public_url: str, *, socket_mode: bool) -> dict[str, Any]:
             "background_color": "#1f4e5f",
         },
         "features": {
-            "app_home": {"home_tab_enabled": False, "messages_tab_enabled": True, "messages_tab_read_only_enabled": False},
+            "app_home": {
+                "home_tab_enabled": False,
+                "messages_tab_enabled": True,
+                "messages_tab_read_only_enabled": False,
+            },
             "bot_user": {"display_name": "Stafett", "always_online": True},
             "shortcuts": [
                 {"name": name, "type": "message", "callback_id": callback, "description": about}

@@ -87,7 +87,8 @@ def texts(text: str, markdown: bool) -> Iterator[tuple[str, list[Block]]]:
     for chunk in split(text.strip("\n"), PER_MESSAGE, "codepoints"):
         drawn = list(sections(chunk, markdown))
         while drawn:
-            taken, size = [], 0
+            taken: list[tuple[str, Block]] = []
+            size = 0
             while drawn and (not taken or size + len(drawn[0][1]["text"]["text"]) <= PER_MESSAGE) and len(taken) < 15:
                 taken.append(drawn.pop(0))
                 size += len(taken[-1][1]["text"]["text"])
@@ -103,7 +104,9 @@ def sections(text: str, markdown: bool, size: int = SECTION) -> Iterator[tuple[s
         if len(drawn) > SECTION and size > 100:
             yield from sections(piece, markdown, size // 2)
             continue
-        shown: Block = {"type": "mrkdwn", "text": drawn[:SECTION], "verbatim": True} if markdown else plain(drawn, SECTION)
+        shown: Block = (
+            {"type": "mrkdwn", "text": drawn[:SECTION], "verbatim": True} if markdown else plain(drawn, SECTION)
+        )
         yield piece, {"type": "section", "text": shown}
 
 
@@ -126,7 +129,8 @@ def choices(message: Message, chosen: str | None = None) -> list[Block]:
         return [small(f"✓ {label_of(choice)}") for choice in body.choices if choice.value == chosen][:1]
     buttons = [button(message.id, index, choice, chosen) for index, choice in enumerate(body.choices)]
     rows: list[Block] = [
-        {"type": "actions", "elements": buttons[at : at + ROW]} for at in range(0, min(len(buttons), ROW * MAX_ROWS), ROW)
+        {"type": "actions", "elements": buttons[at : at + ROW]}
+        for at in range(0, min(len(buttons), ROW * MAX_ROWS), ROW)
     ]
     survey = body.survey
     if survey is not None and (survey.low or survey.high):
@@ -154,7 +158,9 @@ def label_of(choice: Choice) -> str:
 def weight(blocks: Sequence[Block]) -> int:
     """Characters of all texts in blocks."""
     words = [block["text"] for block in blocks if "text" in block]
-    words += [part.get("text", part) for block in blocks for part in block.get("elements", ()) if part["type"] == "button"]
+    words += [
+        part.get("text", part) for block in blocks for part in block.get("elements", ()) if part["type"] == "button"
+    ]
     return sum(len(one["text"]) for one in words)
 
 

@@ -143,7 +143,9 @@ def is_own(body: Mapping[str, Any], bot_user: str, bot_id: str) -> bool:
     inner = mapping(event.get("message")) or mapping(event.get("previous_message")) or event
     if event.get("subtype") == "message_deleted" or inner.get("subtype") == "tombstone":
         return False  # somebody deleted it, and that may matter
-    return event.get("user") == bot_user or inner.get("user") == bot_user or bool(bot_id and inner.get("bot_id") == bot_id)
+    return (
+        event.get("user") == bot_user or inner.get("user") == bot_user or bool(bot_id and inner.get("bot_id") == bot_id)
+    )
 
 
 def user_of(answer: Mapping[str, Any], team: str) -> SlackUser:

@@ -30,7 +30,14 @@ LAST_BACKOFF = 60.0
 STEADY = 30.0  # seconds that a socket must have lived, so that the next try comes at once
 IN_FLIGHT = 64  # envelopes of one socket at work; more wait in the socket, not in our memory
 SWITCHED_OFF = {"link_disabled", "socket_mode_disabled"}
-BAD_TOKEN = {"invalid_auth", "not_allowed_token_type", "token_revoked", "account_inactive", "not_authed", "missing_scope"}
+BAD_TOKEN = {
+    "invalid_auth",
+    "not_allowed_token_type",
+    "token_revoked",
+    "account_inactive",
+    "not_authed",
+    "missing_scope",
+}
 
 
 class Sockets:
@@ -89,7 +96,9 @@ class Sockets:
 
         try:
             url = await self._connection.open_socket()
-            async with self._connection.http.ws_connect(url, heartbeat=HEARTBEAT, max_msg_size=4 * 1024 * 1024) as socket:
+            async with self._connection.http.ws_connect(
+                url, heartbeat=HEARTBEAT, max_msg_size=4 * 1024 * 1024
+            ) as socket:
                 await self._listen(socket, renew)
         except SendFault as error:
             self._fault = self._explain(str(error))

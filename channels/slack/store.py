@@ -65,7 +65,9 @@ def file(conn: Connection, file_id: str) -> tuple[FileRef, bytes | None] | None:
 
 
 def fetched(tx: Tx, file_id: str, kind: str, data: bytes) -> None:
-    tx.conn.execute(update(t.files).where(t.files.c.id == file_id).values(data=data, type=kind, size=len(data), error=None))
+    tx.conn.execute(
+        update(t.files).where(t.files.c.id == file_id).values(data=data, type=kind, size=len(data), error=None)
+    )
 
 
 def not_fetched(tx: Tx, file_id: str, why: str) -> None:

@@ -53,7 +53,9 @@ async def answer(connection: SlackConnection, request: Request) -> Response:
     parsed, content = text
     if parsed.get("type") == "url_verification":
         return JSONResponse({"challenge": str(parsed.get("challenge", ""))})
-    status, reply = await connection.dispatch(content, {k.decode("latin-1"): v.decode("latin-1") for k, v in headers.items()})
+    status, reply = await connection.dispatch(
+        content, {k.decode("latin-1"): v.decode("latin-1") for k, v in headers.items()}
+    )
     return Response(status_code=status) if reply is None else JSONResponse(reply, status)
 
 
