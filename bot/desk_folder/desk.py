@@ -169,6 +169,7 @@ class Desk:
     folder: Path | None = None
     warnings: tuple[Any, ...] = ()  # of bot.flows.source.Fault
     pinned: Mapping[str, Flow] = field(default_factory=dict)
+    is_builtin: bool = False  # the demo desk of the product itself, not a copy of it
 
     @property
     def human_flow(self) -> str | None:

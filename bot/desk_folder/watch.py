@@ -1,0 +1,93 @@
+"""The desk in force: loaded once, loaded again when a file of its folder changes.
+
+All or nothing: a change with a fault is refused, the desk that was in force stays, and `faults` says why until the folder
+is whole again. Conversations that run in an older version of a flow keep it (`Desk.keeping`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from bot.desk_folder.desk import Desk
+from bot.errors import DeskFault
+
+if TYPE_CHECKING:
+    from bot.flows.source import Fault
+
+log = structlog.get_logger()
+
+SETTLED_MS = 300  # an editor or `git pull` writes several files: they are one change
+AGAIN_S = 5.0  # so long until a folder that cannot be watched is tried again
+SHOWN = 5  # faults in one line of the log
+
+Load = Callable[[Path], Desk]
+Watch = Callable[[Path], AsyncIterator[object]]
+
+
+class DeskInForce:
+    """`folder` None is the built-in demo desk. Raises DeskFault when the desk is broken at the start.
+
+    `load` and `watch` are handed in by tests only.
+    """
+
+    def __init__(self, folder: Path | None = None, *, load: Load | None = None, watch: Watch | None = None) -> None:
+        from bot.desk_folder.load import load as load_folder
+        from bot.desk_folder.starter import DEMO_DESK
+
+        self.folder = folder or DEMO_DESK
+        self._is_builtin = folder is None
+        self._load = load or load_folder
+        self._watch = watch or _changes
+        self.desk = self._loaded()
+        self.faults: tuple[Fault | str, ...] = ()
+
+    async def reload(self) -> bool:
+        """Load the folder again; true if another desk is in force now. Never raises for what admins wrote."""
+        try:
+            desk = await asyncio.to_thread(self._loaded)
+        except DeskFault as error:
+            self.faults = _faults_of(error)
+            first = [str(one) for one in self.faults[:SHOWN]]
+            log.error("desk_refused", faults=len(self.faults), first=first, still_in_force=self.desk.hash)
+            return False
+        self.faults = ()
+        if desk.hash == self.desk.hash:
+            return False
+        self.desk = desk.keeping(self.desk)
+        log.info("desk_reloaded", hash=desk.hash, flows=len(desk.flows), articles=len(desk.articles))
+        return True
+
+    async def reload_when_changed(self) -> None:
+        """Runs until it is cancelled."""
+        while True:
+            try:
+                async with aclosing(self._watch(self.folder)) as changes:  # type: ignore[type-var]
+                    async for _ in changes:
+                        await self.reload()
+            except (OSError, RuntimeError) as error:  # the folder is gone, or the system gives no more watches
+                log.warning("desk_not_watched", folder=str(self.folder), reason=str(error))
+            await asyncio.sleep(AGAIN_S)
+            await self.reload()  # what changed while nobody watched
+
+    def _loaded(self) -> Desk:
+        desk = self._load(self.folder)
+        return replace(desk, is_builtin=True) if self._is_builtin else desk
+
+
+async def _changes(folder: Path) -> AsyncIterator[object]:
+    from watchfiles import awatch
+
+    async for change in awatch(folder, debounce=SETTLED_MS, step=50, raise_interrupt=False):
+        yield change
+
+
+def _faults_of(error: DeskFault) -> tuple[Fault | str, ...]:
+    found: Sequence[Fault] = getattr(error, "faults", ())
+    return tuple(found) or (str(error),)
