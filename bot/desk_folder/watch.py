@@ -55,7 +55,7 @@ class DeskInForce:
         except DeskFault as error:
             self.faults = _faults_of(error)
             first = [str(one) for one in self.faults[:SHOWN]]
-            log.error("desk_refused", faults=len(self.faults), first=first, still_in_force=self.desk.hash)
+            log.error("desk_refused", first=first, of=len(self.faults))  # noqa: TRY400 - admins read it; no traceback
             return False
         self.faults = ()
         if desk.hash == self.desk.hash:
