@@ -132,7 +132,7 @@ class TelegramChannel:
     async def _connect(self) -> Calls:
         if self._calls is None:
             module = await asyncio.to_thread(import_quietly, "channels.telegram.calls")
-            self._calls = module.Calls(self._token, self._settings.telegram_api_url)
+            self._calls = await asyncio.to_thread(module.Calls, self._token, self._settings.telegram_api_url)
         calls: Calls = self._calls
         return calls
 

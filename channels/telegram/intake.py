@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from bot.inbox import Inbox
-from bot.model import Chose, Inbound, Receipt
+from bot.model import Inbound, Receipt
 from channels.telegram.inbound import CHANNEL, Malformed, dump, read
 
 log = structlog.get_logger()
@@ -83,10 +83,6 @@ class Intake:
         update_id = update.get("update_id") if isinstance(update, Mapping) else None
         key = f"{self._bot_id}:{update_id}" if isinstance(update_id, int) else None
         await self._inbox.drop(CHANNEL, dump(update), reason, key)
-
-
-def is_press(inbound: Inbound | None) -> bool:
-    return inbound is not None and isinstance(inbound.happening, Chose)
 
 
 def press_of(update: Any) -> str | None:

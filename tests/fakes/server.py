@@ -213,5 +213,5 @@ def _readable(response: web.StreamResponse) -> Any:
         return None
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
