@@ -7,6 +7,7 @@ takes a turn, who hears which event, and what rings is said in three small table
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import defaultdict
 from collections.abc import Coroutine, Sequence
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ import structlog
 
 from bot import figures
 from bot.answers.searcher import Searcher
+from bot.console.routes import Console
 from bot.desk_folder import Desk
 from bot.desk_folder.desk import Connector
 from bot.desk_folder.watch import DeskInForce
@@ -46,6 +48,8 @@ from handoff.for_bot import CasesForBot
 from handoff.frame import case_frame
 from handoff.web.desk import WebDesk
 from handoff.web.routes import WebDeskRoutes
+from surveys import report
+from surveys import store as surveys
 from surveys.invitations import ASK, EXPIRE, Invitations, Setup
 from surveys.timing import rules_from
 
@@ -80,6 +84,7 @@ class App:
         self.desk_pages = WebDeskRoutes(
             self.storage, settings, self.secret, self.web_desk, lambda: self.rules, self.web.hub
         )
+        self.console = Console(settings, self.secret, self._overview)
         self.channels: list[Channel] = [self.web]
         self.desks: list[AgentDesk] = [self.web_desk]
         self.senders: list[Sender] = []
@@ -219,7 +224,7 @@ class App:
     def routes(self) -> list[Any]:
         """Everything that is served besides health and the API. The page at `/` is the web channel's."""
         channels = [route for channel in self.channels for route in channel.routes()]
-        return [*self.desk_pages.routes(), *channels]
+        return [*self.desk_pages.routes(), *self.console.routes(), *channels]
 
     def api(self) -> Any:
         """The REST API, or None where no token turns it on."""
@@ -230,12 +235,49 @@ class App:
 
         return create_api(self.rooms(), token.get_secret_value())
 
+    async def _overview(self) -> dict[str, Any]:
+        """What the console shows."""
+        found = await self.storage.read(counts.read)
+        desk = self.rules
+        with_people = sum(found.cases.get(one, 0) for one in ("queued", "open", "pending", "snoozed"))
+        return {
+            "name": desk.name,
+            "faults": self.faults(),
+            "warnings": [str(one) for one in desk.warnings],
+            "figures": [
+                ("customers", found.customers),
+                ("with the bot", found.cases.get("bot", 0)),
+                ("with people", with_people),
+                ("resolved", found.cases.get("resolved", 0) + found.cases.get("closed", 0)),
+                ("survey answers", found.responses),
+                ("dead letters", found.dead_letters + found.inbox_dead),
+            ],
+            "report": await self.storage.read(self._report),
+            "flows": list(desk.flows.values()),
+            "articles": len(desk.articles),
+            "locales": desk.locales,
+            "folder": "the built-in demo desk" if desk.is_builtin else str(desk.folder or ""),
+        }
+
+    def _report(self, conn: Any) -> str:
+        rows = surveys.report_rows(conn, None, None)
+        zone = ZoneInfo(self.rules.time_zone)
+        made = report.build(rows, by=(), now=self.clock(), zone=zone, since=None, until=None)
+        return report.render(made, "table")
+
     def greeting(self) -> list[str]:
         """What a person at the terminal is told once the web is up."""
         url = self.settings.url
         lines = [f"Stafett is running at {url}", f"  customers  {url}/       (the demo page with the widget)"]
-        lines += [f"  agents     {url}/desk", f"  admins     {url}/admin"]
+        lines += [f"  agents     {url}/desk", f"  admins     {url}/admin{self._password_hint()}"]
         return [*lines, "Stop with Ctrl-C; nothing is lost."]
+
+    def _password_hint(self) -> str:
+        """The password that we made: shown to a person, else only where it is kept."""
+        file = self.console.password_file
+        if file is None:
+            return ""
+        return f"  (password: {self.console.password})" if sys.stdout.isatty() else f"  (password in {file})"
 
     def faults(self) -> list[str]:
         """What keeps this process from doing its whole job, one line each; empty: ready."""
