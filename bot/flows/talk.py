@@ -173,13 +173,17 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class FlowState:
-    """Where the flows of one case stand. `slots` are those of scope case; `retries` wrong answers by "flow/step"."""
+    """Where the flows of one case stand. `slots` are those of scope case; `retries` wrong answers by "flow/step".
+
+    `why` is the reason code of an escalation to come; `turns` counts, so that no two tokens are alike.
+    """
 
     frames: tuple[Frame, ...] = ()
     slots: Mapping[str, Any] = field(default_factory=dict)
     retries: Mapping[str, int] = field(default_factory=dict)
     pending: Pending | None = None
-    steps_run: int = 0
+    why: str = ""
+    turns: int = 0
 
     @property
     def waiting(self) -> str:
@@ -213,7 +217,8 @@ class FlowState:
             slots=stored.get("slots") or {},
             retries=stored.get("retries") or {},
             pending=Pending(pending["kind"], pending["step_id"], pending["hash"], pending["token"]) if pending else None,
-            steps_run=stored.get("steps_run") or 0,
+            why=stored.get("why") or "",
+            turns=stored.get("turns") or 0,
         )
 
 

@@ -1,0 +1,215 @@
+"""What a customer wrote, as the value of a slot: one parser a type. Pure; None means that it is no answer.
+
+Values are JSON: text, number, true or false, an option's value, an address, a phone number in E.164, an ISO 8601 day, a
+file as `{"id", "name", "type", "size"}`. Each parser takes the answer out of a short sentence ("it's AB123456, thanks"),
+but never guesses between two.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from bot.answers.decide import yes_no
+from bot.flows.expressions import compiled_pattern
+from bot.flows.schema import AskStep, Option, Slot
+from bot.flows.words import stands_in, tokens
+from bot.model import FileRef
+
+LONGEST = 4000
+"""Characters of a text answer: Telegram's message holds 4096."""
+_SHORT = 6
+"""Words of a message in which an option's label is looked for; longer ones tell a story."""
+_NUMBER = re.compile(r"(?<![\w.,])[-+−]?\d[\d\s.,’']*(?!\w)")
+_EMAIL = re.compile(r"[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9.\-]{1,190}\.[A-Za-z]{2,24}")
+_ISO_DAY = re.compile(r"\b(\d{4})-(\d{1,2})-(\d{1,2})\b")
+_DAY = re.compile(r"\b(\d{1,2})[./\-](\d{1,2})(?:[./\-](\d{4}|\d{2}))?(?!\d)")
+_NEAR_DAYS: Mapping[str, int] = {
+    **dict.fromkeys(("today", "vandaag", "i dag", "idag", "היום"), 0),
+    **dict.fromkeys(("tomorrow", "morgen", "i morgen", "מחר"), 1),
+    **dict.fromkeys(("yesterday", "gisteren", "i går", "igår", "אתמול"), -1),
+}
+_REGIONS = {"nl": "NL", "nb": "NO", "he": "IL", "en": "GB"}
+
+
+def answer(slot: Slot, ask: AskStep, text: str, files: Sequence[FileRef], locale: str, now: datetime) -> Any:
+    """The slot's value, or None."""
+    if slot.type == "file":
+        return file_value(files[0]) if files else None
+    said = text.strip()
+    if not said:
+        return None
+    if ask.options and (option := picked(ask.options, said)) is not None:
+        return typed(slot, option.value)
+    if ask.options and slot.type != "text":
+        return yes_no(said, locale) if slot.type == "bool" else None
+    return _PARSERS[slot.type](slot, said, locale, now)
+
+
+def picked(options: Sequence[Option], said: str) -> Option | None:
+    """The option that was typed: its number, value, or label or synonym in any language; in a few words of one's own."""
+    words = tokens(said)
+    if len(words) == 1 and words[0].isdecimal() and not any(option.value == words[0] for option in options):
+        place = int(words[0]) if len(words[0]) < 4 else 0
+        return options[place - 1] if 1 <= place <= len(options) else None
+    exact = [option for option in options if any(words == name for name in _names(option))]
+    if exact or len(words) > _SHORT:
+        return exact[0] if exact else None
+    named = [option for option in options if any(stands_in(name, words) for name in _names(option) if name)]
+    return named[0] if len(named) == 1 else None
+
+
+def _names(option: Option) -> list[tuple[str, ...]]:
+    return [tokens(name) for name in (option.value, *option.label.values(), *option.synonyms)]
+
+
+def typed(slot: Slot, value: str) -> Any:
+    """A button's value in the slot's own type."""
+    if slot.type == "bool":
+        return value in {"true", "yes"}
+    return _to_number(value) if slot.type == "number" else value
+
+
+def matching(pattern: str, text: str) -> str | None:
+    """The text, or the one word of it, that the pattern takes; in capitals where only they fit."""
+    compiled = compiled_pattern(pattern)
+    for candidate in (text, text.upper()):
+        if compiled.search(candidate):
+            return candidate
+    words = [word.strip(".,;:!?()[]\"'«»“”#\u2068\u2069") for word in text.split()[:40]]
+    found = dict.fromkeys(
+        candidate for word in words if word for candidate in (word, word.upper()) if compiled.search(candidate)
+    )
+    several = {one.upper() for one in found}
+    return next(iter(found)) if len(several) == 1 else None
+
+
+def _text(slot: Slot, said: str, _: str, __: datetime) -> str | None:
+    found = matching(slot.pattern, said[:LONGEST]) if slot.pattern else said[:LONGEST]
+    if found is None:
+        return None
+    too_short = slot.min is not None and len(found) < slot.min
+    too_long = slot.max is not None and len(found) > slot.max
+    return None if too_short or too_long else found
+
+
+def _number(slot: Slot, said: str, _: str, __: datetime) -> int | float | None:
+    found = [match[0] for match in _NUMBER.finditer(said[:LONGEST])]
+    value = _to_number(found[0]) if len(found) == 1 else None
+    if value is None:
+        return None
+    within = (slot.min is None or value >= slot.min) and (slot.max is None or value <= slot.max)
+    return value if within else None
+
+
+def _to_number(raw: str) -> int | float | None:
+    """`1.234,5`, `1,234.5`, `1 234,5` and `12,5` alike; digits of any script."""
+    text = re.sub(r"[\s’']", "", raw).replace("−", "-").rstrip(".,")
+    comma, point = text.rfind(","), text.rfind(".")
+    if comma >= 0 and point >= 0:
+        group, decimal = (",", ".") if point > comma else (".", ",")
+        text = text.replace(group, "").replace(decimal, ".")
+    elif comma >= 0:
+        text = text.replace(",", "") if re.fullmatch(r"[-+]?\d{1,3}(,\d{3}){2,}", text) else text.replace(",", ".")
+    elif text.count(".") > 1:
+        text = text.replace(".", "")
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    if abs(value) > 1e15:
+        return None
+    return int(value) if value.is_integer() else value
+
+
+def _bool(_: Slot, said: str, locale: str, __: datetime) -> bool | None:
+    return yes_no(said, locale)
+
+
+def _email(_: Slot, said: str, __: str, ___: datetime) -> str | None:
+    from email_validator import EmailNotValidError, validate_email
+
+    found = dict.fromkeys(match[0].rstrip(".-") for match in _EMAIL.finditer(said[:LONGEST]))
+    whole = said if len(said) <= 254 and "@" in said and not found else None  # an address in another script
+    if len(found) != 1 and whole is None:
+        return None
+    try:
+        return validate_email(whole or next(iter(found)), check_deliverability=False).normalized
+    except EmailNotValidError:
+        return None
+
+
+def _phone(_: Slot, said: str, locale: str, __: datetime) -> str | None:
+    import phonenumbers
+
+    region = _REGIONS.get(locale.split("-")[0])
+    found = list(phonenumbers.PhoneNumberMatcher(said[:200], region))
+    if len(found) != 1:
+        return None
+    return phonenumbers.format_number(found[0].number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _date(_: Slot, said: str, locale: str, now: datetime) -> str | None:
+    words = tokens(said)
+    near = [days for name, days in _NEAR_DAYS.items() if stands_in(tokens(name), words)]
+    if len(set(near)) == 1 and len(words) <= _SHORT:
+        return (now.date() + timedelta(days=near[0])).isoformat()
+    if match := _ISO_DAY.search(said):
+        return _day(int(match[1]), int(match[2]), int(match[3]))
+    if match := _DAY.search(said):
+        year = _year(match[3], now)
+        day, month = int(match[1]), int(match[2])
+        return _day(year, month, day) or _day(year, day, month)  # the American order where only it is a date
+    return _day_by_name(words, locale, now)
+
+
+def _year(raw: str | None, now: datetime) -> int:
+    return now.year if raw is None else int(raw) + (2000 if len(raw) == 2 else 0)
+
+
+def _day(year: int, month: int, day: int) -> str | None:
+    try:
+        return date(year, month, day).isoformat()
+    except ValueError:
+        return None
+
+
+def _day_by_name(words: Sequence[str], locale: str, now: datetime) -> str | None:
+    """`3 november`, `November 3rd 2026`, `3 בנובמבר`."""
+    months = _months(locale.split("-")[0]) | _months("en")
+    named = {months[word] for word in words if word in months}
+    days = [int(match[1]) for word in words if (match := re.fullmatch(r"(\d{1,2})(?:st|nd|rd|th|e)?", word))]
+    years = [int(word) for word in words if re.fullmatch(r"(?:19|20)\d\d", word)]
+    if len(named) != 1 or len(days) != 1 or len(years) > 1:
+        return None
+    return _day(years[0] if years else now.year, named.pop(), days[0])
+
+
+@lru_cache(maxsize=16)
+def _months(language: str) -> dict[str, int]:
+    from babel import Locale, UnknownLocaleError
+
+    try:
+        months = Locale.parse(language).months["format"]
+    except (UnknownLocaleError, ValueError):
+        return {}
+    names = {tokens(name)[0]: at for width in ("abbreviated", "wide") for at, name in months[width].items()}
+    return names | {"ב" + name: at for name, at in names.items() if language == "he"}
+
+
+_PARSERS: Mapping[str, Callable[[Slot, str, str, datetime], Any]] = {
+    "text": _text,
+    "number": _number,
+    "bool": _bool,
+    "choice": lambda *_: None,  # its options were looked at already
+    "email": _email,
+    "phone": _phone,
+    "date": _date,
+}
+
+
+def file_value(file: FileRef) -> dict[str, Any]:
+    return {"id": file.id, "name": file.name, "type": file.type, "size": file.size}

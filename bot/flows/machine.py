@@ -1,0 +1,549 @@
+"""What each verb does: the working copy of a state, and the loop that runs steps until one rests.
+
+A machine lives for one event. It rests at a question, a connector's answer, a wait, or a human; at most 50 steps run
+between two rests, and no step more than three times with the same slots: then the breaker says so and fetches a human.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from bot.flows import card, templates
+from bot.flows.answers import matching
+from bot.flows.expressions import Scope
+from bot.flows.schema import (
+    END,
+    AskStep,
+    BranchStep,
+    CallStep,
+    CloseStep,
+    EscalateStep,
+    Flow,
+    GotoStep,
+    NotifyStep,
+    RecordStep,
+    RunStep,
+    SayStep,
+    SetStep,
+    Step,
+    SurveyStep,
+    WaitStep,
+    Wording,
+)
+from bot.flows.talk import (
+    Call,
+    Close,
+    Context,
+    Effect,
+    Escalate,
+    FlowState,
+    Frame,
+    Notify,
+    Outcome,
+    Pending,
+    Record,
+    Say,
+    SetCustomer,
+    SetTimer,
+    Survey,
+    SwitchLocale,
+)
+from bot.model import Choice
+from bot.texts import escape_markdown, match_locale, say
+
+if TYPE_CHECKING:
+    from bot.desk_folder.desk import Desk
+
+MOST_STEPS = 50
+MOST_VISITS = 3
+DEEPEST = 10
+"""Flows within each other; more is a flow that runs itself."""
+
+
+@dataclass(slots=True)
+class Running:
+    """A frame that may change."""
+
+    flow: Flow
+    step_id: str
+    entered_at: str
+    slots: dict[str, Any]
+    asked: list[str]
+
+
+class Machine:
+    def __init__(self, desk: Desk, state: FlowState, context: Context) -> None:
+        self.desk = desk
+        self.state = state
+        self.context = context
+        self.locale = match_locale(context.locale, desk.locales)
+        self.customer = dict(context.customer)
+        self.frames: list[Running] = []
+        self.slots = dict(state.slots)
+        self.retries = dict(state.retries)
+        self.pending = state.pending
+        self.why = state.why
+        self.effects: list[Effect] = []
+        self.trace: list[Mapping[str, Any]] = []
+        self.tokens = 0
+        self.visits: dict[str, int] = {}
+
+    # ── in and out ──
+    def find_place(self) -> bool:
+        """Each frame's flow in its own version. If that is gone and its step, too, a human is fetched: then false."""
+        top = len(self.state.frames) - 1
+        for at, frame in enumerate(self.state.frames):
+            flow = self.desk.flow(frame.flow, frame.hash)
+            if flow is None:
+                flow = self.desk.flows.get(frame.flow)
+                if flow is None or not self._fits(flow.step(frame.step_id), top=at == top):
+                    self._lost()
+                    return False
+            self.frames.append(Running(flow, frame.step_id, frame.entered_at, dict(frame.slots), list(frame.asked)))
+        return True
+
+    def _fits(self, found: Step | None, *, top: bool) -> bool:
+        if found is None:
+            return False
+        verbs = {"ask": AskStep, "call": CallStep, "wait": WaitStep, "escalate": EscalateStep}
+        return isinstance(found.verb, verbs.get(self.waiting, AskStep) if top else RunStep)
+
+    def _lost(self) -> None:
+        self.leave()
+        self._give_up("version", "flow_changed")
+
+    def outcome(self, *, handled: bool = True) -> Outcome:
+        if not self.frames:
+            self.pending = None
+            self.retries = {}
+            self.why = ""
+        state = FlowState(
+            frames=tuple(
+                Frame(one.flow.id, one.flow.hash, one.step_id, one.entered_at, one.slots, tuple(one.asked))
+                for one in self.frames
+            ),
+            slots=self.slots,
+            retries=self.retries,
+            pending=self.pending,
+            why=self.why,
+            turns=self.state.turns + 1,
+        )
+        return Outcome(state, tuple(self.effects), handled, tuple(self.trace))
+
+    @property
+    def waiting(self) -> str:
+        return self.pending.kind if self.pending else ""
+
+    @property
+    def top(self) -> Running:
+        return self.frames[-1]
+
+    def place(self) -> tuple[Flow, Step]:
+        """Where the top frame stands. Only while there is one."""
+        found = self.top.flow.step(self.top.step_id)
+        assert found is not None
+        return self.top.flow, found
+
+    def open_question(self) -> tuple[Flow, Step] | None:
+        return self.place() if self.waiting == "ask" and self.frames else None
+
+    def asks_text(self, flow: Flow, asked: Step) -> bool:
+        return isinstance(asked.verb, AskStep) and flow.slots[asked.verb.slot].type == "text"
+
+    def is_free_text(self, asked: Step) -> bool:
+        """Whether anything at all would be an answer."""
+        assert isinstance(asked.verb, AskStep)
+        return self.asks_text(self.top.flow, asked) and not self.top.flow.slots[asked.verb.slot].pattern
+
+    def token(self) -> str:
+        """Of a question or a call: never twice in a conversation, and no secret."""
+        self.tokens += 1
+        parts = (self.context.case.get("id", ""), self.context.now.isoformat(), self.state.turns, self.tokens)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
+
+    # ── names and values ──
+    def names(self, flow: Flow | None = None) -> dict[str, Any]:
+        flow = flow or self.top.flow
+        own = {name: self.value(flow, name) for name in flow.slots}
+        case = {**self.context.case, "locale": self.locale}
+        return {**own, "customer": self.customer, "case": case}
+
+    def value(self, flow: Flow, name: str) -> Any:
+        slot = flow.slots[name]
+        if slot.scope == "customer":
+            return self.customer.get(name, slot.default)
+        held = self.slots if slot.scope == "case" else self.top.slots
+        return held.get(name, slot.default)
+
+    def assign(self, flow: Flow, name: str, value: Any) -> None:
+        slot = flow.slots[name]
+        if slot.scope == "customer":
+            if self.customer.get(name) != value:
+                self.effects.append(SetCustomer(name, value))
+            self.customer[name] = value
+        elif slot.scope == "case":
+            self.slots[name] = value
+        else:
+            self.top.slots[name] = value
+
+    def scope(self) -> Scope:
+        return Scope(self.names(), self.context.now, self.context.is_open)
+
+    # ── saying ──
+    def text(self, wording: Wording) -> str:
+        template = wording.get(self.locale) or wording.get(self.desk.locales[0]) or next(iter(wording.values()), "")
+        return templates.render(template, self.names(), self.locale) if self.frames else template
+
+    def own_words(self, key: str) -> str:
+        return escape_markdown(say(key, self.locale, self.desk.texts))
+
+    def say(self, key: str) -> None:
+        """One of the built-in sentences."""
+        self.effects.append(Say(self.own_words(key)))
+
+    def switch_locale(self, locale: str) -> None:
+        if locale != self.locale and locale in self.desk.locales:
+            self.locale = locale
+            self.effects.append(SwitchLocale(locale))
+
+    def choices(self, flow: Flow, asked: Step) -> tuple[Choice, ...]:
+        assert isinstance(asked.verb, AskStep)
+        if asked.verb.options:
+            return tuple(Choice(one.value, self._label(one.label)) for one in asked.verb.options)
+        if flow.slots[asked.verb.slot].type == "bool":
+            return tuple(Choice(one, say(one, self.locale, self.desk.texts)) for one in ("yes", "no"))
+        return ()
+
+    def _label(self, wording: Wording) -> str:
+        """A button's words are plain, not Markdown."""
+        template = wording.get(self.locale) or next(iter(wording.values()), "")
+        return templates.render(template, self.names(), self.locale, markdown=False)
+
+    # ── beginning and ending ──
+    def may_start(self, flow: Flow) -> bool:
+        triggers = flow.triggers
+        if triggers.channels and self.context.case.get("channel") not in triggers.channels:
+            return False
+        if triggers.when is None:
+            return True
+        names = {"customer": self.customer, "case": self.context.case}
+        return triggers.when.holds(Scope(names, self.context.now, self.context.is_open))
+
+    def begin(self, flow_id: str, text: str = "") -> None:
+        """Leave whatever runs and start that flow. What its patterns find in `text` is not asked again."""
+        self.leave()
+        flow = self.desk.flows[flow_id]
+        self._push(flow)
+        for slot in flow.slots.values():
+            found = matching(slot.pattern, text) if slot.pattern and text else None
+            if found is not None:
+                self.assign(flow, slot.name, found)
+        self.run()
+
+    def leave(self) -> None:
+        self.frames.clear()
+        self.pending = None
+        self.why = ""
+        self.retries = {}
+
+    def _push(self, flow: Flow) -> None:
+        self.frames.append(Running(flow, flow.steps[0].id, self.context.now.isoformat(), {}, []))
+
+    def fetch_human(self, flow_id: str | None) -> None:
+        """A customer asks for a human: the desk's flow for it, on top of what runs, so that the agent sees it all."""
+        self.pending = None
+        self.why = "asked"
+        flow = self.desk.flows.get(flow_id or "")
+        if flow is None or any(one.flow.id == flow.id for one in self.frames):
+            self._give_up("asked", "")
+            return
+        self._push(flow)
+        self.run()
+
+    def _give_up(self, reason_code: str, key: str, reason: str = "") -> None:
+        """To a human, at once, without a flow of the desk's."""
+        shown = card.shown(self.desk, self.frames, self.slots, self.customer)
+        self.effects.append(Escalate(reason_code, reason, show=shown, text=self.own_words(key) if key else ""))
+        self.leave()
+
+    def restart(self) -> None:
+        self.leave()
+        self.slots.clear()
+        self.say("flow_restarted")
+
+    def cancel(self) -> None:
+        self.leave()
+        self.say("cancelled")
+
+    def back(self) -> None:
+        """To the question before this one, with its answer forgotten."""
+        while self.frames and self.top.asked:
+            before = self.top.flow.step(self.top.asked.pop())
+            if before is not None and isinstance(before.verb, AskStep):
+                self.pending = None
+                self.assign(self.top.flow, before.verb.slot, None)
+                self.top.step_id = before.id
+                self.run()
+                return
+        self.say("flow_no_back")
+        self.ask_again()
+
+    # ── answers ──
+    def answer(self, flow: Flow, asked: Step, value: Any) -> None:
+        """A good answer goes on; one against which the step's check speaks counts as a wrong one."""
+        verb = asked.verb
+        assert isinstance(verb, AskStep)
+        slot = flow.slots[verb.slot]
+        held = dict(self.top.slots), dict(self.slots), dict(self.customer), len(self.effects)
+        self.assign(flow, slot.name, value)
+        if verb.check is not None and not verb.check.holds(self.scope()):
+            self.top.slots, self.slots, self.customer = held[0], held[1], held[2]
+            del self.effects[held[3] :]
+            self.wrong_answer(flow, asked, verb.error)
+            return
+        self.trace.append({"flow": flow.id, "step": asked.id, "answer": slot.name})
+        self.retries.pop(f"{flow.id}/{asked.id}", None)
+        self.pending = None
+        self.why = ""
+        self.top.asked.append(asked.id)
+        self.move(flow.after(asked))
+        self.run()
+
+    def wrong_answer(self, flow: Flow, asked: Step, error: Wording | None = None) -> None:
+        verb = asked.verb
+        assert isinstance(verb, AskStep)
+        name = f"{flow.id}/{asked.id}"
+        self.retries[name] = self.retries.get(name, 0) + 1
+        self.trace.append({"flow": flow.id, "step": asked.id, "retry": self.retries[name]})
+        if self.retries[name] > verb.retry.max:
+            self.retries.pop(name)
+            self.pending = None
+            self.why = "retry"
+            if verb.retry.then is None:
+                self._give_up("retry", "flow_fetching")
+                return
+            self.move(verb.retry.then)
+            self.run()
+            return
+        wording = error or verb.retry.text
+        text = self.text(wording) if wording else self.own_words(f"flow_retry_{flow.slots[verb.slot].type}")
+        assert self.pending is not None
+        self.effects.append(Say(text, self.choices(flow, asked), self.pending.token))
+
+    def ask_again(self) -> None:
+        if self.waiting == "ask" and self.frames:
+            self._ask(*self.place())
+
+    def call_done(self, outcome: str, value: Any) -> None:
+        flow, called = self.place()
+        assert isinstance(called.verb, CallStep)
+        self.pending = None
+        self._settle(flow, called, called.verb, outcome, value)
+        self.run()
+
+    def _settle(self, flow: Flow, called: Step, verb: CallStep, outcome: str, value: Any) -> None:
+        self.trace.append({"flow": flow.id, "step": called.id, "outcome": outcome})
+        if outcome == "ok":
+            if verb.save:
+                self.assign(flow, verb.save, value)
+            self.move(flow.after(called))
+            return
+        if outcome not in verb.on or outcome in {"timeout", "error"}:
+            self.why = "connector"
+        target = verb.on.get(outcome) or verb.on.get("timeout" if outcome == "timeout" else "error")
+        if target is None:
+            self._give_up("connector", "flow_fetching", f"{verb.connector}: {outcome}")
+            return
+        self.move(target)
+
+    # ── the loop ──
+    def run(self) -> None:
+        """Run until a step rests, the last flow ends, or the breaker trips."""
+        while self.frames and self.pending is None:
+            flow, here = self.place()
+            if self._tripped(flow, here):
+                self._give_up("breaker", "flow_breaker", f"{flow.id}/{here.id}")
+                return
+            if here.condition is not None:
+                holds = here.condition.holds(self.scope())
+                self.trace.append({"flow": flow.id, "step": here.id, "if": here.condition.text, "value": holds})
+                if not holds:
+                    self.move(self._skipped(flow, here))
+                    continue
+            else:
+                self.trace.append({"flow": flow.id, "step": here.id})
+            _DO[type(here.verb)](self, flow, here, here.verb)
+
+    def _skipped(self, flow: Flow, here: Step) -> str | None:
+        """Where a step leads whose `if` does not hold: to the one below it, whatever its `next` says."""
+        below = flow.steps.index(here) + 1
+        return flow.steps[below].id if below < len(flow.steps) else None
+
+    def _tripped(self, flow: Flow, here: Step) -> bool:
+        held = json.dumps([self.slots, self.top.slots], sort_keys=True, default=str)
+        name = f"{len(self.frames)}/{flow.id}/{here.id}/{held}"
+        self.visits[name] = self.visits.get(name, 0) + 1
+        return sum(self.visits.values()) > MOST_STEPS or self.visits[name] > MOST_VISITS or len(self.frames) > DEEPEST
+
+    def move(self, target: str | None) -> None:
+        """To that step of the top frame; None or END ends its flow, and the one below it goes on."""
+        while True:
+            if target is not None and target != END:
+                self.top.step_id = target
+                return
+            done = self.frames.pop()
+            if not self.frames:
+                return
+            flow, ran = self.place()
+            if isinstance(ran.verb, RunStep):
+                if ran.verb.save:
+                    self.assign(flow, ran.verb.save, self._result(done, ran.verb.save))
+                target = flow.after(ran)
+            else:  # a human was fetched on top of a question: there is nothing to come back to
+                self.leave()
+                return
+
+    def _result(self, done: Running, name: str) -> Any:
+        return done.slots.get(name, self.slots.get(name))
+
+    # ── verbs ──
+    def _say(self, flow: Flow, here: Step, verb: SayStep) -> None:
+        text = self.text(verb.text)
+        self.effects.append(Say(f"{text}\n\n{verb.media}" if verb.media else text))
+        self.move(flow.after(here))
+
+    def _ask_step(self, flow: Flow, here: Step, verb: AskStep) -> None:
+        slot = flow.slots[verb.slot]
+        once = slot.scope != "flow" or here.id not in self.top.asked
+        if once and not slot.ask_again and self.value(flow, slot.name) is not None:
+            self.trace.append({"flow": flow.id, "step": here.id, "known": slot.name})
+            self.move(flow.after(here))
+            return
+        self._ask(flow, here)
+
+    def _ask(self, flow: Flow, here: Step) -> None:
+        verb = here.verb
+        assert isinstance(verb, AskStep)
+        token = self.token()
+        self.pending = Pending("ask", here.id, flow.hash, token)
+        self.effects.append(Say(self.text(verb.text), self.choices(flow, here), token))
+        if verb.timeout_s is not None:
+            self.effects.append(SetTimer(token, verb.timeout_s))
+
+    def _set(self, flow: Flow, here: Step, verb: SetStep) -> None:
+        for name, expression in verb.slots:
+            self.assign(flow, name, expression.value(self.scope()))
+        self.move(flow.after(here))
+
+    def _branch(self, flow: Flow, here: Step, verb: BranchStep) -> None:
+        scope = self.scope()
+        for condition, goto in verb.cases:
+            holds = condition.holds(scope)
+            self.trace.append({"flow": flow.id, "step": here.id, "if": condition.text, "value": holds})
+            if holds:
+                self.move(goto)
+                return
+        self.move(verb.otherwise)
+
+    def _call(self, flow: Flow, here: Step, verb: CallStep) -> None:
+        from bot.desk_folder.desk import Table
+
+        names = self.names()
+        values = {name: templates.raw(template, names, self.locale) for name, template in verb.values.items()}
+        connector = self.desk.connectors.get(verb.connector)
+        if connector is None:
+            self._settle(flow, here, verb, "error", None)
+        elif isinstance(connector, Table):
+            row = connector.find(values.get(connector.key))
+            self._settle(flow, here, verb, "404" if row is None else "ok", None if row is None else dict(row))
+        else:
+            token = self.token()
+            once = templates.render(verb.once, names, self.locale, markdown=False) if verb.once else None
+            self.pending = Pending("call", here.id, flow.hash, token)
+            self.effects.append(Call(token, verb.connector, values, verb.timeout_s, once, verb.retries))
+
+    def _escalate(self, flow: Flow, here: Step, verb: EscalateStep) -> None:
+        nobody = self.context.agents_available <= 0 or not self.context.is_open
+        alone = nobody and verb.no_agent is not None
+        names = self.names()
+        self.effects.append(
+            Escalate(
+                self.why or "flow",
+                templates.render(verb.reason, names, self.locale, markdown=False),
+                verb.team,
+                verb.priority,
+                card.shown(self.desk, self.frames, self.slots, self.customer, verb.show),
+                "" if alone else self.text(verb.text),
+                verb.sla_s,
+            )
+        )
+        if alone:
+            self.move(verb.no_agent)
+        else:
+            self.pending = Pending("escalate", here.id, flow.hash, self.token())
+
+    def _close(self, flow: Flow, here: Step, verb: CloseStep) -> None:
+        reason = templates.render(verb.reason, self.names(), self.locale, markdown=False) if verb.reason else None
+        self.effects.append(Close(verb.outcome, verb.topic or self.frames[0].flow.id, reason))
+        self.move(flow.after(here))
+
+    def _survey(self, flow: Flow, here: Step, verb: SurveyStep) -> None:
+        self.effects.append(Survey(verb.instrument, verb.delay_s))
+        self.move(flow.after(here))
+
+    def _goto(self, _: Flow, __: Step, verb: GotoStep) -> None:
+        self.move(verb.target)
+
+    def _run(self, _: Flow, __: Step, verb: RunStep) -> None:
+        scope = self.scope()
+        values = {name: expression.value(scope) for name, expression in verb.values.items()}
+        flow = self.desk.flows.get(verb.flow)
+        if flow is None:  # it went away under a pinned flow
+            self._give_up("version", "flow_changed")
+            return
+        self._push(flow)
+        for name, value in values.items():
+            if name in flow.slots:
+                self.assign(flow, name, value)
+
+    def _record(self, flow: Flow, here: Step, verb: RecordStep) -> None:
+        names = self.names()
+        values = {name: templates.raw(template, names, self.locale) for name, template in verb.values.items()}
+        self.effects.append(Record(verb.kind, values))
+        self.move(flow.after(here))
+
+    def _notify(self, flow: Flow, here: Step, verb: NotifyStep) -> None:
+        text = templates.render(verb.text, self.names(), self.locale, markdown=False)
+        self.effects.append(Notify(verb.channel, text))
+        self.move(flow.after(here))
+
+    def _wait(self, flow: Flow, here: Step, verb: WaitStep) -> None:
+        token = self.token()
+        self.pending = Pending("wait", here.id, flow.hash, token)
+        self.effects.append(SetTimer(token, verb.after_s))
+
+
+_DO: Mapping[type, Callable[[Machine, Flow, Step, Any], None]] = {
+    SayStep: Machine._say,
+    AskStep: Machine._ask_step,
+    SetStep: Machine._set,
+    BranchStep: Machine._branch,
+    CallStep: Machine._call,
+    EscalateStep: Machine._escalate,
+    CloseStep: Machine._close,
+    SurveyStep: Machine._survey,
+    GotoStep: Machine._goto,
+    RunStep: Machine._run,
+    RecordStep: Machine._record,
+    NotifyStep: Machine._notify,
+    WaitStep: Machine._wait,
+}
+
+
+def with_slots(state: FlowState, slots: Mapping[str, Any]) -> FlowState:
+    """A state whose case already knows these answers."""
+    return replace(state, slots={**state.slots, **slots})

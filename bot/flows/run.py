@@ -1,0 +1,219 @@
+"""The interpreter: one event in, the next state and what to do about it out. Pure.
+
+What lives here: the order in which an event is understood. A customer's words are, in this order: a call for a human (at
+any point) · the answer to the open question · another interrupt · the beginning of a flow · a wrong answer. What each verb
+does is in `machine`. What it must not know: channels, the database, cases, articles.
+
+Pressed buttons carry the token of their question: one that was left already is answered with words and fills nothing.
+A word of an interrupt that is the whole message ("cancel") is never taken as the answer to a question for free text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from bot.flows import answers
+from bot.flows.machine import Machine
+from bot.flows.schema import AskStep, Flow, Step, WaitStep
+from bot.flows.talk import CallDone, Context, Event, Files, FlowState, Outcome, Picked, StartFlow, Text, TimedOut
+from bot.flows.words import Found, find, tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bot.desk_folder.desk import Desk, Interrupt
+    from bot.model import FileRef
+
+SAFETY = frozenset({"human", "stop"})
+"""Interrupts that come before the open question."""
+_FEW_WORDS = 6
+"""A single word of `human` counts in so short a message while free text is asked: else it is part of a story."""
+
+
+def step(desk: Desk, state: FlowState, event: Event, context: Context) -> Outcome:
+    """Never raises for anything that customers or connectors send. Takes well under a millisecond."""
+    machine = Machine(desk, state, context)
+    if not machine.find_place():
+        return machine.outcome()
+    match event:
+        case Text():
+            handled = _said(machine, event.text, event.files)
+        case Files():
+            handled = _said(machine, "", event.files)
+        case Picked():
+            handled = _pressed(machine, event)
+        case CallDone():
+            handled = _called(machine, event)
+        case TimedOut():
+            handled = _timed_out(machine, event.token)
+        case StartFlow():
+            handled = _started(machine, event.flow_id)
+    return machine.outcome(handled=handled)
+
+
+# ── words ──
+
+
+def _said(machine: Machine, text: str, files: Sequence[FileRef]) -> bool:
+    said = tokens(text)
+    ask = machine.open_question()
+    if cut := _interrupt(machine, said, ask, safety=True):
+        _cut_in(machine, *cut)
+        return True
+    if machine.waiting == "call":
+        return False
+    if machine.waiting == "escalate":
+        machine.leave()  # the human is done, or the customer goes on with the bot: what follows is new
+    if ask is None:
+        return _from_nothing(machine, text, said)
+    alone = _interrupt(machine, said, ask, safety=False)
+    if alone and alone[1].whole and machine.is_free_text(ask[1]):
+        _cut_in(machine, *alone)
+        return True
+    if _answered(machine, ask, text, files):
+        return True
+    if alone:
+        _cut_in(machine, *alone)
+        return True
+    if _triggered(machine, text, said, other_than=ask[0].id):
+        return True
+    machine.wrong_answer(*ask)
+    return True
+
+
+def _from_nothing(machine: Machine, text: str, said: tuple[str, ...]) -> bool:
+    if _triggered(machine, text, said):
+        return True
+    cut = _interrupt(machine, said, None, safety=False)
+    if cut is None or cut[0].do in {"cancel", "back"}:
+        return False  # there is nothing to leave
+    _cut_in(machine, *cut)
+    return True
+
+
+def _answered(machine: Machine, ask: tuple[Flow, Step], text: str, files: Sequence[FileRef]) -> bool:
+    flow, asked = ask
+    assert isinstance(asked.verb, AskStep)
+    slot = flow.slots[asked.verb.slot]
+    value = answers.answer(slot, asked.verb, text, files, machine.locale, machine.context.now)
+    if value is None:
+        return False
+    machine.answer(flow, asked, value)
+    return True
+
+
+# ── interrupts and triggers ──
+
+
+def _interrupt(
+    machine: Machine, said: tuple[str, ...], ask: tuple[Flow, Step] | None, *, safety: bool
+) -> tuple[Interrupt, Found] | None:
+    for interrupt in machine.desk.interrupts:
+        if (interrupt.id in SAFETY) != safety:
+            continue
+        found = _longest_that_counts(machine, interrupt.phrases, said, ask) if safety else find(interrupt.phrases, said, machine.locale)
+        if found is not None and (safety or _is_meant(found, said)):
+            return interrupt, found
+    return None
+
+
+def _longest_that_counts(
+    machine: Machine, phrases: Mapping[str, Sequence[str]], said: tuple[str, ...], ask: tuple[Flow, Step] | None
+) -> Found | None:
+    found = find(phrases, said, machine.locale)
+    asks_text = ask is not None and machine.asks_text(*ask)
+    if found is None or found.length > 1 or not asks_text or len(said) <= _FEW_WORDS:
+        return found
+    return None
+
+
+def _is_meant(found: Found, said: tuple[str, ...]) -> bool:
+    """"cancel" alone is the interrupt; "cancel my order" is a wish. A phrase of several words may have company."""
+    return found.whole or (found.length > 1 and len(said) <= _FEW_WORDS)
+
+
+def _cut_in(machine: Machine, interrupt: Interrupt, found: Found) -> None:
+    machine.switch_locale(found.locale)
+    if interrupt.run is not None:
+        machine.fetch_human(interrupt.run) if interrupt.id == "human" else machine.begin(interrupt.run)
+    elif interrupt.do == "escalate":
+        machine.fetch_human(None)
+    elif interrupt.do == "restart":
+        machine.restart()
+    elif interrupt.do == "cancel":
+        machine.cancel()
+    elif interrupt.do == "back":
+        machine.back()
+    else:
+        machine.say("language_changed")
+        machine.ask_again()
+
+
+def _triggered(machine: Machine, text: str, said: tuple[str, ...], other_than: str = "") -> bool:
+    best: tuple[Found, Flow] | None = None
+    command = text.split(maxsplit=1)[0].split("@")[0].lower() if text.startswith("/") else ""
+    for flow in machine.desk.flows.values():
+        if not machine.may_start(flow):
+            continue
+        if command and command in flow.triggers.commands:
+            machine.begin(flow.id, text)
+            return True
+        found = find(flow.triggers.phrases, said, machine.locale)
+        if found is not None and flow.id != other_than and (best is None or found.length > best[0].length):
+            best = found, flow
+    if best is None:
+        return False
+    machine.switch_locale(best[0].locale)
+    machine.begin(best[1].id, text)
+    return True
+
+
+def _started(machine: Machine, flow_id: str) -> bool:
+    if flow_id not in machine.desk.flows:
+        return False
+    if flow_id == machine.desk.human_flow:
+        machine.fetch_human(flow_id)
+    else:
+        machine.begin(flow_id)
+    return True
+
+
+# ── buttons, connectors, timers ──
+
+
+def _pressed(machine: Machine, event: Picked) -> bool:
+    ask = machine.open_question()
+    if ask is None or machine.pending is None or machine.pending.token != event.token:
+        machine.say("already_answered")
+        return True
+    flow, asked = ask
+    assert isinstance(asked.verb, AskStep)
+    offered = {choice.value for choice in machine.choices(flow, asked)}
+    if event.value in offered:
+        machine.answer(flow, asked, answers.typed(flow.slots[asked.verb.slot], event.value))
+    else:
+        machine.wrong_answer(flow, asked)
+    return True
+
+
+def _called(machine: Machine, event: CallDone) -> bool:
+    pending = machine.pending
+    if pending is not None and pending.kind == "call" and pending.token == event.token:
+        machine.call_done(event.outcome, event.value)
+    return True
+
+
+def _timed_out(machine: Machine, token: str) -> bool:
+    pending = machine.pending
+    if pending is None or pending.token != token or pending.kind not in {"ask", "wait"}:
+        return True  # answered in the meantime
+    flow, rested = machine.place()
+    verb: Any = rested.verb
+    machine.pending = None
+    if isinstance(verb, WaitStep):
+        machine.move(verb.then or flow.after(rested))
+    else:
+        machine.move(verb.timeout_then)
+    machine.run()
+    return True

@@ -1,0 +1,291 @@
+"""Each verb of a step: which keys it takes, and how it is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bot.flows.names import BUTTON, Seen
+from bot.flows.schema import (
+    INSTRUMENTS,
+    OUTCOMES,
+    PRIORITIES,
+    AskStep,
+    BranchStep,
+    CallStep,
+    CloseStep,
+    EscalateStep,
+    GotoStep,
+    NotifyStep,
+    Option,
+    RecordStep,
+    Retry,
+    RunStep,
+    SayStep,
+    SetStep,
+    SurveyStep,
+    Verb,
+    WaitStep,
+)
+from bot.flows.source import Node, nearest
+
+NOT_YET = frozenset({"kb", "llm"})
+"""In the language, but not run: refused, so that nobody waits for what never comes."""
+RECORD_KINDS = ("feature_request", "complaint", "promise")
+LONGEST_CALL = 60  # seconds; the sender of connectors waits no longer
+_OUTCOME = re.compile(r"[1-5][0-9][0-9]\Z|timeout\Z|error\Z")
+_WITH_OPTIONS = frozenset({"text", "number", "bool", "choice"})
+
+Found = Mapping[str, Node]
+
+
+def _say(_: Node, found: Found, seen: Seen) -> Verb | None:
+    text = seen.wording(found["say"], "say")
+    media = seen.reader.text(found["media"], "media") if "media" in found else ""
+    if media and not media.startswith("https://"):
+        seen.reader.wrong(found["media"], "media must be an https:// address")
+    return SayStep(text, media or "") if text is not None else None
+
+
+def _ask(body: Node, found: Found, seen: Seen) -> Verb | None:
+    reader = seen.reader
+    slot = seen.slot(found["ask"], "ask")
+    text = seen.wording(found["text"], "text") if "text" in found else None
+    if "text" not in found:
+        reader.fault(body.keys["ask"], 'ask: "text" is missing: the question', "missing-key")
+    options = _options(found["options"], seen) if "options" in found else ()
+    if slot is not None and slot.type == "choice" and "options" not in found:
+        reader.fault(body.keys["ask"], f'"{slot.name}" is a choice: it needs options', "missing-key")
+    if slot is not None and slot.type == "object":
+        reader.fault(found["ask"], f'"{slot.name}" is an object, which nobody can type; set it by call', "type")
+    if slot is not None and "options" in found and slot.type not in _WITH_OPTIONS:
+        reader.fault(body.keys["options"], f'a {slot.type} ("{slot.name}") has no options', "type")
+    check = seen.expression(found["check"], "check") if "check" in found else None
+    if "check" in found and "error" not in found:
+        reader.fault(body.keys["check"], 'check: "error" is missing: what to say when it does not hold', "missing-key")
+    error = seen.wording(found["error"], "error") if "error" in found else None
+    retry = _retry(found["retry"], seen) if "retry" in found else Retry()
+    after, then = _timeout(found["timeout"], seen) if "timeout" in found else (None, None)
+    if slot is None or text is None:
+        return None
+    return AskStep(slot.name, text, options, check, error, retry, after, then)
+
+
+def _options(node: Node, seen: Seen) -> tuple[Option, ...]:
+    options: list[Option] = []
+    for one in seen.reader.items(node, "options"):
+        found = seen.reader.entries(one, ("value", "label", "synonyms"), "option", ("value", "label"))
+        value = seen.reader.text(found["value"], "value") if "value" in found else None
+        label = seen.wording(found["label"], "label", BUTTON) if "label" in found else None
+        if value is not None and any(value == option.value for option in options):
+            seen.reader.fault(found["value"], f'two options have the value "{value}"', "duplicate")
+        if value is not None and label is not None:
+            options.append(Option(value, label, _synonyms(found["synonyms"], seen) if "synonyms" in found else ()))
+    if node.kind == "list" and not node.items:
+        seen.reader.fault(node, "options are empty", "value")
+    return tuple(options)
+
+
+def _synonyms(node: Node, seen: Seen) -> tuple[str, ...]:
+    """A list, or lists by language."""
+    bodies = seen.reader.entries(node, None, "synonyms").values() if node.kind == "map" else (node,)
+    return tuple(text for body in bodies for text in seen.reader.texts(body, "a synonym"))
+
+
+def _retry(node: Node, seen: Seen) -> Retry:
+    found = seen.reader.entries(node, ("max", "text", "then"), "retry")
+    most = seen.reader.whole(found["max"], "retry: max", 0, 20) if "max" in found else 3
+    text = seen.wording(found["text"], "retry: text") if "text" in found else None
+    return Retry(3 if most is None else most, text, seen.target(found["then"]) if "then" in found else None)
+
+
+def _timeout(node: Node, seen: Seen) -> tuple[int | None, str | None]:
+    found = seen.reader.entries(node, ("after", "then"), "timeout", ("after", "then"))
+    span = seen.reader.span(found["after"], "timeout: after") if "after" in found else None
+    return int(span.total_seconds()) if span else None, seen.target(found["then"]) if "then" in found else None
+
+
+def _set(_: Node, found: Found, seen: Seen) -> Verb | None:
+    slots = []
+    for name, body in seen.reader.entries(found["set"], None, "set").items():
+        slot = seen.slot(found["set"].keys[name], "set")
+        expression = seen.expression(body, f"set {name}")
+        if slot is not None and expression is not None:
+            slots.append((name, expression))
+    return SetStep(tuple(slots))
+
+
+def _branch(body: Node, found: Found, seen: Seen) -> Verb | None:
+    reader, cases, otherwise = seen.reader, [], None
+    for at, one in enumerate(items := reader.items(found["branch"], "branch")):
+        entries = reader.entries(one, ("if", "goto", "else"), "branch")
+        if "else" in entries:
+            otherwise = seen.target(entries["else"])
+            if at != len(items) - 1 or len(entries) > 1:
+                reader.fault(one, "else must be the last line of a branch, and alone", "branch")
+            continue
+        for key in ("if", "goto"):
+            if key not in entries:
+                reader.fault(one, f'branch: "{key}" is missing', "missing-key")
+        condition = seen.expression(entries["if"], "if") if "if" in entries else None
+        goto = seen.target(entries["goto"]) if "goto" in entries else None
+        if condition is not None and goto is not None:
+            cases.append((condition, goto))
+    if not any("else" in one.entries for one in items):
+        reader.fault(body.keys["branch"], "a branch needs an else: where to go when nothing holds", "missing-else")
+    return BranchStep(tuple(cases), otherwise) if otherwise is not None else None
+
+
+def _call(body: Node, found: Found, seen: Seen) -> Verb | None:
+    reader = seen.reader
+    name = reader.text(found["call"], "call")
+    if name is not None and name not in seen.names.connectors:
+        hint = nearest(name, seen.names.connectors)
+        reader.fault(found["call"], f'unknown connector "{name}"{hint}', "unknown-connector")
+        name = None
+    values = {}
+    for key, node in reader.entries(found["with"], None, "with").items() if "with" in found else ():
+        template = seen.template(node, f"with: {key}")
+        values[key] = template or ""
+    for key in sorted(seen.names.connectors.get(name or "", frozenset()) - values.keys()):
+        reader.fault(found.get("with") or body.keys["call"], f'connector "{name}" needs "{key}": add it under with', "missing-key")
+    on = _outcomes(body, found, seen, table=name in seen.names.tables)
+    span = reader.span(found["timeout"], "timeout") if "timeout" in found else None
+    timeout = int(span.total_seconds()) if span else 10
+    if not 1 <= timeout <= LONGEST_CALL:
+        reader.fault(found["timeout"], f"timeout must be from 1s to {LONGEST_CALL}s", "value")
+    if "retries" in found:
+        reader.fault(body.keys["retries"], '"retries" is not run by this version; the flow can ask again by goto', "not-yet")
+    once = seen.template(found["once"], "once") if "once" in found else ""
+    save = seen.slot(found["save"], "save") if "save" in found else None
+    if save is not None and save.type not in {"object", "text", "number", "bool"}:
+        reader.fault(found["save"], f'"{save.name}" is a {save.type}; an answer is saved in an object', "type")
+    if name is None or on is None:
+        return None
+    return CallStep(name, values, on, timeout, once or "", 0, save.name if save else "")
+
+
+def _outcomes(body: Node, found: Found, seen: Seen, *, table: bool) -> dict[str, str] | None:
+    reader = seen.reader
+    wanted = ("404",) if table else ("timeout", "error")
+    if "on" not in found:
+        reader.fault(body.keys["call"], f'a call needs "on": where to go for {" and ".join(wanted)}', "missing-failure")
+        return None
+    on: dict[str, str] = {}
+    for key, node in reader.entries(found["on"], None, "on").items():
+        if not _OUTCOME.match(key):
+            hint = nearest(key, ("timeout", "error", "404"))
+            reader.fault(found["on"].keys[key], f'on: unknown outcome "{key}"{hint or "; write a status such as 404, timeout or error"}', "unknown-key")
+        elif target := seen.target(node):
+            on[key] = target
+    for key in wanted:
+        if key not in found["on"].entries:
+            reader.fault(body.keys["on"], f'on: "{key}" is missing: where to go then', "missing-failure")
+    return on
+
+
+def _escalate(_: Node, found: Found, seen: Seen) -> Verb | None:
+    reader = seen.reader
+    inside = reader.entries(found["escalate"], ("team", "priority", "reason", "show", "sla"), "escalate")
+    team = reader.one_of(inside["team"], seen.names.teams, "team", "unknown-team") if "team" in inside else None
+    priority = reader.one_of(inside["priority"], PRIORITIES, "priority") if "priority" in inside else None
+    reason = seen.template(inside["reason"], "reason") if "reason" in inside else ""
+    show = [slot.name for one in reader.items(inside["show"], "show") if (slot := seen.slot(one, "show"))] if "show" in inside else []
+    sla = reader.span(inside["sla"], "sla") if "sla" in inside else None
+    text = seen.wording(found["text"], "text") if "text" in found else {}
+    on = reader.entries(found["on"], ("no_agent",), "on") if "on" in found else {}
+    return EscalateStep(
+        text=text or {},
+        team=team,
+        priority=priority,
+        reason=reason or "",
+        show=tuple(show),
+        sla_s=int(sla.total_seconds()) if sla else None,
+        no_agent=seen.target(on["no_agent"]) if "no_agent" in on else None,
+    )
+
+
+def _close(body: Node, found: Found, seen: Seen) -> Verb | None:
+    outcome = seen.reader.one_of(found["close"], OUTCOMES, "close")
+    topic = seen.reader.text(found["topic"], "topic") if "topic" in found else None
+    reason = seen.template(found["reason"], "reason") if "reason" in found else None
+    if outcome == "no_solution" and "reason" not in found:
+        seen.reader.fault(body.keys["close"], 'close: no_solution needs a "reason"', "missing-key")
+    return CloseStep(outcome, topic, reason) if outcome else None
+
+
+def _survey(_: Node, found: Found, seen: Seen) -> Verb | None:
+    instrument = seen.reader.one_of(found["survey"], INSTRUMENTS, "survey")
+    delay = seen.reader.span(found["delay"], "delay") if "delay" in found else None
+    return SurveyStep(instrument, int(delay.total_seconds()) if delay is not None else None) if instrument else None
+
+
+def _goto(_: Node, found: Found, seen: Seen) -> Verb | None:
+    target = seen.target(found["goto"])
+    return GotoStep(target) if target else None
+
+
+def _run(_: Node, found: Found, seen: Seen) -> Verb | None:
+    reader = seen.reader
+    flow = reader.one_of(found["run"], seen.names.flows, "run: flow", "unknown-flow")
+    values: dict[str, Any] = {}
+    theirs = seen.names.slots.get(flow or "", ())
+    for name, node in reader.entries(found["with"], None, "with").items() if "with" in found else ():
+        if flow is not None and name not in theirs:
+            hint = nearest(name, theirs)
+            reader.fault(found["with"].keys[name], f'the flow "{flow}" has no slot "{name}"{hint}', "unknown-slot")
+        if expression := seen.expression(node, f"with {name}"):
+            values[name] = expression
+    save = seen.slot(found["save"], "save") if "save" in found else None
+    if save is not None and flow is not None and save.name not in theirs:
+        reader.fault(found["save"], f'the flow "{flow}" has no slot "{save.name}" to be saved', "unknown-slot")
+    return RunStep(flow, values, save.name if save else "") if flow else None
+
+
+def _record(_: Node, found: Found, seen: Seen) -> Verb | None:
+    inside = seen.reader.entries(found["record"], None, "record", ("kind",))
+    kind = seen.reader.one_of(inside["kind"], RECORD_KINDS, "record: kind") if "kind" in inside else None
+    values = {key: seen.template(node, f"record: {key}") or "" for key, node in inside.items() if key != "kind"}
+    return RecordStep(kind, values) if kind else None
+
+
+def _notify(_: Node, found: Found, seen: Seen) -> Verb | None:
+    inside = seen.reader.entries(found["notify"], ("slack", "text"), "notify", ("slack", "text"))
+    channel = seen.reader.text(inside["slack"], "notify: slack") if "slack" in inside else None
+    text = seen.template(inside["text"], "notify: text") if "text" in inside else None
+    return NotifyStep(channel, text) if channel and text else None
+
+
+def _wait(_: Node, found: Found, seen: Seen) -> Verb | None:
+    inside = seen.reader.entries(found["wait"], ("for", "event", "timeout", "then"), "wait")
+    for key in ("event", "timeout"):
+        if key in inside:
+            seen.reader.fault(found["wait"].keys[key], f'wait: "{key}" is not run by this version; "for" a duration is', "not-yet")
+    if "for" not in inside:
+        seen.reader.fault(found["wait"], 'wait: "for" is missing: how long', "missing-key")
+        return None
+    if inside["for"].raw == "business_open":
+        seen.reader.fault(inside["for"], 'wait: "business_open" is not run by this version; a duration is', "not-yet")
+        return None
+    span = seen.reader.span(inside["for"], "wait: for")
+    then = seen.target(inside["then"]) if "then" in inside else None
+    return WaitStep(int(span.total_seconds()), then) if span else None
+
+
+VERBS: Mapping[str, tuple[tuple[str, ...], Callable[[Node, Found, Seen], Verb | None]]] = {
+    "say": (("media",), _say),
+    "ask": (("text", "options", "check", "error", "retry", "timeout"), _ask),
+    "set": ((), _set),
+    "branch": ((), _branch),
+    "call": (("with", "timeout", "once", "retries", "save", "on"), _call),
+    "escalate": (("text", "on"), _escalate),
+    "close": (("topic", "reason"), _close),
+    "survey": (("delay",), _survey),
+    "goto": ((), _goto),
+    "run": (("with", "save"), _run),
+    "record": ((), _record),
+    "notify": ((), _notify),
+    "wait": ((), _wait),
+}
+"""verb → the keys that it takes beside those of every step, and its reader."""

@@ -1,0 +1,69 @@
+"""Phrases that admins list, found in what customers write: whole words, without case or diacritics.
+
+Hebrew writes its short words (and, the, to, in, from …) onto the next one: a phrase's first word is also found behind
+such a prefix. Looking in every language of the desk, the customer's first, tells also which language they typed.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+_WORD = re.compile(r"\w+")
+_LETTERS = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ß": "ss", "ł": "l", "đ": "d", "ð": "d", "'": "", "’": "", "׳": "", "״": "", '"': ""})
+_HEBREW_PREFIXES = frozenset("והבלכמש")
+
+
+@lru_cache(maxsize=8192)
+def tokens(text: str) -> tuple[str, ...]:
+    """The words of a text, folded: "Where's my Pâté?" → wheres, my, pate."""
+    folded = unicodedata.normalize("NFKD", text.casefold().translate(_LETTERS))
+    return tuple(_WORD.findall("".join(char for char in folded if not unicodedata.combining(char))))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A phrase in a message: its language, how many words it has, and whether the message is nothing else."""
+
+    locale: str
+    length: int
+    whole: bool
+
+
+def find(phrases: Mapping[str, Sequence[str]], said: Sequence[str], locale: str) -> Found | None:
+    """The longest phrase that stands in the message; of equal ones that of the customer's own language."""
+    best: Found | None = None
+    for language in sorted(phrases, key=lambda one: one != locale):
+        for phrase in phrases[language]:
+            wanted = tokens(phrase)
+            if (best is None or len(wanted) > best.length) and stands_in(wanted, said):
+                best = Found(language, len(wanted), len(wanted) == len(said))
+    return best
+
+
+def stands_in(phrase: Sequence[str], said: Sequence[str]) -> bool:
+    """Whether the phrase's words stand in the message, one after the other."""
+    width = len(phrase)
+    if not width or width > len(said):
+        return False
+    return any(
+        _same(phrase[0], said[at]) and tuple(said[at + 1 : at + width]) == tuple(phrase[1:])
+        for at in range(len(said) - width + 1)
+    )
+
+
+def _same(wanted: str, word: str) -> bool:
+    if wanted == word:
+        return True
+    ahead = len(word) - len(wanted)
+    if ahead not in {1, 2} or len(wanted) < 3 or not word.endswith(wanted):
+        return False
+    return "\u05d0" <= wanted[0] <= "\u05ea" and set(word[:ahead]) <= _HEBREW_PREFIXES
+
+
+def is_one_of(said: Sequence[str], phrases: Iterable[str]) -> bool:
+    """Whether the message is exactly one of the phrases."""
+    return any(tuple(said) == tokens(phrase) for phrase in phrases)
