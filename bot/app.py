@@ -25,11 +25,11 @@ from bot.desk_folder.watch import DeskInForce
 from bot.dialogue import Dialogue
 from bot.errors import StafettError
 from bot.events import CaseChanged, CaseReopened, CaseResolved, CustomersMerged, SendSettled, TimelineGrew
+from bot.flows import is_request
 from bot.inbox import Inbox
 from bot.linking import Linking
 from bot.model import Clock, system_clock
 from bot.settings import Settings, kept_secret
-from bot.flows import is_request
 from bot.storage import counts, inbox_rows, merging, outbox_rows, schema, timer_rows
 from bot.storage.engine import Storage
 from bot.storage.tx import Subscriber, Wiring

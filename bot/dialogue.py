@@ -117,7 +117,7 @@ class Dialogue:
 
     # ── before and around ──────────────────────────────────────────────────────────────────────────────────────────
     def _only_polite(self, turn: Turn) -> bool:
-        """"Thanks!" after the end neither reopens a case nor opens one."""
+        """A "thanks!" after the end neither reopens a case nor opens one."""
         if turn.pressed or (turn.message and turn.message.body.files):
             return False
         kind = small_talk(turn.text, turn.customer.locale)
@@ -329,7 +329,9 @@ class Dialogue:
             case articles.Confirmed():
                 self._say(talk, effect.text)
                 talk.tx.emit(
-                    CloseAsked(talk.turn.customer.id, "resolved", topic=effect.article_id, by="customer", confirmed=True)
+                    CloseAsked(
+                        talk.turn.customer.id, "resolved", topic=effect.article_id, by="customer", confirmed=True
+                    )
                 )
             case articles.NotAQuestion():
                 if effect.text:
@@ -338,7 +340,9 @@ class Dialogue:
                 self._say(talk, effect.text, effect.choices, markdown=True)
             case _:
                 if isinstance(effect, articles.NotUnderstood | articles.OfferHuman):
-                    talk.tx.emit(Recorded(talk.turn.customer.id, talk.case.id, "unanswered", {"question": effect.question}))
+                    talk.tx.emit(
+                        Recorded(talk.turn.customer.id, talk.case.id, "unanswered", {"question": effect.question})
+                    )
                 self._say(talk, effect.text, effect.choices)
 
     def _fetch(self, talk: Talk, reason_code: str) -> None:
@@ -375,5 +379,3 @@ class Dialogue:
         talk.said += 1
         body = Body(text=text, markdown=markdown, choices=tuple(choices))
         send(talk.tx, talk.turn.customer.id, body, author=self._author(), case_id=talk.case.id, meta=meta)
-
-

@@ -142,6 +142,14 @@ class CustomersMerged:
 
 
 @dataclass(frozen=True, slots=True)
+class CustomerErased:
+    """Everything held on this customer is gone. `identities` were their addresses, as (channel, external id)."""
+
+    customer_id: str
+    identities: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TurnFailed:
     """A turn was tried too often: the message is a dead letter, and somebody should look."""
 

@@ -21,7 +21,9 @@ def render(counts: Counts, now: datetime, process: Mapping[str, float]) -> bytes
     class Once:
         def collect(self) -> Iterator[Any]:
             waiting = (now - counts.inbox_oldest).total_seconds() if counts.inbox_oldest else 0.0
-            yield GaugeMetricFamily("inbox_oldest_seconds", "Age of the oldest message not yet handled", max(0.0, waiting))
+            yield GaugeMetricFamily(
+                "inbox_oldest_seconds", "Age of the oldest message not yet handled", max(0.0, waiting)
+            )
             yield GaugeMetricFamily("inbox_dead", "Messages whose turn failed five times", counts.inbox_dead)
             yield GaugeMetricFamily("dead_letters", "What could not be read, kept for inspection", counts.dead_letters)
             yield GaugeMetricFamily("customers", "Customers", counts.customers)

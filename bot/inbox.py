@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+
 from bot import outbox, timers
 from bot.events import ReachabilityChanged, TurnFailed
 from bot.model import (
@@ -137,7 +138,9 @@ class Inbox:
             return None
         message = history.message(tx.conn, row.message_id) if row.message_id else None
         conflict = row.body_hash is not None and row.body_hash != body_hash(inbound.happening)
-        return Receipt(row.customer_id, row.message_id, message.seq if message else None, duplicate=True, conflict=conflict)
+        return Receipt(
+            row.customer_id, row.message_id, message.seq if message else None, duplicate=True, conflict=conflict
+        )
 
     def _insert(self, tx: Tx, inbound: Inbound, customer_id: str) -> None:
         row = {
@@ -224,7 +227,9 @@ class Inbox:
         for row in rows[1:]:
             inbox_rows.done(tx, row.source, row.key)
         first = rows[0]
-        inbox_rows.mark(tx, first.source, first.key, message_id=message.id, happening=to_json(whole, sender), state="new")
+        inbox_rows.mark(
+            tx, first.source, first.key, message_id=message.id, happening=to_json(whole, sender), state="new"
+        )
         self._react(tx, first.source, first.key)
 
     def _receive_answer(self, tx: Tx, customer_id: str, key: str, answer: Answered) -> None:

@@ -85,7 +85,12 @@ def may_see_metrics(request: Request, settings: Settings) -> bool:
 
 async def _not_here(scope: Scope, receive: Receive, send: Send) -> None:
     """The API is off: STAFETT_API_TOKEN is not set."""
-    body = {"type": "about:blank", "title": "Not found", "status": 404, "detail": "the API is off; set STAFETT_API_TOKEN"}
+    body = {
+        "type": "about:blank",
+        "title": "Not found",
+        "status": 404,
+        "detail": "the API is off; set STAFETT_API_TOKEN",
+    }
     await JSONResponse(body, 404, media_type="application/problem+json")(scope, receive, send)
 
 
@@ -133,7 +138,9 @@ def bind(host: str, port: int) -> socket.socket:
         made.listen(1024)
     except (OSError, OverflowError) as error:
         made.close()
-        why = "is taken by another program" if getattr(error, "errno", 0) == 98 or "in use" in str(error) else str(error)
+        why = (
+            "is taken by another program" if getattr(error, "errno", 0) == 98 or "in use" in str(error) else str(error)
+        )
         msg = f"port {port} on {host} {why}; choose another one: stafett serve --port {port + 1 if port < 65535 else 8080}"
         raise SettingsFault(msg) from error
     made.setblocking(False)

@@ -98,13 +98,18 @@ class Settings(BaseSettings):
     def checked(self) -> Settings:
         """These settings, or SettingsFault when two of them can't stand together."""
         if not self.on_loopback and self.admin_password is None:
-            msg = f"--host {self.host}: set STAFETT_ADMIN_PASSWORD first; without it the server answers on 127.0.0.1 only"
+            msg = (
+                f"--host {self.host}: set STAFETT_ADMIN_PASSWORD first; without it the server answers on 127.0.0.1 only"
+            )
             raise SettingsFault(msg)
         if self.slack_on and not (self.slack_signing_secret or self.slack_app_token):
-            msg = "STAFETT_SLACK_BOT_TOKEN is set, but neither STAFETT_SLACK_APP_TOKEN (Socket Mode) nor STAFETT_SLACK_SIGNING_SECRET (HTTP)"
+            msg = (
+                "STAFETT_SLACK_BOT_TOKEN is set; set STAFETT_SLACK_APP_TOKEN too (Socket Mode), "
+                "or STAFETT_SLACK_SIGNING_SECRET (HTTP)"
+            )
             raise SettingsFault(msg)
         if self.database_url.startswith("postgresql") and self.secret is None:
-            msg = "STAFETT_SECRET is required with PostgreSQL: all nodes sign with the same secret; set it to 32 or more random characters"
+            msg = "STAFETT_SECRET is required with PostgreSQL (all nodes sign alike); set 32 or more random characters"
             raise SettingsFault(msg)
         if self.secret is not None and len(self.secret.get_secret_value()) < 16:
             msg = "STAFETT_SECRET is too short; set it to 32 or more random characters"
@@ -160,6 +165,8 @@ def kept(path: Path, make: Any) -> str:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(value + "\n")
     except OSError as error:
-        msg = f"{path}: can't keep a secret there ({error.strerror}); set STAFETT_SECRET, or choose another place by STAFETT_DATABASE_URL"
+        msg = (
+            f"{path}: can't be written ({error.strerror}); set STAFETT_SECRET, or another place by STAFETT_DATABASE_URL"
+        )
         raise SettingsFault(msg) from error
     return value

@@ -55,7 +55,7 @@ class Worker:
             try:
                 due = await self._work()
                 self.fault = None
-            except Exception as error:  # noqa: BLE001 - a worker never dies of one failure; it rests and goes on
+            except Exception as error:
                 log.exception("worker failed", worker=self.name)
                 self.fault = f"{self.name}: {error}"
                 wait = REST.total_seconds()

@@ -145,4 +145,3 @@ def as_value(body: bytes) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError):
         return body.decode("utf-8", "replace")[:10_000]
-

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
+
 from bot.errors import NotSent, Refused, Uncertain
 from bot.model import new_id
 from bot.outbox import settle
@@ -147,11 +149,11 @@ class DeliveryLoop:
         return claimed, min(later) if later else None
 
     def _is_over(self, tx: Tx, row: Any) -> bool:
-        if row.epoch is not None and row.state in {"ready", "retry"}:
-            if outbox_rows.epoch(tx.conn, row.customer_id) != row.epoch:
-                settle(tx, row.id, "expired", error="a human has taken over")
-                self.counters.expired += 1
-                return True
+        bound = row.epoch is not None and row.state in {"ready", "retry"}
+        if bound and outbox_rows.epoch(tx.conn, row.customer_id) != row.epoch:
+            settle(tx, row.id, "expired", error="a human has taken over")
+            self.counters.expired += 1
+            return True
         if row.expires_at is not None and row.expires_at <= tx.now:
             settle(tx, row.id, "expired", error="it would have come too late")
             self.counters.expired += 1
@@ -186,29 +188,28 @@ class DeliveryLoop:
 
     # ── the network ────────────────────────────────────────────────────────────────────────────────────────────────
     async def _send(self, delivery: Delivery) -> None:
-        sender = self.senders[delivery.via]
+        after = await self._attempt(delivery)
+        await self._storage.write(after)
+
+    async def _attempt(self, delivery: Delivery) -> Callable[[Tx], None]:
+        """Send, and return what to write about it."""
         try:
-            sent = await sender.send(delivery)
+            sent = await self.senders[delivery.via].send(delivery)
         except NotSent as error:
             self.counters.retried += 1
             self.counters.rate_limited += error.retry_after is not None
-            await self._storage.write(lambda tx, why=error: self._retry(tx, delivery, why))  # type: ignore[misc]
+            return partial(self._retry, delivery=delivery, reason=str(error), retry_after=error.retry_after)
         except Refused as error:
             self.counters.failed += 1
-            await self._storage.write(lambda tx, why=str(error): settle(tx, delivery.id, "failed", error=why))  # type: ignore[misc]
+            return partial(settle, outbox_id=delivery.id, outcome="failed", error=str(error))
         except Uncertain as error:
             self.counters.uncertain += 1
-            await self._storage.write(lambda tx, why=str(error): self._unsure(tx, delivery, why))  # type: ignore[misc]
-        except asyncio.CancelledError:
-            raise
+            return partial(self._unsure, delivery=delivery, error=str(error))
         except Exception as error:
             log.exception("sender failed", via=delivery.via, kind=delivery.kind)
-            await self._storage.write(lambda tx, why=repr(error): self._unsure(tx, delivery, why))  # type: ignore[misc]
-        else:
-            self.counters.sent += 1
-            await self._storage.write(
-                lambda tx: settle(tx, delivery.id, "sent", ext_id=sent.ext_id, data=sent.data)
-            )
+            return partial(self._unsure, delivery=delivery, error=repr(error))
+        self.counters.sent += 1
+        return partial(settle, outbox_id=delivery.id, outcome="sent", ext_id=sent.ext_id, data=sent.data)
 
     async def _resolve(self, delivery: Delivery) -> None:
         try:
@@ -228,12 +229,12 @@ class DeliveryLoop:
         else:
             self._set(tx, delivery, state="retry", due_at=tx.now, doubled=found is Verdict.RESEND)
 
-    def _retry(self, tx: Tx, delivery: Delivery, error: NotSent) -> None:
+    def _retry(self, tx: Tx, delivery: Delivery, reason: str, retry_after: float | None) -> None:
         if tx.now - delivery.created_at > TOO_OLD:
-            settle(tx, delivery.id, "failed", error=f"given up after 24 hours: {error}")
+            settle(tx, delivery.id, "failed", error=f"given up after 24 hours: {reason}")
             return
-        wait = error.retry_after if error.retry_after is not None else backoff(delivery.attempts)
-        self._set(tx, delivery, state="retry", due_at=tx.now + timedelta(seconds=wait), error=str(error))
+        wait = retry_after if retry_after is not None else backoff(delivery.attempts)
+        self._set(tx, delivery, state="retry", due_at=tx.now + timedelta(seconds=wait), error=reason)
 
     def _unsure(self, tx: Tx, delivery: Delivery, error: str) -> None:
         self._set(tx, delivery, state="uncertain", due_at=tx.now + RESOLVE_AFTER, error=error)

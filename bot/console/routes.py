@@ -55,7 +55,9 @@ class Console:
         if not from_our_page(request.headers, self._settings.origins):
             return self._page("sign_in.html", status=403, error="Please sign in from this page.")
         if not self._door.may_try(address, time.monotonic()):
-            return self._page("sign_in.html", status=429, error="Too many wrong passwords. Wait a minute, then try again.")
+            return self._page(
+                "sign_in.html", status=429, error="Too many wrong passwords. Wait a minute, then try again."
+            )
         given = (await _form(request)).get("password", "")
         if not self._door.is_right(given, address, time.monotonic()):
             return self._page("sign_in.html", status=401, error="That is not the password.")

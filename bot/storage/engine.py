@@ -91,6 +91,11 @@ class Storage:
                 self.db_retries += 1
         raise AssertionError("unreachable")  # pragma: no cover
 
+    async def truncate_log(self) -> None:
+        """SQLite: leave no copy of erased rows in the write-ahead log. PostgreSQL recycles its own."""
+        if self._writer is not None:
+            await self._writer.truncate_log()
+
     async def _write_once(self, unit: Callable[[Tx], T]) -> T:
         afterwards: list[Callable[[], None]] = []
 
@@ -175,7 +180,9 @@ def lock_file(database: Path) -> IO[bytes]:
 
 def asks_for_retry(error: DBAPIError) -> bool:
     state = getattr(error.orig, "sqlstate", None) or getattr(getattr(error.orig, "__cause__", None), "sqlstate", None)
-    return state in RETRY_STATES or (isinstance(error, IntegrityError) and state is None) or error.connection_invalidated
+    return (
+        state in RETRY_STATES or (isinstance(error, IntegrityError) and state is None) or error.connection_invalidated
+    )
 
 
 def _is_connection_error(error: SQLAlchemyError) -> bool:

@@ -117,7 +117,9 @@ def by_ref(conn: Connection, channel: str, ref: str) -> Message | None:
 def refs(conn: Connection, message_id: str) -> list[tuple[str, str]]:
     """The platforms' names of a message, as (channel, ref), in the order of sending."""
     r = t.message_refs
-    rows = conn.execute(select(r.c.channel, r.c.ref).where(r.c.message_id == message_id).order_by(r.c.outbox_id, r.c.ref))
+    rows = conn.execute(
+        select(r.c.channel, r.c.ref).where(r.c.message_id == message_id).order_by(r.c.outbox_id, r.c.ref)
+    )
     return [(row.channel, row.ref) for row in rows]
 
 
@@ -137,17 +139,15 @@ def messages(
     """Messages in order of `seq`, above `after`. With `notes`, everything in order of time instead."""
     m = t.messages
     query = select(m).where(m.c.customer_id == customer_id).limit(limit)
-    if notes:
-        query = query.order_by(m.c.at, m.c.id)
-    else:
-        query = query.where(m.c.seq > after).order_by(m.c.seq)
+    query = query.order_by(m.c.at, m.c.id) if notes else query.where(m.c.seq > after).order_by(m.c.seq)
     return [to_message(row) for row in conn.execute(query)]
 
 
 def of_case(conn: Connection, case_id: str, *, notes: bool = True, limit: int = 500) -> list[Message]:
     """What was said in a case, in order."""
     m = t.messages
-    query = select(m).where(m.c.case_id == case_id).order_by(m.c.at, m.c.id).limit(limit)
+    now_theirs = select(t.cases.c.customer_id).where(t.cases.c.id == case_id).scalar_subquery()
+    query = select(m).where(m.c.case_id == case_id, m.c.customer_id == now_theirs).order_by(m.c.at, m.c.id).limit(limit)
     if not notes:
         query = query.where(m.c.seq.is_not(None))
     return [to_message(row) for row in conn.execute(query)]

@@ -46,7 +46,9 @@ def parked(tx: Tx, waits_for: str, customer_id: str | None = None) -> list[Row[A
 
 def parked_like(conn: Connection, prefix: str) -> list[str]:
     i = t.inbox
-    query = select(i.c.waits_for).where(i.c.state == "parked", i.c.waits_for.startswith(prefix, autoescape=True)).distinct()
+    query = (
+        select(i.c.waits_for).where(i.c.state == "parked", i.c.waits_for.startswith(prefix, autoescape=True)).distinct()
+    )
     return [str(one) for (one,) in conn.execute(query)]
 
 

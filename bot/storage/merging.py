@@ -74,7 +74,9 @@ def _note_merge(tx: Tx, winner_id: str, loser_id: str, evidence: str) -> str:
 
 def _copy_messages(tx: Tx, winner_id: str, loser_id: str) -> None:
     m = t.messages
-    rows = tx.conn.execute(select(m).where(m.c.customer_id == loser_id, m.c.deleted_at.is_(None)).order_by(m.c.at, m.c.id))
+    rows = tx.conn.execute(
+        select(m).where(m.c.customer_id == loser_id, m.c.deleted_at.is_(None)).order_by(m.c.at, m.c.id)
+    )
     for row in rows.mappings().all():
         seq = None if row["seq"] is None else history.next_seq(tx, winner_id)
         copied = {**row, "customer_id": winner_id, "seq": seq, "copied_from": loser_id}
@@ -105,8 +107,15 @@ def unmerge(tx: Tx, merge_id: str) -> tuple[str, str]:
     tx.emit(CustomersMerged(row.winner_id, row.loser_id, undone=True))
     tx.conn.execute(update(t.customers).where(t.customers.c.id == row.loser_id).values(merged_into=None))
     back = row.identities
-    tx.conn.execute(update(t.identities).where(t.identities.c.id.in_(back["identities"])).values(customer_id=row.loser_id))
-    for table, key in ((t.cases, "id"), (t.case_events, "case_id"), (t.relays, "case_id"), (t.survey_invitations, "case_id")):
+    tx.conn.execute(
+        update(t.identities).where(t.identities.c.id.in_(back["identities"])).values(customer_id=row.loser_id)
+    )
+    for table, key in (
+        (t.cases, "id"),
+        (t.case_events, "case_id"),
+        (t.relays, "case_id"),
+        (t.survey_invitations, "case_id"),
+    ):
         of_theirs = table.c[key].in_(back["cases"])
         tx.conn.execute(update(table).where(of_theirs).values(customer_id=row.loser_id))
     _take_out_copies(tx, row.winner_id, row.loser_id)

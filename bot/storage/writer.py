@@ -58,6 +58,10 @@ class SqliteWriter:
         self._queue.put((unit, future))
         return await asyncio.shield(future)  # a caller that gives up does not undo what will be committed
 
+    async def truncate_log(self) -> None:
+        """Checkpoint and cut the WAL to nothing, so that it holds no copy of what was erased. Readers may delay that."""
+        await self.submit(_cut)
+
     def close(self) -> None:
         """Finish what is queued, checkpoint, and stop."""
         self._queue.put(None)
@@ -100,10 +104,17 @@ class SqliteWriter:
             fault.__cause__ = error
             answers = [(future, None, fault) for _, future in batch]
             afterwards = []
+        if any(unit is _cut for unit, _ in batch):
+            raw: Any = self._conn.connection.dbapi_connection
+            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
         for loop, action in afterwards:
             _on_loop(loop, action)
         for future, result, error in answers:
             _on_loop(future.get_loop(), _settle(future, result, error))
+
+
+def _cut(_tx: Tx) -> None:
+    """The unit that asks for the log to be cut after its batch's commit."""
 
 
 def _guarded(conn: Connection, unit: Unit, tx: Tx) -> tuple[Any, BaseException | None]:

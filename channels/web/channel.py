@@ -180,7 +180,9 @@ class WebChannel:
 
     # ── HTTP ───────────────────────────────────────────────────────────────────────────────────────────────────────
     async def _page(self, _request: Request) -> Response:
-        return FileResponse(STATIC / "demo.html", headers={"Cache-Control": "no-cache", "Content-Security-Policy": PAGE_POLICY})
+        return FileResponse(
+            STATIC / "demo.html", headers={"Cache-Control": "no-cache", "Content-Security-Policy": PAGE_POLICY}
+        )
 
     async def _widget(self, _request: Request) -> Response:
         headers = {
@@ -236,7 +238,9 @@ class WebChannel:
                 await self.storage.write(lambda tx: self._speak(tx, old.visitor, chosen))
             session = renewed(old, now, chosen)
         else:
-            session = new_session(now, chosen or match_locale(accept_language.split(",")[0], self._locales()))
+            session = new_session(
+                now, chosen or match_locale(accept_language.split(",", maxsplit=1)[0], self._locales())
+            )
         named = await self.storage.read(lambda conn: self._who(conn, session))
         return {
             "token": to_token(session, self._secret),

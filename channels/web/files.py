@@ -43,7 +43,11 @@ def sniff(data: bytes) -> str:
         if data[offset : offset + len(magic)] == magic:
             return kind
     head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if head.startswith((b"<!doctype html", b"<html", b"<svg", b"<script", b"<?xml")) or b"<svg" in head or b"<script" in head:
+    if (
+        head.startswith((b"<!doctype html", b"<html", b"<svg", b"<script", b"<?xml"))
+        or b"<svg" in head
+        or b"<script" in head
+    ):
         msg = "web pages and SVG pictures are not accepted"
         raise Refused(msg)
     try:

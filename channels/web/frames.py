@@ -47,6 +47,14 @@ def read(raw: str | bytes) -> dict[str, Any]:
     return CHECKS[kind](frame)
 
 
+def read_hello(raw: str | bytes) -> dict[str, Any]:
+    """The first frame. Raises BadFrame for any other."""
+    frame = read(raw)
+    if frame["type"] != "hello":
+        raise BadFrame("bad_frame", "the first frame is hello", frame.get("id"))
+    return frame
+
+
 def _id(frame: dict[str, Any]) -> str | None:
     value = frame.get("id")
     return value if isinstance(value, str) and len(value) <= 64 else None
@@ -116,7 +124,13 @@ def of_entry(entry: TimelineEntry) -> dict[str, Any]:
         return {"type": "delete", "seq": entry.seq, "id": entry.message.id}
     if entry.kind == "edit":
         body = entry.message.body
-        return {"type": "edit", "seq": entry.seq, "id": entry.message.id, "text": body.text, "html": html(entry.message)}
+        return {
+            "type": "edit",
+            "seq": entry.seq,
+            "id": entry.message.id,
+            "text": body.text,
+            "html": html(entry.message),
+        }
     return {**of_message(entry.message), "seq": entry.seq}
 
 

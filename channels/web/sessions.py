@@ -51,7 +51,9 @@ class Session:
         )
 
 
-def new_session(now: datetime, locale: str = "", visitor: str | None = None, name: str = "", email: str = "") -> Session:
+def new_session(
+    now: datetime, locale: str = "", visitor: str | None = None, name: str = "", email: str = ""
+) -> Session:
     return Session(
         visitor=visitor or f"v:{secrets.token_urlsafe(16)}",
         id=secrets.token_urlsafe(16),

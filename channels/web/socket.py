@@ -79,9 +79,7 @@ class WidgetSocket:
                 await self.close(POLICY, "no hello")
                 return False
             try:
-                frame = frames.read(raw)
-                if frame["type"] != "hello":
-                    raise frames.BadFrame("bad_frame", "the first frame is hello", frame.get("id"))
+                frame = frames.read_hello(raw)
                 self._session = await self._channel.session_of(frame["token"])
             except NotAllowed as error:
                 await self._send(frames.error("unauthorised", str(error)))
@@ -161,8 +159,7 @@ class WidgetSocket:
 
     async def _push_news(self, customer_id: str) -> None:
         while True:
-            after = self._seen
-            entries = await self._channel.storage.read(lambda conn: history.since(conn, customer_id, after, PAGE))
+            entries = await self._channel.storage.read(lambda conn: history.since(conn, customer_id, self._seen, PAGE))
             for entry in entries:
                 mine = self._mine.pop(entry.message.id, None) if entry.kind == "message" else None
                 if mine is not None:
@@ -207,7 +204,9 @@ class WidgetSocket:
                     return
             except DatabaseFault:
                 log.exception("a message could not be stored")
-                await self._send(frames.error("unavailable", "this could not be stored just now; it will be sent again"))
+                await self._send(
+                    frames.error("unavailable", "this could not be stored just now; it will be sent again")
+                )
                 await self.close(TRY_AGAIN, "try again")
                 return
 
@@ -236,7 +235,9 @@ class WidgetSocket:
         await self._find_customer()  # an upload may have made the customer
         files = await self._channel.own_files(self._customer_id, frame["files"])
         if len(files) != len(frame["files"]):
-            raise frames.BadFrame("file_refused", "a file is not there, or not yours; upload it again", frame["as_sent"])
+            raise frames.BadFrame(
+                "file_refused", "a file is not there, or not yours; upload it again", frame["as_sent"]
+            )
         await self._store(frame, Wrote(text=frame["text"], files=tuple(files), id=frame["id"]), show=False)
 
     async def _choice(self, frame: dict[str, Any]) -> None:
