@@ -130,10 +130,11 @@ class TelegramChannel:
             await self._poll(calls)
 
     async def _connect(self) -> Calls:
-        if self._calls is None:
-            module = await asyncio.to_thread(import_quietly, "channels.telegram.calls")
-            self._calls = await asyncio.to_thread(module.Calls, self._token, self._settings.telegram_api_url)
-        calls: Calls = self._calls
+        if self._calls is not None:
+            return self._calls
+        module = await asyncio.to_thread(import_quietly, "channels.telegram.calls")
+        calls: Calls = await asyncio.to_thread(module.Calls, self._token, self._settings.telegram_api_url)
+        self._calls = calls
         return calls
 
     async def _introduce(self, calls: Calls) -> None:
