@@ -26,7 +26,7 @@ from bot.settings import Settings
 from bot.storage.engine import Storage
 from bot.texts import is_rtl, keys, match_locale, say
 from channels.web import files
-from channels.web.channel import json_object, read_upload, text_of
+from channels.web.channel import json_object, read_upload
 from channels.web.hub import Hub
 from handoff import store, terms
 from handoff.case import AgentView

@@ -1,0 +1,47 @@
+/* The right column: all that the agent needs to take over without asking anything again. */
+
+import { face, h, icon, moment, number, shortDay, tongue } from "./dom.js";
+import { channelName, me, nameOf, t } from "./house.js";
+
+const SCALE = { ces7: 7, ces7_statement: 7, csat5: 5, csat2: 2, nps: 10 };
+
+export function paintBrief(root, whole, desk) {
+  if (!whole) return root.replaceChildren();
+  const { case: row, brief } = whole;
+  root.replaceChildren(
+    h("header", { class: "top" }, h("h2", {}, t("desk_about")), h("button", { type: "button", class: "tool shut", "aria-label": t("desk_close"), title: t("desk_close"), onclick: desk.toggleBrief }, icon("close"))),
+    h("div", { class: "sheet" },
+      h("section", { class: "card" },
+        h("div", { class: "person" }, face(row.customer.name), h("div", {}, h("b", {}, h("bdi", {}, nameOf(row))), brief.email ? h("a", { href: "mailto:" + encodeURIComponent(brief.email).replace("%40", "@") }, h("bdi", {}, brief.email)) : h("small", {}, `${t("desk_first_seen")} ${shortDay(brief.since_customer || row.opened_at)}`))),
+        h("ul", { class: "addresses" }, brief.identities.map((one) =>
+          h("li", {}, icon(one.channel), h("span", {}, channelName(one.channel), one.name && one.name !== row.customer.name ? [" · ", h("bdi", {}, one.name)] : null, h("small", {}, t("desk_is_" + one.evidence))),
+            one.reachable ? null : h("span", { class: "tag urgent" }, t("desk_unreachable")))))),
+      h("dl", { class: "facts" },
+        fact("card_status", [h("span", { class: "tag st " + row.status }, t("status_" + row.status)), brief.queue ? h("small", {}, ` ${t("desk_place")}: ${brief.queue}`) : null]),
+        row.agent ? fact("card_agent", h("bdi", {}, row.mine ? `${row.agent.name} (${t("desk_you").toLocaleLowerCase()})` : row.agent.name)) : null,
+        row.team && me.teams.length > 1 ? fact("card_team", h("bdi", {}, row.team)) : null,
+        fact("card_language", tongue(row.locale)),
+        brief.since ? fact("card_waiting", moment(brief.since)) : null,
+        row.due_at ? fact("card_due", h("time", { "data-due": row.due_at })) : null,
+        brief.reopened ? fact("desk_reopened", "× " + number(brief.reopened)) : null,
+        row.topic ? fact("card_topic", h("bdi", {}, row.topic)) : null,
+        row.outcome ? fact("card_outcome", t("outcome_" + row.outcome)) : null),
+      brief.reason ? part("card_reason", h("p", { dir: "auto" }, brief.reason)) : null,
+      row.reason ? part("card_outcome", h("p", { dir: "auto" }, row.reason)) : null,
+      brief.asked.length ? part("card_asked", h("dl", { class: "asked" }, brief.asked.map(([name, value]) => h("div", {}, h("dt", { dir: "auto" }, name.replaceAll("_", " ")), h("dd", { dir: "auto" }, value))))) : null,
+      brief.tried.length ? part("card_tried", h("ol", { class: "tried" }, brief.tried.map((line) => h("li", { dir: "auto" }, line)))) : null,
+      brief.summary.length ? part("card_summary", h("ul", { class: "summary" }, brief.summary.map((line) => h("li", { dir: "auto" }, line)))) : null,
+      brief.scores.length ? part("desk_scores", h("ul", { class: "scores" }, brief.scores.map(score))) : null,
+      brief.earlier.length ? part("card_earlier", h("ul", { class: "earlier" }, brief.earlier.map((one) =>
+        h("li", {}, h("span", {}, t("desk_case", { number: one.number ?? "" }), one.topic ? [" · ", h("bdi", {}, one.topic)] : null),
+          h("small", {}, [shortDay(one.at), one.outcome && t("outcome_" + one.outcome)].filter(Boolean).join(" · "), one.agent ? [" · ", h("bdi", {}, one.agent)] : null))))) : null));
+}
+
+const fact = (key, value) => h("div", {}, h("dt", {}, t(key)), h("dd", {}, value));
+const part = (key, ...kids) => h("section", { class: "part" }, h("h3", {}, t(key)), kids);
+
+function score(one) {
+  const of = SCALE[one.instrument], share = of ? one.score / of : 0;
+  return h("li", {}, h("b", { class: share >= 0.7 ? "good" : share >= 0.45 ? "fair" : "poor" }, number(one.score) + (of ? "/" + of : "")),
+    h("span", {}, h("small", {}, one.instrument.toUpperCase().replace("_STATEMENT", "").replace(/\d$/, "") + " · " + shortDay(one.at)), one.comment ? h("q", { dir: "auto" }, one.comment) : null));
+}
