@@ -1,0 +1,250 @@
+"""Whatever an admin gets wrong is named with file, line and column: a table of mistakes, each made in a desk that loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.desk_folder import DeskFaults, load
+
+HERE = "▸"
+"""Stands in a mistake where the fault must point; it is not part of the file."""
+
+DESK = """\
+schema: 1
+name: Plain shop
+locales: [en, nl]
+timezone: Europe/Amsterdam
+opening_hours: {mon: "9:00-17:00", tue: ["9:00-12:00", "13:00-17:00"]}
+holidays: [2026-12-25]
+teams:
+  - {id: support, name: Support}
+  - {id: billing, name: Billing, opening_hours: always}
+agents:
+  - {id: ann, name: Ann, team: support, role: agent, locales: [en], slack: {team: T01234567, user: U01234567}}
+connectors:
+  orders.get: {method: GET, url: "https://shop.example/api/orders/{{ order_no }}", headers: {Authorization: "Bearer ${TOKEN}"}}
+  parcels.get: {table: data/parcels.csv, key: parcel}
+interrupts:
+  - {id: human, run: handoff, phrases: {en: [human], nl: [mens]}}
+escalation: {team: support, queue_updates: 3m}
+surveys: {instrument: ces7, delay: 1m, quiet_hours: "21:00-08:00"}
+undo: 5s
+reopen_window: 72h
+"""
+HANDOFF = """\
+schema: 1
+flow: handoff
+version: 1
+steps:
+  - {id: person, escalate: {team: support, priority: high, sla: 15m}, text: $taking}
+"""
+ORDER = """\
+schema: 1
+flow: order
+version: 1
+triggers: {commands: [/order], phrases: {en: [my order], nl: [mijn bestelling]}}
+slots:
+  order_no: {type: text, scope: case, pattern: "^[A-Z]{2}[0-9]{6}$"}
+  order: {type: object}
+  helped: {type: choice}
+steps:
+  - {id: q_order, ask: order_no, text: $order_q, retry: {max: 2, text: $order_q, then: to_human}}
+  - {id: lookup, call: orders.get, with: {order_no: "{{ order_no }}"}, timeout: 5s, save: order, on: {404: to_human, timeout: to_human, error: to_human}}
+  - branch:
+      - {if: "order.status == 'late'", goto: late}
+      - {else: q_helped}
+  - {id: late, say: $late}
+  - {id: q_helped, ask: helped, text: $helped_q, options: [{value: "yes", label: $yes_l}, {value: "no", label: $no_l}]}
+  - {if: "helped == 'no'", goto: to_human}
+  - {close: resolved, topic: order}
+  - {survey: ces7, next: end}
+  - {id: to_human, run: handoff, next: end}
+"""
+TEXTS = """\
+taking: {en: A colleague comes., nl: Er komt een collega.}
+order_q: {en: Your order number?, nl: Je bestelnummer?}
+late: {en: "Late by {{ order.days }} days.", nl: "{{ order.days }} dagen te laat."}
+helped_q: {en: Did that help?, nl: Heeft dat geholpen?}
+yes_l: {en: "Yes", nl: "Ja"}
+no_l: {en: "No", nl: "Nee"}
+"""
+ARTICLE = """\
+---
+title: Returns
+locale: en
+tags: [returns]
+questions: [How do I send it back?]
+---
+Send it back within 30 days.
+"""
+TESTS = """\
+- test: an order is found
+  locale: en
+  script:
+    - {user: my order}
+    - {bot: Your order number?}
+"""
+FILES = {
+    "desk.yaml": DESK,
+    "flows/handoff.yaml": HANDOFF,
+    "flows/order.yaml": ORDER,
+    "texts/shop.yaml": TEXTS,
+    "knowledge/returns.en.md": ARTICLE,
+    "tests/order.yaml": TESTS,
+    "data/parcels.csv": "parcel,status\nP1,late\nP2,here\n",
+}
+FLOW, D, T = "flows/order.yaml", "desk.yaml", "texts/shop.yaml"
+
+MISTAKES: list[tuple[str, str, str, str, str]] = [
+    # what the mistake is, file, what stands there, what is written instead, part of the message
+    ("unknown slot in a condition", FLOW, '{if: "order.status', '{if: "▸ordr.status', 'did you mean "order"?'),
+    ("unknown slot that is asked", FLOW, "ask: order_no,", "ask: ▸order_n,", 'did you mean "order_no"?'),
+    ("unknown slot in a template", FLOW, '"{{ order_no }}"', '"▸{{ orderno }}"', 'did you mean "order_no"?'),
+    ("unknown step", FLOW, "goto: late}", "goto: ▸lte}", 'unknown step "lte"; did you mean "late"?'),
+    ("unknown step of next", FLOW, "run: handoff, next: end", "run: handoff, next: ▸ende", 'unknown step "ende"'),
+    ("unknown flow", FLOW, "run: handoff", "run: ▸handof", 'did you mean "handoff"?'),
+    ("unknown connector", FLOW, "call: orders.get", "call: ▸order.get", 'did you mean "orders.get"?'),
+    ("unknown text", FLOW, "say: $late", "say: ▸$lte", 'unknown text "$lte"; did you mean "$late"?'),
+    ("unknown verb", FLOW, "{survey: ces7", "{▸surve: ces7", 'did you mean "survey"?'),
+    ("unknown key of a step", FLOW, "timeout: 5s", "▸timout: 5s", 'did you mean "timeout"?'),
+    ("unknown instrument", FLOW, "survey: ces7", "survey: ▸ces8", "ces7"),
+    ("unknown outcome", FLOW, "close: resolved", "close: ▸solved", 'did you mean "resolved"?'),
+    ("no solution without a reason", FLOW, "close: resolved", "▸close: no_solution", "reason"),
+    ("a call without error", FLOW, "on: {404: to_human, timeout: to_human, error: to_human}", "▸on: {404: to_human, timeout: to_human}", "error"),
+    ("a call without timeout branch", FLOW, "on: {404: to_human, timeout: to_human, error: to_human}", "▸on: {error: to_human}", "timeout"),
+    ("a call without what the connector needs", FLOW, 'with: {order_no: "{{ order_no }}"}', "with: ▸{}", 'needs "order_no"'),
+    ("a branch without else", FLOW, "  - branch:\n      - {if: \"order.status == 'late'\", goto: late}\n      - {else: q_helped}", "  - ▸branch:\n      - {if: \"order.status == 'late'\", goto: late}", "else"),
+    ("a question without a name", FLOW, "{id: q_helped, ask: helped", "▸{ask: helped", "id"),
+    ("the same step twice", FLOW, "{id: late, say", "{id: ▸lookup, say", "twice"),
+    ("an expression that is none", FLOW, "{if: \"helped == 'no'\"", "{if: \"helped == ▸= 'no'\"", ""),
+    ("a part of a slot that has none", FLOW, "{if: \"helped == 'no'\"", "{if: \"▸helped.way == 'no'\"", "helped"),
+    ("a pattern that is none", FLOW, 'pattern: "^[A-Z]{2}', 'pattern: ▸"^[A-Z{2}', "pattern"),
+    ("a pattern that RE2 refuses", FLOW, '"^[A-Z]{2}[0-9]{6}$"', '▸"(a)\\\\1"', "pattern"),
+    ("a choice without options", FLOW, ', options: [{value: "yes", label: $yes_l}, {value: "no", label: $no_l}]', "", "options"),
+    ("a type that is none", FLOW, "type: object", "type: ▸objct", 'did you mean "object"?'),
+    ("two verbs", FLOW, "{id: late, say: $late}", "{id: late, say: $late, ▸goto: lookup}", "verb"),
+    ("a verb that is not run yet", FLOW, "{id: late, say: $late}", "{id: late, ▸kb: x}", "not"),
+    ("an unknown team", "flows/handoff.yaml", "team: support", "team: ▸suport", 'did you mean "support"?'),
+    ("an unknown priority", "flows/handoff.yaml", "priority: high", "priority: ▸hi", "priority"),
+    ("a span that is none", "flows/handoff.yaml", "sla: 15m", "sla: ▸soon", "15m"),
+    ("a language is missing", T, "helped_q: {en: Did that help?, nl: Heeft dat geholpen?}", "helped_q: ▸{en: Did that help?}", "nl"),
+    ("a place without its other half", T, "{{ order.days }} dagen", "{{ order.days dagen", "{{"),
+    ("a key twice", T, "no_l:", "▸yes_l:", "twice"),
+    ("a key of the desk", D, "undo: 5s", "▸undoo: 5s", 'did you mean "undo"?'),
+    ("a time zone", D, "Europe/Amsterdam", "▸Europe/Amsterdm", "zone"),
+    ("opening hours", D, '{mon: "9:00-17:00"', '{mon: ▸"nine to five"', "9:00-17:00"),
+    ("a day", D, "{mon:", "{▸mondag:", "mon"),
+    ("a holiday", D, "2026-12-25", "▸2026-13-25", "date"),
+    ("a role", D, "role: agent", "role: ▸boss", "agent"),
+    ("an agent's team", D, "team: support, role", "team: ▸suport, role", 'did you mean "support"?'),
+    ("an address that is none", D, '"https://shop.example/api', '▸"shop.example/api', "http"),
+    ("a secret's name", D, "${TOKEN}", "${to ken}", "${"),
+    ("a table that is not there", D, "data/parcels.csv", "▸data/parcel.csv", "parcel.csv"),
+    ("a table outside the folder", D, "data/parcels.csv", "▸../parcels.csv", ""),
+    ("a table's key", D, "key: parcel}", "key: ▸parcl}", "parcl"),
+    ("an interrupt's flow", D, "run: handoff", "run: ▸handof", 'did you mean "handoff"?'),
+    ("no way to a human", D, "{id: human, run: handoff", "{id: other, run: handoff", "human"),
+    ("the survey's instrument", D, "instrument: ces7", "instrument: ▸ces9", "ces7"),
+    ("the survey's quiet hours", D, '"21:00-08:00"', '▸"at night"', "21:00-08:00"),
+    ("the schema's number", D, "schema: 1", "schema: ▸2", "schema"),
+    ("an alias", D, "name: Plain shop", "name: ▸*shop", "alias"),
+    ("a tag", D, "name: Plain shop", "name: ▸!!python/object:os.system x", "tag"),
+    ("a tab", D, "agents:\n  -", "agents:\n▸\t-", ""),
+    ("a bracket that never closes", D, "locales: [en, nl]", "locales: [en, nl", ""),
+    ("front matter without a title", "knowledge/returns.en.md", "title: Returns\n", "", "title"),
+    ("an unknown key in front matter", "knowledge/returns.en.md", "tags:", "▸tag:", 'did you mean "tags"?'),
+    ("a test without a script", "tests/order.yaml", "  script:", "  ▸scrpt:", "script"),
+]  # fmt: skip
+
+
+def written(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
+
+
+def place(text: str) -> tuple[int, int]:
+    before = text[: text.index(HERE)]
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
+
+
+def faults_of(folder: Path) -> list[str]:
+    with pytest.raises(DeskFaults) as caught:
+        load(folder)
+    return [str(one) for one in caught.value.faults if one.severity == "fault"]
+
+
+def test_the_plain_desk_has_no_fault(tmp_path: Path) -> None:
+    desk = load(written(tmp_path, FILES))
+    assert list(desk.flows) == ["handoff", "order"]
+    assert [str(one) for one in desk.warnings] == []
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"), [one[1:] for one in MISTAKES], ids=[one[0] for one in MISTAKES]
+)
+def test_a_mistake_is_named_where_it_stands(tmp_path: Path, file: str, old: str, new: str, message: str) -> None:
+    assert old in FILES[file], "the mistake must change the desk"
+    marked = FILES[file].replace(old, new, 1)
+    faults = faults_of(written(tmp_path, {**FILES, file: marked.replace(HERE, "")}))
+    where = f"{tmp_path / file}:" + ("" if HERE not in marked else ":".join(map(str, place(marked))) + ":")
+    assert any(one.startswith(where) and message in one for one in faults), f"{where} …{message}…\n" + "\n".join(faults)
+    assert all("\n" not in one for one in faults)
+
+
+def test_all_mistakes_of_all_files_are_told_in_one_pass(tmp_path: Path) -> None:
+    broken = {
+        D: DESK.replace("undo: 5s", "undoo: 5s").replace("role: agent", "role: boss"),
+        FLOW: ORDER.replace("goto: late", "goto: lte"),
+        T: TEXTS.replace(", nl: Heeft dat geholpen?", ""),
+    }
+    faults = faults_of(written(tmp_path, {**FILES, **broken}))
+    for part in ("undoo", "boss", '"lte"', "nl"):
+        assert any(part in one for one in faults), faults
+    named = [(one.split(":")[0], int(one.split(":")[1])) for one in faults]
+    assert named == sorted(named)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        (D, b"name: \xff\xfe"),
+        (D, b""),
+        (D, b"[" * 100_000),
+        (D, b"{a: " * 5_000),
+        (D, b"- 1\n"),
+        (D, b"just words"),
+        (D, b"a: 1\n---\nb: 2\n"),
+        (D, b'name: "\x00"\n'),
+        (D, b"a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"),
+        (D, b"# " + b"x" * (1024 * 1024 + 1)),
+        (FLOW, b"\xd7"),
+        (T, b"{"),
+        ("knowledge/returns.en.md", b"\xff"),
+        ("knowledge/returns.en.md", b"---\ntitle: [\n---\n"),
+        ("knowledge/returns.en.md", b"---\ntitle: never closed\n"),
+        ("data/parcels.csv", b"\xff\xfe\x00"),
+        ("data/parcels.csv", b""),
+        ("tests/order.yaml", b"nothing"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_a_fault_and_never_a_crash(tmp_path: Path, file: str, content: bytes) -> None:
+    written(tmp_path, FILES)
+    (tmp_path / file).write_bytes(content)
+    assert any(
+        one.startswith(f"{tmp_path / (file if 'csv' not in file else D)}:") or file in one
+        for one in faults_of(tmp_path)
+    )
+
+
+def test_no_folder_and_no_desk_yaml_are_one_clear_line_each(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for folder in (tmp_path / "nowhere", tmp_path / "empty"):
+        with pytest.raises(DeskFaults) as caught:
+            load(folder)
+        assert str(folder) in str(caught.value)
+        assert len(str(caught.value).splitlines()) == 1
