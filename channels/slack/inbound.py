@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from bot.model import Chose, Deleted, Edited, Happening, Inbound, RemoteFile, Sender, Wrote
 from channels.slack.payloads import SlackPayload, mapping
@@ -46,7 +46,7 @@ def place_of(payload: SlackPayload, agent_channels: Collection[str] = ()) -> Pla
     body = payload.body
     if payload.kind == "event":
         event = payload.event
-        if event.get("type") not in {"message", "app_mention"}:
+        if event.get("type") not in ("message", "app_mention"):
             return None
         channel, about = event.get("channel"), post_of(event)
         direct = event.get("channel_type") == "im" or str(channel).startswith("D")
@@ -58,11 +58,11 @@ def place_of(payload: SlackPayload, agent_channels: Collection[str] = ()) -> Pla
         direct = str(channel).startswith("D")
     else:
         return None
-    if not isinstance(channel, str) or not channel or channel in agent_channels or event_is_group_talk(payload):
+    if not is_id(channel) or channel in agent_channels or event_is_group_talk(payload):
         return None
     thread, ts = about.get("thread_ts"), about.get("ts") or payload.event.get("deleted_ts")
-    root = thread if isinstance(thread, str) else "" if direct else ts
-    return Place(channel, root if isinstance(root, str) else "", direct)
+    root = thread if is_id(thread) else "" if direct else ts
+    return Place(channel, root if is_id(root) else "", direct)
 
 
 def event_is_group_talk(payload: SlackPayload) -> bool:
@@ -136,13 +136,15 @@ def _press(body: Mapping[str, Any], place: Place, team: str) -> Inbound | None:
         return None
     message_id, index, action = found
     user = mapping(body.get("user"))
-    who = f"{user.get('team_id') or mapping(body.get('team')).get('id') or team}:{required(user, 'id')}"
+    home = next((one for one in (user.get("team_id"), mapping(body.get("team")).get("id")) if is_id(one)), team)
+    who = f"{home}:{required(user, 'id')}"
     posted = mapping(body.get("message")).get("ts") or mapping(body.get("container")).get("message_ts")
-    key = f"{who}:{required(action, 'action_ts')}:{action['action_id']}:{posted}"
+    key = f"{who}:{required(action, 'action_ts')}:{required(action, 'action_id')}:{posted if is_id(posted) else ''}"
     value = action.get("value")
-    chose = Chose(message_id, value=value if isinstance(value, str) else None, index=index)
+    chose = Chose(message_id, value=clean(value) if isinstance(value, str) else None, index=index)
     thread = mapping(body.get("message")).get("thread_ts")
-    return Inbound(SOURCE, key, Sender(SOURCE, who, f"{place.channel}:{thread}" if thread else place.channel), chose)
+    address = f"{place.channel}:{thread}" if is_id(thread) else place.channel
+    return Inbound(SOURCE, key, Sender(SOURCE, who, address), chose)
 
 
 def choice_of(body: Mapping[str, Any]) -> tuple[str, int, Mapping[str, Any]] | None:
@@ -180,7 +182,7 @@ def is_by_a_person(post: Mapping[str, Any]) -> bool:
 def home_of(post: Mapping[str, Any], team: str) -> str:
     """The author's own workspace; in a shared channel it is not ours."""
     found = post.get("user_team") or post.get("source_team") or post.get("team")
-    return found if isinstance(found, str) else team
+    return found if is_id(found) else team
 
 
 def address_of(place: Place) -> str:
@@ -193,12 +195,11 @@ def keys_of(
     """The event's id, and the post's own: Slack tells one post as `message` and as `app_mention`, under two ids."""
     version = ""
     if event.get("subtype") == "message_changed":
-        version = f":{mapping(post.get('edited')).get('ts') or 'deleted'}"
-        if mapping(event.get("message")).get("subtype") == "tombstone":
-            version = ":deleted"
+        gone = mapping(event.get("message")).get("subtype") == "tombstone"
+        version = ":deleted" if gone else f":{required(mapping(post.get('edited')), 'ts')}"
     elif event.get("subtype") == "message_deleted":
         version = ":deleted"
-    ts = event.get("deleted_ts") or post.get("ts")
+    ts = required(event, "deleted_ts") if event.get("subtype") == "message_deleted" else required(post, "ts")
     return required(body, "event_id"), (f"{team}:{channel}:{ts}{version}",)
 
 
@@ -243,9 +244,14 @@ def files_of(files: Any) -> Sequence[RemoteFile]:
     return found[:MAX_FILES]
 
 
+def is_id(value: Any) -> TypeGuard[str]:
+    """Whether this can be one of Slack's ids or time stamps: short, and nothing that a database would refuse."""
+    return isinstance(value, str) and 0 < len(value) <= 300 and value.isprintable()
+
+
 def required(part: Mapping[str, Any], name: str) -> str:
-    """A text that must be there. Raises ValueError."""
+    """An id that must be there. Raises ValueError."""
     value = part.get(name)
-    if not isinstance(value, str) or not value or len(value) > 300 or not value.isprintable():
+    if not is_id(value):
         raise ValueError(f"no {name}")
     return value

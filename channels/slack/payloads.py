@@ -105,11 +105,10 @@ def is_for(body: Mapping[str, Any], team: str, app: str) -> bool:
         return False
     if app and told == app and body.get("type") != "event_callback":
         return True  # what strangers press in a shared channel carries their own workspace
-    teams = {body.get("team_id"), body.get("context_team_id"), mapping(body.get("team")).get("id")}
+    teams = [body.get("team_id"), body.get("context_team_id"), mapping(body.get("team")).get("id")]
     given = body.get("authorizations")
-    for one in given if isinstance(given, list) else ():
-        teams.add(mapping(one).get("team_id"))
-    return team in {one for one in teams if isinstance(one, str)}
+    teams += [mapping(one).get("team_id") for one in given] if isinstance(given, list) else []
+    return bool(team) and team in teams
 
 
 def echo_of(body: Mapping[str, Any], bot_user: str) -> Echo | None:
