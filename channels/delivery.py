@@ -82,7 +82,7 @@ class DeliveryLoop:
         self._paces = Paces()
         self._tasks: set[asyncio.Task[None]] = set()
         self._busy: set[str] = set()
-        self.wake = lambda: None
+        self.wake: Callable[[], None] = lambda: None
 
     async def recover(self) -> None:
         """After a start: what was on its way when the last process died may have arrived."""
@@ -245,7 +245,7 @@ class DeliveryLoop:
 
 def backoff(attempts: int) -> float:
     """1, 2, 4 … 300 seconds, each up to a fifth longer, so that many do not come back at once."""
-    return min(LAST_BACKOFF, FIRST_BACKOFF * 2 ** (attempts - 1)) * (1 + random.random() / 5)  # noqa: S311 - jitter
+    return min(LAST_BACKOFF, FIRST_BACKOFF * 2.0 ** (attempts - 1)) * (1 + random.random() / 5)  # noqa: S311 - jitter
 
 
 def asyncio_now() -> float:

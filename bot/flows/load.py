@@ -65,7 +65,9 @@ def read_flow(root: Node, text: str, reader: Reader, names: Names) -> Flow | Non
 
 def _without_migrate(root: Node, reader: Reader) -> Node:
     if root.kind == "map" and "migrate" in root.entries:
-        reader.fault(root.keys["migrate"], '"migrate" is not run by this version; running conversations stay pinned', "not-yet")
+        reader.fault(
+            root.keys["migrate"], '"migrate" is not run by this version; running conversations stay pinned', "not-yet"
+        )
         root.entries.pop("migrate")
         root.keys.pop("migrate")
     return root
@@ -161,7 +163,9 @@ def phrases(node: Node, reader: Reader, locales: tuple[str, ...], what: str) -> 
     for language, body in reader.entries(node, None, f"{what}: phrases").items():
         locale = canonical(language)
         if locale not in locales:
-            reader.warn(node.keys[language], f'{what}: the desk does not speak "{language}"{nearest(locale, locales)}', "locale")
+            reader.warn(
+                node.keys[language], f'{what}: the desk does not speak "{language}"{nearest(locale, locales)}', "locale"
+            )
             continue
         found[locale] = reader.texts(body, f"{what}: a phrase")
     missing = [locale for locale in locales if locale not in found]
@@ -204,7 +208,9 @@ def _named(bodies: list[Node], reader: Reader) -> dict[str, Node]:
         if not _ID.match(step_id) or step_id == END:
             reader.fault(node, f'"{step_id}" is no id: a letter, then letters, digits, _ or -; "end" is taken', "value")
         elif step_id in named:
-            reader.fault(node, f'the step "{step_id}" stands here twice; the first is in line {named[step_id].line}', "duplicate")
+            reader.fault(
+                node, f'the step "{step_id}" stands here twice; the first is in line {named[step_id].line}', "duplicate"
+            )
         else:
             named[step_id] = node
     return named
@@ -225,7 +231,9 @@ def _step(body: Node, seen: Seen, taken: dict[str, int]) -> Step | None:
         reader.fault(at, f"{what}{hint or '; verbs are ' + ', '.join(VERBS)}", "unknown-verb")
         return None
     if len(verbs) > 1:
-        reader.fault(body.keys[verbs[1]], f'a step has one verb, this one has two: "{verbs[0]}" and "{verbs[1]}"', "verbs")
+        reader.fault(
+            body.keys[verbs[1]], f'a step has one verb, this one has two: "{verbs[0]}" and "{verbs[1]}"', "verbs"
+        )
         return None
     keys, read = VERBS[verbs[0]]
     found = reader.entries(body, (*_COMMON_KEYS, verbs[0], *keys), f'step "{verbs[0]}"')
@@ -250,4 +258,3 @@ def _made_id(verb: str, body: Node, taken: dict[str, int]) -> str:
     name = f"~{verb}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
     taken[name] = taken.get(name, 0) + 1
     return name if taken[name] == 1 else f"{name}-{taken[name]}"
-

@@ -107,7 +107,11 @@ class Seen:
             return None
         for locale, text in found.items():
             if len(text) > longest:
-                self.reader.warn(node, f"{what}: {len(text)} characters in {locale}; more than {longest} are too long for a channel", "length")
+                self.reader.warn(
+                    node,
+                    f"{what}: {len(text)} characters in {locale}; more than {longest} are too long for a channel",
+                    "length",
+                )
         return found
 
     def _by_key(self, node: Node, what: str) -> Wording | None:
@@ -121,15 +125,25 @@ class Seen:
         key = text[1:]
         own = self.names.texts.get(key)
         if own is None and not known(key):
-            self.reader.fault(node, f'{what}: unknown text "{text}"{nearest(text, ["$" + one for one in self.names.texts])}', "unknown-text")
+            self.reader.fault(
+                node,
+                f'{what}: unknown text "{text}"{nearest(text, ["$" + one for one in self.names.texts])}',
+                "unknown-text",
+            )
             return None
         try:
-            found = {locale: own[locale] if own and locale in own else say(key, locale) for locale in self.names.locales}
+            found = {
+                locale: own[locale] if own and locale in own else say(key, locale) for locale in self.names.locales
+            }
         except KeyError as error:
             if own is None:
-                self.reader.fault(node, f'{what}: the text "{text}" needs {error}, which a flow cannot give', "template")
+                self.reader.fault(
+                    node, f'{what}: the text "{text}" needs {error}, which a flow cannot give', "template"
+                )
             return None  # a missing language is told where the text stands
-        checked = [self._places(node, template, f'{what}: text "{text}" ({locale})') for locale, template in found.items()]
+        checked = [
+            self._places(node, template, f'{what}: text "{text}" ({locale})') for locale, template in found.items()
+        ]
         return found if all(checked) else None
 
     def _by_locale(self, node: Node, what: str) -> Wording | None:
@@ -138,7 +152,11 @@ class Seen:
             return None
         found = by_locale(node, self.reader, self.names.locales, what)
         checked = [self._places(body, body.raw, what) for body in found.values()]
-        return {locale: body.raw for locale, body in found.items()} if all(checked) and len(found) == len(self.names.locales) else None
+        return (
+            {locale: body.raw for locale, body in found.items()}
+            if all(checked) and len(found) == len(self.names.locales)
+            else None
+        )
 
 
 def by_locale(node: Node, reader: Reader, locales: tuple[str, ...], what: str, *, must: bool = True) -> dict[str, Node]:

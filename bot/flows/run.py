@@ -112,7 +112,11 @@ def _interrupt(
     for interrupt in machine.desk.interrupts:
         if (interrupt.id in SAFETY) != safety:
             continue
-        found = _longest_that_counts(machine, interrupt.phrases, said, ask) if safety else find(interrupt.phrases, said, machine.locale)
+        found = (
+            _longest_that_counts(machine, interrupt.phrases, said, ask)
+            if safety
+            else find(interrupt.phrases, said, machine.locale)
+        )
         if found is not None and (safety or _is_meant(found, said)):
             return interrupt, found
     return None
@@ -129,7 +133,7 @@ def _longest_that_counts(
 
 
 def _is_meant(found: Found, said: tuple[str, ...]) -> bool:
-    """"cancel" alone is the interrupt; "cancel my order" is a wish. A phrase of several words may have company."""
+    """ "cancel" alone is the interrupt; "cancel my order" is a wish. A phrase of several words may have company."""
     return found.whole or (found.length > 1 and len(said) <= _FEW_WORDS)
 
 

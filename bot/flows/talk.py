@@ -216,7 +216,9 @@ class FlowState:
             ),
             slots=stored.get("slots") or {},
             retries=stored.get("retries") or {},
-            pending=Pending(pending["kind"], pending["step_id"], pending["hash"], pending["token"]) if pending else None,
+            pending=Pending(pending["kind"], pending["step_id"], pending["hash"], pending["token"])
+            if pending
+            else None,
             why=stored.get("why") or "",
             turns=stored.get("turns") or 0,
         )

@@ -81,7 +81,9 @@ def places(template: str) -> tuple[Place, ...]:
     for match in _PLACE.finditer(template):
         inside = _INSIDE.match(match[1])
         if inside is None:
-            raise TemplateFault(f'"{match[0]}" must be {{{{ name }}}}, {{{{ slot.part }}}} or {{{{ name | filter }}}}', match.start())
+            raise TemplateFault(
+                f'"{match[0]}" must be {{{{ name }}}}, {{{{ slot.part }}}} or {{{{ name | filter }}}}', match.start()
+            )
         filters = tuple(one.strip() for one in inside[2].split("|")[1:])
         for one in filters:
             if one not in FILTERS:

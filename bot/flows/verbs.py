@@ -149,14 +149,20 @@ def _call(body: Node, found: Found, seen: Seen) -> Verb | None:
         template = seen.template(node, f"with: {key}")
         values[key] = template or ""
     for key in sorted(seen.names.connectors.get(name or "", frozenset()) - values.keys()):
-        reader.fault(found.get("with") or body.keys["call"], f'connector "{name}" needs "{key}": add it under with', "missing-key")
+        reader.fault(
+            found.get("with") or body.keys["call"],
+            f'connector "{name}" needs "{key}": add it under with',
+            "missing-key",
+        )
     on = _outcomes(body, found, seen, table=name in seen.names.tables)
     span = reader.span(found["timeout"], "timeout") if "timeout" in found else None
     timeout = int(span.total_seconds()) if span else 10
     if not 1 <= timeout <= LONGEST_CALL:
         reader.fault(found["timeout"], f"timeout must be from 1s to {LONGEST_CALL}s", "value")
     if "retries" in found:
-        reader.fault(body.keys["retries"], '"retries" is not run by this version; the flow can ask again by goto', "not-yet")
+        reader.fault(
+            body.keys["retries"], '"retries" is not run by this version; the flow can ask again by goto', "not-yet"
+        )
     once = seen.template(found["once"], "once") if "once" in found else ""
     save = seen.slot(found["save"], "save") if "save" in found else None
     if save is not None and save.type not in {"object", "text", "number", "bool"}:
@@ -176,7 +182,11 @@ def _outcomes(body: Node, found: Found, seen: Seen, *, table: bool) -> dict[str,
     for key, node in reader.entries(found["on"], None, "on").items():
         if not _OUTCOME.match(key):
             hint = nearest(key, ("timeout", "error", "404"))
-            reader.fault(found["on"].keys[key], f'on: unknown outcome "{key}"{hint or "; write a status such as 404, timeout or error"}', "unknown-key")
+            reader.fault(
+                found["on"].keys[key],
+                f'on: unknown outcome "{key}"{hint or "; write a status such as 404, timeout or error"}',
+                "unknown-key",
+            )
         elif target := seen.target(node):
             on[key] = target
     for key in wanted:
@@ -191,7 +201,11 @@ def _escalate(_: Node, found: Found, seen: Seen) -> Verb | None:
     team = reader.one_of(inside["team"], seen.names.teams, "team", "unknown-team") if "team" in inside else None
     priority = reader.one_of(inside["priority"], PRIORITIES, "priority") if "priority" in inside else None
     reason = seen.template(inside["reason"], "reason") if "reason" in inside else ""
-    show = [slot.name for one in reader.items(inside["show"], "show") if (slot := seen.slot(one, "show"))] if "show" in inside else []
+    show = (
+        [slot.name for one in reader.items(inside["show"], "show") if (slot := seen.slot(one, "show"))]
+        if "show" in inside
+        else []
+    )
     sla = reader.span(inside["sla"], "sla") if "sla" in inside else None
     text = seen.wording(found["text"], "text") if "text" in found else {}
     on = reader.entries(found["on"], ("no_agent",), "on") if "on" in found else {}
@@ -261,7 +275,9 @@ def _wait(_: Node, found: Found, seen: Seen) -> Verb | None:
     inside = seen.reader.entries(found["wait"], ("for", "event", "timeout", "then"), "wait")
     for key in ("event", "timeout"):
         if key in inside:
-            seen.reader.fault(found["wait"].keys[key], f'wait: "{key}" is not run by this version; "for" a duration is', "not-yet")
+            seen.reader.fault(
+                found["wait"].keys[key], f'wait: "{key}" is not run by this version; "for" a duration is', "not-yet"
+            )
     if "for" not in inside:
         seen.reader.fault(found["wait"], 'wait: "for" is missing: how long', "missing-key")
         return None

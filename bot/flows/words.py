@@ -13,7 +13,22 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 _WORD = re.compile(r"\w+")
-_LETTERS = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ß": "ss", "ł": "l", "đ": "d", "ð": "d", "'": "", "’": "", "׳": "", "״": "", '"': ""})
+_LETTERS = str.maketrans(
+    {
+        "ø": "o",
+        "æ": "ae",
+        "œ": "oe",
+        "ß": "ss",
+        "ł": "l",
+        "đ": "d",
+        "ð": "d",
+        "'": "",
+        "’": "",
+        "׳": "",
+        "״": "",
+        '"': "",
+    }
+)
 _HEBREW_PREFIXES = frozenset("והבלכמש")
 
 

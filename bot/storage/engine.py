@@ -44,7 +44,7 @@ class Storage:
 
     @property
     def is_sqlite(self) -> bool:
-        return self.url.get_backend_name() == "sqlite"
+        return str(self.url.get_backend_name()) == "sqlite"
 
     @property
     def path(self) -> Path:

@@ -9,6 +9,7 @@ a power cut. One connection writes *and* checkpoints, which keeps clear of SQLit
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -95,9 +96,9 @@ class SqliteWriter:
             with self._conn.begin():
                 for unit, future in batch:
                     tx = Tx(self._conn, self._clock(), self._wiring)
-                    result, error = _guarded(self._conn, unit, tx)
-                    answers.append((future, result, error))
-                    if error is None:
+                    result, failed = _guarded(self._conn, unit, tx)
+                    answers.append((future, result, failed))
+                    if failed is None:
                         afterwards += [(future.get_loop(), action) for action in tx.afterwards]
         except Exception as error:  # noqa: BLE001 - whatever it was, nobody in this batch may believe in a commit
             fault = DatabaseFault(f"the database did not take the change: {getattr(error, 'orig', error)}")
@@ -105,16 +106,23 @@ class SqliteWriter:
             answers = [(future, None, fault) for _, future in batch]
             afterwards = []
         if any(unit is _cut for unit, _ in batch):
-            raw: Any = self._conn.connection.dbapi_connection
-            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+            _truncate(self._conn)
         for loop, action in afterwards:
             _on_loop(loop, action)
-        for future, result, error in answers:
-            _on_loop(future.get_loop(), _settle(future, result, error))
+        for future, result, failure in answers:
+            _on_loop(future.get_loop(), _settle(future, result, failure))
 
 
 def _cut(_tx: Tx) -> None:
     """The unit that asks for the log to be cut after its batch's commit."""
+
+
+def _truncate(conn: Connection) -> None:
+    """As far as readers let us, now: nobody's turn waits for a reader. What stays is overwritten in time."""
+    raw: Any = conn.connection.dbapi_connection
+    with contextlib.suppress(sqlite3.Error):
+        for pragma in ("busy_timeout=200", "wal_checkpoint(TRUNCATE)", f"busy_timeout={BUSY_MS}"):
+            raw.execute(f"PRAGMA {pragma}").close()
 
 
 def _guarded(conn: Connection, unit: Unit, tx: Tx) -> tuple[Any, BaseException | None]:

@@ -63,7 +63,7 @@ def _id(frame: dict[str, Any]) -> str | None:
 def _uuid(frame: dict[str, Any]) -> str:
     value = frame.get("id")
     try:
-        return str(uuid.UUID(value))  # type: ignore[arg-type]
+        return str(uuid.UUID(value))
     except (ValueError, TypeError, AttributeError) as fault:
         raise BadFrame("bad_frame", "id is a UUID made by the client", _id(frame)) from fault
 

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from bot.model import FileRef, Identity, new_id
 from bot.outbox import settle
@@ -110,7 +110,7 @@ def owned_file(conn: Connection, file_id: str, customer_id: str) -> StoredFile |
     return None if row is None else StoredFile(FileRef(row.id, row.name, row.type, row.size), row.data, row.error)
 
 
-def _merged(customer_id: str) -> list[str] | object:
+def _merged(customer_id: str) -> Select[tuple[str]]:
     c = t.customers
     return select(c.c.id).where((c.c.id == customer_id) | (c.c.merged_into == customer_id))
 
