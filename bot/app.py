@@ -195,10 +195,17 @@ class App:
         msg = "the house does not come to rest"
         raise AssertionError(msg)
 
+    async def tokens_accepted(self) -> None:
+        """Return when each platform has taken its token. Raises SettingsFault when one refuses it."""
+        waits = [ready() for channel in self.channels if (ready := getattr(channel, "ready", None)) is not None]
+        async with asyncio.TaskGroup() as group:
+            for wait in waits:
+                group.create_task(wait)
+
     async def hang_up(self) -> None:
         """End the open sockets and streams, so that the server need not wait for them."""
         await self.web.stop()
-        self.desk_pages.close()
+        await self.desk_pages.stop()
 
     async def unready(self) -> list[str]:
         """Why this process should get no work just now; empty: it should."""

@@ -182,10 +182,25 @@ async def serve(settings: Settings, *, tell: Callable[[str], None] = print) -> N
     _on_signals(server, app)
     for line in app.greeting():
         tell(line)
+    refusals: list[SettingsFault] = []
+    watching = asyncio.create_task(_watch_tokens(app, server, refusals))
     try:
         await server.serve(sockets=[listening])
     finally:
+        watching.cancel()
         await app.stop()
+    if refusals:
+        raise refusals[0]
+
+
+async def _watch_tokens(app: App, server: Server, refusals: list[SettingsFault]) -> None:
+    """A platform that is down comes back; a token that it refuses does not: then the whole start was wrong."""
+    try:
+        await app.tokens_accepted()
+    except* SettingsFault as faults:
+        refusals += [fault for fault in faults.exceptions if isinstance(fault, SettingsFault)]
+        await app.hang_up()
+        server.should_exit = True
 
 
 def _on_signals(server: Server, app: App) -> None:

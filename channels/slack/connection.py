@@ -256,7 +256,12 @@ class SlackConnection:
         from slack_bolt.request.async_request import AsyncBoltRequest
 
         app = await self._app()
-        request = AsyncBoltRequest(body=body, headers=dict(headers or {}), mode=mode)  # type: ignore[arg-type]
+        try:
+            request = AsyncBoltRequest(body=body, headers=dict(headers or {}), mode=mode)  # type: ignore[arg-type]
+        except Exception as error:  # noqa: BLE001 - Bolt can't read it, and it would be the same the next time
+            self.counters.foreign += 1
+            log.warning("slack payload not readable", error=type(error).__name__)
+            return 200, None
         response = await app.async_dispatch(request)
         return response.status, json.loads(response.body) if response.body else None
 

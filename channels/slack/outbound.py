@@ -134,7 +134,7 @@ def choices(message: Message, chosen: str | None = None) -> list[Block]:
     ]
     survey = body.survey
     if survey is not None and (survey.low or survey.high):
-        rows.append(small(f"{survey.min} = {survey.low}   ·   {survey.max} = {survey.high}"))
+        rows.append(small(f"{survey.min} = {survey.low} · {survey.max} = {survey.high}"))
     return rows
 
 

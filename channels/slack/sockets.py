@@ -27,7 +27,8 @@ log = structlog.get_logger()
 SOCKETS = 2
 HEARTBEAT = 20.0  # seconds between pings; one that is not answered in half that time closes the socket: 30 s at most
 LAST_BACKOFF = 60.0
-STEADY = 30.0  # seconds that a socket must have lived, so that the next try comes at once
+STEADY = 30.0  # seconds that a socket must have lived, so that the next one is opened at once
+HASTE = 3  # sockets in a row that Slack may renew before that, without our slowing down
 IN_FLIGHT = 64  # envelopes of one socket at work; more wait in the socket, not in our memory
 SWITCHED_OFF = {"link_disabled", "socket_mode_disabled"}
 BAD_TOKEN = {
@@ -74,9 +75,9 @@ class Sockets:
 
     async def _keep_open(self) -> None:
         """One place, always taken: the next socket is opened when this one warns, or is gone."""
-        wait = 1.0
+        short_lived = 0
         while True:
-            renew: asyncio.Event = asyncio.Event()
+            renew = asyncio.Event()
             began = asyncio.get_running_loop().time()
             run = self._spawn(self._run(renew), "stafett-slack-socket")
             warned = asyncio.create_task(renew.wait())
@@ -84,12 +85,10 @@ class Sockets:
                 await asyncio.wait({run, warned}, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 warned.cancel()
-            lived = asyncio.get_running_loop().time() - began
-            if renew.is_set() or lived > STEADY:
-                wait = 1.0
-                continue
-            await asyncio.sleep(wait)
-            wait = min(LAST_BACKOFF, wait * 2)
+            steady = asyncio.get_running_loop().time() - began > STEADY
+            short_lived = 0 if steady else short_lived + 1
+            if not steady and (short_lived > HASTE or not renew.is_set()):
+                await asyncio.sleep(min(LAST_BACKOFF, 2.0 ** (short_lived - 1)))
 
     async def _run(self, renew: asyncio.Event) -> None:
         import aiohttp

@@ -21,6 +21,7 @@ from sqlalchemy import select
 from starlette.applications import Starlette
 
 from bot import outbox
+from bot.errors import NotSent
 from bot.inbox import Inbox
 from bot.model import BOT, Author, AuthorKind, Body, Choice, Chose, FileRef, SurveyCard, Wrote
 from bot.settings import Settings
@@ -31,6 +32,7 @@ from bot.storage.tx import Wiring
 from bot.turn import Turn
 from bot.worker import Worker
 from channels.delivery import DeliveryLoop
+from channels.slack import sockets
 from channels.slack.channel import SlackChannel
 from channels.slack.connection import SlackConnection
 from tests.fakes.faults import Fault
@@ -208,11 +210,11 @@ async def test_a_direct_message_is_committed_and_answered(house: House) -> None:
 async def test_messages_of_one_person_keep_their_order(house: House) -> None:
     kari = house.slack.person("U1")
     house.slack.hold()
-    for number in range(8):
+    for number in range(4):
         await kari.dm(f"line {number}")
     house.slack.release()
-    await kari.hears("echo: line 7", timeout=15)
-    assert await house.said() == [f"line {number}" for number in range(8)]
+    await kari.hears("echo: line 3", timeout=15)
+    assert await house.said() == [f"line {number}" for number in range(4)]
 
 
 async def test_a_mention_opens_a_thread_that_stays_open_for_who_mentioned(house: House) -> None:
@@ -286,19 +288,15 @@ async def test_files_go_both_ways(house: House) -> None:
     await kari.dm("look", files=[("photo.png", "image/png", PNG)])
     await kari.hears("echo: look")
     await house.slack.called("download")
+    await house.delivery.idle()
     [file] = await house.rows(t.files)
-    await asyncio.wait_for(arrived(house, file.id), 5)
+    assert (file.name, file.type, file.data) == ("photo.png", "image/png", PNG)
     await kari.dm("send me a file")
     sent = await house.slack.waits_for(
         lambda: next((post for post in kari.direct.posts() if post.by_app and post.files), None)
     )
     assert sent.files[0]["name"] == "plan.png"
     assert house.slack.space.files[sent.files[0]["id"]][1] == PNG
-
-
-async def arrived(house: House, file_id: str) -> None:
-    while (await house.rows(t.files, t.files.c.id == file_id))[0].data != PNG:
-        await asyncio.sleep(0)
 
 
 async def test_edits_and_deletions_reach_the_history(house: House) -> None:
@@ -475,8 +473,8 @@ async def test_slack_that_is_down_at_the_start_does_not_stop_us(slack: SlackServ
     )
     connection = SlackConnection(settings, Storage(url_in(tmp_path)))
     await connection.start()
-    while not connection.faults():
-        await asyncio.sleep(0)
+    with pytest.raises(NotSent):
+        await connection.call("api.test")
     assert "can't be reached" in connection.faults()[0]
     await slack.up()
     await asyncio.wait_for(connection.known(), 10)
@@ -500,6 +498,58 @@ async def test_sockets_are_renewed_without_a_gap(slack: SlackServer, tmp_path: P
         await kari.dm("after all")
         await kari.hears("echo: after all")
         assert sorted(await house.said()) == ["after all", "in between"]
+
+
+async def test_a_dead_socket_is_noticed_and_replaced(
+    slack: SlackServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "HEARTBEAT", 0.2)
+    async with a_house(slack, url_in(tmp_path), "socket"):
+        kari = slack.person("U1")
+        old = set(map(id, slack.delivery.sockets))
+        slack.freezes_sockets()
+        await slack.waits_for(lambda: len(set(map(id, slack.delivery.sockets)) - old) == 2 or None)
+        await kari.dm("still there?")
+        await kari.hears("echo: still there?")
+
+
+async def test_socket_mode_that_was_switched_off_is_told_and_not_stormed(slack: SlackServer, tmp_path: Path) -> None:
+    async with a_house(slack, url_in(tmp_path), "socket") as house:
+        slack.script("apps.connections.open", Fault.refusal("link_disabled"), times=50)
+        await slack.disconnects("link_disabled")
+        await slack.waits_for(lambda: not slack.delivery.sockets or None)
+        await slack.called("apps.connections.open", times=4)
+        assert "switched off" in house.connection.faults()[0]
+        assert len(slack.calls("apps.connections.open")) == 4
+
+
+async def test_a_payload_that_bolt_cannot_read_does_not_come_again(house: House) -> None:
+    assert await house.connection.dispatch({"type": "event_callback", "event": [1], "team": [2]}, mode="socket_mode") == (200, None)
+
+
+async def test_a_message_that_cannot_be_read_is_kept_and_the_chat_goes_on(house: House) -> None:
+    kari = house.slack.person("U1")
+    house.slack.emit({"type": "message", "channel": kari.direct.id, "channel_type": "im", "user": "U1", "text": "?", "ts": 7})
+    await kari.dm("and this?")
+    await kari.hears("echo: and this?")
+    [letter] = await house.rows(t.dead_letters)
+    assert letter.source == "slack"
+    assert b'"ts": 7' in letter.raw
+
+
+async def test_slack_that_is_away_during_the_read_back_costs_no_message(slow_house: House) -> None:
+    house = slow_house
+    house.slack.space.echo_metadata = False
+    kari = house.slack.person("U1")
+    house.slack.script("chat.postMessage", Fault.accept_then_reset())
+    house.slack.script("conversations.history", Fault.status(503), times=8)
+    await kari.dm("hello")
+    await house.slack.settled()
+    await house.deliver()
+    for _ in range(9):
+        await house.later(301)
+    assert await house.state() == ["sent"]
+    assert len(house.slack.calls("chat.postMessage")) == 1
 
 
 async def test_an_agents_name_stands_above_and_pings_nobody(house: House) -> None:

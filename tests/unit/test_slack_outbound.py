@@ -108,7 +108,7 @@ def test_a_pressed_button_is_shown_and_a_survey_stays() -> None:
     [row] = [block for block in last_post(nps, "9")["blocks"] if block["type"] == "actions"]
     assert len(row["elements"]) == 11
     assert [one["text"]["text"] for one in row["elements"] if "style" in one] == ["✓ 9"]
-    assert "0 = not at all   ·   10 = surely" in str(last_post(nps, None))
+    assert "0 = not at all · 10 = surely" in str(last_post(nps, None))
 
 
 def test_files_go_one_by_one_after_the_text() -> None:
