@@ -557,6 +557,23 @@ async def test_slack_that_is_away_during_the_read_back_costs_no_message(slow_hou
     assert len(house.slack.calls("chat.postMessage")) == 1
 
 
+async def test_on_postgresql_it_is_the_same(slack: SlackServer, postgres_url: str) -> None:
+    async with a_house(slack, postgres_url, "http") as house:
+        kari = slack.person("U1")
+        shop = slack.channel("C7", members=[kari])
+        root = await kari.mentions_app("C7", "menu")
+        menu = await shop.hears("Pick", thread_ts=root.ts)
+        await kari.presses("C7", menu.ts, "My order")
+        await shop.hears("chosen: order", thread_ts=root.ts)
+        await kari.posts("C7", "\0thanks", thread_ts=root.ts, files=[("a.png", "image/png", PNG)])
+        await shop.hears("echo: thanks", thread_ts=root.ts)
+        slack.repeat(3)
+        await slack.settled()
+        await house.delivery.idle()
+        assert await house.said() == ["menu", "My order", "thanks"]
+        assert [file.data for file in await house.rows(t.files)] == [PNG]
+
+
 async def test_an_agents_name_stands_above_and_pings_nobody(house: House) -> None:
     kari = house.slack.person("U1")
     await kari.dm("ann")
