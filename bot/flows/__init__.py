@@ -21,7 +21,7 @@ Decisions
 
 from __future__ import annotations
 
-from bot.flows.run import step
+from bot.flows.run import is_request, step
 from bot.flows.talk import (
     Call,
     CallDone,
@@ -72,5 +72,6 @@ __all__ = [
     "SwitchLocale",
     "Text",
     "TimedOut",
+    "is_request",
     "step",
 ]

@@ -221,3 +221,10 @@ def _timed_out(machine: Machine, token: str) -> bool:
         machine.move(verb.timeout_then)
     machine.run()
     return True
+
+
+def is_request(desk: Desk, text: str) -> bool:
+    """Whether this text would start a flow or cut in, if nothing were pending: nobody else may swallow it."""
+    said = tokens(text)
+    groups = [one.phrases for one in desk.interrupts] + [flow.triggers.phrases for flow in desk.flows.values()]
+    return any(find(phrases, said, "") is not None for phrases in groups)
