@@ -84,7 +84,7 @@ class DeskInForce:
 async def _changes(folder: Path) -> AsyncIterator[object]:
     from watchfiles import awatch
 
-    async for change in awatch(folder, debounce=SETTLED_MS, step=50, raise_interrupt=False):
+    async for change in awatch(folder, debounce=SETTLED_MS, step=50):
         yield change
 
 
