@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
 
@@ -57,7 +58,7 @@ def erase(tx: Tx, customer_id: str, *, by: str) -> Erased:
 def _empty_sends(tx: Tx, mine: Belongings) -> int:
     """Sends whose bytes are leaving right now lose everything that tells whose they are."""
     o = t.outbox
-    tombstone = {
+    tombstone: dict[str, Any] = {
         "state": "expired",
         "error": "the customer was erased",
         "payload": {},
@@ -85,6 +86,6 @@ def _left(tx: Tx, mine: Belongings) -> tuple[str, ...]:
     )
     left = [f"the thread {row.root} in the agents' channel {row.channel} ({row.desk})" for row in threads]
     arrived = (o.customer_id.in_(mine.customers), o.message_id.is_not(None), o.state == "sent")
-    for row in tx.conn.execute(select(o.via, func.count().label("n")).where(*arrived).group_by(o.via).order_by(o.via)):
-        left.append(f"{row.n} message{'s' if row.n > 1 else ''} in the customer's own {row.via} chat")
-    return tuple(left)
+    sent = tx.conn.execute(select(o.via, func.count().label("n")).where(*arrived).group_by(o.via).order_by(o.via))
+    chats = [f"{row.n} message{'s' if row.n > 1 else ''} in the customer's own {row.via} chat" for row in sent]
+    return (*left, *chats)

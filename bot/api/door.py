@@ -1,0 +1,148 @@
+"""Before anything is parsed: who asks, and whether the body may be read at all.
+
+An ASGI layer around the whole API. 401 without the token, whatever the path. A body is at most 1 MiB, not compressed, JSON,
+at most 64 levels deep, without duplicate keys, NaN or Infinity: else 413, 415 or 400, and nothing has happened.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bot.api.problems import BadRequest, of_error, problem, unexpected
+from bot.errors import StafettError
+
+MOST_BYTES = 1024 * 1024
+MOST_LEVELS = 64
+WITH_BODY = {"POST", "PUT", "PATCH"}
+
+
+class Door:
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app = app
+        self._token = token.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return  # neither sockets nor a lifespan of its own
+        headers = Headers(scope=scope)
+        if not self._knows(headers):
+            detail = "give the API token: Authorization: Bearer …"
+            await problem(401, detail, headers={"WWW-Authenticate": "Bearer"})(scope, receive, send)
+            return
+        try:
+            if b"%00" in scope.get("raw_path", b"") or b"%00" in scope["query_string"]:
+                raise BadRequest("a NUL character, which no id and no filter has")
+            body = await _body(headers, receive) if scope["method"] in WITH_BODY else None
+        except StafettError as error:
+            await of_error(error)(scope, receive, send)
+            return
+        await self._answer(scope, receive if body is None else _again(body, receive), send)
+
+    def _knows(self, headers: Headers) -> bool:
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        return hmac.compare_digest(given.strip().encode(), self._token) and scheme.lower() == "bearer"
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What nobody foresaw is answered here, once: the server around us need not know."""
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:
+            if started:
+                raise
+            await unexpected(error)(scope, receive, send)
+
+
+async def _body(headers: Headers, receive: Receive) -> bytes:
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise BadRequest("compressed bodies are not taken", 415)
+    length = headers.get("content-length", "")
+    if length.isascii() and length.isdigit() and (len(length) > 9 or int(length) > MOST_BYTES):
+        raise BadRequest("the body is over 1 MiB", 413)
+    chunks, size = [], 0
+    async for chunk in _chunks(receive):
+        size += len(chunk)
+        if size > MOST_BYTES:
+            raise BadRequest("the body is over 1 MiB", 413)
+        chunks.append(chunk)
+    raw = b"".join(chunks)
+    if raw and headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise BadRequest("send JSON, with Content-Type: application/json", 415)
+    if raw:
+        strict_json(raw)
+    return raw
+
+
+async def _chunks(receive: Receive) -> Any:
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest("the body ended too early")
+        yield message.get("body", b"")
+        if not message.get("more_body", False):
+            return
+
+
+def strict_json(raw: bytes) -> Any:
+    """The value of a JSON text. Raises BadRequest for what two parsers might read differently, or never finish."""
+    try:
+        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_number)
+    except RecursionError:
+        raise BadRequest(f"the JSON is over {MOST_LEVELS} levels deep") from None
+    except UnicodeDecodeError:
+        raise BadRequest("the body is not UTF-8") from None
+    except ValueError as error:
+        raise BadRequest(f"the body is not JSON: {str(error)[:100]}") from None
+    if any(level > MOST_LEVELS for level in _levels(value)):
+        raise BadRequest(f"the JSON is over {MOST_LEVELS} levels deep")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        msg = "a key stands twice in one object"
+        raise ValueError(msg)
+    return made
+
+
+def _no_number(name: str) -> NoReturn:
+    msg = f"{name} is no number in JSON"
+    raise ValueError(msg)
+
+
+def _levels(value: Any) -> Iterator[int]:
+    """The depth of each container, without recursion."""
+    waiting = [(value, 1)]
+    while waiting:
+        one, level = waiting.pop()
+        if isinstance(one, dict | list):
+            yield level
+            inner = one.values() if isinstance(one, dict) else one
+            waiting += [(child, level + 1) for child in inner if isinstance(child, dict | list)]
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Hand the body that was read to whoever reads next; after it, what the server says (a disconnect)."""
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay

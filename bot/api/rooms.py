@@ -1,0 +1,60 @@
+"""What the API asks of rooms that it must not import. `handoff/for_api.py` and `surveys/for_api.py` answer; `bot/app.py`
+puts them together.
+
+Cases, agents and responses come as plain dicts, with the keys of `shapes.py`; messages as `bot.model.Message`. Refusals are
+the house's own (`bot/errors.py`); what names something that is not there is a LookupError, or None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from bot.api.feed import Feed
+from bot.api.store import Reader
+from bot.model import Message
+from bot.storage.engine import Storage
+from bot.storage.tx import Tx
+
+Shape = Mapping[str, Any]
+
+
+class CaseRoom(Protocol):
+    """Cases and agents. `agent` None leaves it to the holder, or to the auto-assign rule of `reply`."""
+
+    def listed(self, conn: Reader, *, after: str | None, limit: int, **filters: str | None) -> list[Shape]: ...
+
+    def one(self, conn: Reader, case_id: str) -> Shape | None: ...
+
+    def live(self, conn: Reader, customer_id: str) -> str | None:
+        """The id of the customer's live case."""
+
+    def agents(self, conn: Reader) -> list[Shape]: ...
+
+    def assign(self, tx: Tx, case_id: str, agent: str) -> Shape: ...
+
+    def reply(self, tx: Tx, case_id: str, text: str, agent: str | None) -> Message: ...
+
+    def note(self, tx: Tx, case_id: str, text: str, agent: str | None) -> Message: ...
+
+    def resolve(
+        self, tx: Tx, case_id: str, outcome: str, topic: str | None, reason: str | None, agent: str | None
+    ) -> Shape: ...
+
+
+class SurveyRoom(Protocol):
+    def responses(self, conn: Reader, *, after: str | None, limit: int) -> list[Shape]: ...
+
+    def report(self, conn: Reader, since: str | None, until: str | None, by: str | None) -> Shape:
+        """The whole report. Raises ValueError `name: what is wrong` for a time or dimension that is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """Everything behind the API."""
+
+    storage: Storage
+    cases: CaseRoom
+    surveys: SurveyRoom
+    feed: Feed

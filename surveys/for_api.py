@@ -1,0 +1,78 @@
+"""What the API and the command line ask of this room: answers as plain dicts, and a report of a span that people wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bot.api.store import Reader
+from bot.desk_folder.desk import Desk
+from bot.model import Clock
+from surveys import report, store
+from surveys.scoring import DIMENSIONS
+
+
+class SurveysForApi:
+    """`desk` is the desk in force: its time zone says when a day begins."""
+
+    def __init__(self, desk: Callable[[], Desk], clock: Clock) -> None:
+        self._desk = desk
+        self._clock = clock
+
+    def responses(self, conn: Reader, *, after: str | None, limit: int) -> list[Mapping[str, Any]]:
+        return [
+            {
+                "id": one.id,
+                "case": one.case_id,
+                "customer": one.customer_id,
+                "instrument": one.instrument,
+                "score": one.score,
+                "comment": one.comment,
+                "channel": one.channel,
+                "locale": one.locale,
+                "agent": one.agent,
+                "team": one.team,
+                "topic": one.topic,
+                "at": one.at,
+            }
+            for one in store.responses(conn, after=after, limit=limit)
+        ]
+
+    def report(self, conn: Reader, since: str | None, until: str | None, by: str | None) -> Mapping[str, Any]:
+        return make(conn, since, until, by, ZoneInfo(self._desk().time_zone), self._clock())
+
+
+def make(
+    conn: Reader, since: str | None, until: str | None, by: str | None, zone: tzinfo, now: datetime
+) -> dict[str, Any]:
+    """The report of a span. `since` and `until` are days or times; a day as `until` counts in. Raises ValueError."""
+    start, end = moment("from", since, zone), moment("to", until, zone, end=True)
+    if start and end and start >= end:
+        raise ValueError("to: is before from")
+    rows = store.report_rows(conn, start, end)
+    return report.build(rows, by=dimensions(by), now=now, zone=zone, since=start, until=end)
+
+
+def moment(name: str, text: str | None, zone: tzinfo, *, end: bool = False) -> datetime | None:
+    """A day (its beginning, or with `end` its end) or a time, local unless it has an offset, as UTC."""
+    if text is None:
+        return None
+    try:
+        if len(text) == len("2026-03-01"):
+            day = date.fromisoformat(text) + timedelta(days=int(end))
+            return datetime.combine(day, time(0), zone).astimezone(UTC)
+        at = datetime.fromisoformat(text)
+        return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(f'{name}: "{text[:40]}" is no day or time; write 2026-03-01 or 2026-03-01T14:05:00Z') from None
+
+
+def dimensions(by: str | None) -> tuple[str, ...]:
+    """The names in a list with commas, each once. Raises ValueError for one that is none."""
+    names = tuple(dict.fromkeys(name.strip() for name in (by or "").split(",") if name.strip()))
+    for name in names:
+        if name not in DIMENSIONS:
+            raise ValueError(f'by: "{name[:40]}" is none of {", ".join(DIMENSIONS)}')
+    return names
