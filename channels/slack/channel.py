@@ -64,6 +64,10 @@ class SlackChannel:
     async def start(self) -> None:
         await self.connection.start()
 
+    async def ready(self) -> None:
+        """As `SlackConnection.ready`: a token that Slack refuses ends the start."""
+        await self.connection.ready()
+
     async def stop(self) -> None:
         await self.connection.stop()
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from bot.errors import NotSent, Refused, SendFault, Uncertain
+from bot.errors import NotSent, Refused, SendFault, SettingsFault, Uncertain
 from bot.settings import Settings
 from bot.storage.engine import Storage
 from channels.slack import outcomes
@@ -94,6 +94,8 @@ class SlackConnection:
         self._users: dict[tuple[str, str], tuple[float, SlackUser]] = {}
         self._lines: dict[str, str] = {}
         self._known = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._refusal: str | None = None
         self._turns: dict[str, tuple[asyncio.Lock, int]] = {}
         self._http: aiohttp.ClientSession | None = None
         self._web: AsyncWebClient | None = None
@@ -228,6 +230,18 @@ class SlackConnection:
     async def known(self) -> None:
         """Wait until Slack has told who we are (auth.test)."""
         await self._known.wait()
+
+    async def ready(self) -> None:
+        """Return when Slack has accepted our tokens, however long it was down. Raises SettingsFault when it refuses one."""
+        await self._settled.wait()
+        if self._refusal is not None:
+            raise SettingsFault(self._refusal)
+
+    def settle(self, refusal: str | None = None) -> None:
+        """Slack has accepted our tokens, or refuses one (in a line that says which); its first word counts."""
+        if not self._settled.is_set():
+            self._refusal = refusal
+            self._settled.set()
 
     def faults(self) -> Sequence[str]:
         """What keeps Slack from working, one line each with what to do; empty: all is well."""
@@ -380,6 +394,8 @@ class SlackConnection:
             try:
                 await self._introduce()
             except SendFault as error:
+                if "token" in self._lines:
+                    self.settle(self._lines["token"])
                 log.warning("slack not connected", error=str(error), again_in=wait)
                 await asyncio.sleep(wait)
                 wait = min(LAST_BACKOFF, wait * 2)
@@ -388,6 +404,8 @@ class SlackConnection:
 
             self._sockets = Sockets(self)
             self._sockets.open()
+        else:
+            self.settle()
 
     async def _introduce(self) -> None:
         client = await self._client()

@@ -101,6 +101,8 @@ class Sockets:
                 await self._listen(socket, renew)
         except SendFault as error:
             self._fault = self._explain(str(error))
+            if any(word in str(error) for word in SWITCHED_OFF | BAD_TOKEN):
+                self._connection.settle(self._fault)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             self._fault = f"Slack: Socket Mode can't connect ({type(error).__name__}); it is tried again"
 
@@ -119,6 +121,7 @@ class Sockets:
                 if kind == "hello" and not greeted:
                     greeted = True
                     self._live += 1
+                    self._connection.settle()
                 elif kind == "disconnect":
                     if self._said_goodbye(envelope, renew):
                         break

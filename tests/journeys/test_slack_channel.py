@@ -21,7 +21,7 @@ from sqlalchemy import select
 from starlette.applications import Starlette
 
 from bot import outbox
-from bot.errors import NotSent
+from bot.errors import NotSent, SettingsFault
 from bot.inbox import Inbox
 from bot.model import BOT, Author, AuthorKind, Body, Choice, Chose, FileRef, SurveyCard, Wrote
 from bot.settings import Settings
@@ -205,6 +205,7 @@ async def test_a_direct_message_is_committed_and_answered(house: House) -> None:
     [who] = await house.rows(t.identities)
     assert (who.channel, who.external_id, who.name, who.locale) == ("slack", "T0001:U1", "Kari Nordmann", "nb-NO")
     assert house.connection.faults() == []
+    await house.channel.ready()
 
 
 async def test_messages_of_one_person_keep_their_order(house: House) -> None:
@@ -480,6 +481,28 @@ async def test_slack_that_is_down_at_the_start_does_not_stop_us(slack: SlackServ
     await asyncio.wait_for(connection.known(), 10)
     await slack.called("apps.connections.open")
     await slack.waits_for(lambda: any("STAFETT_SLACK_APP_TOKEN" in line for line in connection.faults()) or None)
+    await connection.stop()
+
+
+@pytest.mark.parametrize(
+    ("bot", "app", "named"),
+    [
+        ("xoxb-wrong", "xapp-local-app", "STAFETT_SLACK_BOT_TOKEN"),
+        ("xoxb-local-bot", "xapp-wrong", "STAFETT_SLACK_APP_TOKEN"),
+    ],
+)
+async def test_a_token_that_slack_refuses_is_named_in_one_line(
+    slack: SlackServer, tmp_path: Path, bot: str, app: str, named: str
+) -> None:
+    settings = Settings(
+        _env_file=None, slack_bot_token=SecretStr(bot), slack_app_token=SecretStr(app), slack_api_url=slack.api_url
+    )
+    connection = SlackConnection(settings, Storage(url_in(tmp_path)))
+    await connection.start()
+    with pytest.raises(SettingsFault, match=named) as refused:
+        await asyncio.wait_for(connection.ready(), 10)
+    assert bot not in str(refused.value)
+    assert app not in str(refused.value)
     await connection.stop()
 
 
