@@ -157,12 +157,15 @@ class App:
     # ── life ───────────────────────────────────────────────────────────────────────────────────────────────────────
     async def start(self) -> None:
         """Open the database, take up what was left, start the channels. Raises StafettError in one line."""
-        await self.storage.open()
-        if self.storage.is_sqlite:
-            await schema.upgrade(self.settings.database_url, locked=True)
-        else:
+        try:
+            await self.storage.open()
+            if self.storage.is_sqlite:
+                await schema.upgrade(self.settings.database_url, locked=True)
             await self.storage.read(schema.check)
-        await self.delivery.recover()
+            await self.delivery.recover()
+        except BaseException:
+            await self.storage.close()
+            raise
         for channel in self.channels:
             await channel.start()
         for worker in self.workers.values():

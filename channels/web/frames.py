@@ -142,7 +142,7 @@ def of_message(message: Message) -> dict[str, Any]:
         "id": message.id,
         "author": {"kind": message.author.kind, "name": message.author.name},
         "channel": message.channel,
-        "text": body.text,
+        "text": shown_text(message),
         "html": html(message),
         "choices": [asdict(choice) for choice in body.choices] or None,
         "files": [{**asdict(file), "url": f"/api/web/files/{file.id}"} for file in body.files],
@@ -153,6 +153,12 @@ def of_message(message: Message) -> dict[str, Any]:
     if pressed:
         frame["pressed"] = pressed  # which button this message was: other tabs mark it as taken
     return frame
+
+
+def shown_text(message: Message) -> str:
+    """The words for programs without HTML: what the bot's flows mark up is taken off; what people wrote is as written."""
+    body = message.body
+    return text.to_plain(body.text) if body.markdown and message.author.kind is AuthorKind.BOT else body.text
 
 
 def html(message: Message) -> str:

@@ -25,6 +25,7 @@ import websockets
 from bot.app import App
 from bot.server import Server, bind, configure
 from bot.settings import Settings
+from bot.storage import schema
 
 MONDAY = datetime(2026, 3, 9, 12, tzinfo=UTC)
 PATIENCE = 10.0  # seconds that a test waits for a frame before it fails
@@ -50,8 +51,11 @@ class House:
         self.app = App(self.settings, lambda: self.now)
         self._serving: asyncio.Task[None] | None = None
         self._visitors: list[Visitor] = []
+        self._agents: list[Agent] = []
 
     async def __aenter__(self) -> House:
+        if not self.app.storage.is_sqlite:
+            await schema.upgrade(self.settings.database_url)
         await self.app.start()
         config = configure(self.app)
         config.loop = "asyncio"
@@ -64,6 +68,8 @@ class House:
     async def __aexit__(self, *_: object) -> None:
         for visitor in self._visitors:
             await visitor.leaves()
+        for agent in self._agents:
+            await agent.http.aclose()
         await self.app.hang_up()
         self._server.should_exit = True
         if self._serving is not None:
@@ -87,9 +93,48 @@ class House:
     def http(self, **headers: str) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(base_url=self.url, headers=headers, trust_env=False)
 
-    def agent(self) -> httpx2.AsyncClient:
-        """The demo agent at the web desk."""
-        return self.http(Origin=self.url)
+    async def agent(self) -> Agent:
+        """The demo agent at the web desk, signed in as a newcomer is."""
+        agent = Agent(self)
+        self._agents.append(agent)
+        await agent.signs_in()
+        return agent
+
+
+class Agent:
+    """Somebody at the web desk, over its own HTTP."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.http = house.http(Origin=house.url)
+
+    async def signs_in(self) -> None:
+        (await self.http.get("/desk")).raise_for_status()
+        me = await self.gets("me")
+        self.http.headers["X-Stafett-CSRF"] = me["csrf"]
+
+    async def gets(self, what: str) -> Any:
+        answer = await self.http.get(f"/desk/api/{what}")
+        answer.raise_for_status()
+        return answer.json()
+
+    async def sees(self, view: str = "queue") -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (await self.gets(f"cases?view={view}"))["items"]
+        return found
+
+    async def opens(self, case_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = await self.gets(f"cases/{case_id}")
+        return found
+
+    async def does(self, case_id: str, verb: str, **body: Any) -> httpx2.Response:
+        answer = await self.http.post(f"/desk/api/cases/{case_id}/{verb}", json=body)
+        await self.house.settle()
+        return answer
+
+    async def replies(self, case_id: str, text: str) -> None:
+        """Write, and let the undo window pass."""
+        (await self.does(case_id, "reply", text=text, ref=str(uuid.uuid4()))).raise_for_status()
+        await self.house.passes(seconds=6)
 
 
 class Visitor:
