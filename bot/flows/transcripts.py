@@ -115,7 +115,9 @@ def read_tests(root: Node, reader: Reader, locales: tuple[str, ...]) -> list[Con
         name = reader.text(found["test"], "test") if "test" in found else None
         locale = canonical(found["locale"].raw) if "locale" in found else locales[0]
         if locale not in locales:
-            reader.fault(found["locale"], f'the desk does not speak "{locale}"; it speaks {", ".join(locales)}', "locale")
+            reader.fault(
+                found["locale"], f'the desk does not speak "{locale}"; it speaks {", ".join(locales)}', "locale"
+            )
         given = _given(found["given"], reader) if "given" in found else {}
         lines = [_line(body, reader) for body in reader.items(found["script"], "script")] if "script" in found else []
         if name is not None:
@@ -154,7 +156,9 @@ def _line(node: Node, reader: Reader) -> Line | None:
             return None
         kind, body = next(iter(inside.items()))
     if kind == "expect":
-        return Line(node.line, kind, {key: one.content() for key, one in reader.entries(body, _EXPECTED, "expect").items()})
+        return Line(
+            node.line, kind, {key: one.content() for key, one in reader.entries(body, _EXPECTED, "expect").items()}
+        )
     text = reader.text(body, kind)
     if text is not None and kind == "after" and seconds(text) is None:
         reader.wrong(body, "after must be a duration such as 3m")
@@ -315,7 +319,9 @@ class _Play:
             if key == "slots":
                 wrong = [name for name, one in value.items() if shown(self.slots.get(name)) != shown(one)]
                 if wrong:
-                    return f"expected slot {wrong[0]} «{shown(value[wrong[0]])}», got «{shown(self.slots.get(wrong[0]))}»"
+                    return (
+                        f"expected slot {wrong[0]} «{shown(value[wrong[0]])}», got «{shown(self.slots.get(wrong[0]))}»"
+                    )
             elif found != value:
                 return f"expected {key} «{shown(value)}», got «{shown(found)}»"
         return ""

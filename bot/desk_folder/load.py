@@ -1,0 +1,246 @@
+"""Reads a desk folder in one pass: either a `Desk`, or every fault in it.
+
+The order is that of what refers to what: desk.yaml, the texts, the flows, then articles, macros and tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bot.desk_folder import pages
+from bot.desk_folder.desk import Desk, Interrupt, Table
+from bot.desk_folder.files import Folder
+from bot.desk_folder.settings import Settings, asked_for
+from bot.errors import DeskFault
+from bot.flows import load as flow_files
+from bot.flows import transcripts
+from bot.flows.names import Names, by_locale
+from bot.flows.schema import Flow
+from bot.flows.source import Fault, Faults, Node, Reader, nearest, read
+from bot.flows.templates import TemplateFault, places
+from bot.texts import known
+
+# How people ask for a human, and how they turn back, where a desk names no words of its own.
+_HUMAN = {
+    "en": ("agent", "human", "representative", "real person", "a person", "customer service", "talk to someone"),
+    "nl": ("medewerker", "mens", "collega", "echt persoon", "iemand spreken", "klantenservice"),
+    "nb": ("menneske", "kundebehandler", "medarbeider", "ekte person", "snakke med noen", "kundeservice"),
+    "he": ("נציג", "נציגה", "נציג אנושי", "בן אדם", "שירות לקוחות"),
+}
+_RESTART = {
+    "en": ("restart", "start over"),
+    "nl": ("opnieuw beginnen", "overnieuw"),
+    "nb": ("start på nytt", "begynn på nytt"),
+    "he": ("התחל מחדש", "מהתחלה"),
+}
+_CANCEL = {
+    "en": ("cancel", "never mind", "forget it"),
+    "nl": ("annuleren", "laat maar"),
+    "nb": ("avbryt", "glem det"),
+    "he": ("ביטול", "לא משנה", "עזוב"),
+}
+_BACK = {
+    "en": ("back", "go back"),
+    "nl": ("terug", "ga terug"),
+    "nb": ("tilbake", "gå tilbake"),
+    "he": ("חזרה", "אחורה"),
+}
+_LANGUAGE = {
+    "en": ("english", "in english", "english please"),
+    "nl": ("nederlands", "in het nederlands", "nederlands graag"),
+    "nb": ("norsk", "på norsk", "norsk takk"),
+    "he": ("עברית", "בעברית", "בעברית בבקשה"),
+}
+
+
+class DeskFaults(DeskFault):
+    """The desk cannot be used. `faults` are all that was found, warnings among them, by file and line."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = list(faults)
+        wrong = [fault for fault in self.faults if fault.severity == "fault"]
+        more = f" (and {len(wrong) - 1} more; stafett check shows them)" if len(wrong) > 1 else ""
+        super().__init__(f"{wrong[0]}{more}")
+
+
+def load(path: Path) -> Desk:
+    """Read and check a desk folder. Raises DeskFaults; warnings alone are in `desk.warnings`."""
+    faults = Faults()
+    folder = Folder(Path(path), faults)
+    desk = _read(folder, faults)
+    found = sorted(dict.fromkeys(faults.found), key=lambda one: (one.file, one.line, one.column))
+    if desk is None or any(one.severity == "fault" for one in found):
+        raise DeskFaults(found)
+    return desk
+
+
+def _read(folder: Folder, faults: Faults) -> Desk | None:
+    if not folder.path.is_dir():
+        what = "is a file, not a desk folder" if folder.path.exists() else "there is no such desk folder"
+        faults.add(str(folder.path), 1, 1, f"{what}; `stafett init DIR` writes one", "file")
+        return None
+    if not (folder.path / "desk.yaml").is_file():
+        folder.fault("desk.yaml", "there is no desk.yaml in this folder; `stafett init DIR` writes a desk")
+        return None
+    root, reader, _ = _yaml(folder, "desk.yaml")
+    settings = Settings(reader, folder)
+    built: dict[str, Any] = settings.read(root) if root is not None else {}
+    locales = settings.locales
+    texts = _texts(folder, locales)
+    # Where desk.yaml itself cannot be read, what flows refer to is unknown: one fault is enough.
+    files, ids = _flow_files(folder)
+    flows = _flows(files, ids, built, locales, texts) if root is not None else {}
+    interrupts = _interrupts(built.get("interrupts", ()), flows, locales)
+    if root is not None:
+        _check_interrupts(root, reader, ids)
+    desk = Desk(
+        **{
+            **built,
+            "name": built.get("name", ""),
+            "interrupts": interrupts,
+            "texts": texts,
+            "flows": flows,
+            "articles": pages.articles(folder, locales),
+            "macros": pages.macros(folder, locales),
+            "tests": _tests(folder, locales),
+            "folder": folder.path,
+        }
+    )
+    return _with_hash(desk, folder, faults)
+
+
+def _with_hash(desk: Desk, folder: Folder, faults: Faults) -> Desk:
+    warnings = tuple(one for one in dict.fromkeys(faults.found) if one.severity == "warning")
+    return replace(desk, hash=folder.digest, warnings=warnings)
+
+
+def _yaml(folder: Folder, relative: str) -> tuple[Node | None, Reader, str]:
+    reader = Reader(folder.name(relative), folder.faults)
+    text = folder.text(relative)
+    if text is None:
+        return None, reader, ""
+    before = len(folder.faults.found)
+    root = read(reader.file, text, folder.faults)
+    if root is None and len(folder.faults.found) == before:
+        folder.fault(relative, "the file is empty")
+    return root, reader, text
+
+
+# ── texts ──
+
+
+def _texts(folder: Folder, locales: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    texts: dict[str, dict[str, str]] = {}
+    where: dict[str, str] = {}
+    for relative in folder.listed("texts", ".yaml", ".yml"):
+        root, reader, _ = _yaml(folder, relative)
+        for key, node in reader.entries(root, None, "texts").items() if root is not None else ():
+            if key in texts:
+                reader.fault(
+                    root.keys[key] if root else node, f'the text "{key}" stands also in {where[key]}', "duplicate"
+                )
+                continue
+            where[key] = reader.file
+            if node.kind != "map":
+                reader.wrong(node, f'the text "{key}" must be a wording by language')
+                continue
+            # A built-in sentence has every language already: an own wording may change only some.
+            found = by_locale(node, reader, locales, f'the text "{key}"', must=not known(key))
+            for one in found.values():
+                _check_places(reader, one, key)
+            texts[key] = {locale: one.raw for locale, one in found.items()}
+    return texts
+
+
+def _check_places(reader: Reader, node: Node, key: str) -> None:
+    try:
+        places(node.raw)
+    except TemplateFault as error:
+        reader.fault(node, f'the text "{key}": {error.message}', "template", error.offset)
+
+
+# ── flows ──
+
+
+FlowFile = tuple[Node, Reader, str]
+
+
+def _flow_files(folder: Folder) -> tuple[list[FlowFile], dict[str, str]]:
+    """Every flow's file, parsed, and the flows' ids with the file of each."""
+    files: list[FlowFile] = []
+    ids: dict[str, str] = {}
+    for relative in folder.listed("flows", ".yaml", ".yml"):
+        root, reader, text = _yaml(folder, relative)
+        if root is None:
+            continue
+        files.append((root, reader, text))
+        flow_id = flow_files.flow_id(root)
+        if flow_id is not None and flow_id in ids:
+            reader.fault(root.entries["flow"], f'the flow "{flow_id}" stands also in {ids[flow_id]}', "duplicate")
+        elif flow_id is not None:
+            ids[flow_id] = reader.file
+    return files, ids
+
+
+def _flows(
+    files: Sequence[FlowFile],
+    ids: Mapping[str, str],
+    built: Mapping[str, Any],
+    locales: tuple[str, ...],
+    texts: Mapping[str, Mapping[str, str]],
+) -> dict[str, Flow]:
+    slots = {
+        flow_id: tuple(root.entries["slots"].entries) if "slots" in root.entries else ()
+        for root, _, _ in files
+        if (flow_id := flow_files.flow_id(root)) is not None
+    }
+    connectors = built.get("connectors", {})
+    names = Names(
+        locales=locales,
+        texts=texts,
+        connectors={name: asked_for(one) for name, one in connectors.items()},
+        tables=frozenset(name for name, one in connectors.items() if isinstance(one, Table)),
+        teams=tuple(team.id for team in built.get("teams", ())),
+        flows=tuple(ids),
+        slots=slots,
+    )
+    read_flows = [flow_files.read_flow(root, text, reader, names) for root, reader, text in files]
+    return {flow.id: flow for flow in read_flows if flow is not None}
+
+
+def _interrupts(own: Sequence[Interrupt], flows: Mapping[str, Flow], locales: tuple[str, ...]) -> tuple[Interrupt, ...]:
+    """The desk's own; where it has none, ours. A call for a human always exists, whatever the desk leaves out."""
+    human_flow = "handoff" if "handoff" in flows else None
+    human = Interrupt("human", _in(_HUMAN, locales), human_flow, None if human_flow else "escalate")
+    if not own:
+        others = {"restart": _RESTART, "cancel": _CANCEL, "back": _BACK, "language": _LANGUAGE}
+        return (human, *(Interrupt(name, _in(said, locales), None, name) for name, said in others.items()))
+    return tuple(own) if any(one.id == "human" for one in own) else (human, *own)
+
+
+def _in(phrases: Mapping[str, tuple[str, ...]], locales: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    return {locale: phrases[locale.split("-")[0]] for locale in locales if locale.split("-")[0] in phrases}
+
+
+def _check_interrupts(root: Node, reader: Reader, ids: Mapping[str, str]) -> None:
+    """Each interrupt's flow exists; a flow whose file has faults of its own counts, too."""
+    section = root.entries.get("interrupts") if root.kind == "map" else None
+    for one in section.items if section is not None else ():
+        run = one.entries.get("run")
+        if run is not None and run.raw and run.raw not in ids:
+            reader.fault(run, f'interrupt: unknown flow "{run.raw}"{nearest(run.raw, ids)}', "unknown-flow")
+
+
+# ── tests ──
+
+
+def _tests(folder: Folder, locales: tuple[str, ...]) -> tuple[transcripts.ConversationTest, ...]:
+    tests: list[transcripts.ConversationTest] = []
+    for relative in folder.listed("tests", ".yaml", ".yml"):
+        root, reader, _ = _yaml(folder, relative)
+        if root is not None:
+            tests += transcripts.read_tests(root, reader, locales)
+    return tuple(tests)
