@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 import structlog
 
 from bot import outbox
-from bot.errors import NotSent, Refused, Uncertain
+from bot.errors import NotSent, Refused, SendFault, Uncertain
 from bot.inbox import Inbox
 from bot.model import Chose, Inbound, Wrote
 from bot.storage.engine import Storage
@@ -28,6 +29,8 @@ log = structlog.get_logger()
 ACTS = {"response_url", "response_urls", "trigger_id", "token"}
 LOOK_BACK = timedelta(seconds=5)  # our clock and Slack's may differ by that much
 PAGES = 5
+SWEEP = timedelta(days=3)  # how far back customers' places are looked at after a (re)connect
+SWEEP_PACE = 1.2  # seconds between reads: conversations.history and .replies are Tier 3, 50 a minute
 KEPT_ABSENCES = 1_000
 GONE = {"message_not_found", "file_deleted", "file_not_found", "thread_not_found"}
 
@@ -55,6 +58,7 @@ class SlackChannel:
         self._agent_channels = agent_channels
         self._absent: OrderedDict[str, int] = OrderedDict()
         connection.add_listener(self.take)
+        connection.add_connect_hook(self.catch_up)
 
     # ── Channel ────────────────────────────────────────────────────────────────────────────────────────────────────
     @property
@@ -106,6 +110,29 @@ class SlackChannel:
                 return Reply()  # somebody else pressed the customer's button
             await self.storage.write(lambda tx: store.follow(tx, place.channel, place.thread, found.sender.external_id))
         return await self._receive(payload, found)
+
+    async def catch_up(self) -> None:
+        """What customers wrote while nobody listened (Slack gives up after some six minutes), read where they were last.
+
+        Known posts are told by their (team, channel, ts). Edits and deletions of that time are not seen.
+        """
+        since = self.storage.clock() - SWEEP
+        for channel, thread, last in await self.storage.read(lambda conn: store.recent_places(conn, since)):
+            method = "conversations.replies" if thread else "conversations.history"
+            try:
+                page = await self.connection.call(method, channel=channel, ts=thread or None, oldest=last, limit=200)
+            except SendFault as error:
+                log.warning("slack place not swept", error=str(error))
+                continue
+            kind = "im" if channel.startswith("D") else "channel"
+            for message in sorted(map(mapping, page.get("messages") or ()), key=lambda one: str(one.get("ts"))):
+                event = {**message, "type": "message", "channel": channel, "channel_type": kind}
+                event_id = f"sweep:{self.connection.team_id}:{channel}:{message.get('ts')}"
+                team = self.connection.team_id
+                await self.connection.take(
+                    SlackPayload("event", {"event_id": event_id, "team_id": team, "event": event})
+                )
+            await asyncio.sleep(SWEEP_PACE)
 
     async def _receive(self, payload: SlackPayload, found: Inbound) -> Reply | None:
         team, _, user = found.sender.external_id.partition(":")

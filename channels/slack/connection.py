@@ -11,7 +11,7 @@ import asyncio
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -90,6 +90,8 @@ class SlackConnection:
         self.counters = Counters()
         self._listeners: list[Listener] = []
         self._echo_hooks: list[EchoHook] = []
+        self._connect_hooks: list[Callable[[], Awaitable[None]]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         self._echoes: OrderedDict[str, Echo] = OrderedDict()
         self._users: dict[tuple[str, str], tuple[float, SlackUser]] = {}
         self._lines: dict[str, str] = {}
@@ -117,6 +119,22 @@ class SlackConnection:
     def add_echo_hook(self, hook: EchoHook) -> None:
         """Hears of each of our own posts that Slack tells back, with its outbox id."""
         self._echo_hooks.append(hook)
+
+    def add_connect_hook(self, hook: Callable[[], Awaitable[None]]) -> None:
+        """Called after each (re)connect, when events may have been missed: at the start, and when all sockets were gone."""
+        self._connect_hooks.append(hook)
+
+    def connected(self) -> None:
+        for hook in self._connect_hooks:
+            task = asyncio.create_task(self._guarded(hook), name="stafett-slack-connected")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _guarded(self, hook: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await hook()
+        except Exception as error:  # noqa: BLE001 - what could not be caught up must not stop what comes
+            log.warning("slack catch-up failed", error=f"{type(error).__name__}: {error}"[:300])
 
     def echo(self, outbox_id: str) -> Echo | None:
         """The post that this row of the outbox became, if Slack has told it back to this process."""
@@ -220,6 +238,9 @@ class SlackConnection:
             with suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._sockets is not None:
             await self._sockets.close()
             self._sockets = None
@@ -406,6 +427,7 @@ class SlackConnection:
             self._sockets.open()
         else:
             self.settle()
+            self.connected()
 
     async def _introduce(self) -> None:
         client = await self._client()

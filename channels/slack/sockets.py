@@ -122,6 +122,8 @@ class Sockets:
                     greeted = True
                     self._live += 1
                     self._connection.settle()
+                    if self._live == 1:
+                        self._connection.connected()
                 elif kind == "disconnect":
                     if self._said_goodbye(envelope, renew):
                         break

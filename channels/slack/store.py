@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from bot.model import FileRef, Message
 from bot.storage import history
@@ -56,6 +57,28 @@ def _put(tx: Tx, channel: str, root: str, value: dict[str, Any]) -> None:
 
 def _key(channel: str, root: str) -> str:
     return f"slack-thread:{channel}:{root}"
+
+
+def recent_places(conn: Connection, since: datetime, limit: int = 50) -> list[tuple[str, str, str]]:
+    """(channel, thread or "", ts of the last post that we know of there): where customers were since then, newest first."""
+    i, c, r = t.identities, t.conversations, t.message_refs
+    talks = (
+        select(c.c.customer_id, c.c.reply_address)
+        .join(i, i.c.id == c.c.reply_identity_id)
+        .where(i.c.channel == "slack", c.c.updated_at >= since, c.c.reply_address.is_not(None))
+        .order_by(c.c.updated_at.desc())
+        .limit(limit)
+    )
+    found = []
+    for customer_id, address in conn.execute(talks).all():
+        channel, _, thread_ts = address.partition(":")
+        known = select(func.max(r.c.ref)).where(
+            r.c.customer_id == customer_id, r.c.channel == "slack", r.c.ref.startswith(f"{channel}:", autoescape=True)
+        )
+        last = conn.execute(known).scalar()
+        if last:
+            found.append((channel, thread_ts, last.partition(":")[2]))
+    return found
 
 
 def file(conn: Connection, file_id: str) -> tuple[FileRef, bytes | None] | None:

@@ -580,6 +580,24 @@ async def test_slack_that_is_away_during_the_read_back_costs_no_message(slow_hou
     assert len(house.slack.calls("chat.postMessage")) == 1
 
 
+@pytest.mark.parametrize("mode", ["socket", "http"])
+async def test_what_was_written_while_we_were_away_is_caught_up(slack: SlackServer, tmp_path: Path, mode: str) -> None:
+    """F21: Slack gives up after three tries; the next start reads where customers were last, and nothing twice."""
+    kari = slack.person("U1")
+    shop = slack.channel("C7", members=[kari])
+    async with a_house(slack, url_in(tmp_path), mode):
+        root = await kari.mentions_app("C7", "hello")
+        await shop.hears("echo: hello", thread_ts=root.ts)
+        await slack.settled()
+    await kari.posts("C7", "anybody there?", thread_ts=root.ts)
+    await kari.posts("C7", "small talk")
+    await slack.settled()
+    async with a_house(slack, url_in(tmp_path), mode) as house:
+        await shop.hears("echo: anybody there?", thread_ts=root.ts)
+        assert await house.said() == ["hello", "anybody there?"]
+    assert len([post for post in shop.messages if post.by_app]) == 2
+
+
 async def test_on_postgresql_it_is_the_same(slack: SlackServer, postgres_url: str) -> None:
     async with a_house(slack, postgres_url, "http") as house:
         kari = slack.person("U1")
