@@ -246,7 +246,7 @@ class _Play:
             answers = next((answers[key] for key in (*sent, "*") if key in answers), 404)
         if isinstance(answers, int) and 100 <= answers <= 599:
             return str(answers), None
-        return (answers, None) if answers in {"timeout", "error"} else ("ok", answers)
+        return (answers, None) if answers in ("timeout", "error") else ("ok", answers)
 
     # each line gives what is wrong, or ""
     def user(self, text: str) -> str:
