@@ -214,10 +214,17 @@ class DeliveryLoop:
     async def _resolve(self, delivery: Delivery) -> None:
         try:
             found = await self.senders[delivery.via].resolve(delivery)
-        except Exception as error:  # noqa: BLE001 - whatever the read-back hit, the row stays uncertain
+        except Exception as error:  # noqa: BLE001 - the platform could not be asked: that says nothing about the message
             log.warning("resolver failed", via=delivery.via, error=repr(error))
-            found = Verdict.WAIT
+            await self._storage.write(lambda tx: self._ask_later(tx, delivery))
+            return
         await self._storage.write(lambda tx: self._resolved(tx, delivery, found))
+
+    def _ask_later(self, tx: Tx, delivery: Delivery) -> None:
+        if tx.now - delivery.created_at > TOO_OLD:
+            settle(tx, delivery.id, "failed", error="it could not be found out whether it arrived")
+        else:
+            self._set(tx, delivery, state="uncertain", due_at=tx.now + timedelta(seconds=backoff(delivery.attempts)))
 
     def _resolved(self, tx: Tx, delivery: Delivery, found: Sent | Verdict) -> None:
         if isinstance(found, Sent):

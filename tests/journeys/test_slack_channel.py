@@ -564,7 +564,6 @@ async def test_a_message_that_cannot_be_read_is_kept_and_the_chat_goes_on(house:
     assert b'"ts": 7' in letter.raw
 
 
-@pytest.mark.xfail(reason="channels/delivery.py gives a row up after five looks, also when none of them could be taken")
 async def test_slack_that_is_away_during_the_read_back_costs_no_message(slow_house: House) -> None:
     house = slow_house
     house.slack.space.echo_metadata = False
