@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bot.desk_folder import pages
+from bot.desk_folder import across, pages
 from bot.desk_folder.desk import Desk, Interrupt, Table
 from bot.desk_folder.files import Folder
 from bot.desk_folder.settings import Settings, asked_for
@@ -208,7 +208,9 @@ def _flows(
         slots=slots,
     )
     read_flows = [flow_files.read_flow(root, text, reader, names) for root, reader, text in files]
-    return {flow.id: flow for flow in read_flows if flow is not None}
+    flows = {flow.id: flow for flow in read_flows if flow is not None}
+    across.check(files, flows)
+    return flows
 
 
 def _interrupts(own: Sequence[Interrupt], flows: Mapping[str, Flow], locales: tuple[str, ...]) -> tuple[Interrupt, ...]:

@@ -30,6 +30,7 @@ def demo() -> dict[str, str]:
 
 @st.composite
 def mangled(draw: st.DrawFn) -> dict[str, str | None]:
+    """The files that were changed; None for one that was removed."""
     files: dict[str, str | None] = dict(demo())
     for _ in range(draw(st.integers(1, 3))):
         name = draw(st.sampled_from(sorted(files)))
@@ -55,7 +56,7 @@ def mangled(draw: st.DrawFn) -> dict[str, str | None]:
                 files[name] = None
                 continue
         files[name] = text
-    return files
+    return {name: text for name, text in files.items() if text != demo()[name]}
 
 
 @settings(
@@ -67,7 +68,7 @@ def mangled(draw: st.DrawFn) -> dict[str, str | None]:
 @given(mangled())
 def test_a_mangled_desk_is_refused_with_places_or_loads(tmp_path_factory: object, files: dict[str, str | None]) -> None:
     folder = tmp_path_factory.mktemp("desk")  # type: ignore[attr-defined]
-    write(folder, files)
+    write(folder, {**demo(), **files})
     faults = faults_of(folder)
     assert faults is None or faults
     for fault in faults or ():

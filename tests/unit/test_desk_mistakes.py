@@ -248,3 +248,57 @@ def test_no_folder_and_no_desk_yaml_are_one_clear_line_each(tmp_path: Path) -> N
             load(folder)
         assert str(folder) in str(caught.value)
         assert len(str(caught.value).splitlines()) == 1
+
+
+def more_flow(name: str, steps: str, triggers: str = "") -> str:
+    return f"schema: 1\nflow: {name}\nversion: 1\n{triggers}slots:\n  helped: {{type: text}}\nsteps:\n{steps}"
+
+
+def test_the_same_words_in_two_flows_are_a_warning_at_the_second(tmp_path: Path) -> None:
+    triggers = "triggers: {commands: [/order], phrases: {en: [hello, My  Order], nl: [hallo]}}\n"
+    second = more_flow("parcel", "  - {id: late, say: $helped_q}\n", triggers)
+    desk = load(written(tmp_path, {**FILES, "flows/parcel.yaml": second}))
+    assert [str(one).removeprefix(f"{tmp_path}/") for one in desk.warnings] == [
+        'flows/parcel.yaml:4:23: warning: the command "/order" starts the flow "order" already',
+        'flows/parcel.yaml:4:54: warning: the phrase "My  Order" starts the flow "order" already',
+    ]
+
+
+def test_flows_that_run_each_other_without_a_question_are_a_fault_at_each_run(tmp_path: Path) -> None:
+    circle = {
+        "flows/a.yaml": more_flow("a", "  - {say: $helped_q}\n  - {run: b}\n"),
+        "flows/b.yaml": more_flow("b", "  - {if: \"helped == 'x'\", run: a}\n"),
+        "flows/c.yaml": more_flow("c", "  - {run: c}\n"),
+    }
+    faults = faults_of(written(tmp_path, {**FILES, **circle}))
+    assert [one.removeprefix(f"{tmp_path}/").split(": a circle")[0] for one in faults] == [
+        "flows/a.yaml:8:5", "flows/b.yaml:7:5", "flows/c.yaml:7:5",
+    ]  # fmt: skip
+
+
+def test_flows_that_run_each_other_and_ask_in_between_are_fine(tmp_path: Path) -> None:
+    asking = {
+        "flows/a.yaml": more_flow("a", "  - {id: q, ask: helped, text: $helped_q}\n  - {run: b}\n"),
+        "flows/b.yaml": more_flow("b", "  - {run: a}\n"),
+    }
+    assert load(written(tmp_path, {**FILES, **asking})).warnings == ()
+
+
+WARNINGS = [
+    ("a step that nothing reaches", FLOW, "  - {id: to_human", "  - ▸{id: lost, say: $late, next: end}\n  - {id: to_human", "never reached"),
+    ("one wording for all", FLOW, "say: $late", "say: ▸Late", "one wording"),
+    ("a language that the desk does not speak", T, 'nl: "Ja"}', 'nl: "Ja", ▸fr: Oui}', '"fr"'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"), [one[1:] for one in WARNINGS], ids=[one[0] for one in WARNINGS]
+)
+def test_what_is_odd_but_works_is_a_warning(tmp_path: Path, file: str, old: str, new: str, message: str) -> None:
+    marked = FILES[file].replace(old, new, 1)
+    assert marked != FILES[file]
+    desk = load(written(tmp_path, {**FILES, file: marked.replace(HERE, "")}))
+    line, column = place(marked)
+    [warning] = desk.warnings
+    assert str(warning).startswith(f"{tmp_path / file}:{line}:{column}: warning: ")
+    assert message in str(warning)
