@@ -20,8 +20,8 @@ from bot.desk_folder.desk import (
     Macro,
     Privacy,
     Routing,
-    SlackAccount,
     Sla,
+    SlackAccount,
     Table,
     Team,
 )

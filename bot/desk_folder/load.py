@@ -218,7 +218,12 @@ def _interrupts(own: Sequence[Interrupt], flows: Mapping[str, Flow], locales: tu
     human_flow = "handoff" if "handoff" in flows else None
     human = Interrupt("human", _in(_HUMAN, locales), human_flow, None if human_flow else "escalate")
     if not own:
-        others = {"restart": _RESTART, "cancel": _CANCEL, "back": _BACK, "language": _LANGUAGE}
+        others: dict[str, Mapping[str, tuple[str, ...]]] = {
+            "restart": _RESTART,
+            "cancel": _CANCEL,
+            "back": _BACK,
+            "language": _LANGUAGE,
+        }
         return (human, *(Interrupt(name, _in(said, locales), None, name) for name, said in others.items()))
     return tuple(own) if any(one.id == "human" for one in own) else (human, *own)
 

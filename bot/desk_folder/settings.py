@@ -16,8 +16,8 @@ from bot.desk_folder.desk import (
     Interrupt,
     Privacy,
     Routing,
-    SlackAccount,
     Sla,
+    SlackAccount,
     Table,
     Team,
     Week,
@@ -68,7 +68,7 @@ class Settings:
                 self.reader.warn(
                     root.keys[key], f'"{key}" is read and kept, but this version does not act on it yet', "not-yet"
                 )
-        self.check_references(found, built)
+        self.check_references(found)
         return built
 
     # ── who and where ──
@@ -249,10 +249,9 @@ class Settings:
         if url is not None and not self._is_address(found["url"], url):
             url = None
         headers = {}
-        for header, body in (
-            self.reader.entries(found["headers"], None, f"{what}: headers").items() if "headers" in found else ()
-        ):
-            headers[header] = self.reader.text(body, f"{what}: {header}") or ""
+        named = self.reader.entries(found["headers"], None, f"{what}: headers") if "headers" in found else {}
+        for header, value in named.items():
+            headers[header] = self.reader.text(value, f"{what}: {header}") or ""
         for part in ("url", "headers", "body"):
             if part in found:
                 self._secrets(found[part])
@@ -428,7 +427,7 @@ class Settings:
         return self.reader.texts(node, "allow_hosts")
 
     # ── what refers to what ──
-    def check_references(self, found: Mapping[str, Node], built: Built) -> None:
+    def check_references(self, found: Mapping[str, Node]) -> None:
         named = [(one.entries.get("team"), "agent") for one in found["agents"].items] if "agents" in found else []
         named += [(found["escalation"].entries.get("team"), "escalation")] if "escalation" in found else []
         for node, what in named:

@@ -145,7 +145,7 @@ def _email(_: Slot, said: str, __: str, ___: datetime) -> str | None:
 def _phone(_: Slot, said: str, locale: str, __: datetime) -> str | None:
     import phonenumbers
 
-    region = _REGIONS.get(locale.split("-")[0])
+    region = _REGIONS.get(locale.split("-", maxsplit=1)[0])
     found = list(phonenumbers.PhoneNumberMatcher(said[:200], region))
     if len(found) != 1:
         return None
@@ -179,7 +179,7 @@ def _day(year: int, month: int, day: int) -> str | None:
 
 def _day_by_name(words: Sequence[str], locale: str, now: datetime) -> str | None:
     """`3 november`, `November 3rd 2026`, `3 בנובמבר`."""
-    months = _months(locale.split("-")[0]) | _months("en")
+    months = _months(locale.split("-", maxsplit=1)[0]) | _months("en")
     named = {months[word] for word in words if word in months}
     days = [int(match[1]) for word in words if (match := re.fullmatch(r"(\d{1,2})(?:st|nd|rd|th|e)?", word))]
     years = [int(word) for word in words if re.fullmatch(r"(?:19|20)\d\d", word)]

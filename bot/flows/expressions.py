@@ -38,7 +38,7 @@ ARITY: Mapping[str, tuple[int, int]] = {
 """The closed list of functions, and how many arguments each takes."""
 
 
-class ExpressionFault(Exception):  # noqa: N818
+class ExpressionFault(Exception):
     """`offset` counts characters of the expression from 0."""
 
     def __init__(self, message: str, offset: int) -> None:
@@ -75,7 +75,7 @@ class Expression:
     names: tuple[tuple[str, int], ...] = ()
 
     def value(self, scope: Scope) -> Any:
-        """null | bool | number | text | list | mapping. Never raises."""
+        """Gives null, bool, number, text, list or mapping. Never raises."""
         return _run(self.tree, scope)
 
     def holds(self, scope: Scope) -> bool:

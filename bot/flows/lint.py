@@ -87,4 +87,4 @@ def _circles(flow: Flow, seen: Seen) -> None:
 
 def _rests(step: Step) -> bool:
     """A subflow may ask something of its own: only what surely goes on at once counts as not resting."""
-    return isinstance(step.verb, _RESTING) or isinstance(step.verb, RunStep)
+    return isinstance(step.verb, (*_RESTING, RunStep))

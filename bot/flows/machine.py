@@ -8,48 +8,36 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bot.flows import card, templates
 from bot.flows.answers import matching
+from bot.flows.doing import do
 from bot.flows.expressions import Scope
 from bot.flows.schema import (
     END,
     AskStep,
-    BranchStep,
     CallStep,
-    CloseStep,
     EscalateStep,
     Flow,
-    GotoStep,
-    NotifyStep,
-    RecordStep,
     RunStep,
-    SayStep,
-    SetStep,
     Step,
-    SurveyStep,
     WaitStep,
     Wording,
 )
 from bot.flows.talk import (
-    Call,
-    Close,
     Context,
     Effect,
     Escalate,
     FlowState,
     Frame,
-    Notify,
     Outcome,
     Pending,
-    Record,
     Say,
     SetCustomer,
     SetTimer,
-    Survey,
     SwitchLocale,
 )
 from bot.model import Choice
@@ -114,7 +102,7 @@ class Machine:
 
     def _lost(self) -> None:
         self.leave()
-        self._give_up("version", "flow_changed")
+        self.give_up("version", "flow_changed")
 
     def outcome(self, *, handled: bool = True) -> Outcome:
         if not self.frames:
@@ -237,7 +225,7 @@ class Machine:
         """Leave whatever runs and start that flow. What its patterns find in `text` is not asked again."""
         self.leave()
         flow = self.desk.flows[flow_id]
-        self._push(flow)
+        self.push(flow)
         for slot in flow.slots.values():
             found = matching(slot.pattern, text) if slot.pattern and text else None
             if found is not None:
@@ -250,7 +238,7 @@ class Machine:
         self.why = ""
         self.retries = {}
 
-    def _push(self, flow: Flow) -> None:
+    def push(self, flow: Flow) -> None:
         self.frames.append(Running(flow, flow.steps[0].id, self.context.now.isoformat(), {}, []))
 
     def fetch_human(self, flow_id: str | None) -> None:
@@ -259,12 +247,12 @@ class Machine:
         self.why = "asked"
         flow = self.desk.flows.get(flow_id or "")
         if flow is None or any(one.flow.id == flow.id for one in self.frames):
-            self._give_up("asked", "")
+            self.give_up("asked", "")
             return
-        self._push(flow)
+        self.push(flow)
         self.run()
 
-    def _give_up(self, reason_code: str, key: str, reason: str = "") -> None:
+    def give_up(self, reason_code: str, key: str, reason: str = "") -> None:
         """To a human, at once, without a flow of the desk's."""
         shown = card.shown(self.desk, self.frames, self.slots, self.customer)
         self.effects.append(Escalate(reason_code, reason, show=shown, text=self.own_words(key) if key else ""))
@@ -324,7 +312,7 @@ class Machine:
             self.pending = None
             self.why = "retry"
             if verb.retry.then is None:
-                self._give_up("retry", "flow_fetching")
+                self.give_up("retry", "flow_fetching")
                 return
             self.move(verb.retry.then)
             self.run()
@@ -336,16 +324,16 @@ class Machine:
 
     def ask_again(self) -> None:
         if self.waiting == "ask" and self.frames:
-            self._ask(*self.place())
+            self.ask(*self.place())
 
     def call_done(self, outcome: str, value: Any) -> None:
         flow, called = self.place()
         assert isinstance(called.verb, CallStep)
         self.pending = None
-        self._settle(flow, called, called.verb, outcome, value)
+        self.settle(flow, called, called.verb, outcome, value)
         self.run()
 
-    def _settle(self, flow: Flow, called: Step, verb: CallStep, outcome: str, value: Any) -> None:
+    def settle(self, flow: Flow, called: Step, verb: CallStep, outcome: str, value: Any) -> None:
         self.trace.append({"flow": flow.id, "step": called.id, "outcome": outcome})
         if outcome == "ok":
             if verb.save:
@@ -356,7 +344,7 @@ class Machine:
             self.why = "connector"
         target = verb.on.get(outcome) or verb.on.get("timeout" if outcome == "timeout" else "error")
         if target is None:
-            self._give_up("connector", "flow_fetching", f"{verb.connector}: {outcome}")
+            self.give_up("connector", "flow_fetching", f"{verb.connector}: {outcome}")
             return
         self.move(target)
 
@@ -366,7 +354,7 @@ class Machine:
         while self.frames and self.pending is None:
             flow, here = self.place()
             if self._tripped(flow, here):
-                self._give_up("breaker", "flow_breaker", f"{flow.id}/{here.id}")
+                self.give_up("breaker", "flow_breaker", f"{flow.id}/{here.id}")
                 return
             if here.condition is not None:
                 holds = here.condition.holds(self.scope())
@@ -376,7 +364,7 @@ class Machine:
                     continue
             else:
                 self.trace.append({"flow": flow.id, "step": here.id})
-            _DO[type(here.verb)](self, flow, here, here.verb)
+            do(self, flow, here)
 
     def _skipped(self, flow: Flow, here: Step) -> str | None:
         """Where a step leads whose `if` does not hold: to the one below it, whatever its `next` says."""
@@ -410,22 +398,7 @@ class Machine:
     def _result(self, done: Running, name: str) -> Any:
         return done.slots.get(name, self.slots.get(name))
 
-    # ── verbs ──
-    def _say(self, flow: Flow, here: Step, verb: SayStep) -> None:
-        text = self.text(verb.text)
-        self.effects.append(Say(f"{text}\n\n{verb.media}" if verb.media else text))
-        self.move(flow.after(here))
-
-    def _ask_step(self, flow: Flow, here: Step, verb: AskStep) -> None:
-        slot = flow.slots[verb.slot]
-        once = slot.scope != "flow" or here.id not in self.top.asked
-        if once and not slot.ask_again and self.value(flow, slot.name) is not None:
-            self.trace.append({"flow": flow.id, "step": here.id, "known": slot.name})
-            self.move(flow.after(here))
-            return
-        self._ask(flow, here)
-
-    def _ask(self, flow: Flow, here: Step) -> None:
+    def ask(self, flow: Flow, here: Step) -> None:
         verb = here.verb
         assert isinstance(verb, AskStep)
         token = self.token()
@@ -433,117 +406,3 @@ class Machine:
         self.effects.append(Say(self.text(verb.text), self.choices(flow, here), token))
         if verb.timeout_s is not None:
             self.effects.append(SetTimer(token, verb.timeout_s))
-
-    def _set(self, flow: Flow, here: Step, verb: SetStep) -> None:
-        for name, expression in verb.slots:
-            self.assign(flow, name, expression.value(self.scope()))
-        self.move(flow.after(here))
-
-    def _branch(self, flow: Flow, here: Step, verb: BranchStep) -> None:
-        scope = self.scope()
-        for condition, goto in verb.cases:
-            holds = condition.holds(scope)
-            self.trace.append({"flow": flow.id, "step": here.id, "if": condition.text, "value": holds})
-            if holds:
-                self.move(goto)
-                return
-        self.move(verb.otherwise)
-
-    def _call(self, flow: Flow, here: Step, verb: CallStep) -> None:
-        from bot.desk_folder.desk import Table
-
-        names = self.names()
-        values = {name: templates.raw(template, names, self.locale) for name, template in verb.values.items()}
-        connector = self.desk.connectors.get(verb.connector)
-        if connector is None:
-            self._settle(flow, here, verb, "error", None)
-        elif isinstance(connector, Table):
-            row = connector.find(values.get(connector.key))
-            self._settle(flow, here, verb, "404" if row is None else "ok", None if row is None else dict(row))
-        else:
-            token = self.token()
-            once = templates.render(verb.once, names, self.locale, markdown=False) if verb.once else None
-            self.pending = Pending("call", here.id, flow.hash, token)
-            self.effects.append(Call(token, verb.connector, values, verb.timeout_s, once, verb.retries))
-
-    def _escalate(self, flow: Flow, here: Step, verb: EscalateStep) -> None:
-        nobody = self.context.agents_available <= 0 or not self.context.is_open
-        alone = nobody and verb.no_agent is not None
-        names = self.names()
-        self.effects.append(
-            Escalate(
-                self.why or "flow",
-                templates.render(verb.reason, names, self.locale, markdown=False),
-                verb.team,
-                verb.priority,
-                card.shown(self.desk, self.frames, self.slots, self.customer, verb.show),
-                "" if alone else self.text(verb.text),
-                verb.sla_s,
-            )
-        )
-        if alone:
-            self.move(verb.no_agent)
-        else:
-            self.pending = Pending("escalate", here.id, flow.hash, self.token())
-
-    def _close(self, flow: Flow, here: Step, verb: CloseStep) -> None:
-        reason = templates.render(verb.reason, self.names(), self.locale, markdown=False) if verb.reason else None
-        self.effects.append(Close(verb.outcome, verb.topic or self.frames[0].flow.id, reason))
-        self.move(flow.after(here))
-
-    def _survey(self, flow: Flow, here: Step, verb: SurveyStep) -> None:
-        self.effects.append(Survey(verb.instrument, verb.delay_s))
-        self.move(flow.after(here))
-
-    def _goto(self, _: Flow, __: Step, verb: GotoStep) -> None:
-        self.move(verb.target)
-
-    def _run(self, _: Flow, __: Step, verb: RunStep) -> None:
-        scope = self.scope()
-        values = {name: expression.value(scope) for name, expression in verb.values.items()}
-        flow = self.desk.flows.get(verb.flow)
-        if flow is None:  # it went away under a pinned flow
-            self._give_up("version", "flow_changed")
-            return
-        self._push(flow)
-        for name, value in values.items():
-            if name in flow.slots:
-                self.assign(flow, name, value)
-
-    def _record(self, flow: Flow, here: Step, verb: RecordStep) -> None:
-        names = self.names()
-        values = {name: templates.raw(template, names, self.locale) for name, template in verb.values.items()}
-        self.effects.append(Record(verb.kind, values))
-        self.move(flow.after(here))
-
-    def _notify(self, flow: Flow, here: Step, verb: NotifyStep) -> None:
-        text = templates.render(verb.text, self.names(), self.locale, markdown=False)
-        self.effects.append(Notify(verb.channel, text))
-        self.move(flow.after(here))
-
-    def _wait(self, flow: Flow, here: Step, verb: WaitStep) -> None:
-        token = self.token()
-        self.pending = Pending("wait", here.id, flow.hash, token)
-        self.effects.append(SetTimer(token, verb.after_s))
-
-
-_DO: Mapping[type, Callable[[Machine, Flow, Step, Any], None]] = {
-    SayStep: Machine._say,
-    AskStep: Machine._ask_step,
-    SetStep: Machine._set,
-    BranchStep: Machine._branch,
-    CallStep: Machine._call,
-    EscalateStep: Machine._escalate,
-    CloseStep: Machine._close,
-    SurveyStep: Machine._survey,
-    GotoStep: Machine._goto,
-    RunStep: Machine._run,
-    RecordStep: Machine._record,
-    NotifyStep: Machine._notify,
-    WaitStep: Machine._wait,
-}
-
-
-def with_slots(state: FlowState, slots: Mapping[str, Any]) -> FlowState:
-    """A state whose case already knows these answers."""
-    return replace(state, slots={**state.slots, **slots})

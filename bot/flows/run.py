@@ -133,7 +133,7 @@ def _longest_that_counts(
 
 
 def _is_meant(found: Found, said: tuple[str, ...]) -> bool:
-    """ "cancel" alone is the interrupt; "cancel my order" is a wish. A phrase of several words may have company."""
+    """Whether "cancel" alone is said, which cuts in; "cancel my order" is a wish. A phrase of several words may have company."""
     return found.whole or (found.length > 1 and len(said) <= _FEW_WORDS)
 
 
@@ -156,7 +156,7 @@ def _cut_in(machine: Machine, interrupt: Interrupt, found: Found) -> None:
 
 def _triggered(machine: Machine, text: str, said: tuple[str, ...], other_than: str = "") -> bool:
     best: tuple[Found, Flow] | None = None
-    command = text.split(maxsplit=1)[0].split("@")[0].lower() if text.startswith("/") else ""
+    command = text.split(maxsplit=1)[0].split("@", maxsplit=1)[0].lower() if text.startswith("/") else ""
     for flow in machine.desk.flows.values():
         if not machine.may_start(flow):
             continue

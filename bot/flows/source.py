@@ -144,7 +144,7 @@ class _Builder:
             node.raw = event.value
             node.plain = event.style in {None, ""} and event.tag is None
             node.value = scalar(event.value) if node.plain else event.value
-            node.single_line = event.start_mark.line == event.end_mark.line and event.style not in {"|", ">"}
+            node.single_line = _one_line(event) and event.style not in {"|", ">"}
             self.place(node)
             return
         node.kind = "map" if isinstance(event, yaml.MappingStartEvent) else "list"
@@ -175,6 +175,10 @@ class _Builder:
         else:
             parent.entries[key.raw] = value
             parent.keys[key.raw] = key
+
+
+def _one_line(event: yaml.ScalarEvent) -> bool:
+    return bool(event.start_mark and event.end_mark and event.start_mark.line == event.end_mark.line)
 
 
 def scalar(raw: str) -> Any:

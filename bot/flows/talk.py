@@ -187,7 +187,7 @@ class FlowState:
 
     @property
     def waiting(self) -> str:
-        """ask | call | wait | escalate, or "" when no flow waits for anything."""
+        """One of ask | call | wait | escalate, or "" when no flow waits for anything."""
         return self.pending.kind if self.pending else ""
 
     @property

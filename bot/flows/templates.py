@@ -65,7 +65,7 @@ def _day(value: Any, locale: str) -> str:
 FILTERS: Mapping[str, Callable[[Any, str], str]] = {"upper": _upper, "lower": _lower, "number": _number, "date": _day}
 
 
-class TemplateFault(Exception):  # noqa: N818
+class TemplateFault(Exception):
     """`offset` counts characters of the template from 0."""
 
     def __init__(self, message: str, offset: int) -> None:

@@ -12,7 +12,8 @@
         - {expect: {escalated: support, reason: asked, slots: {…}, closed: resolved, survey: ces7, locale: nl, flow: refund}}
 
 `bot:` looks forward through what was said since the customer's last words. A connector that `given` does not name is a
-table of the desk, or answers `error`. `given` maps the value that the call sends (or "*") to the answer, or to 404, timeout or error.
+table of the desk, or answers `error`. `given` maps the value that the call sends
+(or "*") to the answer, or to 404, timeout or error.
 """
 
 from __future__ import annotations

@@ -1,0 +1,170 @@
+"""What each verb of a step does to the conversation: one small function a verb."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from bot.flows import card, templates
+from bot.flows.schema import (
+    AskStep,
+    BranchStep,
+    CallStep,
+    CloseStep,
+    EscalateStep,
+    Flow,
+    GotoStep,
+    NotifyStep,
+    RecordStep,
+    RunStep,
+    SayStep,
+    SetStep,
+    Step,
+    SurveyStep,
+    WaitStep,
+)
+from bot.flows.talk import Call, Close, Escalate, Notify, Pending, Record, Say, SetTimer, Survey
+
+if TYPE_CHECKING:
+    from bot.flows.machine import Machine
+
+
+def do(machine: Machine, flow: Flow, here: Step) -> None:
+    """Do what the step says, and move on or rest."""
+    _DO[type(here.verb)](machine, flow, here, here.verb)
+
+
+def _say(machine: Machine, flow: Flow, here: Step, verb: SayStep) -> None:
+    text = machine.text(verb.text)
+    machine.effects.append(Say(f"{text}\n\n{verb.media}" if verb.media else text))
+    machine.move(flow.after(here))
+
+
+def _ask(machine: Machine, flow: Flow, here: Step, verb: AskStep) -> None:
+    slot = flow.slots[verb.slot]
+    once = slot.scope != "flow" or here.id not in machine.top.asked
+    if once and not slot.ask_again and machine.value(flow, slot.name) is not None:
+        machine.trace.append({"flow": flow.id, "step": here.id, "known": slot.name})
+        machine.move(flow.after(here))
+        return
+    machine.ask(flow, here)
+
+
+def _set(machine: Machine, flow: Flow, here: Step, verb: SetStep) -> None:
+    for name, expression in verb.slots:
+        machine.assign(flow, name, expression.value(machine.scope()))
+    machine.move(flow.after(here))
+
+
+def _branch(machine: Machine, flow: Flow, here: Step, verb: BranchStep) -> None:
+    scope = machine.scope()
+    for condition, goto in verb.cases:
+        holds = condition.holds(scope)
+        machine.trace.append({"flow": flow.id, "step": here.id, "if": condition.text, "value": holds})
+        if holds:
+            machine.move(goto)
+            return
+    machine.move(verb.otherwise)
+
+
+def _call(machine: Machine, flow: Flow, here: Step, verb: CallStep) -> None:
+    from bot.desk_folder.desk import Table
+
+    names = machine.names()
+    values = {name: templates.raw(template, names, machine.locale) for name, template in verb.values.items()}
+    connector = machine.desk.connectors.get(verb.connector)
+    if connector is None:
+        machine.settle(flow, here, verb, "error", None)
+    elif isinstance(connector, Table):
+        row = connector.find(values.get(connector.key))
+        machine.settle(flow, here, verb, "404" if row is None else "ok", None if row is None else dict(row))
+    else:
+        token = machine.token()
+        once = templates.render(verb.once, names, machine.locale, markdown=False) if verb.once else None
+        machine.pending = Pending("call", here.id, flow.hash, token)
+        machine.effects.append(Call(token, verb.connector, values, verb.timeout_s, once, verb.retries))
+
+
+def _escalate(machine: Machine, flow: Flow, here: Step, verb: EscalateStep) -> None:
+    nobody = machine.context.agents_available <= 0 or not machine.context.is_open
+    alone = nobody and verb.no_agent is not None
+    names = machine.names()
+    machine.effects.append(
+        Escalate(
+            machine.why or "flow",
+            templates.render(verb.reason, names, machine.locale, markdown=False),
+            verb.team,
+            verb.priority,
+            card.shown(machine.desk, machine.frames, machine.slots, machine.customer, verb.show),
+            "" if alone else machine.text(verb.text),
+            verb.sla_s,
+        )
+    )
+    if alone:
+        machine.move(verb.no_agent)
+    else:
+        machine.pending = Pending("escalate", here.id, flow.hash, machine.token())
+
+
+def _close(machine: Machine, flow: Flow, here: Step, verb: CloseStep) -> None:
+    reason = templates.render(verb.reason, machine.names(), machine.locale, markdown=False) if verb.reason else None
+    machine.effects.append(Close(verb.outcome, verb.topic or machine.frames[0].flow.id, reason))
+    machine.move(flow.after(here))
+
+
+def _survey(machine: Machine, flow: Flow, here: Step, verb: SurveyStep) -> None:
+    machine.effects.append(Survey(verb.instrument, verb.delay_s))
+    machine.move(flow.after(here))
+
+
+def _goto(machine: Machine, _: Flow, __: Step, verb: GotoStep) -> None:
+    machine.move(verb.target)
+
+
+def _run(machine: Machine, _: Flow, __: Step, verb: RunStep) -> None:
+    scope = machine.scope()
+    values = {name: expression.value(scope) for name, expression in verb.values.items()}
+    flow = machine.desk.flows.get(verb.flow)
+    if flow is None:  # it went away under a pinned flow
+        machine.give_up("version", "flow_changed")
+        return
+    machine.push(flow)
+    for name, value in values.items():
+        if name in flow.slots:
+            machine.assign(flow, name, value)
+
+
+def _record(machine: Machine, flow: Flow, here: Step, verb: RecordStep) -> None:
+    names = machine.names()
+    values = {name: templates.raw(template, names, machine.locale) for name, template in verb.values.items()}
+    machine.effects.append(Record(verb.kind, values))
+    machine.move(flow.after(here))
+
+
+def _notify(machine: Machine, flow: Flow, here: Step, verb: NotifyStep) -> None:
+    text = templates.render(verb.text, machine.names(), machine.locale, markdown=False)
+    machine.effects.append(Notify(verb.channel, text))
+    machine.move(flow.after(here))
+
+
+def _wait(machine: Machine, flow: Flow, here: Step, verb: WaitStep) -> None:
+    token = machine.token()
+    machine.pending = Pending("wait", here.id, flow.hash, token)
+    machine.effects.append(SetTimer(token, verb.after_s))
+
+
+_DO: Mapping[type, Callable[[Machine, Flow, Step, Any], None]] = {
+    SayStep: _say,
+    AskStep: _ask,
+    SetStep: _set,
+    BranchStep: _branch,
+    CallStep: _call,
+    EscalateStep: _escalate,
+    CloseStep: _close,
+    SurveyStep: _survey,
+    GotoStep: _goto,
+    RunStep: _run,
+    RecordStep: _record,
+    NotifyStep: _notify,
+    WaitStep: _wait,
+}
