@@ -23,10 +23,9 @@ export class Composer {
     this.whole = whole;
     if (other) {
       this.files = [];
-      this.mode = this.locked() ? "note" : "reply";
+      this.mode = "reply";
       this.build();
     } else if (this.mine !== whole.case.mine) {
-      if (whole.case.mine && this.mode === "note" && !this.text.value) this.mode = "reply";
       this.build();
     }
     this.mine = whole.case.mine;
@@ -112,6 +111,7 @@ export class Composer {
   }
 
   grow() {
+    this.text.dir = this.text.value ? "auto" : document.documentElement.dir;  // an empty box reads like the page
     this.text.style.height = "auto";
     this.text.style.height = Math.min(this.text.scrollHeight, 220) + "px";
   }
@@ -192,7 +192,7 @@ export class Composer {
     const line = h("i", { class: "drain" });
     line.style.animationDuration = me.undo_s + "s";
     line.style.animationDelay = Math.min(0, new Date(relay.at) - now()) + "ms";
-    this.undo.replaceChildren(line, h("span", { class: "left", "data-until": relay.due_at, "data-long": true }),
+    this.undo.replaceChildren(line, h("span", { class: "left", "data-until": relay.due_at, "data-long": "yes" }),
       h("button", { type: "button", class: "btn small", onclick: () => this.desk.takeBack(relay, false) }, icon("undo"), t("button_undo")),
       h("button", { type: "button", class: "btn small", onclick: () => this.desk.takeBack(relay, true) }, icon("lock"), t("desk_make_note")));
     count();

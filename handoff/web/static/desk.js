@@ -94,6 +94,7 @@ const desk = {
   caseMenu(event) {
     const { case: row } = state.whole;
     menu(event.currentTarget, [
+      row.mine ? null : { label: t("button_resolve"), icon: "check", press: desk.resolve },
       row.mine ? { label: t("button_snooze"), icon: "moon", press: desk.snooze } : null,
       { label: t("button_transfer"), icon: "swap", press: desk.pass },
       row.agent ? { label: t("button_release"), icon: "undo", press: () => desk.act("release") } : null,
@@ -145,6 +146,7 @@ async function readList() {
     await noticeNew(view, found.items);
     online(true);
     paintList($("list"), state, desk);
+    if (!state.id) paintCase();
     title();
     tick();
   } catch (error) { lost(error); }

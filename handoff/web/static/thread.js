@@ -13,6 +13,7 @@ export function paintThread(root, whole, desk) {
   const nodes = [];
   if (whole.more) nodes.push(h("button", { type: "button", class: "btn small more", onclick: desk.earlier }, t("desk_earlier")));
   let before = null, chapter = null;
+  const last = whole.relays.filter((relay) => relay.state === "waiting" && relay.by.id === me.agent.id).at(-1);  // its buttons stand above the composer
   for (const one of entries(whole)) {
     if (!before || !sameDay(before.at, one.at)) {
       nodes.push(h("div", { class: "day" }, h("span", {}, dayOf(one.at, now()))));
@@ -21,7 +22,7 @@ export function paintThread(root, whole, desk) {
     if (chapter && one.case && chapter !== one.case && one.by === "customer" && !one.note) nodes.push(h("div", { class: "chapter" }));
     chapter = one.case || chapter;
     const together = before && before.by === one.by && before.note === one.note && before.author.name === one.author.name && new Date(one.at) - new Date(before.at) < CLOSE && !before.relay;
-    nodes.push(one.relay ? pending(one, desk) : message(one, together, whole));
+    nodes.push(one.relay ? pending(one, desk, one.relay === last) : message(one, together, whole));
     before = one;
   }
   if (desk.typing) nodes.push(h("div", { class: "msg customer typing", role: "status", "aria-label": t("desk_typing", { name: nameOf(whole.case) }) }, face(whole.case.customer.name), h("div", { class: "bubble dots" }, h("i"), h("i"), h("i"))));
@@ -60,6 +61,7 @@ function delivery(one) {
   const { state, fault } = one.delivery;
   if (state === "sent") return h("span", { class: "mark sent", title: t("desk_delivered") }, icon("check"), h("span", { class: "sr" }, t("desk_delivered")));
   if (state === "pending") {
+    if (one.by === "bot") return null;
     const words = one.channel === "web" ? t("desk_not_seen") : t("desk_on_its_way");
     return h("span", { class: "mark", title: words }, icon("clock"), one.by === "agent" && now() - new Date(one.at) > 2e4 ? words : h("span", { class: "sr" }, words));
   }
@@ -68,7 +70,7 @@ function delivery(one) {
 }
 
 /** An agent's words in their undo window, or taken back. */
-function pending({ relay, at, author }, desk) {
+function pending({ relay, at, author }, desk, isLast) {
   const mine = author.id === me.agent.id, back = relay.state === "taken_back";
   return h("article", { class: `msg agent ${back ? "gone" : "pending"}`, "data-relay": relay.id },
     face(author.name, "agent"),
@@ -76,7 +78,7 @@ function pending({ relay, at, author }, desk) {
     back ? h("div", { class: "bubble" }, t("taken_back")) : relay.text ? h("div", { class: "bubble" }, prose(relay.text)) : null,
     back ? null : relay.files.map((file) => chip(file)),
     h("div", { class: "meta" }, h("time", { datetime: at }, clock(at)), back ? null : h("span", { class: "mark" }, icon("clock"), h("span", { class: "left", "data-until": relay.due_at })),
-      back || !mine || relay.desk !== "web" ? null : h("button", { type: "button", class: "link", onclick: () => desk.takeBack(relay, false) }, t("button_undo"))));
+      back || !mine || isLast || relay.desk !== "web" ? null : h("button", { type: "button", class: "link", onclick: () => desk.takeBack(relay, false) }, t("button_undo"))));
 }
 
 export const chip = (file, ...more) => h("span", { class: "chip" }, icon("file"), h("span", { class: "label" }, h("bdi", {}, file.name), h("small", {}, bytes(file.size))), more);
@@ -102,7 +104,7 @@ export function paintBar(root, whole, desk) {
     h("div", { class: "acts" },
       row.over ? null : !row.agent ? act(t("button_claim"), () => desk.act("claim"), "primary", "C") : held && row.may_act ? act(t("desk_take_over"), () => desk.act("assign", { agent: me.agent.id }), "", "C") : null,
       row.mine && row.status === "snoozed" ? act(t("desk_wake"), () => desk.act("wake"), "") : null,
-      row.over || !row.may_act ? null : act(t("button_resolve"), desk.resolve, row.mine ? "primary" : "", "E"),
+      row.mine && !row.over ? act(t("button_resolve"), desk.resolve, "primary", "E") : null,
       row.over || !row.may_act ? null : tool("more", t("button_more"), desk.caseMenu, { "aria-haspopup": "menu" }),
       tool("info", t("desk_details"), desk.toggleBrief, { class: "tool details", "aria-pressed": "false" })));
 }
