@@ -1,0 +1,223 @@
+"""What agents do in Slack, committed before it is acknowledged: what they write, delete, edit and react with.
+
+What they press and submit stands in `presses`. An event that comes twice, or late, changes nothing: each post is known
+by its `{channel}:{ts}`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from bot.errors import Conflict
+from bot.storage import history, inbox_rows
+from bot.storage.engine import Storage
+from bot.storage.tx import Tx
+from channels.slack.connection import SlackConnection
+from channels.slack.payloads import Reply, SlackPayload, mapping
+from channels.text import TEXT_LIMIT, one_line, shorten, to_plain
+from handoff import cases, relays
+from handoff import store as rows
+from handoff.case import Case
+from handoff.slack import outgoing, store
+from handoff.slack.agents import Agents, Who, remember
+from handoff.slack.posts import Gone, Post, Words, fate, mentioned, read, refs_in, words
+from handoff.slack.presses import Presses
+from handoff.slack.wording import Wording
+
+if TYPE_CHECKING:
+    from bot.desk_folder.desk import Desk
+
+log = structlog.get_logger()
+BACK = {"leftwards_arrow_with_hook", "back", "arrow_left_hook"}
+NAMES = 10  # mentioned people whose names are looked up
+_BROKEN = (AttributeError, TypeError, ValueError, KeyError, IndexError, RecursionError)
+
+ShownAnew = Callable[[Tx, Case], None]
+
+
+class Listener:
+    """A `channels.slack.payloads.Listener` for the agents' channels, forms and shortcuts."""
+
+    def __init__(
+        self,
+        connection: SlackConnection,
+        storage: Storage,
+        desk: Callable[[], Desk],
+        agents: Agents,
+        channels: Callable[[], Awaitable[Collection[str]]],
+        shown_anew: ShownAnew,
+    ) -> None:
+        self._slack = connection
+        self._storage = storage
+        self._desk = desk
+        self._agents = agents
+        self._channels = channels
+        self._shown_anew = shown_anew
+        self._presses = Presses(connection, storage, desk, agents, channels, shown_anew)
+
+    async def __call__(self, payload: SlackPayload) -> Reply | None:
+        if payload.kind != "event":
+            return await self._presses(payload)
+        event = payload.event
+        channel = event.get("channel") or mapping(event.get("item")).get("channel")
+        if not isinstance(channel, str) or channel not in await self._channels():
+            return None
+        if event.get("type") == "reaction_added":
+            await self._reacted(event)
+        elif event.get("type") == "message":
+            await self._told(payload)
+        return Reply()
+
+    async def _told(self, payload: SlackPayload) -> None:
+        try:
+            said = read(payload.event, self._slack.team_id)
+        except _BROKEN as error:
+            raw = json.dumps(dict(payload.event), ensure_ascii=False, default=str).encode("utf-8", "replace")
+            key, why = str(payload.body.get("event_id") or "")[:200] or None, f"{type(error).__name__}: {error}"
+            log.warning("slack desk: dropped", error=why[:200])
+            await self._storage.write(lambda tx: inbox_rows.bury(tx, store.VIA, key, raw[:1_000_000], why[:500]))
+            return
+        if isinstance(said, Gone):
+            await self._storage.write(lambda tx: self._deleted(tx, said))
+        elif said is not None:
+            await self._posted(said)
+
+    # ── posts ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    async def _posted(self, post: Post) -> None:
+        case_id = await self._storage.read(lambda conn: store.case_under(conn, post.channel, post.thread))
+        if case_id is None:
+            return
+        who = await self._agents.who(post.team, post.user, post.channel)
+        if who is None:
+            await self._storage.write(lambda tx: self._refuse(tx, case_id, post))
+            return
+        said = words(post, await self._names(post))
+        await self._storage.write(lambda tx: self._take(tx, case_id, post, who, said))
+
+    def _refuse(self, tx: Tx, case_id: str, post: Post) -> None:
+        """Somebody who is no agent: nothing is kept of their words but that they tried."""
+        case = rows.held(tx, case_id)
+        if not post.edited and not store.seen(tx.conn, post.ref):
+            store.bury(tx, post.ref)
+            rows.log(tx, case, "refused", None, who=f"{post.team}:{post.user}", what="post")
+            self._tell(tx, case, post, post.user, self._wording("refused_not_agent"))
+
+    def _take(self, tx: Tx, case_id: str, post: Post, who: Who, said: Words) -> None:
+        case = rows.held(tx, case_id)
+        remember(tx, who, self._desk(), post.channel)
+        if store.seen(tx.conn, post.ref):
+            if post.edited:
+                self._edit(tx, case, post, who, said)
+            return
+        if not said.text.strip() and not post.files:
+            return
+        does = fate(case, who.agent_id, said, self._desk().replies)
+        files = [(store.expect_file(tx, remote), remote.ref) for remote in post.files]
+        for file, ref in files:
+            outgoing.fetch(tx, case, file, ref)
+        kept = [file for file, _ in files]
+        if does.leaves:
+            text = shorten(said.text, TEXT_LIMIT)
+            relays.draft(tx, case.id, who.agent_id, text, kept, desk=store.DESK, ref=post.ref)
+            return
+        knows = store.noted_before(tx.conn, case.id, who.agent_id)
+        text = shorten(to_plain(said.text), TEXT_LIMIT)
+        cases.note(tx, case.id, who.agent_id, text, kept, desk=store.DESK, ref=post.ref)
+        if does.hint and not (knows and does.hint in {"not_relayed_unclaimed", "not_relayed_not_yours"}):
+            holder = rows.agent_name(tx.conn, self._desk(), case.agent_id)
+            values = {"agent": holder} if does.hint == "not_relayed_not_yours" else {}
+            self._tell(tx, case, post, who.user, self._wording(does.hint, **values))
+
+    def _edit(self, tx: Tx, case: Case, post: Post, who: Who, said: Words) -> None:
+        """An agent edited their post. The customer's copy follows, unless the new words are none for them."""
+        relay = rows.relay(tx.conn, store.DESK, post.ref)
+        if relay is not None and relay.agent_id != who.agent_id:
+            return
+        keep = said.is_note or said.mentions
+        if relay is None or relay.state in {"note", "refused"}:
+            self._edit_note(tx, post, to_plain(said.text))
+        elif relay.state == "waiting":
+            if keep:
+                relays.take_back(tx, store.DESK, post.ref, as_note=True)
+                self._edit_note(tx, post, to_plain(said.text))
+            elif said.text.strip():
+                relays.edit_relay(tx, store.DESK, post.ref, shorten(said.text, TEXT_LIMIT))
+        elif relay.state == "said" and said.text.strip() and said.text != relay.text:
+            may = case.with_people and case.agent_id == who.agent_id and not keep
+            if not may or not relays.edit_relay(tx, store.DESK, post.ref, shorten(said.text, TEXT_LIMIT)):
+                self._tell(tx, case, post, who.user, self._wording("slack_not_edited"))
+
+    def _edit_note(self, tx: Tx, post: Post, text: str) -> None:
+        relay = rows.relay(tx.conn, store.DESK, post.ref)
+        if relay is not None and relay.message_id:
+            note = history.message(tx.conn, relay.message_id)
+        else:
+            note = history.by_ref(tx.conn, relays.note_channel(store.DESK), post.ref)
+        if note is not None and note.seq is None and note.deleted_at is None and text.strip() != note.body.text:
+            history.edit(tx, note, shorten(text, TEXT_LIMIT))
+
+    # ── taking back ────────────────────────────────────────────────────────────────────────────────────────────────
+    def _deleted(self, tx: Tx, gone: Gone) -> None:
+        """An agent's post: taken back, and from the customer too. A card: posted again while the case lives."""
+        case_id = store.case_under(tx.conn, gone.channel, gone.ts)
+        if case_id is not None:
+            self._card_deleted(tx, case_id, gone.ts)
+            return
+        if not store.seen(tx.conn, gone.ref):
+            store.bury(tx, gone.ref)
+            return
+        self._take_back(tx, gone.ref, gone.user)
+
+    def _card_deleted(self, tx: Tx, case_id: str, ts: str) -> None:
+        case, known = rows.held(tx, case_id), store.thread(tx.conn, case_id)
+        if known is not None and known.root == ts:
+            store.forget_root(tx, known)
+            if case.live:
+                self._shown_anew(tx, case)
+
+    def _take_back(self, tx: Tx, ref: str, user: str) -> None:
+        relay = rows.relay(tx.conn, store.DESK, ref)
+        try:
+            with tx.savepoint():
+                gone = relays.take_back(tx, store.DESK, ref)
+        except Conflict:
+            return  # never a case's: somebody who is no agent wrote it
+        case = rows.case(tx.conn, relay.case_id) if relay is not None else None
+        if not gone and case is not None:
+            channel, _, _ = ref.partition(":")
+            known = store.thread(tx.conn, case.id)
+            outgoing.tell(tx, channel, user, self._wording("too_late_to_undo"), known.root if known else None, case)
+
+    async def _reacted(self, event: Mapping[str, Any]) -> None:
+        """↩️ on one's own answer takes it back."""
+        item, user = mapping(event.get("item")), event.get("user")
+        if event.get("reaction") not in BACK or not isinstance(user, str):
+            return
+        channel, ref = str(item.get("channel")), f"{item.get('channel')}:{item.get('ts')}"
+        relay = await self._storage.read(lambda conn: rows.relay(conn, store.DESK, ref))
+        if relay is None or relay.state not in {"waiting", "said"}:
+            return
+        who = await self._agents.who(self._slack.team_id, user, channel)
+        if who is not None and who.agent_id == relay.agent_id:
+            await self._storage.write(lambda tx: self._take_back(tx, ref, user))
+
+    # ── what both sides need ───────────────────────────────────────────────────────────────────────────────────────
+    async def _names(self, post: Post) -> dict[str, str]:
+        """Names of who is mentioned; who can't be looked up in time stays nameless."""
+        names = {}
+        for user in refs_in(mentioned(post))[:NAMES]:
+            person = await self._slack.user_soon(post.team, user)
+            if person.is_known and person.name:
+                names[user] = one_line(person.name, 60)
+        return names
+
+    def _tell(self, tx: Tx, case: Case, post: Post, user: str, text: str) -> None:
+        outgoing.tell(tx, post.channel, user, text, post.thread, case)
+
+    @property
+    def _wording(self) -> Wording:
+        return Wording(self._desk())
