@@ -123,6 +123,7 @@ class App:
         return (
             Linking(self._deep_links).take,
             self.invitations.take,
+            self.dialogue.while_queued,
             people.take,
             self.dialogue.take,
         )

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from bot import flows, timers
 from bot.answers import dialogue as articles
-from bot.answers.decide import Thresholds, small_talk
+from bot.answers.decide import Thresholds, is_blank, small_talk
 from bot.answers.searcher import Searcher
 from bot.desk_folder import Desk
 from bot.events import CloseAsked, EscalationAsked, NotifyAsked, Recorded
@@ -24,10 +24,12 @@ from bot.outbox import enqueue
 from bot.outbox import say as send
 from bot.storage import customers, history
 from bot.storage.tx import Tx
-from bot.texts import say
+from bot.texts import canonical, match_locale, say
 from bot.turn import Turn
 
 HUMAN = articles.HUMAN
+LANGUAGE = "language:"  # the value of a button that chooses one; the locale follows
+OWN_NAMES = {"en": "English", "nl": "Nederlands", "nb": "Norsk", "he": "עברית"}
 
 
 class CaseNoun(Protocol):
@@ -64,8 +66,8 @@ class Talk:
     flow: flows.FlowState
     kb: articles.State
     locale: str
-    said: int = 0
     survey: Mapping[str, Any] | None = None
+    words: str = ""  # the language whose words an earlier message waits for
 
     @property
     def tx(self) -> Tx:
@@ -96,12 +98,24 @@ class Dialogue:
         if turn.message is not None:
             turn.message = history.put_in_case(turn.tx, turn.message, case.id)
         talk = self._talk(turn, case)
-        if self._by_command(talk) or self._by_button(talk) or self._by_flow(talk) or turn.park_for:
-            self._remember(talk)
+        if self._is_behind(talk):
             return True
-        self._by_articles(talk)
+        _ = self._by_command(talk) or self._by_button(talk) or self._by_flow(talk) or self._by_articles(talk)
         self._remember(talk)
         return True
+
+    def while_queued(self, turn: Turn) -> bool:
+        """A question of a flow that goes on while the case waits (`on: no_agent`, say "where can we write you?").
+
+        A taker before the people's: it may say the next line, and leaves the message to them all the same.
+        """
+        case = self._cases.live(turn.tx, turn.customer.id)
+        if case is None or case.status is not CaseStatus.QUEUED or turn.message is None:
+            return False
+        talk = self._talk(turn, case)
+        if talk.flow.waiting == "ask" and self._by_flow(talk):
+            self._remember(talk)
+        return False
 
     def timed_out(self, tx: Tx, timer: timers.Timer) -> None:
         """A flow has waited long enough (timer kind "flow")."""
@@ -114,6 +128,16 @@ class Dialogue:
         talk = self._talk(turn, case)
         self._run_flow(talk, flows.TimedOut(timer.data["token"]))
         self._remember(talk)
+
+    def _is_behind(self, talk: Talk) -> bool:
+        """An earlier message of theirs waits for its language's words: this one waits behind it, unless for a human."""
+        words = talk.words
+        if not words or self._searcher.ready(words) or talk.turn.command in {"human", "agent"}:
+            return False
+        if talk.turn.pressed is None and flows.asks_for_human(self._desk(), talk.turn.text):
+            return False
+        self._park_for_words(talk, words)
+        return True
 
     # ── before and around ──────────────────────────────────────────────────────────────────────────────────────────
     def _only_polite(self, turn: Turn) -> bool:
@@ -139,10 +163,13 @@ class Dialogue:
             flows.FlowState.from_json(state.get("flow") or {}),
             articles.State.from_json(state.get("kb") or {}),
             turn.customer.locale,
+            words=str(state.get("words") or ""),
         )
 
     def _remember(self, talk: Talk) -> None:
         state = {"case": talk.case.id, "flow": talk.flow.to_json(), "kb": talk.kb.as_json()}
+        if talk.turn.park_for:
+            state["words"] = talk.words
         customers.set_bot_state(talk.tx, talk.turn.customer.id, state)
 
     def _author(self) -> Author:
@@ -150,16 +177,43 @@ class Dialogue:
 
     # ── commands, buttons ──────────────────────────────────────────────────────────────────────────────────────────
     def _by_command(self, talk: Talk) -> bool:
-        command = talk.turn.command
-        if command == "start" and not talk.flow.frames:
-            self._say(talk, say("greeting", talk.locale, self._desk().texts))
-        elif command == "help":
-            self._say(talk, say("help", talk.locale, self._desk().texts))
-        elif command in {"human", "agent"}:
-            self._fetch(talk, "asked")
-        else:
-            return False
+        turn, texts = talk.turn, self._desk().texts
+        if turn.message is not None and turn.message.meta.get("unsupported"):
+            self._say(talk, say("unsupported_kind", talk.locale, texts))
+            return True
+        match turn.command:
+            case "start" if not talk.flow.frames:
+                self._say(talk, say("greeting", talk.locale, texts))
+            case "help":
+                self._say(talk, say("help", talk.locale, texts))
+            case "human" | "agent":
+                self._fetch(talk, "asked")
+            case "language":
+                self._speak(talk, turn.argument)
+            case "restart" | "cancel" | "back" as verb:
+                return self._run_flow(talk, flows.Text(self._phrase(verb, talk.locale)))
+            case _:
+                return False
         return True
+
+    def _speak(self, talk: Talk, wanted: str) -> None:
+        """`/language nl`, a pressed language, or `/language` alone, which asks."""
+        desk = self._desk()
+        locale = match_locale(wanted, desk.locales) if wanted else ""
+        if not wanted or canonical(wanted) != locale:
+            choices = tuple(Choice(LANGUAGE + one, own_name(one)) for one in desk.locales)
+            self._say(talk, say("language_which", talk.locale, desk.texts), choices)
+            return
+        talk.locale = locale
+        customers.set_locale(talk.tx, talk.turn.customer.id, locale)
+        self._say(talk, say("language_changed", locale, desk.texts))
+
+    def _phrase(self, verb: str, locale: str) -> str:
+        """What a customer would say for this in their own language, so that a command never changes the language."""
+        for interrupt in self._desk().interrupts:
+            if verb in (interrupt.do, interrupt.id) and interrupt.phrases.get(locale):
+                return interrupt.phrases[locale][0]
+        return verb
 
     def _by_button(self, talk: Talk) -> bool:
         pressed = talk.turn.pressed
@@ -168,12 +222,14 @@ class Dialogue:
         if pressed.value == HUMAN:
             self._fetch(talk, "asked")
             return True
+        if pressed.value.startswith(LANGUAGE):
+            self._speak(talk, pressed.value.removeprefix(LANGUAGE))
+            return True
         event = articles.event_of(pressed.value)
         if event is None:
             return False
-        if not self._warm(talk):
-            return True
-        self._answer(talk, event)
+        if self._warm(talk):
+            self._answer(talk, event)
         return True
 
     # ── flows ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -188,10 +244,11 @@ class Dialogue:
         files = turn.message.body.files if turn.message else ()
         if files and not turn.text.strip():
             return self._run_flow(talk, flows.Files(files))
-        handled = self._run_flow(talk, flows.Text(turn.text, files))
-        if not handled and talk.flow.waiting == "call":
+        if self._run_flow(talk, flows.Text(turn.text, files)):
+            return True
+        if talk.flow.waiting == "call":  # their next words wait for the connector's answer, as they do
             turn.park_for = f"call:{talk.flow.call_token}"
-        return handled
+        return bool(turn.park_for)
 
     def _run_flow(self, talk: Talk, event: flows.Event) -> bool:
         outcome = flows.step(self._desk(), talk.flow, event, self._context(talk))
@@ -291,24 +348,27 @@ class Dialogue:
         return [f"article: {one}" for one in talk.kb.tried]
 
     # ── articles ───────────────────────────────────────────────────────────────────────────────────────────────────
-    def _by_articles(self, talk: Talk) -> None:
+    def _by_articles(self, talk: Talk) -> bool:
         turn = talk.turn
         if turn.message is None:
-            return
+            return False
         if turn.message.body.files and not turn.text.strip():
             self._say(talk, say("file_received", talk.locale, self._desk().texts), self._human_choice(talk))
-            return
-        if self._warm(talk):
+        elif small_talk(turn.text, talk.locale) or is_blank(turn.text) or self._warm(talk):
             self._answer(talk, articles.Asked(turn.text))
+        return True
 
     def _warm(self, talk: Talk) -> bool:
         """Whether the words of this language are loaded; if not, the turn is parked until they are."""
         if self._searcher.ready(talk.locale):
             return True
-        waits_for = talk.turn.park_for = f"words:{talk.locale}"
-        locale = talk.locale
-        talk.tx.after_commit(lambda: self._searcher.warm(locale, lambda: self._release(waits_for)))
+        self._park_for_words(talk, talk.locale)
         return False
+
+    def _park_for_words(self, talk: Talk, locale: str) -> None:
+        talk.words = locale
+        waits_for = talk.turn.park_for = f"words:{locale}"
+        talk.tx.after_commit(lambda: self._searcher.warm(locale, lambda: self._release(waits_for)))
 
     def _answer(self, talk: Talk, event: articles.Event) -> None:
         context = articles.Context(talk.locale, self._searcher.knowledge.article, self._thresholds, self._desk().texts)
@@ -376,6 +436,12 @@ class Dialogue:
         meta: Mapping[str, Any] | None = None,
         markdown: bool = False,
     ) -> None:
-        talk.said += 1
         body = Body(text=text, markdown=markdown, choices=tuple(choices))
         send(talk.tx, talk.turn.customer.id, body, author=self._author(), case_id=talk.case.id, meta=meta)
+
+
+def own_name(locale: str) -> str:
+    """A language's name in itself."""
+    if locale in OWN_NAMES:
+        return OWN_NAMES[locale]
+    return articles.language_name(locale, locale)

@@ -58,7 +58,7 @@ class Folder:
         except OSError as error:
             self.fault(relative, f"cannot be read: {(error.strerror or str(error)).lower()}")
             return None
-        self._digest.update(relative.encode() + b"\0" + raw + b"\0")
+        self._digest.update(relative.encode("utf-8", "surrogateescape") + b"\0" + raw + b"\0")
         try:
             text = raw.decode("utf-8-sig")
         except UnicodeDecodeError as error:

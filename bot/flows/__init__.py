@@ -21,7 +21,7 @@ Decisions
 
 from __future__ import annotations
 
-from bot.flows.run import is_request, step
+from bot.flows.run import asks_for_human, is_request, step
 from bot.flows.talk import (
     Call,
     CallDone,
@@ -72,6 +72,7 @@ __all__ = [
     "SwitchLocale",
     "Text",
     "TimedOut",
+    "asks_for_human",
     "is_request",
     "step",
 ]

@@ -228,3 +228,9 @@ def is_request(desk: Desk, text: str) -> bool:
     said = tokens(text)
     groups = [one.phrases for one in desk.interrupts] + [flow.triggers.phrases for flow in desk.flows.values()]
     return any(find(phrases, said, "") is not None for phrases in groups)
+
+
+def asks_for_human(desk: Desk, text: str) -> bool:
+    """Whether this text is a call for a human, were nothing pending."""
+    said = tokens(text)
+    return any(find(one.phrases, said, "") is not None for one in desk.interrupts if one.id == "human")

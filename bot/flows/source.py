@@ -7,7 +7,6 @@ where a text is wanted, a scalar counts as it was written. Aliases, anchors and 
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,11 +14,13 @@ from datetime import timedelta
 from typing import Any
 
 import yaml
+from rapidfuzz import fuzz, process
 
 MAX_BYTES = 1024 * 1024
 """Of one file; a flow of 100 steps has 10 kB."""
 MAX_NESTING = 40
 MAX_FAULTS = 1000
+LONGEST_MESSAGE = 1000  # characters
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _INT = re.compile(r"[-+]?[0-9]+\Z")
@@ -86,7 +87,13 @@ class Faults:
 
     def add(self, file: str, line: int, column: int, message: str, rule: str, severity: str = "fault") -> None:
         if len(self.found) < MAX_FAULTS:
-            self.found.append(Fault(file, line, column, message, severity, rule))
+            self.found.append(Fault(_in_one_line(file), line, column, _in_one_line(message), severity, rule))
+
+
+def _in_one_line(text: str) -> str:
+    """What an admin wrote is quoted in faults: no line of its own, no control characters, no page of it."""
+    shown = "".join(one if one.isprintable() else " " for one in text[: LONGEST_MESSAGE + 1])
+    return shown if len(shown) <= LONGEST_MESSAGE else shown[: LONGEST_MESSAGE - 1] + "…"
 
 
 def read(file: str, text: str, faults: Faults) -> Node | None:
@@ -197,7 +204,7 @@ def scalar(raw: str) -> Any:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """`; did you mean "order"?`, or nothing when nothing is near."""
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    found = process.extractOne(word[:100], list(known), scorer=fuzz.ratio, score_cutoff=60)
     return f'; did you mean "{found[0]}"?' if found else ""
 
 

@@ -29,6 +29,16 @@ POLL = timedelta(seconds=1)
 RETRY_STATES = {"40001", "40P01", "55P03", "23505"}  # serialization, deadlock, lock timeout, lost an insert race
 
 
+class DatabaseInUse(DatabaseFault):
+    """Another process holds the SQLite file. `address` is where it answers, if it left word."""
+
+    def __init__(self, database: Path, owner: str, address: str = "") -> None:
+        super().__init__(
+            f"{database} is in use by another stafett (process {owner}); stop that one, or name another database"
+        )
+        self.address = address
+
+
 class Storage:
     """The database. `write` and `read` take plain functions; see `bot.storage.tx`."""
 
@@ -50,6 +60,14 @@ class Storage:
     def path(self) -> Path:
         """The SQLite file."""
         return Path(self.url.database or "")
+
+    def answers_at(self, address: str) -> None:
+        """Leave word beside the SQLite file where this process can be asked, for commands of this machine."""
+        if self._lock is not None:
+            with contextlib.suppress(OSError):
+                self._lock.truncate(0)
+                self._lock.write(f"{os.getpid()} {address}".encode())
+                self._lock.flush()
 
     @property
     def poll(self) -> timedelta | None:
@@ -167,10 +185,9 @@ def lock_file(database: Path) -> IO[bytes]:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         handle.seek(0)
-        owner = handle.read(20).decode(errors="replace").strip() or "unknown"
+        owner, _, address = handle.read(300).decode(errors="replace").strip().partition(" ")
         handle.close()
-        msg = f"{database} is in use by another stafett (process {owner}); stop that one, or name another database"
-        raise DatabaseFault(msg) from error
+        raise DatabaseInUse(database, owner or "unknown", address) from error
     with contextlib.suppress(OSError):
         handle.truncate(0)
         handle.write(str(os.getpid()).encode())

@@ -37,8 +37,10 @@ def done(tx: Tx, source: str, key: str) -> None:
 
 def parked(tx: Tx, waits_for: str, customer_id: str | None = None) -> list[Row[Any]]:
     """What waits for this, in the order in which it came."""
-    i = t.inbox
-    query = select(i).where(i.c.waits_for == waits_for, i.c.state == "parked").order_by(i.c.received_at, i.c.key)
+    i, m = t.inbox, t.messages
+    whose = (m.c.customer_id == i.c.customer_id) & (m.c.id == i.c.message_id)
+    query = select(i).outerjoin(m, whose).where(i.c.waits_for == waits_for, i.c.state == "parked")
+    query = query.order_by(i.c.received_at, m.c.seq, i.c.key)
     if customer_id is not None:
         query = query.where(i.c.customer_id == customer_id)
     return list(tx.conn.execute(query))

@@ -1,0 +1,165 @@
+"""What did not go as it should, and what an operator can do about one thing of it: the queries of `stafett audit`.
+
+uncertain   a send that may have arrived: its sender asks the platform, or gave up asking
+failed      a send that never will arrive
+stuck       a send or timer whose moment was long ago, a turn that keeps failing, a case with no next action
+dead        a message whose turn failed too often, or what nobody could read
+gap         a timeline whose numbers have a hole: there must be none
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
+
+from bot.errors import Conflict, NotFound
+from bot.model import LIVE
+from bot.outbox import settle
+from bot.storage import tables as t
+from bot.storage.tx import Tx
+
+LATE = timedelta(minutes=10)
+MOST = 200  # of each kind, newest first
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One thing. `id` is what `--retry` and `--drop` take; empty where neither helps."""
+
+    kind: str
+    id: str
+    at: datetime
+    what: str
+    why: str
+
+
+def find(conn: Connection, now: datetime) -> list[Trouble]:
+    """All troubles, by kind, oldest first within it."""
+    return [
+        *_sends(conn, now),
+        *_turns(conn, now),
+        *_letters(conn),
+        *_timers(conn, now),
+        *_cases(conn, now),
+        *_gaps(conn, now),
+    ]
+
+
+def _sends(conn: Connection, now: datetime) -> Iterator[Trouble]:
+    o = t.outbox.c
+    late = (o.state.in_(("ready", "retry", "sending"))) & (o.due_at < now - LATE) & (o.via != "web")
+    query = select(t.outbox).where(or_(o.state.in_(("uncertain", "failed")), late)).order_by(o.n.desc()).limit(MOST)
+    kinds = {"uncertain": "uncertain", "failed": "failed"}
+    for row in sorted(conn.execute(query), key=lambda row: (kinds.get(row.state, "stuck"), row.n)):
+        why = row.error or (f"due since {row.due_at:%Y-%m-%d %H:%M} UTC" if row.state not in kinds else "")
+        yield Trouble(kinds.get(row.state, "stuck"), row.id, row.created_at, f"{row.via} {row.kind}", why)
+
+
+def _turns(conn: Connection, now: datetime) -> Iterator[Trouble]:
+    i = t.inbox.c
+    late = (i.state == "new") & (i.received_at < now - LATE)
+    query = select(t.inbox).where(or_(i.state == "dead", late)).order_by(i.received_at.desc()).limit(MOST)
+    for row in sorted(conn.execute(query), key=lambda row: (row.state, row.received_at)):
+        kind = "dead" if row.state == "dead" else "stuck"
+        yield Trouble(kind, f"{row.source}:{row.key}", row.received_at, f"a turn from {row.source}", row.error or "")
+
+
+def _letters(conn: Connection) -> Iterator[Trouble]:
+    d = t.dead_letters.c
+    rows = conn.execute(select(d.id, d.source, d.error, d.at).order_by(d.at.desc()).limit(MOST)).all()
+    for row in reversed(rows):
+        yield Trouble("dead", row.id, row.at, f"unreadable, from {row.source}", row.error)
+
+
+def _timers(conn: Connection, now: datetime) -> Iterator[Trouble]:
+    m = t.timers.c
+    for row in conn.execute(select(t.timers).where(m.due_at < now - LATE).order_by(m.due_at).limit(MOST)):
+        yield Trouble("stuck", row.id, row.due_at, f"timer {row.kind}", row.error or "")
+
+
+def _cases(conn: Connection, now: datetime) -> Iterator[Trouble]:
+    c = t.cases.c
+    unwatched = or_(c.next_action_at.is_(None), c.next_action_at < now - LATE)
+    query = (
+        select(c.number, c.opened_at, c.status)
+        .where(c.status.in_([*LIVE]), unwatched)
+        .order_by(c.opened_at)
+        .limit(MOST)
+    )
+    for row in conn.execute(query):
+        yield Trouble(
+            "stuck", "", row.opened_at, f"case {row.number} ({row.status})", "nothing will happen to it by itself"
+        )
+
+
+def _gaps(conn: Connection, now: datetime) -> Iterator[Trouble]:
+    line, c = t.timeline.c, t.conversations.c
+    counted = select(line.customer_id, func.count().label("n")).group_by(line.customer_id).subquery()
+    n = func.coalesce(counted.c.n, 0)
+    query = select(c.customer_id, c.last_seq, n.label("n")).outerjoin(counted, counted.c.customer_id == c.customer_id)
+    for row in conn.execute(query.where(c.last_seq != n).limit(MOST)):
+        yield Trouble("gap", "", now, f"customer {row.customer_id}", f"{row.n} entries numbered up to {row.last_seq}")
+
+
+def retry(tx: Tx, trouble_id: str) -> str:
+    """Try once more: a send (it may arrive twice if it was uncertain), or a turn. Returns what was done, in words.
+
+    Raises NotFound, or Conflict for what can't be tried again.
+    """
+    o, i = t.outbox, t.inbox
+    sent = tx.conn.execute(select(o).where(o.c.id == trouble_id)).first()
+    if sent is not None:
+        if sent.state in {"sent", "sending", "expired"}:
+            raise Conflict(f"that send is {sent.state}; there is nothing to try again")
+        again = {"state": "retry", "attempts": 0, "due_at": tx.now, "error": None, "lease_owner": None}
+        tx.conn.execute(update(o).where(o.c.id == trouble_id).values(**again, doubled=sent.state == "uncertain"))
+        tx.wake("outbox")
+        return _noted(tx, "send tried again", trouble_id)
+    source, _, key = trouble_id.partition(":")
+    turn = (i.c.source == source, i.c.key == key, i.c.state.in_(("dead", "new")))
+    if tx.conn.execute(update(i).where(*turn).values(state="new", attempts=0, due_at=tx.now, error=None)).rowcount:
+        tx.wake("inbox")
+        return _noted(tx, "turn tried again", trouble_id)
+    if tx.conn.execute(update(t.timers).where(t.timers.c.id == trouble_id).values(due_at=tx.now, attempts=0)).rowcount:
+        tx.wake("timers")
+        return _noted(tx, "timer rung again", trouble_id)
+    if _is_letter(tx, trouble_id):
+        raise Conflict("nobody could read that, and nobody will; look at it in the console, or --drop it")
+    raise NotFound(f"there is nothing by the id {trouble_id}; stafett audit lists what there is")
+
+
+def drop(tx: Tx, trouble_id: str) -> str:
+    """Give up on one: it is not sent, not run, not kept. Raises NotFound, or Conflict for a send that has ended."""
+    o, i = t.outbox, t.inbox
+    sent = tx.conn.execute(select(o).where(o.c.id == trouble_id)).first()
+    if sent is not None:
+        if sent.state in {"sent", "sending", "expired"}:
+            raise Conflict(f"that send is {sent.state}; there is nothing to drop")
+        settle(tx, trouble_id, "expired", error="dropped by hand")
+        return _noted(tx, "send dropped", trouble_id)
+    source, _, key = trouble_id.partition(":")
+    turn = (i.c.source == source, i.c.key == key, i.c.state.in_(("dead", "new")))
+    if tx.conn.execute(
+        update(i).where(*turn).values(state="done", handled_at=tx.now, error="dropped by hand")
+    ).rowcount:
+        return _noted(tx, "turn dropped", trouble_id)
+    if tx.conn.execute(delete(t.dead_letters).where(t.dead_letters.c.id == trouble_id)).rowcount:
+        return _noted(tx, "unreadable message dropped", trouble_id)
+    if tx.conn.execute(delete(t.timers).where(t.timers.c.id == trouble_id)).rowcount:
+        return _noted(tx, "timer dropped", trouble_id)
+    raise NotFound(f"there is nothing by the id {trouble_id}; stafett audit lists what there is")
+
+
+def _is_letter(tx: Tx, trouble_id: str) -> bool:
+    d = t.dead_letters.c
+    return tx.conn.execute(select(d.id).where(d.id == trouble_id)).first() is not None
+
+
+def _noted(tx: Tx, what: str, trouble_id: str) -> str:
+    data: dict[str, Any] = {"id": trouble_id}
+    tx.conn.execute(insert(t.audit).values(at=tx.now, who="operator", what=what, data=data))
+    return f"{what}: {trouble_id}"
