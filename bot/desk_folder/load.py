@@ -5,7 +5,7 @@ The order is that of what refers to what: desk.yaml, the texts, the flows, then 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,7 @@ def _read(folder: Folder, faults: Faults) -> Desk | None:
     texts = _texts(folder, locales)
     # Where desk.yaml itself cannot be read, what flows refer to is unknown: one fault is enough.
     files, ids = _flow_files(folder)
-    flows = _flows(files, ids, built, locales, texts) if root is not None else {}
+    flows = _flows(files, ids, built, locales, texts, _declared(root, "connectors")) if root is not None else {}
     interrupts = _interrupts(built.get("interrupts", ()), flows, locales)
     if root is not None:
         _check_interrupts(root, reader, ids)
@@ -109,6 +109,8 @@ def _read(folder: Folder, faults: Faults) -> Desk | None:
             "folder": folder.path,
         }
     )
+    if root is None:  # what languages there are is unknown: say nothing about them
+        faults.found = [one for one in faults.found if one.rule not in {"locale", "missing-language"}]
     return _with_hash(desk, folder, faults)
 
 
@@ -191,6 +193,7 @@ def _flows(
     built: Mapping[str, Any],
     locales: tuple[str, ...],
     texts: Mapping[str, Mapping[str, str]],
+    declared: Collection[str],
 ) -> dict[str, Flow]:
     slots = {
         flow_id: tuple(root.entries["slots"].entries) if "slots" in root.entries else ()
@@ -201,7 +204,8 @@ def _flows(
     names = Names(
         locales=locales,
         texts=texts,
-        connectors={name: asked_for(one) for name, one in connectors.items()},
+        # A connector that is wrong still counts as known, so that one mistake makes one fault.
+        connectors=dict.fromkeys(declared, frozenset[str]()) | {name: asked_for(one) for name, one in connectors.items()},
         tables=frozenset(name for name, one in connectors.items() if isinstance(one, Table)),
         teams=tuple(team.id for team in built.get("teams", ())),
         flows=tuple(ids),
@@ -211,6 +215,11 @@ def _flows(
     flows = {flow.id: flow for flow in read_flows if flow is not None}
     across.check(files, flows)
     return flows
+
+
+def _declared(root: Node, section: str) -> Collection[str]:
+    node = root.entries.get(section) if root.kind == "map" else None
+    return node.entries.keys() if node is not None else ()
 
 
 def _interrupts(own: Sequence[Interrupt], flows: Mapping[str, Flow], locales: tuple[str, ...]) -> tuple[Interrupt, ...]:

@@ -23,6 +23,8 @@ _SLOT_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _RESERVED = frozenset({"customer", "case", "and", "or", "not", "in", "true", "false", "null"})
 _FLOW_KEYS = ("schema", "flow", "version", "title", "triggers", "slots", "steps")
 _SLOT_KEYS = ("type", "scope", "pattern", "min", "max", "default", "sensitive", "ask_again")
+MOST_STEPS = 1000
+"""A flow of 60 is long; checking and running look steps up one after the other."""
 _COMMON_KEYS = ("id", "if", "note", "next")
 _COMMAND = re.compile(r"/[a-z][a-z0-9_]{0,31}\Z")
 _KEPT_COMMANDS = frozenset({"/human", "/agent", "/link", "/unlink", "/language", "/help", "/start"})
@@ -182,6 +184,9 @@ def _steps(node: Node, seen: Seen) -> tuple[Step, ...]:
     bodies = [one for one in reader.items(node, "steps") if _is_step(one, reader)]
     if node.kind == "list" and not node.items:
         reader.fault(node, "a flow needs at least one step", "value")
+    if len(bodies) > MOST_STEPS:
+        reader.fault(bodies[MOST_STEPS], f"a flow has at most {MOST_STEPS} steps; move some to another flow (run:)", "size")
+        return ()
     seen.ids = _named(bodies, reader)
     taken = dict.fromkeys(seen.ids, 1)
     steps = []

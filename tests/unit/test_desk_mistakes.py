@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -302,3 +303,28 @@ def test_what_is_odd_but_works_is_a_warning(tmp_path: Path, file: str, old: str,
     [warning] = desk.warnings
     assert str(warning).startswith(f"{tmp_path / file}:{line}:{column}: warning: ")
     assert message in str(warning)
+
+
+def test_one_mistake_makes_one_fault(tmp_path: Path) -> None:
+    """A connector that is wrong is still a connector; without a readable desk.yaml nobody knows its languages."""
+    wrong = DESK.replace("https://shop.example", "https://{{ order_no }}.example")
+    assert len(faults_of(written(tmp_path / "a", {**FILES, D: wrong}))) == 1
+    with pytest.raises(DeskFaults) as caught:
+        load(written(tmp_path / "b", {**FILES, D: DESK.replace("[en, nl]", "[en, nl")}))
+    assert len(caught.value.faults) == 1
+
+
+def test_what_admins_wrote_is_quoted_in_one_line_of_bounded_length(tmp_path: Path) -> None:
+    long = ORDER.replace("goto: late", 'goto: "l\\n\\e[31m' + "l" * 9_000 + '"')
+    for fault in faults_of(written(tmp_path, {**FILES, FLOW: long, "flows/a\nb.yaml": "x: 1\n"})):
+        assert fault.isprintable()
+        assert len(fault) < 1500
+
+
+def test_many_faults_are_told_soon(tmp_path: Path) -> None:
+    """Suggestions for a thousand wrong targets cost no minutes (the fault cap, and a search that is not quadratic in words)."""
+    steps = "".join(f"  - {{id: s{at}, goto: t{at}}}\n" for at in range(900))
+    begun = time.process_time()
+    faults = faults_of(written(tmp_path, {**FILES, "flows/x.yaml": f"schema: 1\nflow: x\nversion: 1\nsteps:\n{steps}"}))
+    assert len(faults) == 900
+    assert time.process_time() - begun < 5
