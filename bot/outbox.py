@@ -32,7 +32,8 @@ class Part:
 class Outlet(Protocol):
     """How a channel's messages leave: pure functions, no I/O."""
 
-    via: str
+    @property
+    def via(self) -> str: ...
 
     def parts(self, message: Message, address: str) -> Sequence[Part]:
         """One message as the sends that it takes on this channel, in order."""

@@ -54,7 +54,8 @@ class Verdict(Enum):
 class Sender(Protocol):
     """Speaks to one platform. The outbox is the only one that tries again: switch the SDK's own retries off."""
 
-    via: str
+    @property
+    def via(self) -> str: ...
 
     async def send(self, delivery: Delivery) -> Sent:
         """Raises NotSent (may be tried again), Refused (never), Uncertain (may have arrived)."""
@@ -66,9 +67,12 @@ class Sender(Protocol):
 class Channel(Protocol):
     """One way for customers in. `start` returns at once; a platform that is down is tried again in the background."""
 
-    name: str
-    outlet: Outlet
-    sender: Sender
+    @property
+    def name(self) -> str: ...
+    @property
+    def outlet(self) -> Outlet: ...
+    @property
+    def sender(self) -> Sender: ...
 
     async def start(self) -> None: ...
 

@@ -41,7 +41,7 @@ PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
-Joiner = Callable[[Tx, str, str, str], None]
+Joiner = Callable[[Tx, str, str, str], object]
 CaseOf = Callable[[Any, str], dict[str, Any] | None]
 
 
