@@ -10,11 +10,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import case, insert, or_, select, update
 
 from bot.errors import Conflict, NotFound
 from bot.events import CustomersMerged, TimelineGrew
-from bot.model import new_id
+from bot.model import Customer, new_id
 from bot.storage import customers, history
 from bot.storage import tables as t
 from bot.storage.tx import Tx
@@ -37,12 +37,7 @@ FOLLOWS = (  # whose rows simply change hands; `messages` and `timeline` are cop
 
 def merge(tx: Tx, winner_id: str, loser_id: str, evidence: str) -> str:
     """Make the loser's history the winner's. Locks both in the order of their ids. Returns the merge's id."""
-    for customer_id in sorted((winner_id, loser_id)):
-        tx.lock_customer(customer_id)
-    winner, loser = customers.customer(tx.conn, winner_id), customers.customer(tx.conn, loser_id)
-    if winner is None or loser is None:
-        msg = "one of these customers is not there any more"
-        raise NotFound(msg)
+    winner, loser = _locked(tx, winner_id, loser_id)
     if winner.id == loser.id:
         msg = "these two are one customer already"
         raise Conflict(msg)
@@ -50,10 +45,14 @@ def merge(tx: Tx, winner_id: str, loser_id: str, evidence: str) -> str:
     tx.emit(CustomersMerged(winner.id, loser.id))
     merge_id = _note_merge(tx, winner.id, loser.id, evidence)
     _copy_messages(tx, winner.id, loser.id)
+    _under_new_epoch(tx, winner.id, loser.id)
     for table in FOLLOWS:
         tx.conn.execute(update(table).where(table.c.customer_id == loser.id).values(customer_id=winner.id))
     tx.conn.execute(update(t.identities).where(t.identities.c.customer_id == loser.id).values(customer_id=winner.id))
     values: dict[str, Any] = {"attributes": {**loser.attributes, **winner.attributes}}
+    opted_out = select(t.customers.c.opted_out).where(t.customers.c.id == loser.id)
+    if tx.conn.execute(opted_out).scalar():
+        values["opted_out"] = True
     if not winner.name and loser.name:
         values["name"] = loser.name
     tx.conn.execute(update(t.customers).where(t.customers.c.id == winner.id).values(**values))
@@ -61,11 +60,35 @@ def merge(tx: Tx, winner_id: str, loser_id: str, evidence: str) -> str:
     return merge_id
 
 
+def _locked(tx: Tx, winner_id: str, loser_id: str) -> tuple[Customer, Customer]:
+    """Both customers, as they are once their turns are locked. Raises NotFound."""
+    wanted = {winner_id, loser_id}
+    while True:
+        for customer_id in sorted(wanted):
+            tx.lock_customer(customer_id)
+        winner, loser = customers.customer(tx.conn, winner_id), customers.customer(tx.conn, loser_id)
+        if winner is None or loser is None:
+            msg = "one of these customers is not there any more"
+            raise NotFound(msg)
+        now = {winner.id, loser.id}
+        if now <= wanted:
+            return winner, loser
+        wanted |= now  # one of them was merged into a third one meanwhile
+
+
+def _under_new_epoch(tx: Tx, winner_id: str, loser_id: str) -> None:
+    """What was said to the loser and has not left yet is held against the winner's epoch from now on."""
+    o = t.outbox
+    mine, theirs = (customers.conversation(tx.conn, one).epoch for one in (winner_id, loser_id))
+    stale = (o.c.customer_id == loser_id, o.c.epoch.is_not(None))
+    tx.conn.execute(update(o).where(*stale).values(epoch=case((o.c.epoch == theirs, mine), else_=-1)))
+
+
 def _note_merge(tx: Tx, winner_id: str, loser_id: str, evidence: str) -> str:
-    moved = {
-        "identities": [one.id for one in customers.identities(tx.conn, loser_id)],
-        "cases": [row.id for row in tx.conn.execute(select(t.cases.c.id).where(t.cases.c.customer_id == loser_id))],
-    }
+    moved = {"identities": [one.id for one in customers.identities(tx.conn, loser_id)]}
+    for table in (t.cases, t.files, t.timers, t.survey_responses):
+        theirs = select(table.c.id).where(table.c.customer_id == loser_id)
+        moved[table.name] = [str(one) for (one,) in tx.conn.execute(theirs)]
     merge_id = new_id()
     row = {"id": merge_id, "winner_id": winner_id, "loser_id": loser_id, "identities": moved}
     tx.conn.execute(insert(t.merges).values(**row, evidence=evidence, at=tx.now))
@@ -74,24 +97,26 @@ def _note_merge(tx: Tx, winner_id: str, loser_id: str, evidence: str) -> str:
 
 def _copy_messages(tx: Tx, winner_id: str, loser_id: str) -> None:
     m = t.messages
-    rows = tx.conn.execute(
-        select(m).where(m.c.customer_id == loser_id, m.c.deleted_at.is_(None)).order_by(m.c.at, m.c.id)
-    )
+    theirs = select(m).where(m.c.customer_id == loser_id, m.c.deleted_at.is_(None))
+    rows = tx.conn.execute(theirs.order_by(m.c.at, m.c.seq.is_(None), m.c.seq, m.c.id))
     for row in rows.mappings().all():
         seq = None if row["seq"] is None else history.next_seq(tx, winner_id)
         copied = {**row, "customer_id": winner_id, "seq": seq, "copied_from": loser_id}
-        tx.conn.execute(insert(m).values(**copied))
+        place = (m.c.customer_id == winner_id, m.c.id == row["id"])
+        if not tx.conn.execute(update(m).where(*place).values(**copied)).rowcount:  # it was here before, and left
+            tx.conn.execute(insert(m).values(**copied))
         if seq is not None:
             line = {"kind": "message", "message_id": row["id"], "text": row["text"], "at": row["at"]}
             tx.conn.execute(insert(t.timeline).values(customer_id=winner_id, seq=seq, **line))
             tx.emit(TimelineGrew(winner_id, seq))
 
 
-def last_merge(tx: Tx, customer_id: str) -> str | None:
-    """The newest merge of this customer that can still be undone."""
+def last_merge(tx: Tx, customer_id: str, evidence: str = "linked") -> str | None:
+    """The newest merge of this customer by that evidence that can still be undone."""
     m = t.merges
-    mine = or_(m.c.winner_id == customer_id, m.c.loser_id == customer_id)
-    query = select(m.c.id).where(mine, m.c.undone_at.is_(None), m.c.at >= tx.now - UNDO_WITHIN).order_by(m.c.at.desc())
+    mine = (or_(m.c.winner_id == customer_id, m.c.loser_id == customer_id), m.c.evidence == evidence)
+    query = select(m.c.id).where(*mine, m.c.undone_at.is_(None), m.c.at >= tx.now - UNDO_WITHIN)
+    query = query.order_by(m.c.at.desc(), m.c.id.desc())
     return tx.conn.execute(query).scalar()
 
 
@@ -104,31 +129,40 @@ def unmerge(tx: Tx, merge_id: str) -> tuple[str, str]:
         raise NotFound(msg)
     for customer_id in sorted((row.winner_id, row.loser_id)):
         tx.lock_customer(customer_id)
+    now = customers.customer(tx.conn, row.winner_id)
+    if now is None or now.id != row.winner_id:
+        msg = "this customer was joined with another one since; undo that first"
+        raise Conflict(msg)
+    if tx.conn.execute(update(m).where(m.c.id == merge_id, m.c.undone_at.is_(None)).values(undone_at=tx.now)).rowcount == 0:
+        msg = "there is no such merge to undo"
+        raise NotFound(msg)
     tx.emit(CustomersMerged(row.winner_id, row.loser_id, undone=True))
     tx.conn.execute(update(t.customers).where(t.customers.c.id == row.loser_id).values(merged_into=None))
-    back = row.identities
-    tx.conn.execute(
-        update(t.identities).where(t.identities.c.id.in_(back["identities"])).values(customer_id=row.loser_id)
-    )
-    for table, key in (
-        (t.cases, "id"),
-        (t.case_events, "case_id"),
-        (t.relays, "case_id"),
-        (t.survey_invitations, "case_id"),
-    ):
-        of_theirs = table.c[key].in_(back["cases"])
-        tx.conn.execute(update(table).where(of_theirs).values(customer_id=row.loser_id))
+    _give_back(tx, row.identities, row.winner_id, row.loser_id)
     _take_out_copies(tx, row.winner_id, row.loser_id)
     _reply_elsewhere(tx, row.winner_id)
-    tx.conn.execute(update(m).where(m.c.id == merge_id).values(undone_at=tx.now))
     return row.winner_id, row.loser_id
+
+
+def _give_back(tx: Tx, moved: dict[str, list[str]], winner_id: str, loser_id: str) -> None:
+    """What came with the merge changes hands again, and only that."""
+    for table in (t.identities, t.cases, t.files, t.timers, t.survey_responses):
+        theirs = table.c.id.in_(moved.get(table.name, []))
+        tx.conn.execute(update(table).where(theirs).values(customer_id=loser_id))
+    for table in (t.case_events, t.relays, t.survey_invitations, t.timers, t.outbox):
+        of_case = (table.c.customer_id == winner_id, table.c.case_id.in_(moved["cases"]))
+        tx.conn.execute(update(table).where(*of_case).values(customer_id=loser_id))
+    said = select(t.messages.c.id).where(t.messages.c.customer_id == loser_id)
+    for table in (t.inbox, t.outbox):
+        of_message = (table.c.customer_id == winner_id, table.c.message_id.in_(said))
+        tx.conn.execute(update(table).where(*of_message).values(customer_id=loser_id))
 
 
 def _take_out_copies(tx: Tx, winner_id: str, loser_id: str) -> None:
     m = t.messages
     copies = (m.c.customer_id == winner_id, m.c.copied_from == loser_id, m.c.deleted_at.is_(None))
     for row in tx.conn.execute(select(m).where(*copies).order_by(m.c.seq)).all():
-        history.delete(tx, history.to_message(row))
+        history.hide(tx, history.to_message(row))
         refs = t.message_refs
         tx.conn.execute(update(refs).where(refs.c.message_id == row.id).values(customer_id=loser_id))
 
