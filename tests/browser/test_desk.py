@@ -187,6 +187,15 @@ async def test_files_go_to_the_customer_and_come_from_them(at_desk: Page, site: 
     assert [file.name for file in told[-1].body.files] == ["label.png"]
 
 
+async def test_what_stands_in_the_conversation_stays_where_it_is(at_desk: Page, site: Site) -> None:
+    """An agent who has marked an order number to copy it keeps the mark while new messages come in."""
+    customer = await taken(at_desk, site)
+    await at_desk.locator(".msg.customer .prose").nth(1).dblclick()
+    await site.house.writes(customer, "Hello?")
+    await expect(at_desk.locator(".msg.customer").last).to_contain_text("Hello?")
+    assert await at_desk.evaluate("getSelection().toString().trim()") == "AB123456"
+
+
 async def test_the_customer_typing_is_seen(at_desk: Page, site: Site) -> None:
     customer = await taken(at_desk, site)
     await expect(at_desk.locator(".profile")).to_be_visible()
@@ -200,6 +209,7 @@ async def test_hebrew_turns_the_desk_around(at_desk: Page, site: Site) -> None:
     await at_desk.get_by_role("menuitemcheckbox", name="עברית").click()
     await expect(at_desk.locator("html")).to_have_attribute("dir", "rtl")
     await at_desk.get_by_role("option").click()
+    await expect(at_desk.locator(".brief .card")).to_be_visible()
     bar, brief = await at_desk.locator(".list").bounding_box(), await at_desk.locator(".brief").bounding_box()
     assert bar
     assert brief

@@ -135,6 +135,11 @@ const desk = {
 };
 
 // ── reading ──
+// A button that is painted anew between the press and its release would swallow the click.
+let pressed = null, release = () => {};
+addEventListener("pointerdown", () => { pressed = new Promise((done) => { release = done; }); }, true);
+for (const kind of ["pointerup", "pointercancel"]) addEventListener(kind, () => setTimeout(() => { release(); pressed = null; }), true);
+
 let reading = 0;
 async function readList() {
   const turn = ++reading, view = state.view;
@@ -144,6 +149,7 @@ async function readList() {
     state.items = found.items;
     state.counts = found.counts;
     await noticeNew(view, found.items);
+    await pressed;
     online(true);
     paintList($("list"), state, desk);
     if (!state.id) paintCase();
@@ -157,6 +163,7 @@ async function readCase() {
   if (!id) return;
   try {
     const found = await get(`cases/${id}?limit=${desk.limit}`);
+    await pressed;
     if (state.id !== id) return;
     const before = state.whole && JSON.stringify([state.whole.case, state.whole.brief, state.whole.messages, state.whole.relays]);
     state.whole = found;

@@ -6,32 +6,53 @@ import { channelName, fileUrl, me, nameOf, now, t } from "./house.js";
 const PICTURES = new Set(["image/png", "image/jpeg", "image/gif", "image/webp"]);
 const CLOSE = 5 * 6e4;  // within it, words of the same person share a name and a face
 
+const drawn = new WeakMap();  // log → what stands in it, by what it was made of: what did not change is not touched
+
 export function paintThread(root, whole, desk) {
   const low = root.scrollHeight - root.scrollTop - root.clientHeight < 80;
   const height = root.scrollHeight, fresh = root.dataset.case !== whole.case.id;
   const growing = root.dataset.limit && root.dataset.limit !== String(desk.limit) && !fresh;
-  const nodes = [];
+  const nodes = [], old = drawn.get(root) || new Map(), made = new Map();
+  const once = (what, make) => {
+    const key = JSON.stringify(what), node = old.get(key) || make();
+    made.set(key, node);
+    nodes.push(node);
+  };
   if (whole.more) nodes.push(h("button", { type: "button", class: "btn small more", onclick: desk.earlier }, t("desk_earlier")));
   let before = null, chapter = null;
   const last = whole.relays.filter((relay) => relay.state === "waiting" && relay.by.id === me.agent.id).at(-1);  // its buttons stand above the composer
   for (const one of entries(whole)) {
     if (!before || !sameDay(before.at, one.at)) {
-      nodes.push(h("div", { class: "day" }, h("span", {}, dayOf(one.at, now()))));
+      const day = dayOf(one.at, now());
+      once(["day", day], () => h("div", { class: "day" }, h("span", {}, day)));
       before = null;
     }
     if (chapter && one.case && chapter !== one.case && one.by === "customer" && !one.note) nodes.push(h("div", { class: "chapter" }));
     chapter = one.case || chapter;
     const together = before && before.by === one.by && before.note === one.note && before.author.name === one.author.name && new Date(one.at) - new Date(before.at) < CLOSE && !before.relay;
-    nodes.push(one.relay ? pending(one, desk, one.relay === last) : message(one, together, whole));
+    const stale = one.delivery?.state === "pending" && now() - new Date(one.at) > 2e4;
+    once([one, together, stale, one.relay === last, whole.case.channel, whole.case.customer], () => (one.relay ? pending(one, desk, one.relay === last) : message(one, together, whole)));
     before = one;
   }
   if (desk.typing) nodes.push(h("div", { class: "msg customer typing", role: "status", "aria-label": t("desk_typing", { name: nameOf(whole.case) }) }, face(whole.case.customer.name), h("div", { class: "bubble dots" }, h("i"), h("i"), h("i"))));
-  root.replaceChildren(...nodes);
+  put(root, nodes);
+  drawn.set(root, made);
   root.dataset.case = whole.case.id;
   root.dataset.limit = String(desk.limit);
   if (growing) root.scrollTop += root.scrollHeight - height;
   else if (fresh || low) root.scrollTop = root.scrollHeight;
   else desk.below();
+}
+
+/** Makes `nodes` the children of `root` and moves none that stands already: selections, focus and pictures stay. */
+function put(root, nodes) {
+  const wanted = new Set(nodes);
+  for (const child of [...root.children]) if (!wanted.has(child)) child.remove();
+  let at = root.firstChild;
+  for (const node of nodes) {
+    if (node === at) at = at.nextSibling;
+    else root.insertBefore(node, at);
+  }
 }
 
 /** Messages and what is on its way, as one line of time. */
