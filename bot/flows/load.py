@@ -185,7 +185,9 @@ def _steps(node: Node, seen: Seen) -> tuple[Step, ...]:
     if node.kind == "list" and not node.items:
         reader.fault(node, "a flow needs at least one step", "value")
     if len(bodies) > MOST_STEPS:
-        reader.fault(bodies[MOST_STEPS], f"a flow has at most {MOST_STEPS} steps; move some to another flow (run:)", "size")
+        reader.fault(
+            bodies[MOST_STEPS], f"a flow has at most {MOST_STEPS} steps; move some to another flow (run:)", "size"
+        )
         return ()
     seen.ids = _named(bodies, reader)
     taken = dict.fromkeys(seen.ids, 1)

@@ -153,7 +153,8 @@ def _line(node: Node, reader: Reader) -> Line | None:
         known = ("choose", "file") if kind == "user" else ("resolve",)
         inside = reader.entries(body, known, kind)
         if len(inside) != 1:
-            reader.fault(body, f"{kind}: write one of {', '.join(known)}", "value")
+            if inside or not body.entries:
+                reader.fault(body, f"{kind}: write one of {', '.join(known)}", "value")
             return None
         kind, body = next(iter(inside.items()))
     if kind == "expect":
