@@ -1,12 +1,205 @@
-"""The commands of Stafett."""
+"""The commands of Stafett: a table. Their bodies are in `cli_*.py`, and are imported when they run."""
 
 from __future__ import annotations
 
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
-app = typer.Typer(name="stafett", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+from bot.cli_ground import Commands
+
+WIDTH = {"max_content_width": 120}
+
+app = typer.Typer(
+    name="stafett",
+    cls=Commands,
+    pretty_exceptions_enable=False,
+    context_settings=WIDTH,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+
+def group(name: str, about: str) -> typer.Typer:
+    made = typer.Typer(name=name, help=about, rich_markup_mode=None, no_args_is_help=True, add_completion=False)
+    app.add_typer(made)
+    return made
+
+
+responses = group("responses", "Survey answers as CSV.")
+db = group("db", "The database.")
+slack = group("slack", "The Slack app.")
+agent = group("agent", "Who answers at /desk.")
+
+DeskFolder = Annotated[
+    Path | None,
+    typer.Argument(metavar="[DIR]", help="The desk folder; else STAFETT_DESK, else the built-in demo desk."),
+]
+Customer = Annotated[str, typer.Argument(metavar="CUSTOMER", help="A customer's id, or channel:external-id.")]
+
+
+class Format(str, Enum):  # noqa: UP042 - Typer shows and compares these as texts
+    table = "table"
+    json = "json"
+    csv = "csv"
 
 
 @app.callback()
-def stafett() -> None:
+def stafett(
+    _debug: Annotated[bool, typer.Option("--debug", help="With an error, show where it came from.")] = False,
+) -> None:
     """An omnichannel support chatbot that hands over to people."""
+
+
+@app.command()
+def serve(
+    desk: Annotated[Path | None, typer.Option(metavar="DIR", help="The desk folder.")] = None,
+    host: Annotated[str | None, typer.Option(metavar="H", help="Where to listen.", show_default="127.0.0.1")] = None,
+    port: Annotated[
+        int | None, typer.Option(metavar="N", help="On which port.", min=1, max=65535, show_default="8080")
+    ] = None,
+) -> None:
+    """Run everything: web, Telegram, Slack, workers, timers. Ctrl-C stops it; nothing is lost."""
+    from bot.cli_serve import serve as body
+
+    body(desk, host, port)
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that is new or empty.")]) -> None:
+    """Write a commented starter desk."""
+    from bot.cli_desk import init as body
+
+    body(folder)
+
+
+@app.command()
+def check(folder: DeskFolder = None) -> None:
+    """Validate a desk: each fault as file:line:column: message; exit 1 when there is one."""
+    from bot.cli_desk import check as body
+
+    body(folder)
+
+
+@app.command("test")
+def run_tests(folder: DeskFolder = None) -> None:
+    """Run the desk's conversation tests; exit 1 when one fails."""
+    from bot.cli_desk import test as body
+
+    body(folder)
+
+
+@app.command()
+def report(
+    since: Annotated[str | None, typer.Option("--from", metavar="DAY", help="First day, or a time (ISO 8601).")] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", metavar="DAY", help="Last day, which counts in, or a time.")
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="channel, agent, team, topic, locale, week; with commas.")
+    ] = None,
+    form: Annotated[Format, typer.Option("--format", help="How it is drawn.")] = Format.table,
+) -> None:
+    """The figures: scores, times, rates, counts, and the latest answers."""
+    from bot.cli_data import report as body
+
+    body(since, until, by, form.value)
+
+
+@responses.command("import")
+def responses_import(file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False)]) -> None:
+    """Take in answers, all or nothing; each refused row is told with its line."""
+    from bot.cli_data import import_responses as body
+
+    body(file)
+
+
+@responses.command("export")
+def responses_export(file: Annotated[Path, typer.Argument(metavar="FILE", help="- for the terminal.")]) -> None:
+    """Write all answers."""
+    from bot.cli_data import export_responses as body
+
+    body(file)
+
+
+@app.command()
+def export(customer: Customer) -> None:
+    """Everything held on one customer, as JSON."""
+    from bot.cli_data import export_customer as body
+
+    body(customer)
+
+
+@app.command()
+def erase(customer: Customer) -> None:
+    """Forget one customer. There is no way back; a line in the audit says that it was done."""
+    from bot.cli_data import erase_customer as body
+
+    body(customer)
+
+
+@app.command()
+def doctor() -> None:
+    """Check settings, tokens, scopes, webhook, database, clock and desk; say what to do about each fault."""
+    from bot.cli_doctor import doctor as body
+
+    body()
+
+
+@app.command()
+def audit(
+    retry: Annotated[str | None, typer.Option(metavar="ID", help="Try this one again.")] = None,
+    drop: Annotated[str | None, typer.Option(metavar="ID", help="Give this one up.")] = None,
+) -> None:
+    """What is stuck, uncertain, failed or dead; and what to do with one of it."""
+    from bot.cli_data import audit as body
+
+    body(retry, drop)
+
+
+@db.command("upgrade")
+def db_upgrade() -> None:
+    """Migrate the database, or make it (serve does so by itself on SQLite)."""
+    from bot.cli_data import upgrade as body
+
+    body()
+
+
+@db.command("backup")
+def db_backup(file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that is not there yet.")]) -> None:
+    """Copy the SQLite database while it is in use."""
+    from bot.cli_data import backup as body
+
+    body(file)
+
+
+@slack.command("manifest")
+def slack_manifest() -> None:
+    """The Slack app's manifest, to paste at api.slack.com/apps."""
+    from bot.cli_serve import slack_manifest as body
+
+    body()
+
+
+@agent.command("invite")
+def agent_invite(agent_id: Annotated[str, typer.Argument(metavar="ID", help="An agent's id in desk.yaml.")]) -> None:
+    """A one-time link to sign in at /desk."""
+    from bot.cli_data import invite as body
+
+    body(agent_id)
+
+
+@app.command()
+def bench(
+    what: Annotated[str, typer.Argument(metavar="[kb]", help="kb: the search of articles.")] = "kb",
+    folder: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help="Where the public question sets lie.")
+    ] = None,
+) -> None:
+    """The README's benchmarks, on this machine."""
+    from bot.cli_serve import bench as body
+
+    body(what, folder)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any, TypeVar
+from urllib.parse import quote
 
 from sqlalchemy import Connection, event, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
@@ -26,7 +28,8 @@ from bot.storage.writer import SqliteWriter
 T = TypeVar("T")
 TRIES = 5  # of one unit on PostgreSQL, when it asks for a retry
 POLL = timedelta(seconds=1)
-RETRY_STATES = {"40001", "40P01", "55P03", "23505"}  # serialization, deadlock, lock timeout, lost an insert race
+LOCK_STATES = {"40001", "40P01", "55P03"}  # serialization, deadlock, lock timeout
+RETRY_STATES = {*LOCK_STATES, "23505"}  # … or lost an insert race
 
 
 class DatabaseInUse(DatabaseFault):
@@ -82,7 +85,13 @@ class Storage:
             self._lock = lock_file(self.path)
             self._writer = SqliteWriter(self.path, self.clock, self.wiring)
         else:
-            await self.read(lambda _: None)
+            try:
+                await self.read(lambda _: None)
+            except Exception as error:
+                if isinstance(error, DatabaseFault):
+                    raise
+                # No such database, a wrong password: asyncpg's own errors, which nobody translates.
+                raise DatabaseFault(unreachable(self.url.render_as_string(hide_password=True), error)) from error
 
     async def close(self) -> None:
         if self._writer is not None:
@@ -103,10 +112,15 @@ class Storage:
         for attempt in range(TRIES):
             try:
                 return await self._write_once(unit)
-            except DBAPIError as error:
-                if attempt == TRIES - 1 or not asks_for_retry(error):
+            except (OSError, DBAPIError) as error:
+                lost = isinstance(error, OSError) or _is_connection_error(error)
+                if attempt < TRIES - 1 and (lost or asks_for_retry(error)):
+                    self.db_retries += 1
+                    await asyncio.sleep(0.01 * 2**attempt * random.random())  # noqa: S311 - so that two don't meet again
+                elif lost:
+                    raise DatabaseFault(unreachable(self.url.render_as_string(hide_password=True), error)) from error
+                else:
                     raise
-                self.db_retries += 1
         raise AssertionError("unreachable")  # pragma: no cover
 
     async def truncate_log(self) -> None:
@@ -139,10 +153,8 @@ class Storage:
     def _async_engine(self) -> AsyncEngine:
         if not self.is_sqlite:
             return create_async_engine(self.url, pool_size=8, max_overflow=4, pool_pre_ping=True)
-        path = self.path.absolute()
-        engine = create_async_engine(
-            f"sqlite+aiosqlite:///file:{path}?mode=ro&uri=true", connect_args={"timeout": 5.0}, pool_size=4
-        )
+        url = f"sqlite+aiosqlite:///file:{quote(str(self.path.absolute()))}?mode=ro&uri=true"
+        engine = create_async_engine(url, connect_args={"timeout": 5.0}, pool_size=4)
 
         @event.listens_for(engine.sync_engine, "connect")
         def prepare(dbapi: Any, _record: Any) -> None:
@@ -195,8 +207,18 @@ def lock_file(database: Path) -> IO[bytes]:
     return handle
 
 
+def sqlstate(error: DBAPIError) -> str | None:
+    found = getattr(error.orig, "sqlstate", None) or getattr(getattr(error.orig, "__cause__", None), "sqlstate", None)
+    return None if found is None else str(found)
+
+
+def lost_a_lock(error: BaseException) -> bool:
+    """Whether PostgreSQL undid this only because of what another transaction did at the same time."""
+    return isinstance(error, DBAPIError) and (sqlstate(error) in LOCK_STATES or error.connection_invalidated)
+
+
 def asks_for_retry(error: DBAPIError) -> bool:
-    state = getattr(error.orig, "sqlstate", None) or getattr(getattr(error.orig, "__cause__", None), "sqlstate", None)
+    state = sqlstate(error)
     return (
         state in RETRY_STATES or (isinstance(error, IntegrityError) and state is None) or error.connection_invalidated
     )

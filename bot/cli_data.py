@@ -1,0 +1,195 @@
+"""The commands around the database: report, responses, export, erase, audit, db, agent invite."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from bot.cli_ground import columns, complain, desk, fail, must_exist, plain, read, run, settings, write
+from bot.errors import StafettError
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+LATEST = 5  # answers below the report's table
+
+
+# ── figures ────────────────────────────────────────────────────────────────────────────────────────────────────────
+def report(since: str | None, until: str | None, by: str | None, form: str) -> None:
+    """The figures of a span. The table ends with the latest answers, so that a first one is seen."""
+    import json
+
+    from bot.model import system_clock
+    from surveys import report as figures
+    from surveys import store
+    from surveys.for_api import make
+
+    chosen = settings()
+    zone = _zone()
+    try:
+        made, latest = read(
+            chosen,
+            lambda conn: (make(conn, since, until, by, zone, system_clock()), store.responses(conn)[-LATEST:]),
+        )
+    except ValueError as error:
+        raise typer.BadParameter(f"--{error}") from error
+    if form == "json":
+        print(json.dumps(made, ensure_ascii=False, indent=2))
+    elif form == "csv":
+        sys.stdout.write(figures.as_csv(made).replace("\r\n", "\n"))
+    else:
+        print(figures.as_table(made).rstrip("\n"))
+        if latest:
+            latest = sorted(latest, key=lambda one: one.at)[::-1]
+            lines = [("time", "instrument", "score", "channel", "comment")]
+            lines += [
+                (
+                    f"{one.at.astimezone(zone):%Y-%m-%d %H:%M}",
+                    one.instrument,
+                    f"{one.score:g}",
+                    one.channel or "–",
+                    plain(one.comment or "", 80),
+                )
+                for one in latest
+            ]
+            print(f"\nLatest answers\n{columns(lines)}")
+
+
+def _zone() -> tzinfo:
+    """The desk's time zone; UTC, and a word about it, while the desk is broken."""
+    from datetime import UTC
+
+    try:
+        return ZoneInfo(desk(None).time_zone)
+    except StafettError as error:
+        complain(f"the desk can't be read, so days are in UTC ({error})")
+        return UTC
+
+
+def import_responses(file: Path) -> None:
+    """All or nothing; every refused row on stdout with its line."""
+    from surveys.responses import parse
+
+    raw = file.read_bytes()
+    _, refusals = parse(raw)
+    for one in refusals:
+        print(f"{file}:{one.line}: {one.why}")
+    if refusals:
+        raise fail(f"nothing was imported: {len(refusals)} row{'s' if len(refusals) > 1 else ''} refused")
+    done = write(settings(), "import", {"csv": raw.decode("utf-8-sig")})
+    known = done["rows"] - done["new"]
+    print(f"{file}: {done['new']} answers imported" + (f", {known} were there already" if known else ""))
+
+
+def export_responses(file: Path) -> None:
+    from surveys import store
+    from surveys.responses import render
+
+    rows = read(settings(), store.responses)
+    text = render(rows)
+    if str(file) == "-":
+        sys.stdout.write(text)
+        return
+    with file.open("w", encoding="utf-8", newline="") as out:
+        out.write(text)
+    print(f"{file}: {len(rows)} answers")
+
+
+# ── customers ──────────────────────────────────────────────────────────────────────────────────────────────────────
+def export_customer(customer: str) -> None:
+    import json
+
+    from bot.model import system_clock
+    from bot.storage.export import export
+
+    held = read(settings(), lambda conn: export(conn, customer, system_clock()))
+    if held is None:
+        raise fail(f"there is no customer {customer}; name an id, or channel:external-id")
+    print(json.dumps(held, ensure_ascii=False, indent=2))
+
+
+def erase_customer(customer: str) -> None:
+    gone = write(settings(), "erase", {"customer": customer})
+    print(f"customer {gone['customer']} is erased: {sum(gone['rows'].values())} rows")
+    for one in gone["left"]:
+        print(f"not in our hands: {one}")
+
+
+# ── operating ──────────────────────────────────────────────────────────────────────────────────────────────────────
+def audit(retry: str | None, drop: str | None) -> None:
+    """What did not go as it should; or one thing of it tried again or given up."""
+    if retry and drop:
+        raise typer.BadParameter("--retry and --drop are two different things; give one")
+    if retry or drop:
+        print(write(settings(), "retry" if retry else "drop", {"id": retry or drop})["done"])
+        return
+    from bot.model import system_clock
+    from bot.storage import trouble
+
+    found = read(settings(), lambda conn: trouble.find(conn, system_clock()))
+    if not found:
+        print("nothing is stuck, uncertain, failed or dead")
+        return
+    head = ("kind", "since (UTC)", "what", "id", "why")
+    lines = [(one.kind, f"{one.at:%Y-%m-%d %H:%M}", one.what, one.id or "–", plain(one.why)) for one in found]
+    print(columns([head, *lines]))
+    print(f"\n{len(found)} in all. Try one again: stafett audit --retry ID; give it up: stafett audit --drop ID")
+
+
+def upgrade() -> None:
+    from bot.storage import schema
+
+    done = run(schema.upgrade(settings().database_url))
+    print(f"the database {'has now' if done else 'already has'} schema {schema.HEAD}")
+
+
+def backup(file: Path) -> None:
+    """An online copy. Its own connection only reads, so a running server is not disturbed."""
+    from bot.storage.engine import Storage
+
+    storage = Storage(settings().database_url, read_only=True)
+    if not storage.is_sqlite:
+        raise fail("this copies SQLite databases; use pg_dump for PostgreSQL")
+    must_exist(storage)
+    if file.exists():
+        raise fail(f"{file} is there already; name a new file")
+    if not file.parent.is_dir():
+        raise fail(f"there is no folder {file.parent}")
+    made = file.with_name(f"{file.name}.part")
+    try:
+        _copy(storage.path, made)
+        made.replace(file)
+    except sqlite3.Error as error:
+        raise fail(f"{storage.path}: {error}") from error
+    finally:
+        made.unlink(missing_ok=True)
+    print(f"{file}: {file.stat().st_size} bytes. The secret beside the database is not in it; keep that too.")
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Read in one snapshot; what is written is whole, has no log beside it, and is for its owner alone."""
+    target.touch(mode=0o600)
+    reader = sqlite3.connect(f"file:{source.absolute()}?mode=ro", uri=True)
+    copy = sqlite3.connect(target)
+    try:
+        reader.backup(copy)
+        fault: Any = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if fault != "ok":
+            msg = f"the copy is not whole: {fault}"
+            raise sqlite3.DatabaseError(msg)
+        copy.execute("PRAGMA journal_mode=DELETE").close()
+    finally:
+        copy.close()
+        reader.close()
+
+
+def invite(agent: str) -> None:
+    chosen = settings()
+    token = write(chosen, "invite", {"agent": agent})["token"]
+    print(f"{chosen.url}/desk/join?token={token}")
+    print("good once, for 24 hours", file=sys.stderr)

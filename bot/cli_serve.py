@@ -1,0 +1,38 @@
+"""The commands that run something: serve, bench; and the Slack app's manifest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from bot.cli_ground import run, settings
+
+DATA = (Path("data"), Path("../shared/data"))
+
+
+def serve(desk: Path | None, host: str | None, port: int | None) -> None:
+    from bot import logs, server
+
+    chosen = settings(desk=desk, host=host, port=port).checked()
+    logs.configure(chosen)
+    run(server.serve(chosen))
+
+
+def slack_manifest() -> None:
+    """Socket Mode where an app token is set or the public URL is no https; else HTTP."""
+    import json
+
+    from channels.slack.manifest import manifest
+
+    chosen = settings()
+    socket_mode = chosen.slack_app_token is not None or not chosen.url.startswith("https://")
+    print(json.dumps(manifest(chosen.url, socket_mode=socket_mode), indent=2))
+
+
+def bench(what: str, folder: Path | None) -> None:
+    if what != "kb":
+        raise typer.BadParameter(f"there is no benchmark {what}; there is kb")
+    from bot.answers.bench import run_bench
+
+    print(run_bench(folder or next((one for one in DATA if one.is_dir()), DATA[0])))
