@@ -22,6 +22,7 @@ from typing import Any
 
 import structlog
 
+from bot import failpoints
 from bot.errors import NotSent, Refused, Uncertain
 from bot.model import new_id
 from bot.outbox import settle
@@ -193,6 +194,7 @@ class DeliveryLoop:
 
     async def _attempt(self, delivery: Delivery) -> Callable[[Tx], None]:
         """Send, and return what to write about it."""
+        failpoints.reach("claimed")
         try:
             sent = await self.senders[delivery.via].send(delivery)
         except NotSent as error:
@@ -208,6 +210,7 @@ class DeliveryLoop:
         except Exception as error:
             log.exception("sender failed", via=delivery.via, kind=delivery.kind)
             return partial(self._unsure, delivery=delivery, error=repr(error))
+        failpoints.reach("accepted")
         self.counters.sent += 1
         return partial(settle, outbox_id=delivery.id, outcome="sent", ext_id=sent.ext_id, data=sent.data)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from bot import failpoints
 from bot.errors import NotSent
 from channels.telegram.faults import BAD_TOKEN
 from channels.telegram.inbound import KINDS, LAST_ID
@@ -79,7 +80,11 @@ class Polling:
                 return 0
             return self._failed(f"Telegram answers {answer.status}")
         if answer.status == 200 and found.get("ok") is True and isinstance(found.get("result"), list):
+            if found["result"]:
+                failpoints.reach("polled")
             await self._intake.take_all(found["result"])
+            if found["result"]:
+                failpoints.reach("stored")
             self._confirm([update.get("update_id") for update in found["result"] if isinstance(update, dict)])
             self._limit = BATCH
             return 0
