@@ -19,7 +19,7 @@ from typing import Any
 
 import structlog
 
-from bot import outbox, timers
+from bot import failpoints, outbox, timers
 from bot.events import ReachabilityChanged, TurnFailed
 from bot.model import (
     Answered,
@@ -42,7 +42,7 @@ from bot.model import (
     new_id,
 )
 from bot.storage import customers, history, inbox_rows
-from bot.storage.engine import Storage
+from bot.storage.engine import Storage, lost_a_lock
 from bot.storage.tx import Tx
 from bot.turn import Pressed, Taker, Turn, take
 
@@ -66,12 +66,14 @@ class Inbox:
 
     async def receive(self, inbound: Inbound) -> Receipt:
         """Commit, then return: the caller may acknowledge. The same `(source, key)` again is a duplicate."""
+        failpoints.reach("received")
         receipt = await self._storage.write(lambda tx: self._receive(tx, inbound))
+        failpoints.reach("committed")
         self.duplicates += receipt.duplicate
         return receipt
 
     async def receive_many(self, batch: Sequence[Inbound]) -> list[Receipt]:
-        """A poll's worth of updates in one transaction each, in order, sharing their commits."""
+        """One after the other, each in a transaction of its own."""
         return [await self.receive(inbound) for inbound in batch]
 
     async def receive_answer(self, customer_id: str, key: str, answer: Answered) -> None:
@@ -113,6 +115,9 @@ class Inbox:
         if seen is not None:
             return seen
         who, identity, _ = customers.resolve(tx, inbound.sender, self.default_locale)
+        known = said_already(tx, who.id, inbound.happening)
+        if known is not None:
+            return known
         if inbound.happening.__class__ in {Wrote, Chose}:
             customers.wrote_at(tx, replace(identity, customer_id=who.id), inbound.sender.address)
             if not identity.reachable:  # who writes can be reached, whatever we heard before
@@ -190,7 +195,10 @@ class Inbox:
         ref = getattr(inbound.happening, "ref", None)
         if not ref:
             return
-        for row in inbox_rows.parked(tx, f"{inbound.sender.channel}:{ref}"):
+        self._amend_by_parked(tx, inbound.sender.channel, ref)
+
+    def _amend_by_parked(self, tx: Tx, channel: str, ref: str) -> None:
+        for row in inbox_rows.parked(tx, f"{channel}:{ref}"):
             happening, sender = from_json(row.happening)
             identity = customers.identity(tx.conn, sender.channel, sender.external_id)
             if identity is not None and isinstance(happening, Edited | Deleted):
@@ -212,6 +220,7 @@ class Inbox:
         identity = customers.identity(tx.conn, sender.channel, sender.external_id)
         if identity is None:
             return
+        tx.lock_customer(identity.customer_id)
         written = [happening for happening, _ in parts if isinstance(happening, Wrote)]
         whole = replace(
             written[0],
@@ -231,6 +240,9 @@ class Inbox:
             tx, first.source, first.key, message_id=message.id, happening=to_json(whole, sender), state="new"
         )
         self._react(tx, first.source, first.key)
+        for one in written:
+            if one.ref:
+                self._amend_by_parked(tx, identity.channel, one.ref)
 
     def _receive_answer(self, tx: Tx, customer_id: str, key: str, answer: Answered) -> None:
         tx.lock_customer(customer_id)
@@ -238,12 +250,12 @@ class Inbox:
         where = customers.reply_identity(tx.conn, who.id) if who else None
         if who is None or where is None:
             return
+        tx.lock_customer(who.id)  # they may have been merged
         sender = Sender(where.channel, where.external_id, where.address)
         inbound = Inbound("connector", key, sender, answer)
         if self._seen(tx, inbound) is None:
             self._insert(tx, inbound, who.id)
             self._react(tx, inbound.source, inbound.key)
-            self._release(tx, who.id, f"call:{answer.token}")
 
     def _release(self, tx: Tx, customer_id: str, waits_for: str) -> None:
         """Run the turns that were parked for this, in the order in which they came."""
@@ -251,17 +263,23 @@ class Inbox:
             self._release_one(tx, row)
 
     def _release_one(self, tx: Tx, row: Row) -> None:
-        if row.customer_id:
-            tx.lock_customer(row.customer_id)
-        inbox_rows.mark(tx, row.source, row.key, state="new", waits_for=None)
-        self._react(tx, row.source, row.key)
+        now = self._locked(tx, row.source, row.key)
+        if now is not None and now.state == "parked" and now.waits_for == row.waits_for:
+            inbox_rows.mark(tx, row.source, row.key, state="new", waits_for=None)
+            self._react(tx, row.source, row.key)
 
     def _react_again(self, tx: Tx, source: str, key: str) -> None:
-        row = inbox_rows.find(tx, source, (key,))
+        row = self._locked(tx, source, key)
         if row is not None and row.state == "new":
-            if row.customer_id:
-                tx.lock_customer(row.customer_id)
             self._react(tx, source, key)
+
+    def _locked(self, tx: Tx, source: str, key: str) -> Row | None:
+        """The row as it is under its customer's lock: another node may have run its turn while we waited."""
+        row = inbox_rows.find(tx, source, (key,))
+        if row is None or not row.customer_id:
+            return row
+        tx.lock_customer(row.customer_id)
+        return inbox_rows.find(tx, source, (key,))
 
     def _react(self, tx: Tx, source: str, key: str) -> None:
         """Run the turn in a SAVEPOINT: if it raises, the message stays and is tried again."""
@@ -271,10 +289,11 @@ class Inbox:
         try:
             turn = turn_of(tx, row)
             take(turn, self.takers)
+            failpoints.reach("turning")
             savepoint.commit()
         except Exception as error:
-            if not savepoint.is_active:
-                raise
+            if not savepoint.is_active or lost_a_lock(error):
+                raise  # the whole of it is run again
             savepoint.rollback()
             tx.afterwards[:] = afterwards
             log.exception("turn failed", source=source, attempt=row.attempts + 1)
@@ -284,6 +303,12 @@ class Inbox:
             inbox_rows.mark(tx, source, key, state="parked", waits_for=turn.park_for, due_at=None)
         else:
             inbox_rows.done(tx, source, key)
+        self._let_go(tx, turn.happening, turn.customer.id)
+
+    def _let_go(self, tx: Tx, happening: Happening, customer_id: str) -> None:
+        """A connector's answer has been heard (or never will be): what the customer said meanwhile is next."""
+        if isinstance(happening, Answered):
+            self._release(tx, customer_id, f"call:{happening.token}")
 
     def _failed(self, tx: Tx, row: Row, error: Exception) -> None:
         attempts = row.attempts + 1
@@ -299,6 +324,7 @@ class Inbox:
         )
         if dead:
             tx.emit(TurnFailed(row.customer_id, row.message_id, repr(error)[:500]))
+            self._let_go(tx, from_json(row.happening)[0], row.customer_id or "")
         else:
             tx.wake("inbox")
 
@@ -319,6 +345,20 @@ def store_written(tx: Tx, identity: Identity, wrote: Wrote) -> Message:
     if wrote.ref:
         history.remember_ref(tx, identity.channel, wrote.ref, message)
     return message
+
+
+def said_already(tx: Tx, customer_id: str, happening: Happening) -> Receipt | None:
+    """The receipt of an id that stands in this history already, though its delivery's key is new or forgotten.
+
+    A client chooses its ids: one that names somebody else's words is a conflict, never a second message.
+    """
+    chosen = happening.id if isinstance(happening, Wrote | Chose) else None
+    known = history.of_customer(tx.conn, customer_id, chosen) if chosen else None
+    if known is None:
+        return None
+    text = happening.text if isinstance(happening, Wrote) else known.body.text
+    same = known.author.kind is AuthorKind.CUSTOMER and known.body.text == text
+    return Receipt(customer_id, known.id, known.seq, duplicate=True, conflict=not same)
 
 
 def store_choice(tx: Tx, identity: Identity, chose: Chose) -> Message | None:

@@ -61,14 +61,13 @@ class Linking:
         failed = links.failures_since(turn.tx, turn.identity.id, turn.tx.now - timedelta(hours=1))
         link = links.offered(turn.tx, code) if failed < TRIES else None
         asker = customers.identity_by_id(turn.tx.conn, link.identity_id) if link else None
-        if link is None or asker is None:
+        digits = f"{secrets.randbelow(1_000_000):06d}"
+        if link is not None and asker is not None and asker.customer_id == turn.customer.id:
+            self._tell(turn, turn.identity, "link_same")
+        elif link is None or asker is None or not links.open_for(turn.tx, link, turn.identity.id, digits):
             links.note_failure(turn.tx, turn.identity.id)
             self._tell(turn, turn.identity, "link_expired")
-        elif asker.customer_id == turn.customer.id:
-            self._tell(turn, turn.identity, "link_same")
         else:
-            digits = f"{secrets.randbelow(1_000_000):06d}"
-            links.mark(turn.tx, link, state="opened", opened_by=turn.identity.id, digits=digits)
             self._tell(turn, turn.identity, "link_show_digits", digits=digits)
             self._tell(turn, asker, "link_ask_digits", channel=channel_name(turn.identity))
 

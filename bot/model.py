@@ -9,6 +9,7 @@ Times are timezone-aware UTC `datetime`s. Ids are UUIDv7 strings (RFC 9562): the
 from __future__ import annotations
 
 import os
+import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -25,12 +26,20 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
+_ids = threading.Lock()
+_last_stamp = 0
+
+
 def new_id() -> str:
-    """A UUIDv7 as text: 48 bits of Unix milliseconds, then 74 random bits (RFC 9562, 5.7)."""
-    millis = time.time_ns() // 1_000_000
-    value = (millis << 80) | int.from_bytes(os.urandom(10))
-    value = (value & ~(0xF << 76)) | (0x7 << 76)
-    value = (value & ~(0x3 << 62)) | (0x2 << 62)
+    """A UUIDv7 as text: 60 bits of time (a 4096th of a millisecond), then 62 random bits (RFC 9562, 6.2, method 3).
+
+    Each id of a process is greater than the one before, also within the same instant: what orders by id is in order.
+    """
+    global _last_stamp  # noqa: PLW0603 - the one thing that makes them rise
+    with _ids:
+        _last_stamp = stamp = max(time.time_ns() * 4096 // 1_000_000, _last_stamp + 1)
+    random = int.from_bytes(os.urandom(8)) & ((1 << 62) - 1)
+    value = (stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0x2 << 62 | random
     return str(uuid.UUID(int=value))
 
 

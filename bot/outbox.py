@@ -152,14 +152,17 @@ def delete(tx: Tx, message: Message) -> bool:
 
 
 def _amend(tx: Tx, message: Message, verb: str) -> bool:
-    outbox_rows.expire_unsent(tx, message.id, "amended before it was sent")
+    unsent = outbox_rows.expire_unsent(tx, message.id, "amended before it was sent")
     outlet = tx.wiring.outlets.get(message.channel)
     refs = [ref for channel, ref in history.refs(tx.conn, message.id) if channel == message.channel]
-    where = next((i for i in customers.identities(tx.conn, message.customer_id) if i.channel == message.channel), None)
-    if outlet is None or where is None:
+    theirs = [one for one in customers.identities(tx.conn, message.customer_id) if one.channel == message.channel]
+    if outlet is None or not theirs:
         return False
-    address = where.address
+    address = outbox_rows.address_of(tx.conn, message.id) or theirs[0].address
+    where = next((one for one in theirs if one.address == address), theirs[0])
     parts = (outlet.edits if verb == "edits" else outlet.deletes)(message, refs, address)
+    if unsent and not refs and not parts and verb == "edits":
+        parts = outlet.parts(message, address)  # nothing has left yet: what leaves is the new version
     _send_parts(tx, message, outlet, parts, address, where, None)
     return bool(parts) or message.channel == "web"
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from bot.errors import DatabaseFault
 from bot.storage import timer_rows
 from bot.storage.engine import Storage
 from bot.storage.timer_rows import Timer
@@ -63,12 +64,16 @@ class Timers:
         def unit(tx: Tx) -> None:
             if timer.customer_id is not None:
                 tx.lock_customer(timer.customer_id)
-            ringer = self._ringers.get(timer.kind)
-            if timer_rows.take(tx, timer) and ringer is not None:
-                ringer(tx, timer)
+            if timer_rows.take(tx, timer):
+                self._ringers[timer.kind](tx, timer)
 
+        if timer.kind not in self._ringers:  # set by a newer program, before a step back to this one
+            await self._storage.write(lambda tx: timer_rows.bury(tx, timer, "nobody knows this kind"))
+            return
         try:
             await self._storage.write(unit)
+        except DatabaseFault:
+            raise  # not the timer's fault: it is still there
         except Exception as failure:
             log.exception("timer failed", kind=timer.kind, timer=timer.id)
             error = repr(failure)

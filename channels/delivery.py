@@ -23,22 +23,27 @@ from typing import Any
 import structlog
 
 from bot import failpoints
-from bot.errors import NotSent, Refused, Uncertain
+from bot.errors import DatabaseFault, NotSent, Refused, Uncertain
 from bot.model import new_id
 from bot.outbox import settle
 from bot.storage import outbox_rows
-from bot.storage.engine import Storage
+from bot.storage.engine import Storage, lost_a_lock
 from bot.storage.tx import Tx
 from channels.port import Delivery, Sender, Sent, Verdict
 
 log = structlog.get_logger()
 AT_ONCE = 32  # sends in flight
 LEASE = timedelta(seconds=120)
+SEND_WITHIN = 100.0  # seconds; well before the lease ends, so that nobody else sends it meanwhile
+LONGEST_WAIT = 3_600.0  # seconds that a platform may ask for; beyond that it is a mistake of theirs
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 300.0  # seconds
 TOO_OLD = timedelta(hours=24)
 RESOLVE_AFTER = timedelta(seconds=5)
 RESOLVE_TRIES = 5
 RATES: Mapping[str, float] = {"telegram": 1.0, "slack": 1.0}  # sends a second per bucket (chat, channel)
+
+
+Outcome = Callable[[Tx], None]
 
 
 @dataclass(slots=True)
@@ -82,7 +87,8 @@ class DeliveryLoop:
         self._owner = new_id()
         self._paces = Paces()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._busy: set[str] = set()
+        self._in_flight: dict[str, str] = {}  # the id of each claimed row → its lane
+        self._owed: list[tuple[Delivery, Outcome]] = []  # what came of sends, and could not be written down
         self.wake: Callable[[], None] = lambda: None
 
     async def recover(self) -> None:
@@ -90,16 +96,16 @@ class DeliveryLoop:
         await self._storage.write(self._recover)
 
     async def run(self) -> datetime | None:
-        await self._storage.write(self._recover) if self._storage.poll else None
+        await self._write_owed()
         if len(self._tasks) >= AT_ONCE:
             return None  # a finished send wakes us
         claimed, due = await self._storage.write(self._claim)
         for delivery, state in claimed:
-            self._busy.add(delivery.lane)
+            self._in_flight[delivery.id] = delivery.lane
             work = self._send(delivery) if state != "uncertain" else self._resolve(delivery)
             task = asyncio.create_task(work, name=f"send-{delivery.via}")
             self._tasks.add(task)
-            task.add_done_callback(lambda done, lane=delivery.lane: self._finished(done, lane))  # type: ignore[misc]
+            task.add_done_callback(lambda done, one=delivery: self._finished(done, one))  # type: ignore[misc]
         return due
 
     async def idle(self) -> None:
@@ -114,25 +120,29 @@ class DeliveryLoop:
         for task in self._tasks:
             task.cancel()
 
-    def _finished(self, task: asyncio.Task[None], lane: str) -> None:
+    def _finished(self, task: asyncio.Task[None], delivery: Delivery) -> None:
         self._tasks.discard(task)
-        self._busy.discard(lane)
+        if all(one.id != delivery.id for one, _ in self._owed):
+            self._in_flight.pop(delivery.id, None)
         if not task.cancelled() and task.exception() is not None:
             log.error("delivery failed", error=repr(task.exception()))
         self.wake()
 
     # ── inside a transaction ───────────────────────────────────────────────────────────────────────────────────────
     def _recover(self, tx: Tx) -> None:
-        count = outbox_rows.strand(tx, self._owner, others_may_live=self._storage.poll is not None)
+        others_may_live = self._storage.poll is not None
+        count = outbox_rows.strand(tx, self._owner, list(self._in_flight), others_may_live=others_may_live)
         self.counters.uncertain += count
 
     def _claim(self, tx: Tx) -> tuple[list[tuple[Delivery, str]], datetime | None]:
         """The heads of lanes that may leave now, marked `sending`; and when the next head is due."""
+        self._recover(tx)
         room = AT_ONCE - len(self._tasks)
+        busy = set(self._in_flight.values())
         claimed: list[tuple[Delivery, str]] = []
         later: list[datetime] = []
         for row in outbox_rows.heads(tx.conn, tx.now, self.senders, room * 4):
-            if row.lane in self._busy:
+            if row.lane in busy:
                 continue
             if len(claimed) >= room:
                 break
@@ -152,11 +162,11 @@ class DeliveryLoop:
     def _is_over(self, tx: Tx, row: Any) -> bool:
         bound = row.epoch is not None and row.state in {"ready", "retry"}
         if bound and outbox_rows.epoch(tx.conn, row.customer_id) != row.epoch:
-            settle(tx, row.id, "expired", error="a human has taken over")
+            settled(tx, row.id, "expired", error="a human has taken over")
             self.counters.expired += 1
             return True
         if row.expires_at is not None and row.expires_at <= tx.now:
-            settle(tx, row.id, "expired", error="it would have come too late")
+            settled(tx, row.id, "expired", error="it would have come too late")
             self.counters.expired += 1
             return True
         return False
@@ -189,21 +199,42 @@ class DeliveryLoop:
 
     # ── the network ────────────────────────────────────────────────────────────────────────────────────────────────
     async def _send(self, delivery: Delivery) -> None:
-        after = await self._attempt(delivery)
-        await self._storage.write(after)
+        if self._storage.clock() - delivery.started_at >= LEASE:
+            return  # we slept, and others may have it by now
+        await self._conclude(delivery, await self._attempt(delivery))
 
-    async def _attempt(self, delivery: Delivery) -> Callable[[Tx], None]:
+    async def _conclude(self, delivery: Delivery, after: Outcome) -> None:
+        """Write down what came of it. Where the database is away just now, its lane waits until that is done."""
+        try:
+            await self._storage.write(lambda tx: self._if_ours(tx, delivery, after))
+        except DatabaseFault:
+            self._owed.append((delivery, after))
+            raise
+
+    async def _write_owed(self) -> None:
+        while self._owed:
+            delivery, after = self._owed[0]
+            await self._storage.write(lambda tx, one=delivery, then=after: self._if_ours(tx, one, then))  # type: ignore[misc]
+            self._owed.pop(0)
+            self._in_flight.pop(delivery.id, None)
+
+    def _if_ours(self, tx: Tx, delivery: Delivery, after: Outcome) -> None:
+        if outbox_rows.is_held(tx, delivery.id, self._owner):
+            after(tx)
+
+    async def _attempt(self, delivery: Delivery) -> Outcome:
         """Send, and return what to write about it."""
         failpoints.reach("claimed")
         try:
-            sent = await self.senders[delivery.via].send(delivery)
+            async with asyncio.timeout(SEND_WITHIN):
+                sent = await self.senders[delivery.via].send(delivery)
         except NotSent as error:
             self.counters.retried += 1
             self.counters.rate_limited += error.retry_after is not None
             return partial(self._retry, delivery=delivery, reason=str(error), retry_after=error.retry_after)
         except Refused as error:
             self.counters.failed += 1
-            return partial(settle, outbox_id=delivery.id, outcome="failed", error=str(error))
+            return partial(settled, outbox_id=delivery.id, outcome="failed", error=str(error))
         except Uncertain as error:
             self.counters.uncertain += 1
             return partial(self._unsure, delivery=delivery, error=str(error))
@@ -212,50 +243,78 @@ class DeliveryLoop:
             return partial(self._unsure, delivery=delivery, error=repr(error))
         failpoints.reach("accepted")
         self.counters.sent += 1
-        return partial(settle, outbox_id=delivery.id, outcome="sent", ext_id=sent.ext_id, data=sent.data)
+        return partial(settled, outbox_id=delivery.id, outcome="sent", ext_id=sent.ext_id, data=sent.data)
 
     async def _resolve(self, delivery: Delivery) -> None:
         try:
-            found = await self.senders[delivery.via].resolve(delivery)
+            async with asyncio.timeout(SEND_WITHIN):
+                found = await self.senders[delivery.via].resolve(delivery)
         except Exception as error:  # noqa: BLE001 - the platform could not be asked: that says nothing about the message
             log.warning("resolver failed", via=delivery.via, error=repr(error))
-            await self._storage.write(lambda tx: self._ask_later(tx, delivery))
+            await self._conclude(delivery, partial(self._ask_later, delivery=delivery))
             return
-        await self._storage.write(lambda tx: self._resolved(tx, delivery, found))
+        await self._conclude(delivery, partial(self._resolved, delivery=delivery, found=found))
 
     def _ask_later(self, tx: Tx, delivery: Delivery) -> None:
         if tx.now - delivery.created_at > TOO_OLD:
-            settle(tx, delivery.id, "failed", error="it could not be found out whether it arrived")
+            settled(tx, delivery.id, "failed", error="it could not be found out whether it arrived")
         else:
             self._set(tx, delivery, state="uncertain", due_at=tx.now + timedelta(seconds=backoff(delivery.attempts)))
 
     def _resolved(self, tx: Tx, delivery: Delivery, found: Sent | Verdict) -> None:
         if isinstance(found, Sent):
-            settle(tx, delivery.id, "sent", ext_id=found.ext_id, data=found.data)
+            settled(tx, delivery.id, "sent", ext_id=found.ext_id, data=found.data)
         elif found is Verdict.GIVE_UP or (found is Verdict.WAIT and delivery.attempts > RESOLVE_TRIES):
-            settle(tx, delivery.id, "failed", error="nobody knows whether it arrived, and it must not arrive twice")
+            settled(tx, delivery.id, "failed", error="nobody knows whether it arrived, and it must not arrive twice")
         elif found is Verdict.WAIT:
             self._set(tx, delivery, state="uncertain", due_at=tx.now + RESOLVE_AFTER)
         else:
-            self._set(tx, delivery, state="retry", due_at=tx.now, doubled=found is Verdict.RESEND)
+            doubled = {"doubled": True} if found is Verdict.RESEND else {}
+            self._set(tx, delivery, state="retry", due_at=tx.now, **doubled)
 
     def _retry(self, tx: Tx, delivery: Delivery, reason: str, retry_after: float | None) -> None:
         if tx.now - delivery.created_at > TOO_OLD:
-            settle(tx, delivery.id, "failed", error=f"given up after 24 hours: {reason}")
+            settled(tx, delivery.id, "failed", error=f"given up after 24 hours: {reason}")
             return
-        wait = retry_after if retry_after is not None else backoff(delivery.attempts)
+        sensible = retry_after is not None and 0 < retry_after <= LONGEST_WAIT
+        wait = retry_after if retry_after is not None and sensible else backoff(delivery.attempts)
         self._set(tx, delivery, state="retry", due_at=tx.now + timedelta(seconds=wait), error=reason)
 
     def _unsure(self, tx: Tx, delivery: Delivery, error: str) -> None:
-        self._set(tx, delivery, state="uncertain", due_at=tx.now + RESOLVE_AFTER, error=error)
+        # Asking is counted apart from sending: what was tried often before may still be asked about.
+        self._set(tx, delivery, state="uncertain", due_at=tx.now + RESOLVE_AFTER, error=error, attempts=0)
 
     def _set(self, tx: Tx, delivery: Delivery, **values: Any) -> None:
         outbox_rows.change_mine(tx, delivery.id, self._owner, **values)
 
 
+def settled(
+    tx: Tx,
+    outbox_id: str,
+    outcome: str,
+    *,
+    ext_id: str | None = None,
+    error: str | None = None,
+    data: Mapping[str, Any] | None = None,
+) -> None:
+    """Settle a row; if a room that hears of it fails, the row has come to its end all the same, and is not sent again."""
+    savepoint = tx.savepoint()
+    afterwards = list(tx.afterwards)
+    try:
+        settle(tx, outbox_id, outcome, ext_id=ext_id, error=error, data=data)
+        savepoint.commit()
+    except Exception as fault:
+        if not savepoint.is_active or lost_a_lock(fault):
+            raise
+        savepoint.rollback()
+        tx.afterwards[:] = afterwards
+        log.exception("a send's outcome could not be told", outbox_id=outbox_id, outcome=outcome)
+        outbox_rows.end(tx, outbox_id, outcome, ext_id, error)
+
+
 def backoff(attempts: int) -> float:
     """1, 2, 4 … 300 seconds, each up to a fifth longer, so that many do not come back at once."""
-    return min(LAST_BACKOFF, FIRST_BACKOFF * 2.0 ** (attempts - 1)) * (1 + random.random() / 5)  # noqa: S311 - jitter
+    return min(LAST_BACKOFF, FIRST_BACKOFF * 2.0 ** min(max(attempts, 1) - 1, 20)) * (1 + random.random() / 5)  # noqa: S311 - jitter
 
 
 def asyncio_now() -> float:

@@ -90,7 +90,7 @@ def resolve(tx: Tx, sender: Sender, default_locale: str) -> tuple[Customer, Iden
     if known is None:
         made = create(tx, sender, default_locale)
         return (*made, True)
-    tx.lock_customer(known.customer_id)
+    known = _locked(tx, known)
     _refresh(tx, known, sender)
     who = customer(tx.conn, known.customer_id)
     if who is None:
@@ -98,8 +98,18 @@ def resolve(tx: Tx, sender: Sender, default_locale: str) -> tuple[Customer, Iden
         raise LookupError(msg)
     if not who.name and sender.name:
         tx.conn.execute(update(t.customers).where(t.customers.c.id == who.id).values(name=sender.name))
-    fresh = identity(tx.conn, sender.channel, sender.external_id) or known
+    fresh = identity_by_id(tx.conn, known.id) or known
     return customer(tx.conn, who.id) or who, fresh, False
+
+
+def _locked(tx: Tx, known: Identity) -> Identity:
+    """The identity, its customer's turns locked: while we waited for the lock, a merge may have moved it."""
+    while True:
+        tx.lock_customer(known.customer_id)
+        now = identity_by_id(tx.conn, known.id)
+        if now is None or now.customer_id == known.customer_id:
+            return now or known
+        known = now
 
 
 def create(tx: Tx, sender: Sender, default_locale: str) -> tuple[Customer, Identity]:

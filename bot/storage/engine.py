@@ -114,7 +114,7 @@ class Storage:
                 return await self._write_once(unit)
             except (OSError, DBAPIError) as error:
                 lost = isinstance(error, OSError) or _is_connection_error(error)
-                if attempt < TRIES - 1 and (lost or asks_for_retry(error)):
+                if attempt < TRIES - 1 and asks_for_retry(error):
                     self.db_retries += 1
                     await asyncio.sleep(0.01 * 2**attempt * random.random())  # noqa: S311 - so that two don't meet again
                 elif lost:
@@ -217,7 +217,9 @@ def lost_a_lock(error: BaseException) -> bool:
     return isinstance(error, DBAPIError) and (sqlstate(error) in LOCK_STATES or error.connection_invalidated)
 
 
-def asks_for_retry(error: DBAPIError) -> bool:
+def asks_for_retry(error: OSError | DBAPIError) -> bool:
+    if isinstance(error, OSError):
+        return True  # the server is not there: it may be in a moment
     state = sqlstate(error)
     return (
         state in RETRY_STATES or (isinstance(error, IntegrityError) and state is None) or error.connection_invalidated

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, insert, select, update
 
 from bot.events import MessageDeleted, MessageEdited, MessageStored, TimelineGrew
 from bot.model import Author, AuthorKind, Body, Choice, FileRef, Message, SurveyCard, TimelineEntry, new_id
@@ -66,6 +66,17 @@ def edit(tx: Tx, message: Message, text: str) -> Message:
 
 def delete(tx: Tx, message: Message) -> Message:
     """Take a message back: its words go from every version, what stays is that there was one."""
+    deleted = hide(tx, message)
+    m = t.messages
+    elsewhere = select(m).where(m.c.id == message.id, m.c.customer_id != message.customer_id, m.c.deleted_at.is_(None))
+    for row in tx.conn.execute(elsewhere).all():  # the history that it was merged from: undoing must not bring it back
+        hide(tx, to_message(row))
+    tx.emit(MessageDeleted(deleted))
+    return deleted
+
+
+def hide(tx: Tx, message: Message) -> Message:
+    """Delete it from this one customer's timeline, and tell nobody but who watches it."""
     deleted = replace(message, body=Body(), deleted_at=tx.now)
     tx.conn.execute(_update(message).values(text="", files=[], choices=[], survey=None, deleted_at=tx.now))
     m = t.timeline
@@ -73,7 +84,6 @@ def delete(tx: Tx, message: Message) -> Message:
     tx.conn.execute(update(m).where(*where).values(text=""))
     if message.seq is not None:
         _number(tx, deleted, next_seq(tx, message.customer_id), "delete", "")
-    tx.emit(MessageDeleted(deleted))
     return deleted
 
 
@@ -103,7 +113,16 @@ def _number(tx: Tx, message: Message, seq: int, kind: str, text: str) -> None:
 def message(conn: Connection, message_id: str) -> Message | None:
     """The message by its id. A merged customer's messages are found under the customer who has them now."""
     m = t.messages
-    row = conn.execute(select(m).where(m.c.id == message_id).order_by(m.c.copied_from.is_(None)).limit(1)).first()
+    c = t.customers
+    merged_away, copied = c.c.merged_into.is_not(None), m.c.copied_from.is_not(None)
+    query = select(m).join(c, c.c.id == m.c.customer_id).where(m.c.id == message_id)
+    row = conn.execute(query.order_by(merged_away, and_(copied, m.c.deleted_at.is_not(None)), copied).limit(1)).first()
+    return None if row is None else to_message(row)
+
+
+def of_customer(conn: Connection, customer_id: str, message_id: str) -> Message | None:
+    m = t.messages
+    row = conn.execute(select(m).where(m.c.customer_id == customer_id, m.c.id == message_id)).first()
     return None if row is None else to_message(row)
 
 
@@ -139,7 +158,7 @@ def messages(
     """Messages in order of `seq`, above `after`. With `notes`, everything in order of time instead."""
     m = t.messages
     query = select(m).where(m.c.customer_id == customer_id).limit(limit)
-    query = query.order_by(m.c.at, m.c.id) if notes else query.where(m.c.seq > after).order_by(m.c.seq)
+    query = query.order_by(*_by_time()) if notes else query.where(m.c.seq > after).order_by(m.c.seq)
     return [to_message(row) for row in conn.execute(query)]
 
 
@@ -147,16 +166,23 @@ def of_case(conn: Connection, case_id: str, *, notes: bool = True, limit: int = 
     """What was said in a case, in order."""
     m = t.messages
     now_theirs = select(t.cases.c.customer_id).where(t.cases.c.id == case_id).scalar_subquery()
-    query = select(m).where(m.c.case_id == case_id, m.c.customer_id == now_theirs).order_by(m.c.at, m.c.id).limit(limit)
+    query = select(m).where(m.c.case_id == case_id, m.c.customer_id == now_theirs).order_by(*_by_time()).limit(limit)
     if not notes:
         query = query.where(m.c.seq.is_not(None))
     return [to_message(row) for row in conn.execute(query)]
 
 
+def _by_time() -> list[ColumnElement[Any]]:
+    """In order of time. A question and its answer share one transaction, and so one instant: then `seq` decides."""
+    m = t.messages
+    return [m.c.at, m.c.seq.is_(None), m.c.seq, m.c.id]
+
+
 def latest(conn: Connection, customer_id: str, limit: int = 50, *, notes: bool = False) -> list[Message]:
     """The last messages, oldest first."""
     m = t.messages
-    query = select(m).where(m.c.customer_id == customer_id).order_by(m.c.at.desc(), m.c.id.desc()).limit(limit)
+    newest_first = [one.desc() for one in _by_time()]
+    query = select(m).where(m.c.customer_id == customer_id).order_by(*newest_first).limit(limit)
     if not notes:
         query = query.where(m.c.seq.is_not(None))
     return [to_message(row) for row in conn.execute(query)][::-1]
@@ -175,7 +201,9 @@ def since(conn: Connection, customer_id: str, after: int, limit: int = 200) -> l
     entries = []
     for row in conn.execute(query):
         now = to_message(row)
-        then = replace(now, body=replace(now.body, text=row.line_text))
+        again = row.kind == "message" and row.line_seq != row.seq  # it left with an undone merge, and came back later
+        body = Body(text=row.line_text) if again else replace(now.body, text=row.line_text)
+        then = replace(now, body=body)
         entries.append(TimelineEntry(row.line_seq, row.kind, then, row.line_at))
     return entries
 

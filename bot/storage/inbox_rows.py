@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
 
 from bot.model import FileRef, new_id
 from bot.storage import tables as t
@@ -14,8 +14,10 @@ from bot.storage.tx import Tx
 
 
 def find(tx: Tx, source: str, keys: Sequence[str]) -> Row[Any] | None:
+    """The row of one of these keys; rather the delivery itself than another name of it."""
     i = t.inbox
-    return tx.conn.execute(select(i).where(i.c.source == source, i.c.key.in_(keys))).first()
+    query = select(i).where(i.c.source == source, i.c.key.in_(keys)).order_by(i.c.state == "alias")
+    return tx.conn.execute(query).first()
 
 
 def row(tx: Tx, source: str, key: str) -> Row[Any]:
@@ -67,8 +69,10 @@ def next_due(conn: Connection) -> datetime | None:
 
 
 def oldest_waiting(conn: Connection) -> datetime | None:
+    """An edit of what we never got waits for ever, and is nobody's trouble: it does not count."""
     i = t.inbox
-    query = select(func.min(i.c.received_at)).where(i.c.state.in_(("new", "parked")))
+    somebody_waits = or_(i.c.message_id.is_not(None), i.c.waits_for.startswith("album:"))
+    query = select(func.min(i.c.received_at)).where(or_(i.c.state == "new", (i.c.state == "parked") & somebody_waits))
     found: datetime | None = conn.execute(query).scalar()
     return found
 
@@ -76,7 +80,9 @@ def oldest_waiting(conn: Connection) -> datetime | None:
 def forget_before(tx: Tx, when: datetime) -> int:
     """Keys and raw copies are kept for as long as platforms repeat, and no longer."""
     i = t.inbox
-    return tx.conn.execute(delete(i).where(i.c.received_at < when, i.c.state.in_(("done", "alias")))).rowcount
+    amends_nothing = (i.c.state == "parked") & i.c.message_id.is_(None) & ~i.c.waits_for.startswith("album:")
+    over = or_(i.c.state.in_(("done", "alias")), amends_nothing)
+    return tx.conn.execute(delete(i).where(i.c.received_at < when, over)).rowcount
 
 
 def bury(tx: Tx, source: str, key: str | None, raw: bytes, error: str) -> None:

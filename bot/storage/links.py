@@ -53,6 +53,14 @@ def opened(tx: Tx, identity_id: str) -> Link | None:
     return None if row is None else _link(row)
 
 
+def open_for(tx: Tx, link: Link, opened_by: str, digits: str) -> bool:
+    """Open the code for this identity. False: somebody else was first."""
+    c = t.link_codes
+    where = (c.c.code_hash == link.code_hash, c.c.state == "offered")
+    values = {"state": "opened", "opened_by": opened_by, "digits": digits}
+    return bool(tx.conn.execute(update(c).where(*where).values(**values)).rowcount)
+
+
 def mark(tx: Tx, link: Link, **values: object) -> None:
     tx.conn.execute(update(t.link_codes).where(t.link_codes.c.code_hash == link.code_hash).values(**values))
 

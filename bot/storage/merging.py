@@ -121,26 +121,29 @@ def last_merge(tx: Tx, customer_id: str, evidence: str = "linked") -> str | None
 
 
 def unmerge(tx: Tx, merge_id: str) -> tuple[str, str]:
-    """Part them again: (winner's id, loser's id). What was said since stays with the winner. Raises NotFound."""
+    """Part them again: (winner's id, loser's id). What was said since stays with the winner.
+
+    Raises NotFound, and Conflict where the winner was joined with somebody else since.
+    """
     m = t.merges
-    row = tx.conn.execute(select(m).where(m.c.id == merge_id, m.c.undone_at.is_(None))).first()
+    standing = select(m).where(m.c.id == merge_id, m.c.undone_at.is_(None))
+    row = tx.conn.execute(standing).first()
+    for customer_id in sorted((row.winner_id, row.loser_id)) if row is not None else ():
+        tx.lock_customer(customer_id)
+    row = tx.conn.execute(standing).first()  # as it is under the locks: somebody else may have undone it meanwhile
     if row is None:
         msg = "there is no such merge to undo"
         raise NotFound(msg)
-    for customer_id in sorted((row.winner_id, row.loser_id)):
-        tx.lock_customer(customer_id)
     now = customers.customer(tx.conn, row.winner_id)
     if now is None or now.id != row.winner_id:
         msg = "this customer was joined with another one since; undo that first"
         raise Conflict(msg)
-    if tx.conn.execute(update(m).where(m.c.id == merge_id, m.c.undone_at.is_(None)).values(undone_at=tx.now)).rowcount == 0:
-        msg = "there is no such merge to undo"
-        raise NotFound(msg)
     tx.emit(CustomersMerged(row.winner_id, row.loser_id, undone=True))
     tx.conn.execute(update(t.customers).where(t.customers.c.id == row.loser_id).values(merged_into=None))
     _give_back(tx, row.identities, row.winner_id, row.loser_id)
     _take_out_copies(tx, row.winner_id, row.loser_id)
     _reply_elsewhere(tx, row.winner_id)
+    tx.conn.execute(update(m).where(m.c.id == merge_id).values(undone_at=tx.now))
     return row.winner_id, row.loser_id
 
 

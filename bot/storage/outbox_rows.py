@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -28,20 +28,45 @@ def end(tx: Tx, outbox_id: str, state: str, ext_id: str | None, error: str | Non
     return tx.conn.execute(update(o).where(o.c.id == outbox_id).values(**values).returning(o)).one()
 
 
-def expire_unsent(tx: Tx, message_id: str, why: str) -> None:
+def expire_unsent(tx: Tx, message_id: str, why: str) -> int:
+    """Returns how many rows will not leave any more."""
     o = t.outbox
     unsent = (o.c.message_id == message_id, o.c.state.in_(("ready", "retry")))
-    tx.conn.execute(update(o).where(*unsent).values(state="expired", error=why))
+    return tx.conn.execute(update(o).where(*unsent).values(state="expired", error=why)).rowcount
 
 
-def strand(tx: Tx, owner: str, *, others_may_live: bool) -> int:
-    """Rows that were on their way when their sender died are uncertain now. Returns how many."""
+def address_of(conn: Connection, message_id: str) -> str | None:
+    """Where this message was sent."""
     o = t.outbox
-    stranded = [o.c.state == "sending", or_(o.c.lease_owner.is_(None), o.c.lease_owner != owner)]
-    if others_may_live:
-        stranded.append(o.c.lease_until < tx.now)
-    values = {"state": "uncertain", "due_at": tx.now, "lease_owner": None}
-    return tx.conn.execute(update(o).where(*stranded).values(**values)).rowcount
+    query = select(o.c.payload).where(o.c.message_id == message_id).order_by(o.c.n).limit(1)
+    payload = conn.execute(query).scalar()
+    return payload.get("address") if isinstance(payload, dict) else None
+
+
+def is_held(tx: Tx, outbox_id: str, owner: str) -> bool:
+    """Whether this owner still holds the row: who was away for longer than its lease writes nothing (fencing)."""
+    o = t.outbox
+    query = select(o.c.id).where(o.c.id == outbox_id, o.c.lease_owner == owner)
+    if tx.conn.dialect.name == "postgresql":
+        query = query.with_for_update()
+    return tx.conn.execute(query).first() is not None
+
+
+def strand(tx: Tx, owner: str, in_flight: Collection[str], *, others_may_live: bool) -> int:
+    """Rows that were on their way when their sender died are uncertain now. Returns how many.
+
+    What this owner itself holds without knowing of it (a commit whose answer was lost) is stranded too, after its lease.
+    """
+    o = t.outbox
+    over = o.c.lease_until < tx.now
+    if not others_may_live:
+        over = or_(over, o.c.lease_owner.is_(None), o.c.lease_owner != owner)
+    mine = (o.c.lease_owner == owner) & o.c.id.in_(in_flight)
+    values = {"lease_owner": None, "due_at": tx.now}
+    asking = (o.c.state == "uncertain", o.c.lease_owner.is_not(None))
+    tx.conn.execute(update(o).where(*asking, over, ~mine).values(**values))
+    sending = update(o).where(o.c.state == "sending", over, or_(o.c.lease_owner.is_(None), ~mine))
+    return tx.conn.execute(sending.values(**values, state="uncertain", attempts=0)).rowcount
 
 
 def heads(conn: Connection, now: datetime, vias: Iterable[str], limit: int) -> list[Row[Any]]:

@@ -63,6 +63,7 @@ def postpone(tx: Tx, timer: Timer, due_at: datetime, error: str) -> None:
 
 
 def bury(tx: Tx, timer: Timer, error: str) -> None:
-    tx.conn.execute(delete(t.timers).where(t.timers.c.id == timer.id))
+    if tx.conn.execute(delete(t.timers).where(t.timers.c.id == timer.id)).rowcount == 0:
+        return  # another node did
     row = {"id": new_id(), "source": "timer", "key": timer.key, "error": f"{timer.kind}: {error}"}
     tx.conn.execute(insert(t.dead_letters).values(**row, at=tx.now))

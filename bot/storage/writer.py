@@ -17,7 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import URL, Connection, create_engine, event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
 from bot.errors import DatabaseFault
@@ -38,9 +39,10 @@ class SqliteWriter:
         self._clock = clock
         self._wiring = wiring
         self._queue: queue.SimpleQueue[tuple[Unit, asyncio.Future[Any]] | None] = queue.SimpleQueue()
-        self._engine = create_engine(
-            f"sqlite+pysqlite:///{path}", poolclass=StaticPool, connect_args={"check_same_thread": False}
-        )
+        url = URL.create("sqlite+pysqlite", database=str(path))
+        self._engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
+        self._closing = threading.Lock()
+        self._closed = False
         event.listen(self._engine, "connect", _prepare)
         event.listen(self._engine, "begin", _begin_immediate)
         try:
@@ -56,7 +58,12 @@ class SqliteWriter:
 
     async def submit(self, unit: Callable[[Tx], T]) -> T:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._queue.put((unit, future))
+        future.add_done_callback(_heard)  # its caller may have gone
+        with self._closing:  # nothing is queued behind the last item: nobody would answer it
+            if self._closed:
+                msg = "the database is closed; stafett is stopping"
+                raise DatabaseFault(msg)
+            self._queue.put((unit, future))
         return await asyncio.shield(future)  # a caller that gives up does not undo what will be committed
 
     async def truncate_log(self) -> None:
@@ -65,7 +72,9 @@ class SqliteWriter:
 
     def close(self) -> None:
         """Finish what is queued, checkpoint, and stop."""
-        self._queue.put(None)
+        with self._closing:
+            self._closed = True
+            self._queue.put(None)
         self._thread.join()
         self._conn.close()
         self._engine.dispose()
@@ -137,8 +146,17 @@ def _guarded(conn: Connection, unit: Unit, tx: Tx) -> tuple[Any, BaseException |
             raise  # SQLite rolled everything back by itself: disk full, I/O error
         if savepoint.is_active:
             savepoint.rollback()
+        if isinstance(error, OperationalError):  # disk full, locked, I/O: the database's own trouble
+            fault = DatabaseFault(f"the database did not take the change: {error.orig}")
+            fault.__cause__ = error
+            return None, fault
         return None, error
     return result, None
+
+
+def _heard(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()
 
 
 def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> Callable[[], None]:
@@ -154,7 +172,7 @@ def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | Non
 
 
 def _on_loop(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> None:
-    if not loop.is_closed():
+    with contextlib.suppress(RuntimeError):  # that loop is closed: nobody waits for the answer
         loop.call_soon_threadsafe(action)
 
 
