@@ -16,7 +16,7 @@ from channels.slack.payloads import mapping
 from channels.text import clean, from_mrkdwn, from_slack_blocks
 from handoff.case import Case
 
-_NOTE = re.compile(r"^\W*(?:note\s*:|🔒|:lock:)\s*", re.IGNORECASE)
+_NOTE = re.compile(r"^\W*(?:(?:note|notitie|notat|הערה)\s*:|🔒|:lock:)\s*", re.IGNORECASE)
 _MENTION = re.compile(r"<[@!](?!date\b)([^<>|\s^]+)(?:\^([^<>|\s]+))?")
 
 

@@ -1,0 +1,485 @@
+"""An agent's day in Slack: the whole product, the real SDK over both ways in, a customer who writes to the same app.
+
+Kari writes to the app directly; Ann and Bob work in C1. The clock moves when a test moves it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import uvicorn
+from pydantic import SecretStr
+from sqlalchemy import select
+from starlette.applications import Starlette
+
+from bot.app import App
+from bot.desk_folder.desk import Agent, SlackAccount
+from bot.settings import Settings
+from bot.storage import schema
+from bot.storage import tables as t
+from channels import delivery
+from handoff import store as cases
+from handoff.case import Case
+from tests.fakes.faults import Fault
+from tests.fakes.slack import Channel, SlackServer
+from tests.fakes.slack_person import Person
+from tests.fakes.slack_shapes import Post
+
+DESK = "C1"
+PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 40
+WAITS, SENT, NOTE, FAILED, BACK = (
+    "hourglass_flowing_sand", "white_check_mark", "lock", "warning", "leftwards_arrow_with_hook"
+)  # fmt: skip
+
+
+class SteppingClock:
+    """The real time plus what a test adds."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+@dataclass
+class House:
+    app: App
+    slack: SlackServer
+    clock: SteppingClock
+    kari: Person
+    ann: Person
+    bob: Person
+    desk: Channel
+
+    async def rest(self) -> None:
+        """Until Slack has told everything and the house has done all that is due."""
+        for _ in range(20):
+            before = len(self.slack.log)
+            await self.slack.settled()
+            await self.app.settle()
+            await self.slack.settled()
+            if len(self.slack.log) == before:
+                return
+        raise AssertionError("no end")
+
+    async def later(self, seconds: float = 6) -> None:
+        """What was done reaches the house; then time passes: undo windows end."""
+        await self.rest()
+        self.clock.ahead += timedelta(seconds=seconds)
+        await self.rest()
+
+    async def escalated(self, words: str = "I want a human") -> Post:
+        """Kari asks for a human; the card."""
+        await self.kari.dm(words)
+        await self.rest()
+        return self.card()
+
+    async def claimed(self, by: Person | None = None) -> Post:
+        card = await self.escalated()
+        await (by or self.ann).presses(DESK, card.ts, "Claim")
+        await self.rest()
+        return self.card()
+
+    def card(self) -> Post:
+        [found] = self.desk.cards
+        return found
+
+    def thread(self, card: Post) -> list[str]:
+        return [post.says for post in self.desk.thread(card.ts) if post.ts != card.ts and post.by_app]
+
+    def got(self) -> list[str]:
+        """What Kari can read, less her own words."""
+        return [unescape(post.says) for post in self.kari.direct.posts() if post.by_app]
+
+    def marks(self, post: Post) -> set[str]:
+        """The marks that we put on a post."""
+        return {name for name, users in self.desk.post(post.ts).reactions.items() if self.slack.bot_user in users}
+
+    async def case(self) -> Case:
+        [case] = await self.app.storage.read(cases.listing)
+        return case
+
+    async def notes(self) -> list[str]:
+        m = t.messages.c
+        query = select(m.text).where(m.seq.is_(None), m.author_kind == "agent").order_by(m.at, m.id)
+        return await self.app.storage.read(lambda conn: list(conn.execute(query).scalars()))
+
+
+@contextlib.asynccontextmanager
+async def serving(routes: Any) -> AsyncIterator[str]:
+    config = uvicorn.Config(Starlette(routes=list(routes)), host="127.0.0.1", port=0, log_config=None, lifespan="off")
+    server = uvicorn.Server(config)
+    config.load()
+    server.lifespan = config.lifespan_class(config)
+    await server.startup()
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    await server.shutdown()
+
+
+@contextlib.asynccontextmanager
+async def a_house(slack: SlackServer, folder: Path, mode: str) -> AsyncIterator[House]:
+    settings = Settings(
+        _env_file=None,
+        database_url=f"sqlite+aiosqlite:///{folder / 'house.db'}",
+        slack_bot_token=SecretStr(slack.bot_token),
+        slack_signing_secret=SecretStr(slack.signing_secret),
+        slack_app_token=SecretStr(slack.app_token) if mode == "socket" else None,
+        slack_api_url=slack.api_url,
+        slack_agent_channel=DESK,
+    )
+    clock = slack.clock
+    assert isinstance(clock, SteppingClock)
+    app = App(settings, clock)
+    kari, ann, bob = slack.person("U7", "Kari"), slack.person("U1", "Ann"), slack.person("U2", "Bob")
+    desk = slack.channel(DESK, members=[ann, bob])
+    async with contextlib.AsyncExitStack() as stack:
+        await app.storage.open()
+        stack.push_async_callback(app.stop)
+        await schema.upgrade(settings.database_url, locked=True)
+        if mode == "http":
+            slack.events_url = await stack.enter_async_context(serving(app.routes())) + "/slack/events"
+        channel = next(one for one in app.channels if one.name == "slack")
+        await channel.start()
+        await asyncio.wait_for(channel.connection.known(), 10)
+        if mode == "socket":
+            await slack.connected(2)
+        yield House(app, slack, clock, kari, ann, bob, desk)
+
+
+@pytest_asyncio.fixture
+async def slack(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SlackServer]:
+    monkeypatch.setattr(delivery, "RATES", {})  # Slack's pace of one post a second is a matter of other tests
+    async with SlackServer(clock=SteppingClock()) as server:
+        yield server
+
+
+@pytest_asyncio.fixture(params=["socket", "http"])
+async def both(request: pytest.FixtureRequest, slack: SlackServer, tmp_path: Path) -> AsyncIterator[House]:
+    async with a_house(slack, tmp_path, request.param) as built:
+        yield built
+
+
+@pytest_asyncio.fixture
+async def house(slack: SlackServer, tmp_path: Path) -> AsyncIterator[House]:
+    async with a_house(slack, tmp_path, "http") as built:
+        yield built
+
+
+# ── taking over ────────────────────────────────────────────────────────────────────────────────────────────────────
+async def test_from_the_question_to_the_last_word(both: House) -> None:
+    """One card with the whole conversation; claimed, answered, delivered, resolved; and the customer is asked."""
+    house = both
+    await house.kari.dm("where is my order?")
+    await house.rest()
+    card = await house.escalated()
+    assert "Kari" in card.says
+    assert card.labels == ["Claim", "Reply…", "Resolve…"]
+    assert any("where is my order?" in says and "I want a human" in says for says in house.thread(card))
+    await house.ann.presses(DESK, card.ts, "Claim")
+    await house.rest()
+    assert "Taken by Ann" in house.card().says
+    assert any("Ann is here" in says for says in house.got())
+    post = await house.ann.posts(DESK, "It is *on* its way", thread_ts=card.ts)
+    await house.rest()
+    assert house.marks(post) == {WAITS}
+    assert not any("on its way" in says for says in house.got())
+    await house.later()
+    assert any("its way" in says for says in house.got())
+    assert house.marks(post) == {SENT}
+    await house.kari.dm("thank you!")
+    await house.rest()
+    assert any("thank you!" in says for says in house.thread(card))
+    await house.ann.presses(DESK, card.ts, "Resolve…")
+    view = await house.ann.is_shown("Resolve")
+    await house.ann.submits(view, {"outcome": "Solved", "topic": "delivery"})
+    await house.rest()
+    case = await house.case()
+    assert (case.outcome, case.topic, case.agent_id) == ("resolved", "delivery", "slack:T0001:U1")
+    assert house.card().labels == []
+    assert "Resolved by Ann" in house.card().says
+    assert len(house.desk.cards) == 1
+
+
+async def test_of_two_who_claim_together_one_wins_and_the_other_is_told(both: House) -> None:
+    card = await both.escalated()
+    await asyncio.gather(both.ann.presses(DESK, card.ts, "Claim"), both.bob.presses(DESK, card.ts, "Claim"))
+    await both.rest()
+    case = await both.case()
+    winner, loser = (both.ann, both.bob) if case.agent_id == "slack:T0001:U1" else (both.bob, both.ann)
+    await loser.is_told(f"Already taken by {winner.user['real_name']}")
+    assert winner.ephemerals == []
+    assert sum("is here and has read everything" in says for says in both.got()) == 1
+
+
+async def test_talk_before_the_claim_stays_in_the_house_for_ever(house: House) -> None:
+    card = await house.escalated()
+    post = await house.ann.posts(DESK, "oh no, him again", thread_ts=card.ts)
+    await house.rest()
+    await house.ann.is_told("claim the case first")
+    assert house.marks(post) == {NOTE}
+    await house.ann.presses(DESK, card.ts, "Claim")
+    house.slack.repeat(len(house.slack.delivery.delivered))
+    await house.later(60)
+    assert await house.notes() == ["oh no, him again"]
+    assert not any("him again" in says for says in house.got())
+
+
+async def test_notes_mentions_and_other_agents_words_never_leave(house: House) -> None:
+    card = await house.claimed()
+    posts = [
+        await house.ann.posts(DESK, "note: he sounds angry", thread_ts=card.ts),
+        await house.ann.posts(DESK, "<@U2> do you know this one?", thread_ts=card.ts),
+        await house.bob.posts(DESK, "yes, give him a voucher", thread_ts=card.ts),
+        await house.ann.posts(DESK, "top of the channel"),
+    ]
+    await house.later(60)
+    assert await house.notes() == ["he sounds angry", "@Bob do you know this one?", "yes, give him a voucher"]
+    assert [house.marks(post) for post in posts] == [{NOTE}, {NOTE}, {NOTE}, set()]
+    for words in ("angry", "this one", "voucher", "top of"):
+        assert not any(words in says for says in house.got())
+
+
+async def test_a_desk_that_sends_by_button_only(house: House) -> None:
+    house.app.desk.desk = replace(house.app.rules, replies="explicit")
+    card = await house.claimed()
+    await house.ann.posts(DESK, "just thinking aloud", thread_ts=card.ts)
+    await house.rest()
+    await house.ann.is_told("answers go out with Reply")
+    await house.ann.presses(DESK, card.ts, "Reply…")
+    view = await house.ann.is_shown("Reply")
+    await house.ann.submits(view, {"text": "Hello <Kari> & co"})
+    await house.later(60)
+    assert any("Hello <Kari> & co" in says for says in house.got())
+    assert not any("aloud" in says for says in house.got())
+    assert any("Hello <Kari> & co" in says for says in house.thread(card))
+
+
+# ── taking back, editing ───────────────────────────────────────────────────────────────────────────────────────────
+async def test_a_post_deleted_within_the_window_never_leaves(both: House) -> None:
+    card = await both.claimed()
+    post = await both.ann.posts(DESK, "wrong customer!", thread_ts=card.ts)
+    await both.rest()
+    await both.ann.deletes(DESK, post.ts)
+    await both.later(60)
+    assert not any("wrong customer" in says for says in both.got())
+
+
+async def test_a_deletion_that_comes_before_its_post_still_counts(house: House) -> None:
+    card = await house.claimed()
+    house.slack.hold()
+    post = await house.ann.posts(DESK, "wrong customer!", thread_ts=card.ts)
+    await house.ann.deletes(DESK, post.ts)
+    house.slack.delivery.held.reverse()
+    house.slack.release()
+    await house.later(60)
+    assert not any("wrong customer" in says for says in house.got())
+
+
+async def test_the_arrow_takes_an_answer_back(house: House) -> None:
+    card = await house.claimed()
+    post = await house.ann.posts(DESK, "wrong customer!", thread_ts=card.ts)
+    await house.rest()
+    await house.bob.reacts(DESK, post.ts, BACK)
+    await house.rest()
+    assert house.marks(post) == {WAITS}
+    await house.ann.reacts(DESK, post.ts, BACK)
+    await house.later(60)
+    assert house.marks(post) == {BACK}
+    assert not any("wrong customer" in says for says in house.got())
+
+
+async def test_what_was_sent_is_edited_and_deleted_at_the_customers(house: House) -> None:
+    card = await house.claimed()
+    post = await house.ann.posts(DESK, "on Munday", thread_ts=card.ts)
+    await house.later()
+    await house.ann.edits(DESK, post.ts, "on Monday")
+    await house.rest()
+    assert any("on Monday" in says for says in house.got())
+    assert not any("Munday" in says for says in house.got())
+    await house.ann.deletes(DESK, post.ts)
+    await house.rest()
+    assert not any("Monday" in says for says in house.got())
+
+
+async def test_a_draft_that_becomes_a_note_by_an_edit_stays_here(house: House) -> None:
+    card = await house.claimed()
+    post = await house.ann.posts(DESK, "what a nuisance", thread_ts=card.ts)
+    await house.rest()
+    await house.ann.edits(DESK, post.ts, "note: what a nuisance")
+    await house.later(60)
+    assert house.marks(post) == {NOTE}
+    assert await house.notes() == ["what a nuisance"]
+    assert not any("nuisance" in says for says in house.got())
+
+
+async def test_an_answer_that_cannot_be_delivered_is_marked_with_its_reason(house: House) -> None:
+    card = await house.claimed()
+    house.slack.script(
+        "chat.postMessage", Fault.refusal("restricted_action"), when=lambda params: params["channel"] == "D7"
+    )
+    post = await house.ann.posts(DESK, "hello?", thread_ts=card.ts)
+    await house.later()
+    assert house.marks(post) == {FAILED}
+    assert any("Not delivered: Slack: restricted_action" in says for says in house.thread(card))
+
+
+# ── the end ────────────────────────────────────────────────────────────────────────────────────────────────────────
+async def test_without_a_solution_a_reason_is_owed(house: House) -> None:
+    card = await house.claimed()
+    await house.ann.presses(DESK, card.ts, "Resolve…")
+    view = await house.ann.is_shown("Resolve")
+    reply = await house.ann.submits(view, {"outcome": "No solution"})
+    assert reply is not None
+    assert "owed a reason" in reply["errors"]["reason"]
+    await house.ann.submits(view, {"outcome": "No solution", "reason": "it is sold out"})
+    await house.rest()
+    assert any("it is sold out" in says for says in house.got())
+
+
+async def test_after_the_end_nothing_is_relayed_and_the_agent_is_told(house: House) -> None:
+    card = await house.claimed()
+    await house.ann.presses(DESK, card.ts, "Resolve…")
+    await house.ann.submits(await house.ann.is_shown("Resolve"), {"outcome": "Solved"})
+    await house.ann.posts(DESK, "one more thing", thread_ts=card.ts)
+    await house.later(60)
+    await house.ann.is_told("the case is over")
+    assert not any("one more thing" in says for says in house.got())
+
+
+async def test_a_case_that_is_given_back_waits_again_and_the_channel_hears_it(house: House) -> None:
+    card = await house.claimed()
+    await house.ann.presses(DESK, card.ts, "Give back")
+    await house.rest()
+    assert (await house.case()).agent_id is None
+    assert "Claim" in house.desk.post(card.ts).labels
+    assert any("Waiting for an agent again" in says for says in house.thread(card))
+    assert any(call.params.get("reply_broadcast") for call in house.slack.log if call.method == "chat.postMessage")
+
+
+# ── who may ────────────────────────────────────────────────────────────────────────────────────────────────────────
+async def test_guests_and_strangers_are_refused_and_it_is_written_down(both: House) -> None:
+    guest = both.slack.person("U8", "Gus", guest=True)
+    stranger = both.slack.person("U9", "Eve", team="T9999")
+    outsider = both.slack.person("U10", "Otto")
+    both.slack.channel(DESK, members=[guest, stranger])
+    card = await both.escalated()
+    both.slack.channel(DESK, members=[outsider])
+    both.desk.room.members.remove("U10")
+    for person in (guest, stranger):
+        await person.presses(DESK, card.ts, "Claim")
+        await person.posts(DESK, "give me his address", thread_ts=card.ts)
+        await both.rest()
+        await person.is_told("not on the list of agents")
+    case = await both.case()
+    assert case.agent_id is None
+    assert await both.notes() == []
+    kinds = [event.kind for event in await both.app.storage.read(lambda conn: cases.events(conn, case.id))]
+    assert kinds.count("refused") == 4
+
+
+async def test_where_agents_are_listed_only_they_are_agents(house: House) -> None:
+    listed = Agent("ann", "Ann of Support", "support", slack=SlackAccount("T0001", "U1"))
+    house.app.desk.desk = replace(house.app.rules, agents=(listed,))
+    card = await house.escalated()
+    await house.bob.presses(DESK, card.ts, "Claim")
+    await house.rest()
+    await house.bob.is_told("not on the list of agents")
+    await house.ann.presses(DESK, card.ts, "Claim")
+    await house.rest()
+    assert (await house.case()).agent_id == "ann"
+    assert any("Ann of Support is here" in says for says in house.got())
+
+
+# ── Slack's own ways ───────────────────────────────────────────────────────────────────────────────────────────────
+async def test_a_deleted_card_comes_back_and_the_case_goes_on_under_it(both: House) -> None:
+    card = await both.claimed()
+    both.desk.room.messages.pop(card.ts)  # nobody tells us (T9)
+    await both.kari.dm("are you there?")
+    await both.rest()
+    new = both.card()
+    assert new.ts != card.ts
+    assert any("are you there?" in says for says in both.thread(new))
+    await both.ann.posts(DESK, "yes, I am", thread_ts=new.ts)
+    await both.later()
+    assert any("yes, I am" in says for says in both.got())
+
+
+async def test_a_card_whose_deletion_is_told_comes_back_at_once(house: House) -> None:
+    card = await house.claimed()
+    house.slack.space.delete(house.desk.room, card.ts)
+    await house.rest()
+    assert "Taken by Ann" in house.card().says
+    assert house.card().ts != card.ts
+
+
+async def test_a_post_that_may_have_arrived_is_looked_for_and_not_sent_twice(house: House) -> None:
+    house.slack.space.echo_metadata = False
+    house.slack.script("chat.postMessage", Fault.accept_then_reset(), when=lambda params: params["channel"] == DESK)
+    await house.kari.dm("I want a human")
+    for _ in range(4):
+        await house.later(10)
+    assert len(house.desk.cards) == 1
+    assert any("I want a human" in says for says in house.thread(house.card()))
+
+
+async def test_events_that_come_twice_change_nothing(house: House) -> None:
+    card = await house.claimed()
+    await house.ann.posts(DESK, "hello there", thread_ts=card.ts)
+    house.slack.repeat(3)
+    await house.later()
+    house.slack.repeat(5)
+    await house.later(60)
+    assert sum("hello there" in says for says in house.got()) == 1
+
+
+async def test_files_go_both_ways(house: House) -> None:
+    card = await house.claimed()
+    await house.kari.dm("here is a picture", files=[("broken.png", "image/png", PNG)])
+    await house.later(10)
+    assert [file["name"] for post in house.desk.thread(card.ts) for file in post.files] == ["broken.png"]
+    await house.ann.posts(DESK, "and here is the label", thread_ts=card.ts, files=[("label.png", "image/png", PNG)])
+    await house.later(10)
+    await house.later(10)
+    sent = [file for post in house.kari.direct.posts() if post.by_app for file in post.files]
+    assert [file["name"] for file in sent] == ["label.png"]
+    assert house.slack.space.files[sent[0]["id"]][1] == PNG
+
+
+async def test_what_the_customer_takes_back_goes_from_the_thread(house: House) -> None:
+    card = await house.claimed()
+    secret = await house.kari.dm("my pin is 1234")
+    await house.rest()
+    assert any("1234" in says for says in house.thread(card))
+    await house.kari.deletes(house.kari.direct.id, secret.ts)
+    await house.rest()
+    assert not any("1234" in says for says in house.thread(card))
+
+
+async def test_what_a_customer_types_pings_nobody(house: House) -> None:
+    house.kari.user["profile"]["display_name"] = "<!channel>"
+    card = await house.escalated("<!channel> <@U1> I want a human")
+    await house.kari.dm("*Agent:* all is refunded <!here>")
+    await house.rest()
+    assert not any(post.pages_everybody for post in house.desk.thread(card.ts))
+
+
+async def test_a_shortcut_keeps_an_answer_as_a_note(house: House) -> None:
+    card = await house.claimed()
+    post = await house.ann.posts(DESK, "not for him", thread_ts=card.ts)
+    await house.rest()
+    await house.ann.uses_shortcut("note", DESK, post.ts)
+    await house.later(60)
+    assert await house.notes() == ["not for him"]
+    assert house.marks(post) == {NOTE}
+    assert not any("not for him" in says for says in house.got())
