@@ -99,7 +99,7 @@ def _read(folder: Folder, faults: Faults) -> Desk | None:
     desk = Desk(
         **{
             **built,
-            "name": built.get("name", ""),
+            "name": built.get("name", "Support"),
             "interrupts": interrupts,
             "texts": texts,
             "flows": flows,
@@ -205,7 +205,8 @@ def _flows(
         locales=locales,
         texts=texts,
         # A connector that is wrong still counts as known, so that one mistake makes one fault.
-        connectors=dict.fromkeys(declared, frozenset[str]()) | {name: asked_for(one) for name, one in connectors.items()},
+        connectors=dict.fromkeys(declared, frozenset[str]())
+        | {name: asked_for(one) for name, one in connectors.items()},
         tables=frozenset(name for name, one in connectors.items() if isinstance(one, Table)),
         teams=tuple(team.id for team in built.get("teams", ())),
         flows=tuple(ids),

@@ -55,7 +55,7 @@ class Settings:
         self.teams: tuple[str, ...] = ()
 
     def read(self, root: Node) -> Built:
-        found = self.reader.entries(root, ("schema", *_SECTIONS), "desk.yaml", ("schema", "name"))
+        found = self.reader.entries(root, ("schema", *_SECTIONS), "desk.yaml", ("schema",))
         if "schema" in found and found["schema"].value != 1:
             self.reader.wrong(found["schema"], "schema must be 1")
         built: Built = {}

@@ -16,7 +16,7 @@ from typing import Any
 from bot.answers.decide import yes_no
 from bot.flows.expressions import compiled_pattern
 from bot.flows.schema import AskStep, Option, Slot
-from bot.flows.words import stands_in, tokens
+from bot.flows.words import phrase, stands_in, tokens
 from bot.model import FileRef
 
 LONGEST = 4000
@@ -63,7 +63,7 @@ def picked(options: Sequence[Option], said: str) -> Option | None:
 
 
 def _names(option: Option) -> list[tuple[str, ...]]:
-    return [tokens(name) for name in (option.value, *option.label.values(), *option.synonyms)]
+    return [phrase(name) for name in (option.value, *option.label.values(), *option.synonyms)]
 
 
 def typed(slot: Slot, value: str) -> Any:
@@ -154,7 +154,7 @@ def _phone(_: Slot, said: str, locale: str, __: datetime) -> str | None:
 
 def _date(_: Slot, said: str, locale: str, now: datetime) -> str | None:
     words = tokens(said)
-    near = [days for name, days in _NEAR_DAYS.items() if stands_in(tokens(name), words)]
+    near = [days for name, days in _NEAR_DAYS.items() if stands_in(phrase(name), words)]
     if len(set(near)) == 1 and len(words) <= _SHORT:
         return (now.date() + timedelta(days=near[0])).isoformat()
     if match := _ISO_DAY.search(said):

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 SAFETY = frozenset({"human", "stop"})
 """Interrupts that come before the open question."""
+_HEARD = 500
+"""Words of a message in which phrases are looked for."""
 _FEW_WORDS = 6
 """A single word of `human` counts in so short a message while free text is asked: else it is part of a story."""
 
@@ -56,7 +58,7 @@ def step(desk: Desk, state: FlowState, event: Event, context: Context) -> Outcom
 
 
 def _said(machine: Machine, text: str, files: Sequence[FileRef]) -> bool:
-    said = tokens(text)
+    said = tokens(text)[:_HEARD]
     ask = machine.open_question()
     if cut := _interrupt(machine, said, ask, safety=True):
         _cut_in(machine, *cut)
@@ -225,7 +227,7 @@ def _timed_out(machine: Machine, token: str) -> bool:
 
 def is_request(desk: Desk, text: str) -> bool:
     """Whether this text would start a flow or cut in, if nothing were pending: nobody else may swallow it."""
-    said = tokens(text)
+    said = tokens(text)[:_HEARD]
     groups = [one.phrases for one in desk.interrupts] + [flow.triggers.phrases for flow in desk.flows.values()]
     return any(find(phrases, said, "") is not None for phrases in groups)
 

@@ -18,6 +18,7 @@ from bot.texts import canonical, escape_markdown, is_rtl, isolate, number
 
 _PLACE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _INSIDE = re.compile(r"\s*([^\W\d_]\w*(?:\.[^\W_]\w*)*)\s*((?:\|\s*[a-z]+\s*)*)\Z")
+_WEB_ADDRESS = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9./_~%?=&#:+,@-]{2,500}\Z")
 LONGEST_VALUE = 4000
 """Characters of one value in a text: a customer's novel does not become ours."""
 
@@ -62,7 +63,19 @@ def _day(value: Any, locale: str) -> str:
     return format_date(day, "long", locale=known) if isinstance(day, date) else str(value)
 
 
-FILTERS: Mapping[str, Callable[[Any, str], str]] = {"upper": _upper, "lower": _lower, "number": _number, "date": _day}
+def _link(value: Any, _: str) -> str:
+    """The one filter that makes markup: a web address becomes a link, anything else stays plain words."""
+    text = str(value)
+    return f"[{escape_markdown(text)}]({text})" if _WEB_ADDRESS.match(text) else escape_markdown(text)
+
+
+FILTERS: Mapping[str, Callable[[Any, str], str]] = {
+    "upper": _upper,
+    "lower": _lower,
+    "number": _number,
+    "date": _day,
+    "link": _link,
+}
 
 
 class TemplateFault(Exception):
@@ -131,8 +144,10 @@ def shown(value: Any) -> str:
 
 def _shown(place: Place, names: Mapping[str, Any], locale: str, *, markdown: bool) -> str:
     value = look_up(names, place.path)
+    if "link" in place.filters and markdown:
+        return "" if value is None else _link(value, locale)
     for one in place.filters:
-        value = "" if value is None else FILTERS[one](value, locale)
+        value = "" if value is None else value if one == "link" else FILTERS[one](value, locale)
     text = shown(value)[:LONGEST_VALUE]
     if not markdown:
         return text

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -32,11 +32,16 @@ _LETTERS = str.maketrans(
 _HEBREW_PREFIXES = frozenset("והבלכמש")
 
 
-@lru_cache(maxsize=8192)
 def tokens(text: str) -> tuple[str, ...]:
     """The words of a text, folded: "Where's my Pâté?" → wheres, my, pate."""
     folded = unicodedata.normalize("NFKD", text.casefold().translate(_LETTERS))
     return tuple(_WORD.findall("".join(char for char in folded if not unicodedata.combining(char))))
+
+
+@lru_cache(maxsize=100_000)
+def phrase(text: str) -> tuple[str, ...]:
+    """The words of what an admin wrote: a desk's phrases are looked for in every message, so they are kept."""
+    return tokens(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +57,28 @@ def find(phrases: Mapping[str, Sequence[str]], said: Sequence[str], locale: str)
     """The longest phrase that stands in the message; of equal ones that of the customer's own language."""
     best: Found | None = None
     for language in sorted(phrases, key=lambda one: one != locale):
-        for phrase in phrases[language]:
-            wanted = tokens(phrase)
+        for text in phrases[language]:
+            wanted = phrase(text)
             if (best is None or len(wanted) > best.length) and stands_in(wanted, said):
                 best = Found(language, len(wanted), len(wanted) == len(said))
     return best
 
 
-def stands_in(phrase: Sequence[str], said: Sequence[str]) -> bool:
+def stands_in(wanted: tuple[str, ...], said: Sequence[str]) -> bool:
     """Whether the phrase's words stand in the message, one after the other."""
-    width = len(phrase)
+    width = len(wanted)
     if not width or width > len(said):
         return False
+    first, rest = wanted[0], wanted[1:]
+    if first not in said and not _is_hebrew(first):
+        return False  # by far the most
     return any(
-        _same(phrase[0], said[at]) and tuple(said[at + 1 : at + width]) == tuple(phrase[1:])
-        for at in range(len(said) - width + 1)
+        _same(first, said[at]) and tuple(said[at + 1 : at + width]) == rest for at in range(len(said) - width + 1)
     )
+
+
+def _is_hebrew(word: str) -> bool:
+    return "\u05d0" <= word[0] <= "\u05ea"
 
 
 def _same(wanted: str, word: str) -> bool:
@@ -76,9 +87,4 @@ def _same(wanted: str, word: str) -> bool:
     ahead = len(word) - len(wanted)
     if ahead not in {1, 2} or len(wanted) < 3 or not word.endswith(wanted):
         return False
-    return "\u05d0" <= wanted[0] <= "\u05ea" and set(word[:ahead]) <= _HEBREW_PREFIXES
-
-
-def is_one_of(said: Sequence[str], phrases: Iterable[str]) -> bool:
-    """Whether the message is exactly one of the phrases."""
-    return any(tuple(said) == tokens(phrase) for phrase in phrases)
+    return _is_hebrew(wanted) and set(word[:ahead]) <= _HEBREW_PREFIXES

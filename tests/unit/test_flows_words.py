@@ -151,6 +151,16 @@ def test_filters_speak_the_customers_language() -> None:
     assert render("{{ name | upper }}", {"name": "ab"}, "en") == "AB"
 
 
+def test_only_a_web_address_becomes_a_link_and_only_where_the_admin_says_so() -> None:
+    url = {
+        "url": "https://post.example/t?id=1",
+        "bad": "javascript:alert(1)",
+        "trick": "https://a.example/)[x](https://b",
+    }
+    assert render("{{ url | link }}", url, "en").endswith("](https://post.example/t?id=1)")
+    assert "](" not in render("{{ url }} {{ bad | link }} {{ trick | link }}", url, "en")
+
+
 def test_values_of_another_direction_are_kept_apart_in_hebrew() -> None:
     assert render("הזמנה {{ order.no }}", NAMES, "he") == "הזמנה \u2068AB\\-1\u2069"
 
