@@ -226,13 +226,20 @@ def _timed_out(machine: Machine, token: str) -> bool:
 
 
 def is_request(desk: Desk, text: str) -> bool:
-    """Whether this text would start a flow or cut in, if nothing were pending: nobody else may swallow it."""
+    """Whether this text would start a flow or cut in, though somebody else asked for free text: nobody may swallow it.
+
+    By the rules of an open question: a single word of `human` counts in a short message, "cancel" when it stands alone.
+    """
     said = tokens(text)[:_HEARD]
-    groups = [one.phrases for one in desk.interrupts] + [flow.triggers.phrases for flow in desk.flows.values()]
-    return any(find(phrases, said, "") is not None for phrases in groups)
+    for interrupt in desk.interrupts:
+        found = find(interrupt.phrases, said, "")
+        short = len(said) <= _FEW_WORDS
+        if found and (found.length > 1 or short if interrupt.id in SAFETY else _is_meant(found, said)):
+            return True
+    return any(find(flow.triggers.phrases, said, "") is not None for flow in desk.flows.values())
 
 
 def asks_for_human(desk: Desk, text: str) -> bool:
     """Whether this text is a call for a human, were nothing pending."""
-    said = tokens(text)
+    said = tokens(text)[:_HEARD]
     return any(find(one.phrases, said, "") is not None for one in desk.interrupts if one.id == "human")

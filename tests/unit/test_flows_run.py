@@ -512,6 +512,27 @@ def test_starting_a_flow_that_is_not_there_is_not_handled(customer: Customer) ->
     assert customer.only(flows.Escalate).reason_code == "asked"
 
 
+@pytest.mark.parametrize(
+    ("text", "begins"),
+    [
+        ("where is my order then?", True),
+        ("get me a human", True),
+        ("I would really like to talk to a person about how all of this went", True),
+        ("cancel", True),
+        ("I wanted to cancel it and that was easy", False),
+        ("the agent who helped me was very kind and quick", False),
+        ("quick and friendly", False),
+    ],
+)
+def test_what_would_begin_something_is_told_from_a_comment(customer: Customer, text: str, begins: bool) -> None:
+    assert flows.is_request(customer.desk, text) is begins
+
+
+def test_a_call_for_a_human_is_told_in_every_language(customer: Customer) -> None:
+    assert flows.asks_for_human(customer.desk, "אפשר לדבר עם נציג?")
+    assert not flows.asks_for_human(customer.desk, "where is my order")
+
+
 def test_records_notifications_and_closings_carry_values(tmp_path: Path) -> None:
     record = """\
 flow: wish
