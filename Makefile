@@ -5,7 +5,7 @@ COMPILE = uv pip compile --quiet pyproject.toml --universal --python-version 3.1
 HOLD = echo 'argon2-cffi-bindings<26' |
 HOSTS = grep -nE '://|file:|\.(org|com|net|io)\b'
 
-.PHONY: serve test lock upgrade fix
+.PHONY: serve test lock upgrade fix pictures
 serve:
 	$(PYTHON) -m bot serve
 
@@ -24,3 +24,7 @@ upgrade:
 fix:
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
+
+# The README's pictures, taken from the running product.
+pictures:
+	.venv/bin/python -m tests.support.pictures

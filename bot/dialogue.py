@@ -19,7 +19,7 @@ from bot.answers.decide import Thresholds, is_blank, small_talk
 from bot.answers.searcher import Searcher
 from bot.desk_folder import Desk
 from bot.events import CloseAsked, EscalationAsked, NotifyAsked, Recorded
-from bot.model import Answered, Author, AuthorKind, Body, CaseStatus, Choice
+from bot.model import BOT, Answered, Body, CaseStatus, Choice
 from bot.outbox import enqueue
 from bot.outbox import say as send
 from bot.storage import customers, history
@@ -150,7 +150,7 @@ class Dialogue:
         if not self._cases.recently_resolved(turn.tx, turn.customer.id):
             return False
         text = say(f"kb_{kind}", turn.customer.locale, self._desk().texts)
-        send(turn.tx, turn.customer.id, Body(text=text), author=self._author())
+        send(turn.tx, turn.customer.id, Body(text=text), author=BOT)
         return True
 
     def _talk(self, turn: Turn, case: CaseNoun) -> Talk:
@@ -171,9 +171,6 @@ class Dialogue:
         if talk.turn.park_for:
             state["words"] = talk.words
         customers.set_bot_state(talk.tx, talk.turn.customer.id, state)
-
-    def _author(self) -> Author:
-        return Author(AuthorKind.BOT, self._desk().name)
 
     # ── commands, buttons ──────────────────────────────────────────────────────────────────────────────────────────
     def _by_command(self, talk: Talk) -> bool:
@@ -437,7 +434,7 @@ class Dialogue:
         markdown: bool = False,
     ) -> None:
         body = Body(text=text, markdown=markdown, choices=tuple(choices))
-        send(talk.tx, talk.turn.customer.id, body, author=self._author(), case_id=talk.case.id, meta=meta)
+        send(talk.tx, talk.turn.customer.id, body, author=BOT, case_id=talk.case.id, meta=meta)
 
 
 def own_name(locale: str) -> str:

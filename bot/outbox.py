@@ -11,7 +11,7 @@ if need be, and each file), so that a file that fails never repeats the text. Ro
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -61,6 +61,7 @@ def say(
     address: str | None = None,
 ) -> Message:
     """Say something to a customer, where they wrote last (or `to`). Stored at once; sent after the commit."""
+    author = named(tx, author)
     talk = customers.conversation(tx.conn, customer_id)
     where = to or customers.reply_identity(tx.conn, customer_id)
     channel = where.channel if where else "web"
@@ -75,6 +76,13 @@ def say(
     epoch = None if author.kind is AuthorKind.AGENT else talk.epoch
     _send_parts(tx, message, outlet, outlet.parts(message, address), address, where, epoch)
     return message
+
+
+def named(tx: Tx, author: Author) -> Author:
+    """The bot speaks in the desk's name."""
+    if author.kind is not AuthorKind.BOT or author.name:
+        return author
+    return replace(author, name=str(getattr(tx.wiring.desk(), "name", "")))
 
 
 def _send_parts(

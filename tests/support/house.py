@@ -1,10 +1,10 @@
 """A whole Stafett in the test's own process: the App of `bot/app.py` behind a real server on loopback, and a clock to set.
 
-    async with House(tmp_path) as house:
-        kari = await house.visitor()           # a widget, in the public frames
-        await kari.says("where is my order")
-        assert "order number" in (await kari.hears("order number"))["text"]
-        await house.passes(minutes=5)          # the clock moves, and everything that is due happens
+async with House(tmp_path) as house:
+    kari = await house.visitor()           # a widget, in the public frames
+    await kari.says("where is my order")
+    assert "order number" in (await kari.hears("order number"))["text"]
+    await house.passes(minutes=5)          # the clock moves, and everything that is due happens
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx2
 import websockets
@@ -34,7 +34,9 @@ PATIENCE = 10.0  # seconds that a test waits for a frame before it fails
 class House:
     """`settings` are more of them (telegram_token …). `folder` holds the database."""
 
-    def __init__(self, folder: Path, *, database_url: str | None = None, now: datetime = MONDAY, **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, *, database_url: str | None = None, now: datetime = MONDAY, **settings: Any
+    ) -> None:
         self.folder = folder
         self.now = now
         self._listening = bind("127.0.0.1", 0)
@@ -53,7 +55,7 @@ class House:
         self._visitors: list[Visitor] = []
         self._agents: list[Agent] = []
 
-    async def __aenter__(self) -> House:
+    async def __aenter__(self) -> Self:
         if not self.app.storage.is_sqlite:
             await schema.upgrade(self.settings.database_url)
         await self.app.start()
@@ -61,9 +63,12 @@ class House:
         config.loop = "asyncio"
         self._server = Server(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[self._listening]))
-        while not self._server.started:
-            await asyncio.sleep(0)
+        await self._is_up()
         return self
+
+    async def _is_up(self) -> None:
+        async with self.http() as http:  # the socket listens already: the request waits until it is served
+            (await http.get("/healthz")).raise_for_status()
 
     async def __aexit__(self, *_: object) -> None:
         for visitor in self._visitors:

@@ -79,7 +79,9 @@ class House:
         wiring = self.storage.wiring
         wiring.outlets = {"telegram": self.channel.outlet}
         wiring.wake = lambda name: self.workers[name].wake()
-        wiring.subscribers = {kind: [lambda _, event: self.heard.append(event)] for kind in (SendSettled, ReachabilityChanged)}
+        wiring.subscribers = {
+            kind: [lambda _, event: self.heard.append(event)] for kind in (SendSettled, ReachabilityChanged)
+        }
         self.delivery.wake = self.workers["outbox"].wake
         await self.delivery.recover()
         for worker in self.workers.values():
