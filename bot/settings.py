@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from bot.errors import SettingsFault
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+SHORTEST_KEPT = 12  # characters of a secret that we made; what is shorter was cut off
 DEFAULT_DATABASE = "sqlite+aiosqlite:///stafett.db"
 
 
@@ -51,11 +52,19 @@ class Settings(BaseSettings):
     @field_validator("public_url", "slack_api_url", "telegram_api_url")
     @classmethod
     def _is_a_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
+        if value and not is_url(value):
             msg = "is not a URL; write it like https://support.example.com"
             raise ValueError(msg)
         return value.rstrip("/") if value and not value.endswith("/api/") else value
+
+    @field_validator("web_origins")
+    @classmethod
+    def _are_origins(cls, value: str) -> str:
+        for one in filter(None, (part.strip() for part in value.split(","))):
+            if not is_url(one) or urlsplit(one).path not in {"", "/"}:
+                msg = f"{one[:200]} is not an origin; write it like https://shop.example.com, several with commas between"
+                raise ValueError(msg)
+        return value
 
     @field_validator("log")
     @classmethod
@@ -73,7 +82,7 @@ class Settings(BaseSettings):
     @cached_property
     def origins(self) -> frozenset[str]:
         """The exact origins that may embed the widget; on loopback localhost and 127.0.0.1 are the same place."""
-        listed = [one.strip().rstrip("/") for one in self.web_origins.split(",") if one.strip()]
+        listed = [origin_of(one.strip()) for one in self.web_origins.split(",") if one.strip()]
         found = set(listed) or {origin_of(self.url)}
         for origin in list(found | {origin_of(self.url)}):
             parts = urlsplit(origin)
@@ -131,6 +140,18 @@ def load(**given: Any) -> Settings:
         name = "STAFETT_" + str(first["loc"][0]).upper() if first["loc"] else "settings"
         msg = f"{name}: {first['msg'].removeprefix('Value error, ')}"
         raise SettingsFault(msg) from None
+    except (OSError, UnicodeError) as error:
+        msg = f".env: can't be read ({error})"
+        raise SettingsFault(msg) from None
+
+
+def is_url(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0
 
 
 def origin_of(url: str) -> str:
@@ -159,12 +180,19 @@ def kept(path: Path, make: Any) -> str:
     """The content of a small secret file; made with mode 0600 where there is none. Raises SettingsFault."""
     try:
         if path.exists():
-            return path.read_text(encoding="utf-8").strip()
+            found = path.read_text(encoding="utf-8").strip()
+            if len(found) < SHORTEST_KEPT:
+                msg = f"{path}: is empty or cut short; delete it, and a new one is made at the next start"
+                raise SettingsFault(msg)
+            return found
         value: str = make()
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(value + "\n")
-    except OSError as error:
+    except FileExistsError:
+        return kept(path, make)  # another process was faster
+    except (OSError, UnicodeError) as error:
+        error = error if isinstance(error, OSError) else OSError(0, "it is not text")
         msg = (
             f"{path}: can't be written ({error.strerror}); set STAFETT_SECRET, or another place by STAFETT_DATABASE_URL"
         )

@@ -9,14 +9,19 @@ to MAX_ANSWER bytes.
 
 from __future__ import annotations
 
+import asyncio
 import json
+import math
 import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from bot.errors import Refused
 from bot.model import Answered
+from channels import text
 from channels.port import Delivery, Sent
 
 MAX_ANSWER = 1024 * 1024  # bytes
@@ -79,13 +84,14 @@ class Connectors:
         if connector is None:
             return "error", None
         if self._client is None:
-            self._client = httpx2.AsyncClient(follow_redirects=False, trust_env=False)
+            no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))  # one customer's are not another's
+            self._client = httpx2.AsyncClient(follow_redirects=False, trust_env=False, cookies=no_cookies)
         timeout = min(float(payload.get("timeout_s") or 10), MAX_TIMEOUT)
         try:
             request = to_request(connector, payload["values"], payload.get("once"))
-            async with self._client.stream(**request, timeout=timeout) as response:
+            async with asyncio.timeout(timeout), self._client.stream(**request, timeout=timeout) as response:
                 body = await read_up_to(response, MAX_ANSWER)
-        except httpx2.TimeoutException:
+        except (TimeoutError, httpx2.TimeoutException):  # the first for an answer that comes byte by byte
             return "timeout", None
         except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, Refused):
             return "error", None
@@ -94,10 +100,9 @@ class Connectors:
 
 def to_request(connector: Connector, values: Mapping[str, Any], once: str | None) -> dict[str, Any]:
     """The request of a connector, filled in: values are quoted into the URL, and never rendered again."""
-    from urllib.parse import quote
-
-    url = _PLACE.sub(lambda m: quote(str(values.get(m[1], "")), safe=""), secrets_in(connector.url))
-    headers = {name: secrets_in(fill(value, values)).replace("\n", " ") for name, value in connector.headers.items()}
+    url = _PLACE.sub(lambda m: in_url(values.get(m[1], "")), secrets_in(connector.url))
+    headers = {name: fill(secrets_in(value), values).replace("\n", " ") for name, value in connector.headers.items()}
+    headers.setdefault("Accept-Encoding", "identity")  # MAX_ANSWER is of what we read, not of what it unpacks to
     if once:
         headers["Idempotency-Key"] = once
     request: dict[str, Any] = {"method": connector.method.upper(), "url": url, "headers": headers}
@@ -106,10 +111,18 @@ def to_request(connector: Connector, values: Mapping[str, Any], once: str | None
     return request
 
 
+def in_url(value: object) -> str:
+    """A value as one piece of a URL. Raises ValueError for the two pieces that lead elsewhere."""
+    if str(value) in {".", ".."}:
+        msg = "a value would lead to another address"
+        raise ValueError(msg)
+    return quote(str(value), safe="")
+
+
 def filled(body: Any, values: Mapping[str, Any]) -> Any:
     if isinstance(body, str):
         whole = _PLACE.fullmatch(body.strip())
-        return values.get(whole[1]) if whole else fill(body, values)
+        return values.get(whole[1]) if whole else fill(secrets_in(body), values)
     if isinstance(body, Mapping):
         return {name: filled(value, values) for name, value in body.items()}
     if isinstance(body, list | tuple):
@@ -122,7 +135,7 @@ def fill(template: str, values: Mapping[str, Any]) -> str:
 
 
 def secrets_in(template: str) -> str:
-    """`${NAME}` from the environment."""
+    """`${NAME}` from the environment: before the values are filled in, so that no customer can ask for one."""
     return _SECRET.sub(lambda m: os.environ.get(m[1], ""), template)
 
 
@@ -141,7 +154,18 @@ def outcome_of(status: int) -> str:
 
 
 def as_value(body: bytes) -> Any:
+    """The answer as JSON that any database takes; else as text."""
     try:
-        return json.loads(body)
+        return storable(json.loads(body, parse_constant=lambda _: None))
     except (ValueError, RecursionError):
-        return body.decode("utf-8", "replace")[:10_000]
+        return text.clean(body.decode("utf-8", "replace")[:10_000])
+
+
+def storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return text.clean(value)
+    if isinstance(value, dict):
+        return {text.clean(name): storable(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [storable(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
