@@ -173,6 +173,10 @@ class App:
             worker.start()
         self._background(self.inbox.wake_parked("words:"))
         self._background(self.desk.reload_when_changed())
+        for desk in self.desks:
+            catch_up = getattr(desk, "catch_up", None)  # a desk that lives elsewhere reads what it may have missed
+            if catch_up is not None:
+                self._background(catch_up())
 
     async def stop(self) -> None:
         """Stop taking in, let what is on its way arrive, close. What is left is taken up at the next start."""

@@ -8,7 +8,8 @@
 | `listen`, `presses` | what agents write · what they press and submit; both commit before Slack is acknowledged |
 | `agents` | who counts as an agent, asked anew at each act |
 | `outgoing`, `sender` | the rows that leave, and how each is sent |
-| `store` | its own queries |
+| `sweep` | reads the live threads after an outage |
+| `store`, `wording`, `blocks` | its own queries · the agents' language · the few blocks that all is made of |
 
 Theory. The worst accident of this kind of tool is internal talk that reaches a customer, so everything written in a
 thread is a note unless all of this holds: the case is live and claimed, its holder wrote it, it has no note mark, it

@@ -26,6 +26,7 @@ from handoff.slack.card import card, digest
 from handoff.slack.listen import Listener
 from handoff.slack.sender import DeskSender
 from handoff.slack.store import Thread
+from handoff.slack.sweep import Sweep
 from handoff.slack.wording import Wording
 from handoff.steps import tell_agents
 
@@ -55,6 +56,7 @@ class SlackDesk:
         self._listener = Listener(
             connection, storage, desk, Agents(connection, desk), self._all_channels, self.shown_anew
         )
+        self.sweep = Sweep(connection, storage, self._listener.found)
         if not self.channels():
             log.warning(
                 "slack shows no cases: set STAFETT_SLACK_AGENT_CHANNEL, or slack_channel of a team in desk.yaml"
@@ -70,6 +72,10 @@ class SlackDesk:
     async def listen(self, payload: SlackPayload) -> Reply | None:
         """What agents do, committed before it is acknowledged; None: it is not theirs."""
         return await self._listener(payload)
+
+    async def catch_up(self) -> None:
+        """For ever, in the background: read what was written while nobody listened."""
+        await self.sweep.run()
 
     async def _all_channels(self) -> Collection[str]:
         if self._seen is None:

@@ -86,6 +86,15 @@ class Listener:
         elif said is not None:
             await self._posted(said)
 
+    async def found(self, message: Mapping[str, Any], channel: str) -> None:
+        """A message that was read from Slack because its event may have been missed. What is known stays as it is."""
+        try:
+            said = read({**message, "type": "message", "channel": channel}, self._slack.team_id)
+        except _BROKEN:
+            return
+        if isinstance(said, Post) and not await self._storage.read(lambda conn: store.seen(conn, said.ref)):
+            await self._posted(said)
+
     # ── posts ──────────────────────────────────────────────────────────────────────────────────────────────────────
     async def _posted(self, post: Post) -> None:
         case_id = await self._storage.read(lambda conn: store.case_under(conn, post.channel, post.thread))
@@ -115,7 +124,9 @@ class Listener:
             return
         if not said.text.strip() and not post.files:
             return
-        does = fate(case, who.agent_id, said, self._desk().replies)
+        since = store.held_since(tx.conn, case)
+        after_claim = since is not None and post.at >= since
+        does = fate(case, who.agent_id, said, self._desk().replies, after_claim=after_claim)
         files = [(store.expect_file(tx, remote), remote.ref) for remote in post.files]
         for file, ref in files:
             outgoing.fetch(tx, case, file, ref)

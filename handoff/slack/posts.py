@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from bot.model import RemoteFile
@@ -17,6 +18,7 @@ from channels.text import clean, from_mrkdwn, from_slack_blocks
 from handoff.case import Case
 
 _NOTE = re.compile(r"^\W*(?:(?:note|notitie|notat|הערה)\s*:|🔒|:lock:)\s*", re.IGNORECASE)
+_TS = re.compile(r"\d{1,12}\.\d{1,6}")
 _MENTION = re.compile(r"<[@!](?!date\b)([^<>|\s^]+)(?:\^([^<>|\s]+))?")
 
 
@@ -37,6 +39,11 @@ class Post:
     @property
     def ref(self) -> str:
         return f"{self.channel}:{self.ts}"
+
+    @property
+    def at(self) -> datetime:
+        """When it was written, by Slack's clock."""
+        return datetime.fromtimestamp(float(self.ts), UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,8 @@ def read(event: Mapping[str, Any], team: str) -> Post | Gone | None:
     if not edited and subtype not in SAYING:
         return None
     ts, thread = required(post, "ts"), post.get("thread_ts")
+    if not _TS.fullmatch(ts):
+        raise ValueError("no ts")
     if not isinstance(thread, str) or thread == ts:
         return None
     raw, text = post.get("blocks"), post.get("text")
@@ -135,10 +144,11 @@ def _named(part: Any, depth: int) -> Iterator[str]:
             yield from _named(inner, depth + 1)
 
 
-def fate(case: Case, agent_id: str, said: Words, replies: str) -> Fate:
+def fate(case: Case, agent_id: str, said: Words, replies: str, *, after_claim: bool = True) -> Fate:
     """Whether a post goes to the customer: only its holder's words, in a live case, that nothing keeps here.
 
-    `replies` is the desk's: thread | explicit.
+    `replies` is the desk's: thread | explicit. `after_claim`: it was written after its holder took the case; Slack
+    delivers minutes late, and what was said before a claim stays internal however late it comes.
     """
     if not case.live:
         return Fate(False, "not_relayed_over")
@@ -148,6 +158,8 @@ def fate(case: Case, agent_id: str, said: Words, replies: str) -> Fate:
         return Fate(False, "not_relayed_unclaimed")
     if case.agent_id != agent_id:
         return Fate(False, "not_relayed_not_yours")
+    if not after_claim:
+        return Fate(False, "not_relayed_unclaimed")
     if said.mentions:
         return Fate(False, "not_relayed_mention")
     if replies == "explicit":

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, exists, insert, select, update
+from sqlalchemy import Connection, exists, func, insert, select, update
 
-from bot.model import FileRef, Message, RemoteFile, new_id
+from bot.model import WITH_PEOPLE, FileRef, Message, RemoteFile, new_id
 from bot.storage import history, outbox_rows
 from bot.storage import tables as t
 from bot.storage.tx import Tx
@@ -51,6 +52,15 @@ def case_under(conn: Connection, channel: str, root: str) -> str | None:
         s = t.settings.c
         found = conn.execute(select(s.value).where(s.key == _old_root(channel, root))).scalar()
     return found
+
+
+def live_threads(conn: Connection, limit: int) -> list[Thread]:
+    """Threads of cases that people hold, newest first."""
+    d, c = t.desk_threads.c, t.cases.c
+    query = select(t.desk_threads).join(t.cases, c.id == d.case_id)
+    query = query.where(d.desk == DESK, d.root.is_not(None), c.status.in_(tuple(WITH_PEOPLE)))
+    rows = conn.execute(query.order_by(d.created_at.desc()).limit(limit))
+    return [Thread(row.case_id, row.channel, row.root, row.card_hash or "") for row in rows]
 
 
 def channels(conn: Connection) -> set[str]:
@@ -182,6 +192,14 @@ def noted_before(conn: Connection, case_id: str, agent_id: str) -> bool:
     m = t.messages.c
     query = select(m.id).where(m.case_id == case_id, m.author_id == agent_id, m.seq.is_(None)).limit(1)
     return conn.execute(query).first() is not None
+
+
+def held_since(conn: Connection, case: Case) -> datetime | None:
+    """When its holder took the case; None while nobody has."""
+    e = t.case_events.c
+    query = select(func.max(e.at)).where(e.case_id == case.id, e.kind == "claim")
+    found: datetime | None = conn.execute(query).scalar() if case.agent_id is not None else None
+    return found
 
 
 def expect_file(tx: Tx, remote: RemoteFile) -> FileRef:

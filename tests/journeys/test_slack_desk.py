@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from html import unescape
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,8 +26,10 @@ from bot.settings import Settings
 from bot.storage import schema
 from bot.storage import tables as t
 from channels import delivery
+from handoff import cases as verbs
 from handoff import store as cases
 from handoff.case import Case
+from handoff.slack.desk import SlackDesk
 from tests.fakes.faults import Fault
 from tests.fakes.slack import Channel, SlackServer
 from tests.fakes.slack_person import Person
@@ -105,6 +106,10 @@ class House:
         """The marks that we put on a post."""
         return {name for name, users in self.desk.post(post.ts).reactions.items() if self.slack.bot_user in users}
 
+    async def sweep(self) -> None:
+        desk = next(one for one in self.app.desks if isinstance(one, SlackDesk))
+        await desk.sweep.once()
+
     async def case(self) -> Case:
         [case] = await self.app.storage.read(cases.listing)
         return case
@@ -128,10 +133,11 @@ async def serving(routes: Any) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def a_house(slack: SlackServer, folder: Path, mode: str) -> AsyncIterator[House]:
+async def a_house(slack: SlackServer, url: str, mode: str) -> AsyncIterator[House]:
     settings = Settings(
         _env_file=None,
-        database_url=f"sqlite+aiosqlite:///{folder / 'house.db'}",
+        database_url=url,
+        secret=SecretStr("s" * 40),
         slack_bot_token=SecretStr(slack.bot_token),
         slack_signing_secret=SecretStr(slack.signing_secret),
         slack_app_token=SecretStr(slack.app_token) if mode == "socket" else None,
@@ -146,7 +152,7 @@ async def a_house(slack: SlackServer, folder: Path, mode: str) -> AsyncIterator[
     async with contextlib.AsyncExitStack() as stack:
         await app.storage.open()
         stack.push_async_callback(app.stop)
-        await schema.upgrade(settings.database_url, locked=True)
+        await schema.upgrade(url, locked=app.storage.is_sqlite)
         if mode == "http":
             slack.events_url = await stack.enter_async_context(serving(app.routes())) + "/slack/events"
         channel = next(one for one in app.channels if one.name == "slack")
@@ -165,21 +171,39 @@ async def slack(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SlackServer]:
 
 
 @pytest_asyncio.fixture(params=["socket", "http"])
-async def both(request: pytest.FixtureRequest, slack: SlackServer, tmp_path: Path) -> AsyncIterator[House]:
-    async with a_house(slack, tmp_path, request.param) as built:
+async def both(request: pytest.FixtureRequest, slack: SlackServer, sqlite_url: str) -> AsyncIterator[House]:
+    async with a_house(slack, sqlite_url, request.param) as built:
         yield built
 
 
 @pytest_asyncio.fixture
-async def house(slack: SlackServer, tmp_path: Path) -> AsyncIterator[House]:
-    async with a_house(slack, tmp_path, "http") as built:
+async def house(slack: SlackServer, sqlite_url: str) -> AsyncIterator[House]:
+    async with a_house(slack, sqlite_url, "http") as built:
+        yield built
+
+
+@pytest_asyncio.fixture
+async def large_house(slack: SlackServer, postgres_url: str) -> AsyncIterator[House]:
+    """On PostgreSQL."""
+    async with a_house(slack, postgres_url, "http") as built:
         yield built
 
 
 # ── taking over ────────────────────────────────────────────────────────────────────────────────────────────────────
 async def test_from_the_question_to_the_last_word(both: House) -> None:
-    """One card with the whole conversation; claimed, answered, delivered, resolved; and the customer is asked."""
-    house = both
+    """One card with the whole conversation; claimed, answered, delivered, resolved."""
+    await a_whole_case(both)
+
+
+async def test_on_postgresql_it_is_the_same(large_house: House) -> None:
+    await a_whole_case(large_house)
+    await large_house.kari.dm("one more thing: I want a human")
+    await large_house.rest()
+    assert "Claim" in large_house.card().labels
+    assert any("one more thing" in says for says in large_house.thread(large_house.card()))
+
+
+async def a_whole_case(house: House) -> None:
     await house.kari.dm("where is my order?")
     await house.rest()
     card = await house.escalated()
@@ -232,6 +256,18 @@ async def test_talk_before_the_claim_stays_in_the_house_for_ever(house: House) -
     house.slack.repeat(len(house.slack.delivery.delivered))
     await house.later(60)
     assert await house.notes() == ["oh no, him again"]
+    assert not any("him again" in says for says in house.got())
+
+
+async def test_talk_before_the_claim_that_slack_delivers_after_it_stays_here_too(house: House) -> None:
+    card = await house.escalated()
+    house.slack.hold()
+    post = await house.ann.posts(DESK, "oh no, him again", thread_ts=card.ts)
+    house.clock.ahead += timedelta(seconds=1)
+    await house.ann.presses(DESK, card.ts, "Claim")
+    house.slack.release()
+    await house.later(60)
+    assert house.marks(post) == {NOTE}
     assert not any("him again" in says for says in house.got())
 
 
@@ -441,6 +477,57 @@ async def test_events_that_come_twice_change_nothing(house: House) -> None:
     house.slack.repeat(5)
     await house.later(60)
     assert sum("hello there" in says for says in house.got()) == 1
+
+
+async def test_what_was_written_while_nobody_listened_is_read_later(house: House) -> None:
+    card = await house.claimed()
+    url, house.slack.events_url = house.slack.events_url, "http://127.0.0.1:9/slack/events"
+    house.slack.hold()
+    post = await house.ann.posts(DESK, "anybody there?", thread_ts=card.ts)
+    house.slack.delivery.held.clear()  # Slack has given up
+    house.slack.release()
+    house.slack.events_url = url
+    await house.sweep()
+    await house.sweep()
+    await house.later()
+    assert sum("anybody there?" in says for says in house.got()) == 1
+    assert house.marks(post) == {SENT}
+
+
+async def test_lines_that_wait_for_slack_share_posts_and_keep_their_order(house: House) -> None:
+    """A channel takes about one post a second: what comes meanwhile is gathered."""
+    card = await house.claimed()
+    posts = len(house.desk.thread(card.ts))
+    house.slack.script(
+        "chat.postMessage", Fault.status(429, retry_after=30), when=lambda params: params["channel"] == DESK
+    )
+    for number in range(12):
+        await house.kari.dm(f"line {number};")
+        await house.rest()
+    await house.later(40)
+    said = "\n".join(house.thread(card))
+    places = [said.rindex(f"line {number};") for number in range(12)]
+    assert places == sorted(places)
+    assert len(house.desk.thread(card.ts)) - posts <= 3
+
+
+async def test_another_team_with_its_own_channel_gets_the_case_anew(house: House) -> None:
+    teams = tuple(replace(one, slack_channel="C2") if one.id == "billing" else one for one in house.app.rules.teams)
+    house.app.desk.desk = replace(house.app.rules, teams=teams)
+    billing = house.slack.channel("C2", members=[house.bob])
+    card = await house.claimed()
+    case = await house.case()
+    await house.app.storage.write(lambda tx: verbs.transfer(tx, case.id, case.agent_id, "billing", desk="web"))
+    await house.rest()
+    [new] = billing.cards
+    assert "Claim" in new.labels
+    assert house.desk.post(card.ts).labels == []
+    assert any("I want a human" in post.says for post in billing.thread(new.ts))
+    await house.bob.presses("C2", new.ts, "Claim")
+    await house.rest()
+    await house.bob.posts("C2", "Bob from billing", thread_ts=new.ts)
+    await house.later()
+    assert any("Bob from billing" in says for says in house.got())
 
 
 async def test_files_go_both_ways(house: House) -> None:

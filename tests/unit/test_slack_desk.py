@@ -238,6 +238,10 @@ def test_only_the_holders_plain_words_in_a_live_case_leave(
     assert (does.leaves, does.hint) == (leaves, hint)
 
 
+def test_what_was_written_before_the_claim_stays_here_however_late_it_comes() -> None:
+    assert not fate(a_case(), "ann", SAID, "thread", after_claim=False).leaves
+
+
 def event(text: str = "", **values: Any) -> dict[str, Any]:
     base = {
         "type": "message",
@@ -257,7 +261,9 @@ def said_in(text: str, **values: Any) -> Words:
     return words(post, {"U2": "Bob"})
 
 
-@pytest.mark.parametrize("text", ["note: he is angry", "Note: x", "NOTE : x", "🔒 x", ":lock: x", "  note:x", "🔒x", "Notat: x", "הערה: x"])
+@pytest.mark.parametrize(
+    "text", ["note: he is angry", "Note: x", "NOTE : x", "🔒 x", ":lock: x", "  note:x", "🔒x", "Notat: x", "הערה: x"]
+)
 def test_the_note_mark_is_seen_however_it_is_written(text: str) -> None:
     assert said_in(text).is_note
     assert said_in(text, blocks=None).is_note
