@@ -5,7 +5,7 @@
 | `desk` | the port: what changes in the house becomes rows of the outbox, in the same transaction |
 | `card`, `transcript`, `forms` | what agents see: pure, Block Kit out |
 | `posts` | what agents write, and whether it leaves the house: pure |
-| `listen`, `presses` | what agents write · what they press and submit; both commit before Slack is acknowledged |
+| `listen`, `presses`, `commands` | what agents write · press and submit · ask for; all commit before they acknowledge |
 | `agents` | who counts as an agent, asked anew at each act |
 | `outgoing`, `sender` | the rows that leave, and how each is sent |
 | `sweep` | reads the live threads after an outage |

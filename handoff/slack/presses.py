@@ -19,7 +19,7 @@ from channels.text import clean, from_mrkdwn, plain_to_mrkdwn
 from handoff import cases, relays
 from handoff import store as rows
 from handoff.case import Case
-from handoff.slack import card, forms, outgoing, store
+from handoff.slack import card, commands, forms, outgoing, store
 from handoff.slack.agents import Agents, Who, remember
 from handoff.slack.wording import Wording
 
@@ -27,12 +27,13 @@ if TYPE_CHECKING:
     from bot.desk_folder.desk import Desk
 
 log = structlog.get_logger()
+COMMAND = "/stafett"
 SHORTCUTS = {"note", "take_back", "claim", "resolve"}
 REFUSALS = (Conflict, NotAllowed, NotFound)
 
 
 class Presses:
-    """Actions, forms and shortcuts; None for those that are not the desk's."""
+    """Actions, forms, shortcuts and the command; None for those that are not the desk's."""
 
     def __init__(
         self,
@@ -59,6 +60,8 @@ class Presses:
                 return await self._submitted(body)
             case "shortcut":
                 return await self._picked(body)
+            case "command":
+                return await self._commanded(body)
             case _:
                 return None
 
@@ -239,6 +242,25 @@ class Presses:
         too_late = relay.state == "said" and as_note
         if too_late or not relays.take_back(tx, store.DESK, ref, as_note=as_note):
             outgoing.tell(tx, channel, who.user, self._wording("too_late_to_undo"), root, case)
+
+    async def _commanded(self, body: Mapping[str, Any]) -> Reply | None:
+        if body.get("command") != COMMAND:
+            return None
+        channels = sorted(await self._channels())
+        here = str(body.get("channel_id") or "")
+        team, user = str(body.get("team_id") or self._slack.team_id), str(body.get("user_id") or "")
+        who = None
+        for channel in [here] if here in channels else channels:
+            who = who or await self._agents.who(team, user, channel)
+        if who is None:
+            return Reply({"response_type": "ephemeral", "text": self._wording("refused_not_agent")})
+        agent, word = who, str(body.get("text") or "")
+
+        def unit(tx: Tx) -> str:
+            remember(tx, agent, self._desk(), here)
+            return commands.run(tx, word, agent, self._desk())
+
+        return Reply({"response_type": "ephemeral", "text": await self._storage.write(unit)})
 
     # ── who, and where ─────────────────────────────────────────────────────────────────────────────────────────────
     async def _who(self, body: Mapping[str, Any], channel: str) -> Who | None:

@@ -570,3 +570,19 @@ async def test_a_shortcut_keeps_an_answer_as_a_note(house: House) -> None:
     assert await house.notes() == ["not for him"]
     assert house.marks(post) == {NOTE}
     assert not any("not for him" in says for says in house.got())
+
+
+async def test_the_command_tells_the_queue_and_takes_agents_off_duty(house: House) -> None:
+    await house.escalated()
+    outsider = house.slack.person("U10", "Otto")
+    house.slack.channel("C9", members=[house.ann, outsider])
+    reply = await house.ann.commands("C9", "/stafett", "queue")
+    assert reply is not None
+    assert "Waiting now: 1" in reply["text"]
+    assert "#1 Kari" in reply["text"]
+    await house.ann.commands(DESK, "/stafett", "away")
+    known = await house.app.storage.read(lambda conn: cases.agents(conn, house.app.rules))
+    assert [one.available for one in known if one.name == "Ann"] == [False]
+    refused = await outsider.commands("C9", "/stafett", "queue")
+    assert refused is not None
+    assert "not on the list" in refused["text"]
