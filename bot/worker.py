@@ -12,6 +12,7 @@ import structlog
 from bot.model import Clock
 
 log = structlog.get_logger()
+LONGEST = 60.0  # seconds: the wall clock may jump, and stands still for the loop while a laptop sleeps
 REST = timedelta(seconds=5)  # after a failure of the loop itself (the database is away)
 
 
@@ -63,7 +64,7 @@ class Worker:
             wait = self._until(due)
 
     def _until(self, due: datetime | None) -> float | None:
-        waits = [max(0.0, (due - self._clock()).total_seconds())] if due is not None else []
+        waits = [min(max(0.0, (due - self._clock()).total_seconds()), LONGEST)] if due is not None else []
         if self._poll is not None:
             waits.append(self._poll.total_seconds())
         return min(waits) if waits else None

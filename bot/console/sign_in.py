@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from itsdangerous import BadSignature, URLSafeTimedSerializer
+from itsdangerous import BadData, URLSafeTimedSerializer
 
 from bot.settings import Settings, kept
 
@@ -61,7 +61,7 @@ class Doorkeeper:
     def is_in(self, cookies: Mapping[str, str]) -> bool:
         try:
             content = self._signer.loads(cookies.get(self.cookie, ""), max_age=LIFETIME)
-        except BadSignature:
+        except BadData:
             return False
         return isinstance(content, dict) and content.get("of") == self._fingerprint()
 

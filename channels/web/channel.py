@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
-from bot.errors import NotAllowed, Refused, StafettError
+from bot.errors import DatabaseFault, NotAllowed, Refused, StafettError
 from bot.events import CaseChanged, CustomersMerged, TimelineGrew
 from bot.inbox import Inbox
 from bot.model import FileRef, Message
@@ -96,6 +97,7 @@ class WebChannel:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._asked: dict[str, tuple[float, int]] = {}
         self._stopping = False
+        self._following: asyncio.Task[None] | None = None
 
     # ── Channel ────────────────────────────────────────────────────────────────────────────────────────────────────
     @property
@@ -115,9 +117,27 @@ class WebChannel:
 
     async def start(self) -> None:
         self._stopping = False
+        if self.storage.poll is not None:
+            self._following = asyncio.create_task(self._follow(self.storage.poll.total_seconds()))
+
+    async def _follow(self, seconds: float) -> None:
+        """Other nodes write into these conversations too: look once a second, one query for all open sockets."""
+        while True:
+            await asyncio.sleep(seconds)
+            with contextlib.suppress(DatabaseFault):
+                await self.look_around()
+
+    async def look_around(self) -> None:
+        visitors = [one.visitor for one in self.sockets if one.visitor]
+        if visitors:
+            found = await self.storage.read(lambda conn: store.standing(conn, visitors))
+            for socket in tuple(self.sockets):
+                socket.compare(found.get(socket.visitor))
 
     async def stop(self) -> None:
         self._stopping = True
+        if self._following is not None:
+            self._following.cancel()
         for socket in tuple(self.sockets):
             await socket.close(GOING_AWAY, "restarting")
         if self._tasks:
@@ -146,10 +166,17 @@ class WebChannel:
 
     def merged(self, tx: Tx, event: CustomersMerged) -> None:
         """A visitor whose conversation became part of another's (or left it) counts from the beginning again."""
-        left = event.winner_id if event.undone else event.loser_id
-        for one in store.visitors_of(tx, event.loser_id, undone=event.undone):
+        visitors = store.visitors_of(tx, event.loser_id, undone=event.undone)
+        for one in visitors:
             store.moved(tx, one)
-        tx.after_commit(lambda: self.hub.hint(left, "moved" if not event.undone else "timeline"))
+        left = event.winner_id if event.undone else event.loser_id
+        tx.after_commit(lambda: self._moved(visitors, left))
+
+    def _moved(self, visitors: Sequence[str], left: str) -> None:
+        for socket in tuple(self.sockets):
+            if socket.visitor in visitors:
+                socket.ended()
+        self.hub.hint(left, "timeline")
 
     # ── for the sockets ────────────────────────────────────────────────────────────────────────────────────────────
     async def session_of(self, token: str) -> Session:
@@ -222,6 +249,8 @@ class WebChannel:
             answer = await self._begin(wanted, request.headers.get("accept-language", ""))
         except NotAllowed as error:
             return problem(401, str(error), cors)
+        except DatabaseFault:
+            return unavailable(cors)
         except StafettError as error:
             return problem(400, str(error), cors)
         return JSONResponse(answer, headers={**cors, "Cache-Control": "no-store"})
@@ -262,7 +291,9 @@ class WebChannel:
         if state == "revoked":
             return None
         if state == "moved":
-            return new_session(now, session.locale, session.visitor, session.name, session.email)
+            moved = await self.storage.read(lambda conn: store.moved_at(conn, session))
+            begins = max(now, moved + timedelta(milliseconds=1)) if moved else now  # later than what ended the old one
+            return new_session(begins, session.locale, session.visitor, session.name, session.email)
         return session
 
     async def _signed_in(self, identity: str, old: Session | None, locale: str) -> Session:
@@ -278,12 +309,23 @@ class WebChannel:
     def _adopt(self, tx: Tx, session: Session, old: Session) -> None:
         """A visitor turned out to be somebody: their anonymous conversation becomes this somebody's."""
         store.revoke(tx, old.id, old.expires_at)
+        tx.after_commit(lambda: self._end(old.id))
         before = customers.identity(tx.conn, "web", old.visitor)
         if before is None or old.signed:
             return
         known, _, _ = customers.resolve(tx, session.sender(), session.locale or "en")
         if known.id != before.customer_id:
             self._join(tx, known.id, before.customer_id, "signed")
+
+    def _end(self, session_id: str) -> None:
+        for socket in tuple(self.sockets):
+            if socket.session_id == session_id:
+                socket.ended()
+
+    def appeared(self, visitor: str) -> None:
+        """This visitor has a conversation now: their other tabs, which had none to watch, look again."""
+        for socket in tuple(self.sockets):
+            socket.appeared(visitor)
 
     def _speak(self, tx: Tx, visitor: str, locale: str) -> None:
         found = customers.identity(tx.conn, "web", visitor)
@@ -328,6 +370,8 @@ class WebChannel:
             return problem(401, str(error), cors)
         except Refused as error:
             return problem(413 if "20 MB" in str(error) else 415, str(error), cors, code="file_refused")
+        except DatabaseFault:
+            return unavailable(cors)
         except StafettError as error:
             return problem(400, str(error), cors, code="file_refused")
         return JSONResponse({"id": file.id, "name": file.name, "type": file.type, "size": file.size}, headers=cors)
@@ -352,7 +396,8 @@ class WebChannel:
         except NotAllowed as error:
             return problem(401, str(error), cors)
         file_id = request.path_params["file_id"]
-        found = await self.storage.read(lambda conn: self._owned(conn, session, file_id))
+        known = file_id.isascii() and file_id.isprintable()  # PostgreSQL refuses to look for a NUL
+        found = await self.storage.read(lambda conn: self._owned(conn, session, file_id)) if known else None
         if found is None or found.data is None:
             return problem(404, "there is no such file", cors)
         headers = {**cors, **files.headers(found.file.name, found.file.type)}
@@ -365,15 +410,25 @@ class WebChannel:
 
 async def json_object(request: Request, limit: int = 1024 * 1024) -> dict[str, Any]:
     """The body as one JSON object of at most `limit` bytes. Raises StafettError."""
-    body = await request.body() if int(request.headers.get("content-length") or 0) <= limit else b""
     try:
-        value = json.loads(body or b"{}") if len(body) <= limit else None
-    except (ValueError, RecursionError):
+        value = json.loads(b"".join([chunk async for chunk in at_most(request, limit)]) or b"{}")
+    except (ValueError, RecursionError, Refused):
         value = None
     if not isinstance(value, dict):
         msg = "the body is one JSON object"
         raise StafettError(msg)
     return value
+
+
+async def at_most(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
+    """The body as it comes, whatever its Content-Length says. Raises Refused where it is longer."""
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            msg = f"the body is longer than {limit // 1024} KiB"
+            raise Refused(msg)
+        yield chunk
 
 
 def text_of(wanted: Mapping[str, Any], name: str) -> str | None:
@@ -398,13 +453,19 @@ async def read_upload(request: Request) -> tuple[str, bytes]:
         msg = "a file is at most 20 MB"
         raise Refused(msg)
     try:
-        async with request.form(max_files=1, max_fields=10) as form:
+        stream = at_most(request, files.MAX_UPLOAD + 65_536)
+        form = await MultiPartParser(request.headers, stream, max_files=1, max_fields=10).parse()
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(form.close)
             upload = next((one for one in form.values() if isinstance(one, UploadFile)), None)
             if upload is None:
                 msg = "the body is multipart/form-data with one file"
                 raise StafettError(msg)
             data = await upload.read(files.MAX_UPLOAD + 1)
-    except (MultiPartException, AssertionError, KeyError) as error:
+    except Refused as error:
+        msg = "a file is at most 20 MB"
+        raise Refused(msg) from error
+    except (MultiPartException, AssertionError, KeyError, ValueError) as error:
         msg = "the body is multipart/form-data with one file"
         raise StafettError(msg) from error
     if len(data) > files.MAX_UPLOAD:
@@ -414,6 +475,10 @@ async def read_upload(request: Request) -> tuple[str, bytes]:
         msg = "the file is empty"
         raise StafettError(msg)
     return files.safe_name(upload.filename), data
+
+
+def unavailable(headers: Mapping[str, str]) -> Response:
+    return problem(503, "this could not be stored just now; try again", {**headers, "Retry-After": "5"})
 
 
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None, code: str | None = None) -> Response:
@@ -432,4 +497,5 @@ TITLES = {
     413: "Too large",
     415: "Not accepted",
     429: "Too many requests",
+    503: "Unavailable",
 }

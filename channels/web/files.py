@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import unicodedata
 from urllib.parse import quote
 
@@ -51,7 +52,7 @@ def sniff(data: bytes) -> str:
         msg = "web pages and SVG pictures are not accepted"
         raise Refused(msg)
     try:
-        data[:65_536].decode("utf-8")
+        codecs.getincrementaldecoder("utf-8")().decode(data[:65_536])  # which may end in the middle of a character
     except UnicodeDecodeError:
         return "application/octet-stream"
     return "application/octet-stream" if b"\0" in data[:65_536] else "text/plain"

@@ -42,7 +42,7 @@ def read(raw: str | bytes) -> dict[str, Any]:
     if not isinstance(frame, dict):
         raise BadFrame("bad_frame", "a frame is one JSON object")
     kind = frame.get("type")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise BadFrame("bad_frame", "unknown type; it is hello, message, choice, typing or read", _id(frame))
     return CHECKS[kind](frame)
 
@@ -58,6 +58,11 @@ def read_hello(raw: str | bytes) -> dict[str, Any]:
 def _id(frame: dict[str, Any]) -> str | None:
     value = frame.get("id")
     return value if isinstance(value, str) and len(value) <= 64 else None
+
+
+def _is_id(value: object) -> bool:
+    """Whether this may be an id of ours: nothing that a database refuses to look for."""
+    return isinstance(value, str) and 0 < len(value) <= 64 and value.isascii() and value.isprintable()
 
 
 def _uuid(frame: dict[str, Any]) -> str:
@@ -89,7 +94,7 @@ def _message(frame: dict[str, Any]) -> dict[str, Any]:
         raise BadFrame("bad_frame", "text is a string", client_id)
     if len(words) > MAX_TEXT:
         raise BadFrame("too_long", f"a message is at most {MAX_TEXT} characters", client_id)
-    if not isinstance(files, list) or len(files) > MAX_FILES or not all(isinstance(one, str) for one in files):
+    if not isinstance(files, list) or len(files) > MAX_FILES or not all(_is_id(one) for one in files):
         raise BadFrame("bad_frame", f"files is a list of at most {MAX_FILES} ids", client_id)
     words = text.clean(words)
     if not words.strip() and not files:
@@ -100,7 +105,7 @@ def _message(frame: dict[str, Any]) -> dict[str, Any]:
 def _choice(frame: dict[str, Any]) -> dict[str, Any]:
     client_id = _uuid(frame)
     message, value = frame.get("message"), frame.get("value")
-    if not isinstance(message, str) or not isinstance(value, str) or len(message) > 64 or len(value) > 2_000:
+    if not _is_id(message) or not isinstance(value, str) or len(value) > 2_000 or text.clean(value) != value:
         raise BadFrame("bad_frame", "a choice names its message and its value", client_id)
     return {"type": "choice", "id": client_id, "as_sent": frame.get("id"), "message": message, "value": value}
 

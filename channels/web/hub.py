@@ -13,7 +13,7 @@ from typing import Any
 
 EVERYBODY = "*"
 Watcher = Callable[[str, Mapping[str, Any]], None]
-"""Called with the customer's id and a hint: {"kind": "timeline" | "case" | "typing" | "moved", …}."""
+"""Called with the customer's id and a hint: {"kind": "timeline" | "case" | "typing" | "read", …}."""
 
 
 class Hub:

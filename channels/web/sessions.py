@@ -16,11 +16,13 @@ import jwt
 
 from bot.errors import NotAllowed
 from bot.model import Sender
+from channels import text
 
 AUDIENCE = "stafett-web"
 LIFETIME = timedelta(days=180)
 RENEW_AFTER = timedelta(days=7)
 SKEW = 60  # seconds of clock skew that a host site is allowed
+LATEST = 253_402_300_800  # the year 10000, where Python's calendar ends; neither infinity nor NaN is less
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def from_token(token: str, secret: str, now: datetime) -> Session:
         raise NotAllowed(msg)
     return Session(
         visitor=str(claims["sub"]),
-        id=str(claims["jti"]),
+        id=str(claims.get("jti", "")),
         issued_at=datetime.fromtimestamp(claims["iat"], UTC),
         expires_at=datetime.fromtimestamp(claims["exp"], UTC),
         locale=str(claims.get("locale", "")),
@@ -109,14 +111,16 @@ def vouched_for(identity: str, secret: str | None, now: datetime) -> dict[str, s
         msg = "identity tokens are off: set STAFETT_WEB_IDENTITY_SECRET"
         raise NotAllowed(msg)
     claims = _decode(identity, secret, "stafett")
-    if claims["exp"] <= now.timestamp() - SKEW or claims["iat"] > now.timestamp() + SKEW:
+    begins = max(claims["iat"], claims.get("nbf", 0))
+    if claims["exp"] <= now.timestamp() - SKEW or begins > now.timestamp() + SKEW:
         msg = "the identity token is not valid at this time"
         raise NotAllowed(msg)
     subject = claims["sub"]
-    if not isinstance(subject, str) or not 1 <= len(subject) <= 200:
+    if not isinstance(subject, str) or not 1 <= len(subject) <= 200 or text.clean(subject) != subject:
         msg = "the identity token has no usable sub"
         raise NotAllowed(msg)
-    return {"sub": subject, "name": str(claims.get("name") or "")[:200], "email": str(claims.get("email") or "")[:200]}
+    name, email = (text.one_line(str(claims.get(label) or ""))[:200] for label in ("name", "email"))
+    return {"sub": subject, "name": name, "email": email}
 
 
 def _decode(token: str, key: str, audience: str) -> dict[str, Any]:
@@ -138,7 +142,8 @@ def _decode(token: str, key: str, audience: str) -> dict[str, Any]:
     except (jwt.InvalidTokenError, ValueError, TypeError) as error:
         msg = "the token is not valid"
         raise NotAllowed(msg) from error
-    if not all(isinstance(claims[name], int | float) for name in ("iat", "exp")):
+    times = [claims[name] for name in ("iat", "exp", "nbf") if name in claims]
+    if not all(isinstance(one, int | float) and 0 <= one < LATEST for one in times):
         msg = "the token is not valid"
         raise NotAllowed(msg)
     return claims

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 HELLO_WITHIN = 15.0  # seconds
 BURST, PER_SECOND = 20, 2.0  # messages and presses of one socket
-BAD_FRAMES = 50  # then the socket is closed (1008)
+BAD_FRAMES = 500  # then the socket is closed (1008)
+TELL_EVERY = 0.25  # seconds between what is fleeting: typing, read
 PAGE = 200
 UNAUTHORISED, TRY_AGAIN, POLICY = 4401, 1013, 1008
 
@@ -49,6 +50,8 @@ class WidgetSocket:
         self._moved = False
         self._tokens, self._filled = float(BURST), time.monotonic()
         self._bad = 0
+        self._told: dict[str, float] = {}  # when each fleeting kind was last passed on
+        self._standing: store.Standing | None = None
         self._sending = asyncio.Lock()
 
     async def run(self) -> None:
@@ -62,6 +65,8 @@ class WidgetSocket:
                     pusher.cancel()
         except* (WebSocketDisconnect, RuntimeError, OSError):
             pass  # gone: what it missed is sent after its next hello
+        except* DatabaseFault:
+            await self.close(TRY_AGAIN, "try again")
         finally:
             self._channel.sockets.discard(self)
             self._unwatch()
@@ -124,8 +129,36 @@ class WidgetSocket:
         found = await self._channel.storage.read(lambda conn: store.visitor(conn, visitor))
         if found is not None and found.customer_id != self._customer_id:
             self._unwatch()
-            self._customer_id = found.customer_id
+            first, self._customer_id = self._customer_id is None, found.customer_id
             self._channel.hub.add(found.customer_id, self._hinted)
+            if first:
+                self._channel.appeared(visitor)
+
+    @property
+    def visitor(self) -> str:
+        return self._session.visitor if self._session is not None else ""
+
+    @property
+    def session_id(self) -> str:
+        return self._session.id if self._session is not None else ""
+
+    def ended(self) -> None:
+        """This session is over before its time: somebody signed in, or the conversation was joined or parted."""
+        self._moved = True
+        self._news.set()
+
+    def compare(self, found: store.Standing | None) -> None:
+        """How the conversation stands in the database, which other nodes write to as well."""
+        if found is None or found == self._standing:
+            return
+        self._standing = found
+        if self._customer_id not in {None, found.customer_id}:
+            self._moved = True
+        self._news.set()
+
+    def appeared(self, visitor: str) -> None:
+        if self._customer_id is None and self.visitor == visitor:
+            self._news.set()
 
     def _unwatch(self) -> None:
         if self._customer_id is not None:
@@ -134,11 +167,10 @@ class WidgetSocket:
     def _hinted(self, _customer_id: str, hint: Mapping[str, Any]) -> None:
         """Something happened (on the event loop, after a commit)."""
         if hint["kind"] == "typing":
-            if hint.get("who") != "customer":
+            if hint.get("who") != "customer" and not self._sending.locked():  # who reads slowly misses only that
                 frame = {"type": "typing", "author": {"kind": hint["who"], "name": hint.get("name", "")}}
                 self._channel.background(self._send_quietly(frame))
             return
-        self._moved = self._moved or hint["kind"] == "moved"
         self._news.set()
 
     # ── outwards ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -149,10 +181,11 @@ class WidgetSocket:
             if self._moved:
                 await self.close(UNAUTHORISED, "this conversation was joined with another; ask for a session again")
                 return
-            if self._customer_id is None:
-                continue
             try:
-                await self._push_news(self._customer_id)
+                if self._customer_id is None:
+                    await self._find_customer()
+                if self._customer_id is not None:
+                    await self._push_news(self._customer_id)
             except DatabaseFault:
                 await self.close(TRY_AGAIN, "try again")
                 return
@@ -199,7 +232,7 @@ class WidgetSocket:
                 await self._handle(frames.read(raw))
             except frames.BadFrame as error:
                 await self._send(error.frame())
-                if error.code == "bad_frame" and not self._tolerates():
+                if not self._tolerates():
                     await self.close(POLICY, "too many bad frames")
                     return
             except DatabaseFault:
@@ -219,6 +252,8 @@ class WidgetSocket:
         match frame["type"]:
             case "hello":
                 raise frames.BadFrame("bad_frame", "hello is only the first frame")
+            case "typing" | "read" if not self._may_tell(frame["type"]):
+                pass
             case "typing":
                 if self._customer_id:
                     self._channel.hub.hint(self._customer_id, "typing", who="customer")
@@ -259,11 +294,19 @@ class WidgetSocket:
             raise frames.BadFrame("gone", "that button is no longer there", frame["as_sent"])
         if receipt.duplicate:
             waiting = receipt.seq > self._seen
-            if not waiting:  # else the pusher comes by it, and acknowledges it in its place
-                self._mine.pop(frame["id"], None)
+            # Else the pusher comes by it, or just did, and acknowledges it in its place.
+            if not waiting and self._mine.pop(frame["id"], None) is not None:
                 await self._send({"type": "ack", "id": frame["as_sent"], "seq": receipt.seq})
         await self._find_customer()
         self._news.set()
+
+    def _may_tell(self, kind: str) -> bool:
+        """Whether one more fleeting thing may pass on; what is too much is dropped, nobody misses it."""
+        now = time.monotonic()
+        if now - self._told.get(kind, -TELL_EVERY) < TELL_EVERY:
+            return False
+        self._told[kind] = now
+        return True
 
     def _spend(self, client_id: str) -> None:
         now = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -23,6 +24,13 @@ class StoredFile:
     file: FileRef
     data: bytes | None
     error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    customer_id: str
+    last_seq: int
+    case_at: datetime | None
 
 
 def revoke(tx: Tx, session_id: str, until: datetime) -> None:
@@ -62,6 +70,14 @@ def death(conn: Connection, session: Session) -> str | None:
     return None
 
 
+def moved_at(conn: Connection, session: Session) -> datetime | None:
+    """When this visitor's conversation was joined with another, if it ever was."""
+    s = t.sign_ins
+    query = select(s.c.used_at).where(s.c.token_hash == _hash(session.visitor), s.c.kind == "moved")
+    found: datetime | None = conn.execute(query).scalar()
+    return found
+
+
 def is_dead(conn: Connection, session: Session) -> bool:
     return death(conn, session) is not None
 
@@ -72,6 +88,18 @@ def _hash(value: str) -> str:
 
 def visitor(conn: Connection, external_id: str) -> Identity | None:
     return customers.identity(conn, "web", external_id)
+
+
+def standing(conn: Connection, visitors: Sequence[str]) -> dict[str, Standing]:
+    """How far each of these visitors' conversations has come, on whichever node."""
+    i, talks, c = t.identities, t.conversations, t.cases
+    case = select(func.max(c.c.updated_at)).where(c.c.customer_id == i.c.customer_id).scalar_subquery()
+    query = (
+        select(i.c.external_id, i.c.customer_id, talks.c.last_seq, case.label("case_at"))
+        .join(talks, talks.c.customer_id == i.c.customer_id)
+        .where(i.c.channel == "web", i.c.external_id.in_(visitors))
+    )
+    return {row.external_id: Standing(row.customer_id, row.last_seq, row.case_at) for row in conn.execute(query)}
 
 
 def add_file(tx: Tx, customer_id: str, name: str, kind: str, data: bytes) -> FileRef:
