@@ -98,6 +98,8 @@ class Inbox:
 
     async def release(self, waits_for: str) -> None:
         """What these turns were parked for has happened: run them, each in a transaction of its own."""
+        if not self._storage.is_open:
+            return  # we have stopped; the next start wakes them
         for row in await self._storage.write(lambda tx: inbox_rows.parked(tx, waits_for)):
             await self._storage.write(lambda tx, one=row: self._release_one(tx, one))  # type: ignore[misc]
 

@@ -53,6 +53,7 @@ class Storage:
         self.db_retries = 0
         self._writer: SqliteWriter | None = None
         self._lock: IO[bytes] | None = None
+        self._is_open = False
         self._engine: AsyncEngine = self._async_engine()
 
     @property
@@ -77,6 +78,11 @@ class Storage:
         """How often to look for work that other nodes may have left; None where there are no others."""
         return None if self.is_sqlite else POLL
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes writes: not before `open`, and not once `close` has begun."""
+        return self._is_open
+
     async def open(self) -> None:
         """Take the lock (SQLite) and begin to write. Raises DatabaseFault in one line."""
         if self.read_only:
@@ -92,8 +98,10 @@ class Storage:
                     raise
                 # No such database, a wrong password: asyncpg's own errors, which nobody translates.
                 raise DatabaseFault(unreachable(self.url.render_as_string(hide_password=True), error)) from error
+        self._is_open = True
 
     async def close(self) -> None:
+        self._is_open = False
         if self._writer is not None:
             await asyncio.to_thread(self._writer.close)
             self._writer = None

@@ -1,0 +1,66 @@
+"""A process that has imported the whole product once, and forks a server whenever a test wants one.
+
+aiogram's import costs seconds; a dozen servers that die and start again would pay it each time. Each child runs the real
+`stafett serve` with its own environment and log. Orders come as JSON lines on stdin, answers leave on stdout.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any, NoReturn
+
+
+def main() -> None:
+    import channels.telegram.calls  # the expensive one
+    from bot import app, cli, cli_serve, server
+
+    assert app and server and cli and cli_serve and channels.telegram.calls
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    answers.write("ready\n")
+    for line in sys.stdin:
+        order: dict[str, Any] = json.loads(line)
+        answers.write(json.dumps(start(order) if "start" in order else state(order["ask"])) + "\n")
+
+
+def start(order: dict[str, Any]) -> int:
+    child = os.fork()
+    if child == 0:
+        be(order)
+    return child
+
+
+def be(order: dict[str, Any]) -> NoReturn:
+    """The child: from here on it is `stafett …`."""
+    log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.chdir(order["folder"])
+    os.environ.update(order["environment"])
+    from bot import failpoints
+
+    failpoints.arm(os.environ.get("STAFETT_FAILPOINT", ""))
+    from bot.cli import app
+
+    try:
+        app(order["start"])
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the log shows it, and the fork ends here
+        sys.stderr.write(f"a bare {type(error).__name__}: {error}\n")
+        code = 70
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def state(child: int) -> int | None:
+    """None while it runs; then its exit status, or minus the signal that killed it."""
+    done, status = os.waitpid(child, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if done else None
+
+
+if __name__ == "__main__":
+    main()
