@@ -93,6 +93,17 @@ def run_tests(folder: DeskFolder = None) -> None:
 
 
 @app.command()
+def chat(
+    folder: DeskFolder = None,
+    locale: Annotated[str | None, typer.Option(metavar="LOCALE", help="The customer's language: nl.")] = None,
+) -> None:
+    """Talk to the bot in the terminal; nothing is stored."""
+    from bot.cli_desk import chat as body
+
+    body(folder, locale)
+
+
+@app.command()
 def report(
     since: Annotated[str | None, typer.Option("--from", metavar="DAY", help="First day, or a time (ISO 8601).")] = None,
     until: Annotated[

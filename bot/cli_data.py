@@ -27,17 +27,16 @@ def report(since: str | None, until: str | None, by: str | None, form: str) -> N
     from bot.model import system_clock
     from surveys import report as figures
     from surveys import store
-    from surveys.for_api import make
+    from surveys.for_api import make, span
 
     chosen = settings()
     zone = _zone()
     try:
-        made, latest = read(
-            chosen,
-            lambda conn: (make(conn, since, until, by, zone, system_clock()), store.responses(conn)[-LATEST:]),
-        )
+        span(since, until, by, zone)
     except ValueError as error:
         raise typer.BadParameter(f"--{error}") from error
+    made, given = read(chosen, lambda conn: (make(conn, since, until, by, zone, system_clock()), store.responses(conn)))
+    latest = sorted(given, key=lambda one: one.at)[-LATEST:]
     if form == "json":
         print(json.dumps(made, ensure_ascii=False, indent=2))
     elif form == "csv":
@@ -45,7 +44,6 @@ def report(since: str | None, until: str | None, by: str | None, form: str) -> N
     else:
         print(figures.as_table(made).rstrip("\n"))
         if latest:
-            latest = sorted(latest, key=lambda one: one.at)[::-1]
             lines = [("time", "instrument", "score", "channel", "comment")]
             lines += [
                 (
@@ -55,7 +53,7 @@ def report(since: str | None, until: str | None, by: str | None, form: str) -> N
                     one.channel or "–",
                     plain(one.comment or "", 80),
                 )
-                for one in latest
+                for one in reversed(latest)
             ]
             print(f"\nLatest answers\n{columns(lines)}")
 
@@ -189,7 +187,5 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def invite(agent: str) -> None:
-    chosen = settings()
-    token = write(chosen, "invite", {"agent": agent})["token"]
-    print(f"{chosen.url}/desk/join?token={token}")
+    print(write(settings(), "invite", {"agent": agent})["link"])
     print("good once, for 24 hours", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The commands for whoever writes a desk: init, check, test."""
+"""The commands for whoever writes a desk: init, check, test, chat."""
 
 from __future__ import annotations
 
@@ -72,3 +72,10 @@ def _counted(made: Desk) -> str:
         (len(made.tests), "conversation test"),
     )
     return ", ".join(f"{n} {what}{'' if n == 1 else 's'}" for n, what in counts)
+
+
+def chat(folder: Path | None, locale: str | None) -> None:
+    from bot.cli_chat import chat as talk
+    from bot.cli_ground import settings
+
+    talk(_checked(folder, out=False), folder or settings().desk, locale)

@@ -35,10 +35,11 @@ def drop(tx: Tx, body: Json) -> Json:
 
 
 def invite(tx: Tx, body: Json) -> Json:
-    """`{"agent": id}` → the one-time token of a link to `/desk`."""
+    """`{"agent": id}` → the one-time link to `/desk`."""
     from handoff.web import sign_in
 
-    return {"token": sign_in.invite(tx, str(body["agent"]))}
+    token = sign_in.invite(tx, str(body["agent"]))
+    return {"link": f"{tx.wiring.public_url}/desk/join?token={token}"}
 
 
 def import_responses(tx: Tx, body: Json) -> Json:

@@ -48,11 +48,19 @@ def make(
     conn: Reader, since: str | None, until: str | None, by: str | None, zone: tzinfo, now: datetime
 ) -> dict[str, Any]:
     """The report of a span. `since` and `until` are days or times; a day as `until` counts in. Raises ValueError."""
+    start, end, names = span(since, until, by, zone)
+    rows = store.report_rows(conn, start, end)
+    return report.build(rows, by=names, now=now, zone=zone, since=start, until=end)
+
+
+def span(
+    since: str | None, until: str | None, by: str | None, zone: tzinfo
+) -> tuple[datetime | None, datetime | None, tuple[str, ...]]:
+    """What people wrote, as times and dimensions. Raises ValueError, `from: …`, `to: …` or `by: …`."""
     start, end = moment("from", since, zone), moment("to", until, zone, end=True)
     if start and end and start >= end:
         raise ValueError("to: is before from")
-    rows = store.report_rows(conn, start, end)
-    return report.build(rows, by=dimensions(by), now=now, zone=zone, since=start, until=end)
+    return start, end, dimensions(by)
 
 
 def moment(name: str, text: str | None, zone: tzinfo, *, end: bool = False) -> datetime | None:

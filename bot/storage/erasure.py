@@ -46,7 +46,7 @@ def erase(tx: Tx, customer_id: str, *, by: str) -> Erased:
     for table in reversed(t.metadata.sorted_tables):
         count = tx.conn.execute(delete(table).where(mine.where(table))).rowcount
         if count:
-            rows[table.name] = count
+            rows[str(table.name)] = count
     if on_their_way:
         rows["outbox"] = rows.get("outbox", 0) + on_their_way
     line = {"customer": mine.id, "rows": rows, "left": list(left)}

@@ -13,10 +13,11 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer
+from typer.core import TyperGroup
 
 from bot.cli import app
 from bot.settings import Settings
@@ -53,8 +54,8 @@ def our_arguments(command: str) -> list[str] | None:
 
 def wrong_words(arguments: list[str]) -> list[str]:
     """Those of `arguments` that are no command or option of ours."""
-    command: click.Command = typer.main.get_command(app)
-    while arguments and isinstance(command, click.Group) and not arguments[0].startswith("-"):
+    command: Any = typer.main.get_command(app)
+    while arguments and isinstance(command, TyperGroup) and not arguments[0].startswith("-"):
         found = command.commands.get(arguments[0])
         if found is None:
             return [arguments[0]]

@@ -1,0 +1,328 @@
+"""The commands as a terminal sees them: words, exit codes, and what they never do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from starlette.applications import Starlette
+from typer.testing import CliRunner, Result
+
+from bot import doctor
+from bot.api.local import LIFETIME, route, token
+from bot.cli import app
+from bot.cli_ground import plain
+from bot.cli_writes import WRITES
+from bot.model import Author, AuthorKind, Body, Sender
+from bot.outbox import enqueue
+from bot.settings import Settings
+from bot.storage import customers, history
+from bot.storage import tables as t
+from bot.storage.engine import DatabaseInUse, Storage, lock_file
+from bot.storage.tx import Tx
+
+ROOT = Path(__file__).resolve().parents[2]
+NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)
+CSV = "respondent,instrument,score,comment,time\nkari,ces7,6,=fine,2026-03-09T12:00:00Z\n"
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, with no setting set."""
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"STAFETT_{name.upper()}", raising=False)
+    return tmp_path
+
+
+def stafett(*arguments: str, given: str | None = None) -> Result:
+    return CliRunner().invoke(app, list(arguments), input=given)
+
+
+def works(*arguments: str) -> str:
+    done = stafett(*arguments)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def refused(*arguments: str) -> str:
+    """The one line of an error."""
+    done = stafett(*arguments)
+    assert done.exit_code == 1
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("stafett: ")
+    return lines[0]
+
+
+async def written(unit: Any) -> Any:
+    storage = Storage("sqlite+aiosqlite:///stafett.db")
+    await storage.open()
+    try:
+        return await storage.write(unit)
+    finally:
+        await storage.close()
+
+
+def somebody(tx: Tx) -> str:
+    who, _ = customers.create(tx, Sender("telegram", "4242424", "4242424", "Kari", "en"), "en")
+    history.append(tx, who.id, Body("my s3cret"), author=Author(AuthorKind.CUSTOMER), channel="telegram")
+    return who.id
+
+
+# ── as a program ───────────────────────────────────────────────────────────────────────────────────────────────────
+def test_help_is_quick_and_imports_nothing_heavy(place: Path) -> None:
+    look = (
+        "import sys, time; from bot.cli import app\n"
+        "try: app(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'sqlalchemy', 'aiogram', 'slack_bolt', 'fastapi', 'starlette', 'pydantic', 'httpx2'} & set(sys.modules)\n"
+        "print(time.process_time(), heavy or '-', file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, check=True)
+    seconds, heavy = done.stderr.split(maxsplit=1)
+    assert heavy.strip() == "-"
+    assert float(seconds) < 0.5
+    assert all(name in done.stdout for name in ("serve", "init", "check", "chat", "report", "doctor"))
+
+
+@pytest.mark.parametrize(
+    "arguments", [["foo"], ["serve", "--port", "x"], ["serve", "--port", "0"], ["report", "--by", "mood"], []]
+)
+def test_wrong_use_is_status_2(place: Path, arguments: list[str]) -> None:
+    assert stafett(*arguments).exit_code == 2
+
+
+def test_debug_shows_where_it_came_from_wherever_it_stands(place: Path) -> None:
+    for arguments in (["--debug", "report"], ["report", "--debug"]):
+        assert isinstance(stafett(*arguments).exception, Exception)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["report"],
+        ["audit"],
+        ["export", "x"],
+        ["erase", "x"],
+        ["responses", "export", "-"],
+        ["agent", "invite", "demo"],
+        ["db", "backup", "b.db"],
+        ["audit", "--retry", "x"],
+    ],
+)
+def test_without_a_database_commands_say_so_and_make_none(place: Path, command: list[str]) -> None:
+    assert refused(*command) == "stafett: there is no database stafett.db yet; start the server: stafett serve"
+    assert list(place.iterdir()) == []
+
+
+def test_a_wrong_setting_is_one_line(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAFETT_DATABASE_URL", "mysql://x")
+    assert "mysql is not supported" in refused("report")
+
+
+# ── the desk ───────────────────────────────────────────────────────────────────────────────────────────────────────
+def test_a_newcomer_s_desk_is_fine(place: Path) -> None:
+    works("init", "support")
+    assert works("check", "support").startswith("desk support is fine: ")
+    assert " passed" in works("test", "support")
+    assert "not empty" in refused("init", "support")
+
+
+def test_every_fault_is_told_with_its_place(place: Path) -> None:
+    works("init", "support")
+    desk = place / "support" / "desk.yaml"
+    before = desk.read_text(encoding="utf-8")
+    desk.write_text(before + "\nfoo: 1\nbar: 2\n", encoding="utf-8")
+    done = stafett("check", "support")
+    line = before.count("\n") + 2
+    assert done.exit_code == 1
+    assert [one.split(": ")[0] for one in done.stdout.splitlines()] == [
+        f"support/desk.yaml:{line}:1",
+        f"support/desk.yaml:{line + 1}:1",
+    ]
+
+
+def test_a_failed_conversation_test_is_status_1(place: Path) -> None:
+    works("init", "support")
+    script = "- test: it says the impossible\n  script:\n    - {user: human}\n    - {bot: the impossible}\n"
+    (place / "support" / "tests" / "more.yaml").write_text(script, encoding="utf-8")
+    done = stafett("test", "support")
+    assert done.exit_code == 1
+    assert "support/tests/more.yaml:4: expected bot «the impossible»" in done.stdout
+
+
+def test_the_bot_talks_in_the_terminal_and_nothing_is_stored(place: Path) -> None:
+    done = stafett("chat", given="where is my order\nAB123456\n1\n7\n")
+    assert done.exit_code == 0, done.output
+    assert "order number" in done.stdout
+    assert "[1] [2] [3] [4] [5] [6] [7]" in done.stdout
+    assert list(place.iterdir()) == []
+    assert "it has en, nl, nb, he" in refused("chat", "--locale", "fr")
+
+
+# ── figures ────────────────────────────────────────────────────────────────────────────────────────────────────────
+def test_a_first_answer_is_seen_though_no_score_is_shown_yet(place: Path) -> None:
+    works("db", "upgrade")
+    (place / "a.csv").write_text(CSV, encoding="utf-8")
+    assert "1 answers imported" in works("responses", "import", "a.csv")
+    assert "0 answers imported, 1 were there already" in works("responses", "import", "a.csv")
+    told = works("report")
+    assert "not shown" in told
+    assert told.rstrip().splitlines()[-1].split() == ["2026-03-09", "13:00", "ces7", "6", "–", "=fine"]
+    made = json.loads(works("report", "--format", "json", "--from", "2026-03-09", "--to", "2026-03-09"))
+    assert made["scores"][0] | {"n": 1, "score": None, "by": {}} == made["scores"][0]
+    assert works("report", "--format", "csv").startswith("section,name,n,value")
+    assert "kari,ces7,6,'=fine,2026-03-09T12:00:00Z" in works("responses", "export", "-")
+
+
+def test_one_refused_row_refuses_the_file_and_is_told_with_its_line(place: Path) -> None:
+    works("db", "upgrade")
+    (place / "a.csv").write_text(CSV + "ola,ces7,8,,2026-03-09\n", encoding="utf-8")
+    done = stafett("responses", "import", "a.csv")
+    assert (done.exit_code, done.stdout.split(": ")[0]) == (1, "a.csv:3")
+    assert "responses 0" in works("report")
+
+
+# ── customers ──────────────────────────────────────────────────────────────────────────────────────────────────────
+def test_all_that_is_held_is_handed_over_and_then_forgotten(place: Path) -> None:
+    works("db", "upgrade")
+    customer = asyncio.run(written(somebody))
+    for name in (customer, "telegram:4242424"):
+        held = json.loads(works("export", name))
+        assert held["customer"] == customer
+        assert held["messages"][0]["text"] == "my s3cret"
+    assert works("erase", "telegram:4242424").startswith(f"customer {customer} is erased: ")
+    assert "there is no customer" in refused("export", customer)
+    assert "there is no customer" in refused("erase", customer)
+    assert all(b"s3cret" not in file.read_bytes() for file in place.iterdir())
+
+
+# ── operating ──────────────────────────────────────────────────────────────────────────────────────────────────────
+def test_a_failed_send_can_be_tried_again_or_given_up(place: Path) -> None:
+    works("db", "upgrade")
+
+    def two(tx: Tx) -> list[str]:
+        made = [enqueue(tx, via="telegram", lane="telegram:1", kind="text", payload={}) for _ in range(2)]
+        tx.conn.execute(t.outbox.update().values(state="failed", error="the\x1b[31m chat\nis gone"))
+        return made
+
+    one, two_ = asyncio.run(written(two))
+    told = works("audit")
+    assert "2 in all" in told
+    assert "\x1b" not in told
+    assert "the [31m chat is gone" in told
+    assert works("audit", "--retry", one).strip() == f"send tried again: {one}"
+    assert works("audit", "--drop", two_).strip() == f"send dropped: {two_}"
+    assert works("audit").strip() == "nothing is stuck, uncertain, failed or dead"
+    assert "there is nothing to drop" in refused("audit", "--drop", two_)
+    assert "nothing by the id nix" in refused("audit", "--retry", "nix")
+
+
+def test_a_backup_is_whole_private_and_never_overwrites(place: Path) -> None:
+    works("db", "upgrade")
+    asyncio.run(written(somebody))
+    works("db", "backup", "b.db")
+    copy = sqlite3.connect(place / "b.db")
+    assert copy.execute("SELECT text FROM messages").fetchall() == [("my s3cret",)]
+    copy.close()
+    assert (place / "b.db").stat().st_mode & 0o077 == 0
+    assert "is there already" in refused("db", "backup", "b.db")
+    assert not list(place.glob("*.part*"))
+
+
+def test_a_running_server_s_database_is_read_but_not_written_around_it(place: Path) -> None:
+    works("db", "upgrade")
+    held = lock_file(place / "stafett.db")
+    try:
+        works("report")
+        works("audit")
+        assert "in use by another stafett" in refused("erase", "x")
+    finally:
+        held.close()
+
+
+async def test_a_command_s_write_goes_through_the_server_that_holds_the_file(place: Path) -> None:
+    await asyncio.to_thread(works, "db", "upgrade")
+    storage = Storage("sqlite+aiosqlite:///stafett.db")
+    await storage.open()
+    storage.answers_at("http://127.0.0.1:8080")
+    with pytest.raises(DatabaseInUse) as found:
+        lock_file(storage.path)
+    assert found.value.address == "http://127.0.0.1:8080"
+    customer = await storage.write(somebody)
+    door = Starlette(routes=[route(storage, "a secret of the house", WRITES)])
+    now = datetime.now(UTC)
+
+    async def ask(secret: str, at: datetime, peer: str = "127.0.0.1", **headers: str) -> httpx2.Response:
+        transport = httpx2.ASGITransport(app=door, client=(peer, 1))
+        sent = {"Authorization": f"Bearer {token(secret, at)}", **headers}
+        async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as http:
+            return await http.post("/api/local/erase", json={"customer": customer}, headers=sent)
+
+    assert (await ask("another secret", now)).status_code == 404
+    assert (await ask("a secret of the house", now - 2 * LIFETIME)).status_code == 404
+    assert (await ask("a secret of the house", now, "192.0.2.1")).status_code == 404
+    assert (await ask("a secret of the house", now, **{"X-Forwarded-For": "127.0.0.1"})).status_code == 404
+    assert (await ask("a secret of the house", now)).json()["customer"] == customer
+    assert (await ask("a secret of the house", now)).json()["detail"] == f"there is no customer {customer}"
+    await storage.close()
+
+
+# ── the doctor ─────────────────────────────────────────────────────────────────────────────────────────────────────
+def test_a_fresh_place_is_healthy_and_stays_empty(place: Path) -> None:
+    told = works("doctor")
+    assert "fault" not in told.replace("WAL-reset fault", "")
+    assert told.rstrip().endswith("nothing is wrong")
+    assert list(place.iterdir()) == []
+
+
+def test_a_fault_comes_with_what_to_do_and_status_1(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place / "stafett.db").write_bytes(b"this is no database, and longer than a hundred bytes" * 10)
+    monkeypatch.setenv("STAFETT_DESK", "nowhere")
+    done = stafett("doctor")
+    assert done.exit_code == 1
+    faults = [line for line in done.stdout.splitlines() if line.startswith("fault")]
+    assert any(" desk " in line and "stafett check nowhere" in line for line in faults)
+    assert any(" database " in line for line in faults)
+
+
+@pytest.mark.parametrize(
+    ("version", "level"),
+    [
+        ((3, 40, 1), "warning"),
+        ((3, 51, 2), "warning"),
+        ((3, 51, 3), "ok"),
+        ((3, 50, 7), "ok"),
+        ((3, 50, 6), "warning"),
+        ((3, 44, 6), "ok"),
+        ((3, 45, 0), "warning"),
+        ((3, 34, 0), "fault"),
+    ],
+)
+def test_sqlite_versions_that_can_lose_a_commit_are_named(version: tuple[int, ...], level: str) -> None:
+    assert doctor.sqlite(version, is_used=True).level == level
+
+
+def test_clock_scopes_and_webhook_are_compared() -> None:
+    date = "Mon, 09 Mar 2026 12:00:00 GMT"
+    assert doctor.clock("Slack", {"date": date}, NOW + timedelta(seconds=20)).level == "ok"
+    assert doctor.clock("Slack", {"date": date}, NOW + timedelta(seconds=40)).level == "fault"
+    assert doctor.has_scopes("chat:write, im:write", ["chat:write"]).level == "ok"
+    assert "users:read" in doctor.has_scopes("chat:write", ["chat:write", "users:read"]).told
+    polling = Settings.model_construct()
+    assert doctor.webhook(polling, {"url": ""}).level == "ok"
+    assert doctor.webhook(polling, {"url": "https://elsewhere.example"}).level == "warning"
+
+
+def test_what_others_wrote_stays_on_its_line() -> None:
+    assert plain("a\nb\x1b[2J\u202ec") == "a b [2Jc"
+    assert len(plain("x" * 500)) == 200
