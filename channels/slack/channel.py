@@ -15,7 +15,7 @@ import structlog
 from bot import outbox
 from bot.errors import NotSent, Refused, SendFault, Uncertain
 from bot.inbox import Inbox
-from bot.model import Chose, Inbound, Wrote
+from bot.model import Chose, Inbound, Reachability, Sender, Wrote
 from bot.storage.engine import Storage
 from bot.storage.tx import Tx
 from channels.port import Delivery, Sent, Verdict
@@ -169,6 +169,23 @@ class SlackChannel:
 
     # ── out ────────────────────────────────────────────────────────────────────────────────────────────────────────
     async def send(self, delivery: Delivery) -> Sent:
+        try:
+            return await self._perform(delivery)
+        except Refused as error:
+            if error.unreachable and delivery.kind in {"text", "file"}:
+                await self._left(delivery)
+            raise
+
+    async def _left(self, delivery: Delivery) -> None:
+        """The customer can't be written to where they wrote last: marked once, until they write again."""
+        who, address = delivery.customer_id, str(delivery.payload.get("address"))
+        known = await self.storage.read(lambda conn: store.reachable_at(conn, who, address)) if who else None
+        if known is not None:
+            sender = Sender(self.name, known.external_id, address)
+            key = f"{self.connection.team_id}:unreachable:{delivery.id}"
+            await self.inbox.receive(Inbound(self.name, key, sender, Reachability(False)))
+
+    async def _perform(self, delivery: Delivery) -> Sent:
         payload = delivery.payload
         match delivery.kind:
             case "text":

@@ -25,6 +25,9 @@ HELD_IN_CHANNEL = {
     "not_in_channel": "the app is not in the channel {channel}; invite it there",
     "is_archived": "the channel {channel} is archived; unarchive it, or name another one",
 }
+UNREACHABLE = {"channel_not_found", "user_disabled", "user_not_found"}
+"""The place where the customer wrote is closed to us: the app was removed, the shared channel ended, the account is gone."""
+
 HOLD = 60.0  # seconds; after a repair nobody should wait longer
 LONGEST = 600.0  # seconds that we believe a Retry-After
 
@@ -39,7 +42,7 @@ def outcome(status: int, headers: Mapping[str, str], data: Any) -> SendFault:
         return Uncertain(f"Slack answered with HTTP {status}{f' {error}' if error else ', without an outcome'}")
     if error in BROKEN_TOKEN or error in HELD_IN_CHANNEL or error == "missing_scope":
         return NotSent(f"Slack: {error}", HOLD)
-    return Refused(f"Slack: {error}{details(answer)}")
+    return Refused(f"Slack: {error}{details(answer)}", unreachable=error in UNREACHABLE)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

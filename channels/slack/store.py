@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from bot.model import FileRef, Message
-from bot.storage import history
+from bot.model import FileRef, Identity, Message
+from bot.storage import customers, history
 from bot.storage import tables as t
 from bot.storage.tx import Tx
 
@@ -34,6 +34,14 @@ def follow(tx: Tx, channel: str, root: str, who: str) -> None:
     value = _value(tx.conn, channel, root)
     followers = list(dict.fromkeys([*value.get("followers", ()), who]))[-KEPT_FOLLOWERS:]
     _put(tx, channel, root, {**value, "followers": followers})
+
+
+def reachable_at(conn: Connection, customer_id: str, address: str) -> Identity | None:
+    """Who is written to at this address, as far as we know with success; None if nobody is."""
+    talk = customers.conversation(conn, customer_id)
+    found = (one for one in customers.identities(conn, customer_id) if one.channel == "slack" and one.reachable)
+    last = {talk.reply_identity_id: talk.reply_address}
+    return next((one for one in found if address in {one.address, last.get(one.id)}), None)
 
 
 def move(tx: Tx, channel: str, root: str, new_root: str) -> None:

@@ -30,6 +30,7 @@ log = structlog.get_logger()
 HELLO_WITHIN = 15.0  # seconds
 BURST, PER_SECOND = 20, 2.0  # messages and presses of one socket
 BAD_FRAMES = 500  # then the socket is closed (1008)
+KEPT_FRAMES, KEPT_BYTES = 3, 4096  # bad frames of one socket that are kept for inspection, and how much of each
 TELL_EVERY = 0.25  # seconds between what is fleeting: typing, read
 PAGE = 200
 UNAUTHORISED, TRY_AGAIN, POLICY = 4401, 1013, 1008
@@ -231,6 +232,7 @@ class WidgetSocket:
             try:
                 await self._handle(frames.read(raw))
             except frames.BadFrame as error:
+                await self._keep(raw, error)
                 await self._send(error.frame())
                 if not self._tolerates():
                     await self.close(POLICY, "too many bad frames")
@@ -242,6 +244,16 @@ class WidgetSocket:
                 )
                 await self.close(TRY_AGAIN, "try again")
                 return
+
+    async def _keep(self, raw: str | bytes, error: frames.BadFrame) -> None:
+        """The first frames that can't be read are kept for inspection; only those of somebody with a session."""
+        if error.code != "bad_frame" or self._bad >= KEPT_FRAMES:
+            return
+        kept = raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw
+        try:
+            await self._channel.inbox.drop("web", kept[:KEPT_BYTES], error.message)
+        except DatabaseFault:
+            log.warning("a bad frame could not be kept", error=error.message)
 
     def _tolerates(self) -> bool:
         self._bad += 1
