@@ -29,7 +29,7 @@ def card(brief: Brief, wording: Wording, due_at: datetime | None = None) -> dict
     blocks: list[Block] = [
         {"type": "header", "text": plain(title, HEADER)},
         *table(list(_facts(brief, wording, who, due_at))),
-        *_list(wording("card_summary"), [f"„{one}”" for one in brief.summary]),
+        *_list(wording("card_summary"), [f"“{one}”" for one in brief.summary]),
         *_list(wording("card_asked"), [f"{name}: {value}" for name, value in brief.asked]),
         *_list(wording("card_tried"), [f"• {one}" for one in brief.tried]),
         *_list(wording("card_earlier"), [*_earlier(brief, wording), *map(score_line, brief.scores)]),
@@ -108,11 +108,11 @@ def _earlier(brief: Brief, wording: Wording) -> Iterator[str]:
 
 
 def score_line(score: Score) -> str:
-    """An earlier answer in a line: ★ CES7 6/7 · 2026-03-01 · „finally”."""
+    """An earlier answer in a line: ★ CES7 6/7 · 2026-03-01 · “finally”."""
     most = SCALES.get(score.instrument)
     told = f"{score.score:g}/{most}" if most else f"{score.score:g}"
     line = f"★ {score.instrument.upper()} {told} · {score.at.date().isoformat()}"
-    return f"{line} · „{score.comment}”" if score.comment else line
+    return f"{line} · “{score.comment}”" if score.comment else line
 
 
 def _buttons(brief: Brief, wording: Wording) -> list[Block]:

@@ -123,8 +123,10 @@ class SlackDesk:
             if row is not None:
                 store.set_payload(tx, outbox_id, transcript.redrawn(row.payload, message, self._wording))
                 outgoing.redraw(tx, case, known.channel, outbox_id)
-        if message.author.kind is AuthorKind.CUSTOMER and case.with_people:
-            self._tell_amended(tx, case, known, message)
+        if message.author.kind is AuthorKind.CUSTOMER:
+            self._refresh(tx, case, known)  # its words may stand in the summary
+            if case.with_people:
+                self._tell_amended(tx, case, known, message)
 
     def relay_changed(self, tx: Tx, relay: Relay) -> None:
         if relay.desk != self.name or relay.ref is None or not _POST.fullmatch(relay.ref):

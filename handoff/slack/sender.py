@@ -151,7 +151,6 @@ class DeskSender:
                 unfurl_links=False,
                 unfurl_media=False,
                 metadata=metadata_for(outbox_id),
-                client_msg_id=outbox_id[:36],  # undocumented; where Slack honours it, a second copy is refused
             )
         except Refused as error:
             if "channel_not_found" in str(error):

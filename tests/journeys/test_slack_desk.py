@@ -543,14 +543,18 @@ async def test_files_go_both_ways(house: House) -> None:
     assert house.slack.space.files[sent[0]["id"]][1] == PNG
 
 
-async def test_what_the_customer_takes_back_goes_from_the_thread(house: House) -> None:
-    card = await house.claimed()
-    secret = await house.kari.dm("my pin is 1234")
+async def test_what_the_customer_takes_back_goes_from_thread_and_card(house: House) -> None:
+    await house.kari.dm("my parcel is lost")
+    secret = await house.kari.dm("my pin is 1234 and I want a human")
     await house.rest()
+    card = house.card()
+    assert "1234" in card.says
     assert any("1234" in says for says in house.thread(card))
     await house.kari.deletes(house.kari.direct.id, secret.ts)
     await house.rest()
+    assert "1234" not in house.card().says
     assert not any("1234" in says for says in house.thread(card))
+    assert any("The customer deleted a message." in says for says in house.thread(card))
 
 
 async def test_what_a_customer_types_pings_nobody(house: House) -> None:
