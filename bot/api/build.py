@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -97,11 +98,22 @@ def _told(error: Mapping[str, Any]) -> str:
     return str(error["msg"]).removeprefix("Value error, ")
 
 
-async def _on_http_error(_request: Request, error: Exception) -> Response:
+async def _on_http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         return unexpected(error)
-    detail = {404: "there is no such call", 405: "this call has other methods"}.get(error.status_code, error.detail)
+    if error.status_code == 405:
+        allowed = ", ".join(_methods(request))
+        return problem(405, f"this call takes {allowed}", headers={"Allow": allowed})
+    detail = "there is no such call" if error.status_code == 404 else error.detail
     return problem(error.status_code, detail, headers=error.headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """What a path can be asked: each call is a route of its own, and the router knows only one of them."""
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    calls = request.app.openapi()["paths"].items()
+    found = (methods for template, methods in calls if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path))
+    return sorted({method.upper() for methods in found for method in methods})
 
 
 async def _on_unexpected(_request: Request, error: Exception) -> Response:

@@ -30,7 +30,12 @@ def not_blank(value: str) -> str:
     return value
 
 
-Words = Annotated[str, BeforeValidator(storable), AfterValidator(not_blank)]
+Words = Annotated[
+    str,
+    BeforeValidator(storable),
+    AfterValidator(not_blank),
+    Field(json_schema_extra={"minLength": 1, "pattern": r"\S"}),
+]
 Text = Annotated[Words, Field(max_length=TEXT_LIMIT)]
 ShortText = Annotated[Words, Field(max_length=1_000)]
 Id = Annotated[Words, Field(max_length=200)]

@@ -121,6 +121,7 @@ async def test_what_is_not_there_and_what_is_not_allowed_are_problems(house: Hou
     answer = await house.http.put("/customers", json={})
     assert is_problem(answer, 405)
     assert answer.headers["allow"] == "GET"
+    assert (await house.http.put("/customers/x", json={})).headers["allow"] == "DELETE, GET"
 
 
 @pytest.mark.parametrize(
