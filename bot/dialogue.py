@@ -270,7 +270,20 @@ class Dialogue:
             case={"id": talk.case.id, "channel": talk.turn.identity.channel},
             is_open=self._cases.is_open(tx.now),
             agents_available=self._cases.agents_available(tx, tx.now),
+            knows=lambda text, locale: self._knows(talk, text, locale),
         )
+
+    def _knows(self, talk: Talk, text: str, locale: str) -> flows.Told | None:
+        """What an article surely says to this, in the middle of a flow. Nobody waits for words that are not loaded yet."""
+        if not self._searcher.ready(locale):
+            talk.tx.after_commit(lambda: self._searcher.warm(locale, lambda: self._release(f"words:{locale}")))
+            return None
+        context = self._article_context(locale)
+        found = articles.sure_answer(text, self._searcher.search, context)
+        return None if found is None else flows.Told(*found)
+
+    def _article_context(self, locale: str) -> articles.Context:
+        return articles.Context(locale, self._searcher.knowledge.article, self._thresholds, self._desk().texts)
 
     def _apply(self, talk: Talk, effect: flows.Effect) -> None:
         tx, customer_id = talk.tx, talk.turn.customer.id
@@ -368,8 +381,7 @@ class Dialogue:
         talk.tx.after_commit(lambda: self._searcher.warm(locale, lambda: self._release(waits_for)))
 
     def _answer(self, talk: Talk, event: articles.Event) -> None:
-        context = articles.Context(talk.locale, self._searcher.knowledge.article, self._thresholds, self._desk().texts)
-        outcome = articles.respond(talk.kb, event, self._searcher.search, context)
+        outcome = articles.respond(talk.kb, event, self._searcher.search, self._article_context(talk.locale))
         unsure = (articles.NotUnderstood, articles.OfferHuman, articles.Clarify)
         if talk.case.reopened and talk.case.last_agent_id and any(isinstance(one, unsure) for one in outcome.effects):
             self._fetch(talk, "reopened")  # it was theirs, and it is not plainly ours

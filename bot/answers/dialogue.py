@@ -37,6 +37,8 @@ WINDOW, MISSES = 3, 2
 MOST_NOT_HELPED = 2
 REMEMBERED = 10
 """Questions and articles kept for the agent's card."""
+SHORT = 500
+"""Characters of an article that is told in the middle of something else: about what a phone shows at once."""
 LABEL_LENGTH = 75
 """Slack's limit of a button's label, the shortest of the channels (Telegram and the widget wrap)."""
 
@@ -311,6 +313,38 @@ def answer_text(article: Article, context: Context) -> str:
     body = article.body.strip() or escape_markdown(article.title)
     question = escape_markdown(context.say("kb_did_this_help"))
     return "\n\n".join((escape_markdown(intro), body, f"_{source}_", question))
+
+
+def sure_answer(text: str, search: Search, context: Context) -> tuple[str, str] | None:
+    """(article id, answer in short) where the search is sure, and the text is more than a greeting or a yes.
+
+    For somebody who is asked something just now: no "Did this help?", a few paragraphs at most, and twice as sure as
+    elsewhere, for what they wrote is more likely an answer that went wrong ("I have no number").
+    """
+    if is_blank(text) or small_talk(text, context.locale) or yes_no(text, context.locale) is not None:
+        return None
+    decision = decide(search(text, context.locale), context.thresholds)
+    if not isinstance(decision, Sure) or decision.hit.confidence < (1 + context.thresholds.sure) / 2:
+        return None
+    article = decision.hit.article
+    source = f"_{escape_markdown(context.say('kb_source', title=article.title))}_"
+    parts = [_in_short(article.body) or escape_markdown(article.title), source]
+    if base_locale(article.locale) != base_locale(context.locale):
+        language = language_name(article.locale, context.locale)
+        parts.insert(0, escape_markdown(context.say("kb_other_language", language=language)))
+    return article.id, "\n\n".join(parts)
+
+
+def _in_short(body: str) -> str:
+    """The first paragraphs, up to SHORT characters; the first one always."""
+    kept: list[str] = []
+    room = SHORT
+    for part in body.strip().split("\n\n"):
+        room -= len(part)
+        if kept and room < 0:
+            break
+        kept.append(part)
+    return "\n\n".join(kept)
 
 
 def language_name(locale: str, within: str) -> str:

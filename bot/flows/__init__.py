@@ -48,6 +48,7 @@ from bot.flows.talk import (
     SwitchLocale,
     Text,
     TimedOut,
+    Told,
 )
 
 __all__ = [
@@ -74,6 +75,7 @@ __all__ = [
     "SwitchLocale",
     "Text",
     "TimedOut",
+    "Told",
     "asks_for_human",
     "is_request",
     "step",

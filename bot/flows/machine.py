@@ -322,6 +322,18 @@ class Machine:
         assert self.pending is not None
         self.effects.append(Say(text, self.choices(flow, asked), self.pending.token))
 
+    def digress(self, text: str) -> bool:
+        """Whether an article surely answers what was said: then it does, and our question stands as it stood."""
+        told = self.context.knows(text, self.locale) if self.context.knows is not None else None
+        if told is None or self.pending is None:
+            return False
+        flow, asked = self.place()
+        assert isinstance(asked.verb, AskStep)
+        self.trace.append({"flow": flow.id, "step": asked.id, "article": told.name})
+        self.effects.append(Say(told.text))
+        self.effects.append(Say(self.text(asked.verb.text), self.choices(flow, asked), self.pending.token))
+        return True
+
     def ask_again(self) -> None:
         if self.waiting == "ask" and self.frames:
             self.ask(*self.place())

@@ -1,8 +1,9 @@
 """The interpreter: one event in, the next state and what to do about it out. Pure.
 
 What lives here: the order in which an event is understood. A customer's words are, in this order: a call for a human (at
-any point) · the answer to the open question · another interrupt · the beginning of a flow · a wrong answer. What each verb
-does is in `machine`. What it must not know: channels, the database, cases, articles.
+any point) · the answer to the open question · another interrupt · the beginning of a flow · a question of their own that
+an article surely answers, after which ours is asked again · a wrong answer. What each verb does is in `machine`. What it
+must not know: channels, the database, cases, how articles are searched.
 
 Pressed buttons carry the token of their question: one that was left already is answered with words and fills nothing.
 A word of an interrupt that is the whole message ("cancel") is never taken as the answer to a question for free text.
@@ -80,8 +81,17 @@ def _said(machine: Machine, text: str, files: Sequence[FileRef]) -> bool:
         return True
     if _triggered(machine, text, said, other_than=ask[0].id):
         return True
+    if not files and not _tries_to_answer(ask, text) and machine.digress(text):
+        return True
     machine.wrong_answer(*ask)
     return True
+
+
+def _tries_to_answer(ask: tuple[Flow, Step], text: str) -> bool:
+    """A number where one is wanted is a wrong answer ("my order is 12345"), whatever an article says to it."""
+    assert isinstance(ask[1].verb, AskStep)
+    slot = ask[0].slots[ask[1].verb.slot]
+    return slot.type in {"text", "number", "phone", "date"} and any(char.isdigit() for char in text)
 
 
 def _from_nothing(machine: Machine, text: str, said: tuple[str, ...]) -> bool:

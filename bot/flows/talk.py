@@ -6,7 +6,7 @@ conversation cannot put an answer into the wrong question.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -225,8 +225,20 @@ class FlowState:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What an article surely answers, in a few paragraphs of Markdown; `name` is the article's id, for the trace."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
-    """What a step depends on beside its state. `customer` and `case` are what expressions see under these names."""
+    """What a step depends on beside its state. `customer` and `case` are what expressions see under these names.
+
+    `knows` asks the articles, (text, locale) → Told or None: what is no answer to the open question may be a question of
+    the customer's own, which is answered before ours is asked again. None: nobody can be asked just now.
+    """
 
     now: datetime
     locale: str = "en"
@@ -234,6 +246,7 @@ class Context:
     case: Mapping[str, Any] = field(default_factory=dict)
     is_open: bool = True
     agents_available: int = 1
+    knows: Callable[[str, str], Told | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,3 +94,18 @@ async def test_an_article_answers_and_a_yes_ends_the_case(tmp_path: Path) -> Non
         (response,) = await house.app.storage.read(surveys.responses)
         assert response.score == 7
         assert question["survey"]["max"] == 7
+
+
+async def test_a_question_in_the_middle_of_a_flow_is_answered_and_the_flow_goes_on(tmp_path: Path) -> None:
+    async with House(tmp_path) as house:
+        visitor = await house.visitor()
+        await visitor.says("How long does delivery take?")  # the words of the language are loaded from here on
+        await visitor.hears("Did this help?", "bot")
+        await visitor.says("where is my order?")
+        await visitor.hears("What is your order number?", "bot")
+        await visitor.says("how much does delivery cost?")
+        await visitor.hears("€ 4.90", "bot")
+        again = await visitor.hears("What is your order number?", "bot")
+        assert "Did this help" not in again["text"]
+        await visitor.says("AB123456")
+        await visitor.hears("AB123456", "bot")

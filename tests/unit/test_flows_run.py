@@ -558,3 +558,46 @@ def test_an_interrupt_can_run_a_flow_of_its_own(tmp_path: Path) -> None:
     customer = Customer(desk_of(tmp_path, stop, FREE, desk=own))
     customer.says("complaint")
     assert customer.says("please stop all of it, I do not want this any more") == ["Bye."]
+
+
+TOLD = flows.Told("delivery", "It costs € 4.90.")
+
+
+def knowing(customer: Customer) -> list[str]:
+    """The articles surely answer what has "cost" in it. The list holds what they were asked."""
+    asked: list[str] = []
+
+    def knows(text: str, _locale: str) -> flows.Told | None:
+        asked.append(text)
+        return TOLD if "cost" in text else None
+
+    customer.context = replace(customer.context, knows=knows)
+    return asked
+
+
+def test_a_question_of_the_customers_own_is_answered_and_ours_asked_again_and_no_try_is_lost(
+    customer: Customer,
+) -> None:
+    knowing(customer)
+    customer.says("where is my order")
+    token = customer.token
+    for _ in range(5):
+        assert customer.says("what does delivery cost?") == [TOLD.text, "Which number?"]
+    assert customer.token == token, "a button that was shown before still counts"
+    assert customer.says("hm") == ["Not a number."]
+    assert customer.says("the cost is 12345") == ["Not a number."], "a number where one is asked for is a wrong answer"
+    assert customer.says("AB123456") == ["On its way.", "Did it help?"]
+    assert customer.says("what does delivery cost?") == [TOLD.text, "Did it help?"]
+    assert [one.value for one in customer.effects[1].choices] == ["yes", "no"]  # type: ignore[union-attr]
+
+
+def test_an_answer_an_interrupt_and_a_trigger_come_before_the_articles(customer: Customer) -> None:
+    asked = knowing(customer)
+    customer.says("where is my order")
+    customer.says("AB123456")
+    customer.says("complaint about the cost")
+    assert customer.says("the cost of it all") == ["Why?"], "free text is an answer, whatever it is about"
+    customer.says("cancel")
+    customer.says("what does it cost")
+    assert asked == []
+    assert not customer.handled
