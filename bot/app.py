@@ -18,6 +18,7 @@ import structlog
 
 from bot import figures
 from bot.answers.searcher import Searcher
+from bot.api.feed import Feed
 from bot.console.routes import Console
 from bot.desk_folder import Desk
 from bot.desk_folder.desk import Connector
@@ -44,12 +45,14 @@ from handoff import store as cases
 from handoff import taker as people
 from handoff import watch as handoff
 from handoff.desk import AgentDesk
+from handoff.for_api import CasesForApi
 from handoff.for_bot import CasesForBot
 from handoff.frame import case_frame
 from handoff.web.desk import WebDesk
 from handoff.web.routes import WebDeskRoutes
 from surveys import report
 from surveys import store as surveys
+from surveys.for_api import SurveysForApi
 from surveys.invitations import ASK, EXPIRE, Invitations, Setup
 from surveys.timing import rules_from
 
@@ -84,6 +87,7 @@ class App:
         self.desk_pages = WebDeskRoutes(
             self.storage, settings, self.secret, self.web_desk, lambda: self.rules, self.web.hub
         )
+        self.feed = Feed(self.storage)
         self.console = Console(settings, self.secret, self._overview)
         self.channels: list[Channel] = [self.web]
         self.desks: list[AgentDesk] = [self.web_desk]
@@ -139,6 +143,9 @@ class App:
         heard[TimelineGrew].append(self.web.timeline_grew)
         heard[CaseChanged].append(self.web.case_changed)
         heard[CustomersMerged].append(self.web.merged)
+        if self.settings.api_token is not None:
+            for event, listener in self.feed.subscribers().items():
+                heard[event].append(listener)
         for desk in self.desks:
             settled = getattr(desk, "on_settled", None)
             if settled is not None:
@@ -212,6 +219,7 @@ class App:
 
     async def hang_up(self) -> None:
         """End the open sockets and streams, so that the server need not wait for them."""
+        self.feed.close()
         await self.web.stop()
         await self.desk_pages.stop()
 
@@ -247,8 +255,15 @@ class App:
         if token is None:
             return None
         from bot.api import create_api
+        from bot.api.rooms import Rooms
 
-        return create_api(self.rooms(), token.get_secret_value())
+        rooms = Rooms(
+            storage=self.storage,
+            cases=CasesForApi(lambda: self.rules, self.clock),
+            surveys=SurveysForApi(lambda: self.rules, self.clock),
+            feed=self.feed,
+        )
+        return create_api(rooms, token.get_secret_value())
 
     async def _overview(self) -> dict[str, Any]:
         """What the console shows."""

@@ -10,11 +10,10 @@ from pathlib import Path
 import jwt
 from playwright.async_api import Page
 
-from tests.support import browser
+from tests.support import browser, needs
 from tests.support.house import House
 
 PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
-SIZE = {"width": 1280, "height": 760}
 SECRET = "the host site and we share this one"
 REPLY = "Hi Kari, Robin here. Your blanket left Oslo this morning, so it should be with you on Friday."
 
@@ -22,9 +21,11 @@ REPLY = "Hi Kari, Robin here. Your blanket left Oslo this morning, so it should 
 async def take(folder: Path) -> None:
     """Play the tour of the demo page, and photograph both sides of it."""
     executable = browser.find_chromium()
+    if executable is None:
+        raise SystemExit(needs.GET_BROWSER)
     now = datetime.now(UTC)
     async with House(folder, now=now, web_identity_secret=SECRET) as house, browser.launch(executable) as chromium:
-        context = await chromium.new_context(viewport=SIZE, device_scale_factor=1.5, locale="en-GB")
+        context = await chromium.new_context(viewport={"width": 1280, "height": 760}, device_scale_factor=1.5, locale="en-GB")
         customer, agent = await context.new_page(), await context.new_page()
         await customer.goto(house.url + "/")
         await agent.goto(house.url + "/desk")
