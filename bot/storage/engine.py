@@ -11,17 +11,19 @@ import contextlib
 import os
 import random
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any, TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import Connection, event, make_url
+from sqlalchemy import URL, Connection, event, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bot.errors import DatabaseFault
 from bot.model import Clock, system_clock
+from bot.storage.shared_clock import SharedClock
 from bot.storage.tx import Tx, Wiring
 from bot.storage.writer import SqliteWriter
 
@@ -30,6 +32,17 @@ TRIES = 5  # of one unit on PostgreSQL, when it asks for a retry
 POLL = timedelta(seconds=1)
 LOCK_STATES = {"40001", "40P01", "55P03"}  # serialization, deadlock, lock timeout
 RETRY_STATES = {*LOCK_STATES, "23505"}  # … or lost an insert race
+ASK_AGAIN = 10  # times, how a commit ended whose answer was lost
+SESSION = {  # of each connection to PostgreSQL
+    "application_name": "stafett",
+    "idle_in_transaction_session_timeout": "8000",  # ms; a node that was frozen inside a turn lets its customer go
+    "lock_timeout": "15000",  # ms; then the unit is tried again
+    "tcp_keepalives_idle": "5",  # seconds, and so on: a node whose machine is gone is noticed, its locks end
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+}
+ANSWER_WITHIN = 60.0  # seconds for one statement; beyond that the server is taken for gone
+CONNECT_WITHIN = 5.0
 
 
 class DatabaseInUse(DatabaseFault):
@@ -47,7 +60,8 @@ class Storage:
 
     def __init__(self, url: str, clock: Clock = system_clock, *, read_only: bool = False) -> None:
         self.url = checked_url(url)
-        self.clock = clock
+        self.shared_clock = SharedClock() if clock is system_clock and not self.is_sqlite else None
+        self.clock: Clock = self.shared_clock or clock
         self.read_only = read_only
         self.wiring = Wiring()
         self.db_retries = 0
@@ -138,30 +152,63 @@ class Storage:
 
     async def _write_once(self, unit: Callable[[Tx], T]) -> T:
         afterwards: list[Callable[[], None]] = []
+        stamps: list[Stamp] = []
 
         def run(conn: Connection) -> T:
-            return unit(Tx(conn, self.clock(), self.wiring, afterwards))
+            stamps.append(stamp := Stamp.of(conn))
+            now = self.shared_clock.heard(stamp.now) if self.shared_clock else self.clock()
+            return unit(Tx(conn, now, self.wiring, afterwards, self.shared_clock))
 
-        async with self._engine.begin() as conn:
+        async with self._engine.connect() as conn:
+            transaction = await conn.begin()
             result = await conn.run_sync(run)
+            try:
+                await transaction.commit()
+            except (OSError, DBAPIError) as error:
+                if not (isinstance(error, OSError) or _is_connection_error(error)):
+                    raise
+                if not await self._was_committed(stamps[0]):
+                    raise
         for action in afterwards:
             action()
         return result
 
+    async def _was_committed(self, stamp: Stamp) -> bool:
+        """How a commit ended whose answer never came. Raises DatabaseFault where nobody can know: ask by your own key."""
+        for attempt in range(ASK_AGAIN):
+            try:
+                state = await self.read(stamp.state)
+            except DatabaseFault:
+                state = "in progress"
+            if state in {"committed", "aborted"}:
+                return state == "committed"
+            if state != "in progress":
+                break
+            await asyncio.sleep(0.02 * 2**attempt if attempt < 6 else 1)
+        msg = "the database went away while it committed, and nobody knows whether it did"
+        raise DatabaseFault(msg)
+
     async def read(self, query: Callable[[Connection], T]) -> T:
         """Run a query on a read-only snapshot. Raises DatabaseFault when the database can't be reached."""
-        try:
-            async with self._engine.connect() as conn:
-                return await conn.run_sync(query)
-        except (OSError, SQLAlchemyError) as error:
-            if isinstance(error, OSError) or _is_connection_error(error):
-                raise DatabaseFault(unreachable(self.url.render_as_string(hide_password=True), error)) from error
-            raise
+        again = not self.is_sqlite  # a connection that lay idle while PostgreSQL was restarted is found dead only now
+        while True:
+            try:
+                async with self._engine.connect() as conn:
+                    return await conn.run_sync(query)
+            except (OSError, SQLAlchemyError) as error:
+                if isinstance(error, OSError) or _is_connection_error(error):
+                    if again:
+                        again = False
+                        continue
+                    raise DatabaseFault(unreachable(self.url.render_as_string(hide_password=True), error)) from error
+                raise
 
     def _async_engine(self) -> AsyncEngine:
         if not self.is_sqlite:
-            return create_async_engine(self.url, pool_size=8, max_overflow=4, pool_pre_ping=True)
-        url = f"sqlite+aiosqlite:///file:{quote(str(self.path.absolute()))}?mode=ro&uri=true"
+            how = {"server_settings": SESSION, "timeout": CONNECT_WITHIN, "command_timeout": ANSWER_WITHIN}
+            return create_async_engine(self.url, pool_size=8, max_overflow=4, connect_args=how)
+        place = f"file:{quote(str(self.path.absolute()))}"
+        url = URL.create("sqlite+aiosqlite", database=place, query={"mode": "ro", "uri": "true"})
         engine = create_async_engine(url, connect_args={"timeout": 5.0}, pool_size=4)
 
         @event.listens_for(engine.sync_engine, "connect")
@@ -173,6 +220,30 @@ class Storage:
             conn.exec_driver_sql("BEGIN")
 
         return engine
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """A transaction on PostgreSQL: its time, its number, and since when that server runs."""
+
+    now: datetime
+    number: str
+    server: str
+
+    @classmethod
+    def of(cls, conn: Connection) -> Stamp:
+        return cls(*conn.exec_driver_sql(STAMP).one())
+
+    def state(self, conn: Connection) -> str | None:
+        """committed | aborted | in progress. None: the server was started anew, and numbers may mean other things."""
+        if conn.exec_driver_sql(SERVER).scalar_one() != self.server:
+            return None
+        found: str | None = conn.execute(text("SELECT pg_xact_status(CAST(:n AS xid8))"), {"n": self.number}).scalar()
+        return found
+
+
+SERVER = "SELECT pg_postmaster_start_time()::text"
+STAMP = "SELECT clock_timestamp(), pg_current_xact_id()::text, pg_postmaster_start_time()::text"
 
 
 def checked_url(url: str) -> Any:

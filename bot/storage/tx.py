@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, NestedTransaction, select
+from sqlalchemy import Connection, NestedTransaction, select, text
 
 from bot.storage import tables as t
 
 if TYPE_CHECKING:
     from bot.outbox import Outlet
+    from bot.storage.shared_clock import SharedClock
 
 Subscriber = Callable[["Tx", Any], None]
 
@@ -45,6 +46,7 @@ class Tx:
     now: datetime
     wiring: Wiring = field(default_factory=Wiring)
     afterwards: list[Callable[[], None]] = field(default_factory=list)
+    clock: SharedClock | None = None  # where nodes share the database: its own
 
     def emit(self, event: object) -> None:
         """Tell every subscriber of this event, inside this transaction: all of it commits, or none."""
@@ -61,8 +63,29 @@ class Tx:
     def savepoint(self) -> NestedTransaction:
         return self.conn.begin_nested()
 
+    def read_clock(self) -> None:
+        """`now` becomes this moment by the clock that all nodes share."""
+        if self.clock is not None:
+            self.now = self.clock.read(self.conn)
+
     def lock_customer(self, customer_id: str) -> None:
-        """One turn at a time per customer, over all nodes (SQLite has one writer, and needs nothing)."""
-        if self.conn.dialect.name == "postgresql":
+        """One turn at a time per customer, over all nodes (SQLite has one writer, and needs nothing).
+
+        We may have waited: `now` becomes the moment after that, so that whoever writes later in a timeline wrote later.
+        """
+        if self.conn.dialect.name != "postgresql":
+            return
+        if self.clock is None:
             c = t.conversations
             self.conn.execute(select(c.c.customer_id).where(c.c.customer_id == customer_id).with_for_update())
+            return
+        now = self.conn.execute(LOCK, {"customer_id": customer_id}).scalar()
+        if now is not None:
+            self.now = self.clock.heard(now)
+
+
+LOCK = text(
+    "WITH locked AS MATERIALIZED (SELECT 1 FROM conversations WHERE customer_id = :customer_id FOR UPDATE) "
+    "SELECT clock_timestamp() FROM locked"
+)
+"""The time is read from what the lock gave out, so after it."""
