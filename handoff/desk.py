@@ -12,8 +12,9 @@ has `meta["desk"]` and `meta["ref"]`, its own name of the post: don't post it th
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from bot.events import NotifyAsked
 from bot.model import Message
 from bot.storage.tx import Tx
 from handoff.case import Case, Relay
@@ -38,3 +39,10 @@ class AgentDesk(Protocol):
 
     def relay_changed(self, tx: Tx, relay: Relay) -> None:
         """An agent's words, of whichever desk, were said, delivered, taken back, refused … Compare `relay.desk`."""
+
+
+@runtime_checkable
+class TellsColleagues(Protocol):
+    """A desk that can tell a channel of colleagues something, beside its cases (`notify:` in a flow)."""
+
+    def on_notify(self, tx: Tx, event: NotifyAsked) -> None: ...

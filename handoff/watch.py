@@ -13,6 +13,7 @@ from bot.events import (
     MessageDeleted,
     MessageEdited,
     MessageStored,
+    NotifyAsked,
     ReachabilityChanged,
     Recorded,
     SendSettled,
@@ -24,7 +25,7 @@ from bot.storage.tx import Subscriber, Tx
 from bot.timers import Ringer, Timer
 from handoff import cases, relays, store, terms
 from handoff.case import Case, MessageTaken, RelayChanged
-from handoff.desk import AgentDesk
+from handoff.desk import AgentDesk, TellsColleagues
 from handoff.steps import changed, desk_of, move, next_action, schedule, tell_agents
 from handoff.waiting_room import look
 
@@ -37,6 +38,7 @@ def subscribers(desks: Sequence[AgentDesk]) -> dict[type, list[Subscriber]]:
         CustomersMerged: [cases.on_merged],
         ReachabilityChanged: [cases.on_unreachable],
         Recorded: [on_recorded],
+        NotifyAsked: [on_notify, *(desk.on_notify for desk in desks if isinstance(desk, TellsColleagues))],
         SendSettled: [on_settled],
         TurnFailed: [on_turn_failed],
         CaseChanged: [_to_desks(desks, tell_case)],
@@ -134,6 +136,12 @@ def on_recorded(tx: Tx, event: Recorded) -> None:
     case = store.case(tx.conn, event.case_id) if event.case_id else store.last_case(tx.conn, event.customer_id)
     if case is not None:
         store.log(tx, case, event.kind, **_plain(event.values))
+
+
+def on_notify(tx: Tx, event: NotifyAsked) -> None:
+    """What a flow tells colleagues stands as a note in the case, wherever else it goes."""
+    if event.case_id is not None:
+        cases.note(tx, event.case_id, None, event.text, desk="flow")
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from bot.events import SendSettled
+from bot.events import NotifyAsked, SendSettled
 from bot.model import AuthorKind, CaseStatus, Message
 from bot.settings import Settings
 from bot.storage.engine import Storage
@@ -136,6 +136,10 @@ class SlackDesk:
             outgoing.mark(tx, relay.case_id, relay.customer_id, relay.ref, *found)
         if relay.state == "refused":
             self._tell_refused(tx, relay)
+
+    def on_notify(self, tx: Tx, event: NotifyAsked) -> None:
+        """A flow's line for colleagues: to the channel that the flow names."""
+        outgoing.notify(tx, event.channel, event.text, event.customer_id, event.case_id)
 
     def on_settled(self, tx: Tx, event: SendSettled) -> None:
         """What became of our rows: the card's place is kept; an agent's file that can't be had is told."""

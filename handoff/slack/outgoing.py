@@ -2,7 +2,7 @@
 
     root    the card of a case        card   the card, drawn anew      thread  a post in the thread
     redraw  a post, drawn anew        file   a customer's file         fetch   an agent's file comes to us
-    mark    reactions on a post       tell   words that one person sees
+    mark    reactions on a post       tell   words that one person sees      notify  a line in any channel
 
 A case's posts leave in its lane, in order. Marks, files and what one person is told have lanes of their own: an agent
 must not wait for their ⏳ behind a long transcript.
@@ -103,6 +103,20 @@ def tell(tx: Tx, channel: str, user: str, text: str, thread: str | None, case: C
         customer_id=case.customer_id if case else None,
         case_id=case.id if case else None,
         expires_at=tx.now + TELL_WITHIN,
+    )
+
+
+def notify(tx: Tx, channel: str, text: str, customer_id: str, case_id: str | None) -> None:
+    """A line that a flow says to colleagues. `channel` is an id or a #name, as the admin wrote it."""
+    outbox.enqueue(
+        tx,
+        via=VIA,
+        lane=f"{VIA}:notify:{channel}",
+        kind="notify",
+        payload={"channel": channel, "text": plain_to_mrkdwn(text)},
+        bucket=f"slack:{channel}",
+        customer_id=customer_id,
+        case_id=case_id,
     )
 
 

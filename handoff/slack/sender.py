@@ -58,6 +58,9 @@ class DeskSender:
                 words = {name: payload.get(name) for name in ("channel", "user", "text", "thread_ts")}
                 await self._slack.call("chat.postEphemeral", **words)
                 return Sent()
+            case "notify":
+                answer = await self._post(str(payload["channel"]), None, {"text": payload["text"]}, delivery.id)
+                return Sent(f"{answer.get('channel') or payload['channel']}:{answer.get('ts')}")
             case "file":
                 return await self._file(delivery)
             case "fetch":
@@ -68,9 +71,9 @@ class DeskSender:
     async def resolve(self, delivery: Delivery) -> Sent | Verdict:
         """By our own echo, or read back; what is missing twice is not there. The rest does no harm twice.
 
-        A file that may have arrived is not sent again: Slack has no mark of ours on it, and it stands in the timeline.
+        A file or a line for colleagues that may have arrived is not sent again: it stands in the case as well.
         """
-        if delivery.kind == "file":
+        if delivery.kind in {"file", "notify"}:
             return Verdict.GIVE_UP
         if delivery.kind not in {"root", "thread"}:
             return Verdict.ABSENT
@@ -145,7 +148,7 @@ class DeskSender:
                 thread_ts=thread,
                 reply_broadcast=True if thread and post.get("broadcast") else None,
                 text=post["text"],
-                blocks=list(post["blocks"]),
+                blocks=list(post.get("blocks", ())) or None,
                 parse="none",
                 link_names=False,
                 unfurl_links=False,

@@ -90,7 +90,11 @@ def counts(conn: Connection, agent_id: str) -> dict[str, int]:
 def last_lines(conn: Connection, cases: Iterable[Case]) -> dict[str, Message]:
     """Case id → the last thing that people said in it; what the bot says tells an agent nothing."""
     m = t.messages
-    place = func.row_number().over(partition_by=m.c.case_id, order_by=(m.c.at.desc(), m.c.seq.desc(), m.c.id.desc())).label("place")
+    place = (
+        func.row_number()
+        .over(partition_by=m.c.case_id, order_by=(m.c.at.desc(), m.c.seq.desc(), m.c.id.desc()))
+        .label("place")
+    )
     said = (m.c.case_id.in_([one.id for one in cases]), m.c.seq.is_not(None), m.c.deleted_at.is_(None))
     ranked = select(m, place).where(*said, m.c.author_kind.in_(("customer", "agent"))).subquery()
     rows = conn.execute(select(ranked).where(ranked.c.place == 1))

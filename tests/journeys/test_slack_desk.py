@@ -22,6 +22,7 @@ from starlette.applications import Starlette
 
 from bot.app import App
 from bot.desk_folder.desk import Agent, SlackAccount
+from bot.events import NotifyAsked
 from bot.settings import Settings
 from bot.storage import schema
 from bot.storage import tables as t
@@ -590,3 +591,18 @@ async def test_the_command_tells_the_queue_and_takes_agents_off_duty(house: Hous
     refused = await outsider.commands("C9", "/stafett", "queue")
     assert refused is not None
     assert "not on the list" in refused["text"]
+
+
+async def test_what_a_flow_tells_colleagues_is_said_in_their_channel_and_kept_as_a_note(house: House) -> None:
+    card = await house.escalated()
+    case = await house.app.storage.read(lambda conn: cases.by_number(conn, 1))
+    assert case is not None
+    finance = house.slack.channel("C5", members=[house.ann])
+    told = NotifyAsked(case.customer_id, case.id, "C5", "Refund of 90 € for <!channel> Kari")
+    await house.app.storage.write(lambda tx: tx.emit(told))
+    await house.rest()
+    [post] = finance.messages
+    assert "Refund of 90" in post.says
+    assert not post.pages_everybody
+    assert any("Refund of 90" in says for says in house.thread(card))
+    assert not any("Refund" in says for says in house.got())
