@@ -14,7 +14,7 @@ from sqlalchemy import case, insert, or_, select, update
 
 from bot.errors import Conflict, NotFound
 from bot.events import CustomersMerged, TimelineGrew
-from bot.model import Customer, new_id
+from bot.model import LIVE, Customer, new_id
 from bot.storage import customers, history
 from bot.storage import tables as t
 from bot.storage.tx import Tx
@@ -41,8 +41,10 @@ def merge(tx: Tx, winner_id: str, loser_id: str, evidence: str) -> str:
     if winner.id == loser.id:
         msg = "these two are one customer already"
         raise Conflict(msg)
+    talks = _living_talks(tx, winner.id, loser.id)
     # First the rooms: handoff makes one live case of two, before the rows move.
     tx.emit(CustomersMerged(winner.id, loser.id))
+    _go_on_talking(tx, winner.id, loser.id, talks)
     merge_id = _note_merge(tx, winner.id, loser.id, evidence)
     _copy_messages(tx, winner.id, loser.id)
     _under_new_epoch(tx, winner.id, loser.id)
@@ -58,6 +60,31 @@ def merge(tx: Tx, winner_id: str, loser_id: str, evidence: str) -> str:
     tx.conn.execute(update(t.customers).where(t.customers.c.id == winner.id).values(**values))
     tx.conn.execute(update(t.customers).where(t.customers.c.id == loser.id).values(merged_into=winner.id))
     return merge_id
+
+
+def _living_talks(tx: Tx, *customer_ids: str) -> dict[str, dict[str, Any]]:
+    """Where the bot stands with each of them: live case → its state."""
+    talks = {}
+    for customer_id in customer_ids:
+        state = customers.conversation(tx.conn, customer_id).bot_state
+        if state.get("case") in _live_cases(tx, customer_id):
+            talks[str(state["case"])] = dict(state)
+    return talks
+
+
+def _go_on_talking(tx: Tx, winner_id: str, loser_id: str, talks: dict[str, dict[str, Any]]) -> None:
+    """What was told to the bot is not asked again: of two talks the one goes on that is in the middle of a flow."""
+    survivor = next(iter(_live_cases(tx, winner_id) or _live_cases(tx, loser_id)), None)
+    if survivor is None or not talks:
+        return
+    ordered = sorted(talks.values(), key=lambda one: (not one.get("flow", {}).get("frames"), one["case"] != survivor))
+    customers.set_bot_state(tx, winner_id, {**ordered[0], "case": survivor})
+
+
+def _live_cases(tx: Tx, customer_id: str) -> list[str]:
+    c = t.cases
+    query = select(c.c.id).where(c.c.customer_id == customer_id, c.c.status.in_([*LIVE]))
+    return [str(one) for (one,) in tx.conn.execute(query)]
 
 
 def _locked(tx: Tx, winner_id: str, loser_id: str) -> tuple[Customer, Customer]:

@@ -57,6 +57,7 @@ class TelegramChannel:
         self._owner = new_id()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._running: asyncio.Task[None] | None = None
+        self._username = ""
         self.token_refused = False
         self.bot_id = bot_id(self._token)
         self.outlet = TelegramOutlet()
@@ -98,6 +99,10 @@ class TelegramChannel:
         waiting.cancel()
         if self.token_refused:
             raise SettingsFault(BAD_TOKEN)
+
+    def deep_link(self, code: str) -> str | None:
+        """The address that opens the bot with `/start CODE`; None until Telegram has said what the bot is called."""
+        return f"https://t.me/{self._username}?start={code}" if self._username else None
 
     async def idle(self) -> None:
         """Waits until the courtesies after pressed buttons are done."""
@@ -142,6 +147,7 @@ class TelegramChannel:
 
         async def ask() -> None:
             known_as, username = await calls.me()
+            self._username = username
             await self._storage.write(lambda tx: store.keep_bot(tx, known_as, username))
 
         await self._until_it_works(ask)

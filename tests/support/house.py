@@ -181,6 +181,16 @@ class Visitor:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._reading
 
+    async def closed(self) -> int:
+        """Wait until the server closes the socket; the code with which it did."""
+        async with asyncio.timeout(PATIENCE):
+            await self._socket.wait_closed()
+        return int(self._socket.close_code)
+
+    def rewinds(self) -> None:
+        """What was heard already may be heard again."""
+        self._heard = 0
+
     async def _read(self) -> None:
         with contextlib.suppress(websockets.ConnectionClosed):
             async for raw in self._socket:
