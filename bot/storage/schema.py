@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy import URL, Connection, create_engine, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -76,7 +76,7 @@ def _upgrade_sqlite(path: Path) -> bool:
     if not path.parent.is_dir():
         msg = f"{path}: there is no folder {path.parent}; make it, or choose another place by STAFETT_DATABASE_URL"
         raise DatabaseFault(msg)
-    engine = create_engine(f"sqlite+pysqlite:///{path}")
+    engine = create_engine(URL.create("sqlite+pysqlite", database=str(path)))
     try:
         with engine.begin() as conn:
             return _upgrade(conn)

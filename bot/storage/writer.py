@@ -114,6 +114,7 @@ class SqliteWriter:
             fault.__cause__ = error
             answers = [(future, None, fault) for _, future in batch]
             afterwards = []
+            _end_transaction(self._conn)
         if any(unit is _cut for unit, _ in batch):
             _truncate(self._conn)
         for loop, action in afterwards:
@@ -124,6 +125,13 @@ class SqliteWriter:
 
 def _cut(_tx: Tx) -> None:
     """The unit that asks for the log to be cut after its batch's commit."""
+
+
+def _end_transaction(conn: Connection) -> None:
+    """After a COMMIT that failed SQLite keeps the transaction open, and SQLAlchemy believes it is over."""
+    raw: Any = conn.connection.dbapi_connection
+    with contextlib.suppress(sqlite3.Error):
+        raw.rollback()
 
 
 def _truncate(conn: Connection) -> None:
