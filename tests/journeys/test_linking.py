@@ -89,8 +89,9 @@ async def settled(house: House, tg: TelegramServer) -> None:
 
 
 def is_gapless(visitor: Visitor) -> bool:
-    seqs = [frame["seq"] for frame in visitor.frames if "seq" in frame]
-    return sorted(seqs) == list(range(1, len(seqs) + 1))
+    """Every `seq` came, nothing was shown twice. An own message is acknowledged instead of shown."""
+    shown = [frame["seq"] for frame in visitor.frames if "seq" in frame and frame["type"] != "ack"]
+    return visitor.seqs == list(range(1, visitor.last_seq + 1)) and len(shown) == len(set(shown))
 
 
 # ── from the web to Telegram ───────────────────────────────────────────────────────────────────────────────────────
