@@ -24,7 +24,7 @@ from sqlalchemy import select
 from bot import outbox
 from bot.events import CloseAsked, EscalationAsked
 from bot.linking import Linking
-from bot.model import BOT, Author, Body, Choice, Chose, FileRef, Message, TimelineEntry, Wrote, new_id
+from bot.model import BOT, Author, Body, Choice, Chose, FileRef, Message, TimelineEntry, Wrote, new_id, system_clock
 from bot.storage import customers, history
 from bot.storage import tables as t
 from bot.turn import Turn
@@ -187,9 +187,7 @@ class Customer:
                     return found
                 await asyncio.sleep(0.005)
 
-    @property
-    def channel(self) -> str:
-        return self.platform.channel
+    channel = ""
 
     async def identity(self) -> Any:
         return await self.house.app.storage.read(lambda conn: customers.identity(conn, self.channel, self.external_id))
@@ -242,6 +240,7 @@ class Customer:
 
 # ── the web ────────────────────────────────────────────────────────────────────────────────────────────────────────
 class WebCustomer(Customer):
+    channel = "web"
     visitor: Visitor
 
     @property
@@ -317,6 +316,8 @@ class WebCustomer(Customer):
 
 # ── Telegram ───────────────────────────────────────────────────────────────────────────────────────────────────────
 class TelegramCustomer(Customer):
+    channel = "telegram"
+
     @property
     def external_id(self) -> str:
         return str(self.person.id)
@@ -390,6 +391,8 @@ class TelegramCustomer(Customer):
 
 # ── Slack ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 class SlackCustomer(Customer):
+    channel = "slack"
+
     @property
     def external_id(self) -> str:
         return f"{self.platform.slack.space.team}:{self.person.id}"
@@ -489,8 +492,8 @@ class Platform:
     tg: Any = None
     slack: Any = None
 
-    async def customer(self) -> Any:
-        made: Any = KINDS[self.channel](self)
+    async def customer(self, channel: str = "") -> Any:
+        made: Any = KINDS[channel or self.channel](self)
         return await made.begins()
 
     def cannot(self, what: str) -> str | None:
@@ -503,8 +506,10 @@ class Platform:
 
 
 @contextlib.asynccontextmanager
-async def standing(key: str, folder: Path, *, with_bot: bool = False, **settings: Any) -> AsyncIterator[Platform]:
-    """The whole house with one channel on; `with_bot`: with the demo desk's own bot, else with `scripted`."""
+async def standing(
+    key: str, folder: Path, *, with_bot: bool = False, with_slack: bool = False, **settings: Any
+) -> AsyncIterator[Platform]:
+    """The whole house with one channel on (and Slack too); `with_bot`: with the demo desk's own bot, else `scripted`."""
     channel, mode = CHANNELS[key]
     built: list[House] = []
 
@@ -519,10 +524,11 @@ async def standing(key: str, folder: Path, *, with_bot: bool = False, **settings
             tg = await stack.enter_async_context(TelegramServer(clock=clock))
             settings |= {"telegram_token": tg.token, "telegram_api_url": tg.api_url}
             settings |= {"telegram_webhook_secret": SECRET} if mode == "webhook" else {}
-        if channel == "slack" or settings.get("slack_agent_channel"):
-            slack = await stack.enter_async_context(SlackServer())
+        if channel == "slack" or with_slack:
+            slack = await stack.enter_async_context(SlackServer(clock=system_clock if mode == "http" else clock))
             slack.delivery.ack_timeout = 2.0
-            now = datetime.now(UTC).replace(microsecond=0)  # Slack's requests are signed with the real time
+            if mode == "http":
+                now = datetime.now(UTC).replace(microsecond=0)  # Slack's requests are signed with the real time
             settings |= {"slack_bot_token": slack.bot_token, "slack_api_url": slack.api_url}
             settings |= (
                 {"slack_signing_secret": slack.signing_secret}
