@@ -1,0 +1,405 @@
+"""The door out: in order, at a pace, and never twice."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from bot.errors import DatabaseFault, NotSent, Refused, Uncertain
+from bot.events import SendSettled
+from bot.model import BOT, Author, AuthorKind, Body, Inbound, Reachability, Sender
+from bot.outbox import edit, enqueue, say
+from bot.storage import customers, history, outbox_rows
+from bot.storage.engine import Storage
+from channels.delivery import FIRST_BACKOFF, LAST_BACKOFF, DeliveryLoop, Paces, backoff
+from channels.port import Delivery, Sent, Verdict
+from tests.support.rooms import NOON, PaperSender, Rooms, SetClock, rooms
+
+ANN = Author(AuthorKind.AGENT, "Ann", "ann")
+
+
+async def queue(house: Rooms, *texts: str, lane: str = "paper:1", via: str = "paper", **more: Any) -> list[str]:
+    def unit(tx: Any) -> list[str]:
+        return [enqueue(tx, via=via, lane=lane, kind="text", payload={"text": one}, **more) for one in texts]
+
+    return await house.storage.write(unit)
+
+
+async def states(house: Rooms) -> list[str]:
+    return [row.state for row in sorted(await house.rows("outbox"), key=lambda row: row.n)]
+
+
+async def row(house: Rooms) -> Any:
+    return (await house.rows("outbox"))[0]
+
+
+# ── order ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+async def test_a_lane_leaves_one_at_a_time_and_in_order(database_url: str) -> None:
+    async with rooms(database_url) as house:
+        now, most = 0, 0
+
+        async def slowly(_: Delivery) -> None:
+            nonlocal now, most
+            now += 1
+            most = max(most, now)
+            await asyncio.sleep(0)
+            now -= 1
+
+        house.sender.script = [slowly] * 6
+        await queue(house, *"abcdef")
+        await house.deliver()
+        assert house.sender.texts == list("abcdef")
+        assert most == 1
+        assert set(await states(house)) == {"sent"}
+
+
+async def test_a_lane_that_waits_holds_only_itself_up(database_url: str) -> None:
+    async with rooms(database_url) as house:
+        house.sender.script = [NotSent("429", retry_after=35)]
+        await queue(house, "a1", "a2", lane="paper:a")
+        await queue(house, "b1", "b2", lane="paper:b")
+        due = await house.deliver()
+        assert house.sender.texts == ["b1", "b2"]
+        assert due == NOON + timedelta(seconds=35)
+        assert house.delivery.counters.rate_limited == 1
+        house.clock.passes(seconds=34)
+        await house.deliver()
+        assert house.sender.texts == ["b1", "b2"]
+        house.clock.passes(seconds=1)
+        await house.deliver()
+        assert house.sender.texts == ["b1", "b2", "a1", "a2"]
+
+
+async def test_a_part_that_fails_does_not_repeat_or_hold_up_the_others(database_url: str) -> None:
+    async with rooms(database_url) as house:
+        await house.hears("hi")
+        who = await house.customer()
+        house.sender.script = [None, Refused("too old")]
+        await house.storage.write(lambda tx: say(tx, who, Body(text="one\n\ntwo\n\nthree"), author=ANN))
+        await house.deliver()
+        assert house.sender.texts == ["heard: hi", "two", "three"]
+
+
+async def test_rows_of_a_channel_that_is_off_wait(database_url: str) -> None:
+    async with rooms(database_url) as house:
+        await queue(house, "x", via="stone")
+        assert await house.deliver() is None
+        assert await states(house) == ["ready"]
+
+
+# ── the baton ──────────────────────────────────────────────────────────────────────────────────────────────────────
+async def test_the_bot_never_talks_over_a_human(database_url: str) -> None:
+    async with rooms(database_url) as house:
+        await house.hears("hi")
+        who = await house.customer()
+        await house.storage.write(lambda tx: say(tx, who, Body(text="from Ann"), author=ANN))
+        await house.storage.write(lambda tx: customers.move_baton(tx, who))
+        await house.storage.write(lambda tx: say(tx, who, Body(text="a human is coming"), author=BOT))
+        await house.deliver()
+        assert house.sender.texts == ["from Ann", "a human is coming"]
+        assert await states(house) == ["expired", "sent", "sent"]
+
+
+async def test_what_would_come_too_late_does_not_come(database_url: str) -> None:
+    async with rooms(database_url) as house:
+        await queue(house, "now or never", expires_at=NOON + timedelta(minutes=1))
+        house.clock.passes(minutes=1)
+        await house.deliver()
+        assert (house.sender.tried, await states(house)) == ([], ["expired"])
+
+
+async def test_who_cannot_be_reached_is_sent_nothing(database_url: str) -> None:
+    async with rooms(database_url) as house:
+        await house.hears("hi")
+        await house.inbox.receive(Inbound("paper", "left", Sender("paper", "kari", "kari"), Reachability(False)))
+        who = await house.customer()
+        await house.storage.write(lambda tx: say(tx, who, Body(text="are you there?"), author=ANN))
+        assert (await states(house))[-1] == "failed"
+
+
+async def test_an_edit_of_what_has_not_left_yet_leaves_as_the_new_words(database_url: str) -> None:
+    async with rooms(database_url) as house:
+        await house.hears("hi")
+        who = await house.customer()
+        house.sender.script = [NotSent("down")]
+        await house.deliver()
+        said = await house.storage.write(lambda tx: say(tx, who, Body(text="Your orderr is here"), author=ANN))
+        assert await house.storage.write(lambda tx: edit(tx, said, "Your order is here"))
+        house.clock.passes(minutes=1)
+        await house.deliver()
+        assert house.sender.texts == ["heard: hi", "Your order is here"]
+        sent = await house.storage.read(lambda conn: history.message(conn, said.id))
+        assert sent is not None
+        await house.storage.write(lambda tx: edit(tx, sent, "Your order is there"))
+        await house.deliver()
+        assert house.sender.sent[-1].kind == "edit"
+
+
+# ── trying again ───────────────────────────────────────────────────────────────────────────────────────────────────
+def test_back_off_grows_from_a_second_to_five_minutes_with_jitter() -> None:
+    for attempt in range(1, 40):
+        wanted = min(LAST_BACKOFF, FIRST_BACKOFF * 2 ** min(attempt - 1, 30))
+        assert wanted <= backoff(attempt) <= wanted * 1.2
+    assert len({backoff(3) for _ in range(20)}) > 1
+    assert backoff(100_000) >= LAST_BACKOFF
+    assert backoff(0) >= FIRST_BACKOFF
+
+
+@pytest.mark.parametrize("asked", [0, -5, 86_400, float("nan"), float("inf")])
+async def test_an_absurd_retry_after_is_not_obeyed(sqlite_url: str, asked: float) -> None:
+    async with rooms(sqlite_url) as house:
+        house.sender.script = [NotSent("429", retry_after=asked)]
+        await queue(house, "a")
+        due = await house.deliver()
+        assert due is not None
+        assert timedelta(seconds=1) <= due - NOON <= timedelta(seconds=1.2)
+
+
+async def test_after_24_hours_it_is_given_up(database_url: str) -> None:
+    async with rooms(database_url) as house:
+        house.sender.script = [NotSent("connection refused")] * 1_000
+        await queue(house, "a")
+        for _ in range(30):
+            await house.deliver()
+            house.clock.passes(hours=1)
+        assert await states(house) == ["failed"]
+        assert 20 <= len(house.sender.tried) <= 30
+        assert "given up after 24 hours: connection refused" in (await row(house)).error
+
+
+async def test_a_refusal_is_final_and_told(database_url: str) -> None:
+    told: list[SendSettled] = []
+    async with rooms(database_url, subscribers={SendSettled: [lambda _, event: told.append(event)]}) as house:
+        house.sender.script = [Refused("blocked by the user")]
+        await queue(house, "a", "b")
+        await house.deliver()
+        assert [(one.outcome, one.error) for one in told] == [("failed", "blocked by the user"), ("sent", None)]
+
+
+async def test_a_listener_that_fails_never_makes_it_be_sent_again(database_url: str) -> None:
+    def breaks(_tx: Any, _event: Any) -> None:
+        raise ZeroDivisionError
+
+    async with rooms(database_url, subscribers={SendSettled: [breaks]}) as house:
+        await queue(house, "a", "b")
+        await queue(house, "late", lane="paper:2", expires_at=NOON)
+        await house.deliver()
+        assert house.sender.texts == ["a", "b"]
+        assert await states(house) == ["sent", "sent", "expired"]
+
+
+# ── nobody knows ───────────────────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("error", [Uncertain("read timeout"), RuntimeError("a bug")])
+@pytest.mark.parametrize(
+    ("verdict", "state", "times", "doubled"),
+    [
+        (Sent("found"), "sent", 1, False),
+        (Verdict.ABSENT, "sent", 2, False),
+        (Verdict.RESEND, "sent", 2, True),
+        (Verdict.GIVE_UP, "failed", 1, False),
+    ],
+)
+async def test_an_uncertain_send_is_never_repeated_before_its_resolver_has_spoken(
+    database_url: str, error: Exception, verdict: Any, state: str, times: int, doubled: bool
+) -> None:
+    async with rooms(database_url) as house:
+        house.sender.script = [error]
+        house.sender.verdicts = [verdict]
+        await queue(house, "a", "b")
+        await house.deliver()
+        assert await states(house) == ["uncertain", "ready"]
+        assert (len(house.sender.tried), house.sender.asked) == (1, [])
+        house.clock.passes(seconds=5)
+        await house.deliver()
+        assert await states(house) == [state, "sent"]
+        assert (len(house.sender.tried), (await row(house)).doubled) == (times + 1, doubled)
+
+
+async def test_a_resolver_that_must_wait_is_asked_five_times_however_often_the_send_was_retried(
+    database_url: str,
+) -> None:
+    async with rooms(database_url) as house:
+        house.sender.script = [NotSent("down")] * 9 + [Uncertain("timeout")]
+        house.sender.verdicts = [Verdict.WAIT] * 4 + [Sent("found at last")]
+        await queue(house, "a")
+        for _ in range(10):
+            await house.deliver()
+            house.clock.passes(minutes=6)
+        for _ in range(8):
+            await house.deliver()
+            house.clock.passes(seconds=5)
+        assert await states(house) == ["sent"]
+        assert len(house.sender.asked) == 5
+
+
+async def test_a_resolver_that_waits_for_ever_is_given_up(database_url: str) -> None:
+    async with rooms(database_url) as house:
+        house.sender.script = [Uncertain("timeout")]
+        await queue(house, "a")
+        for _ in range(12):
+            await house.deliver()
+            house.clock.passes(seconds=5)
+        assert await states(house) == ["failed"]
+        assert len(house.sender.tried) == 1
+
+
+async def test_a_platform_that_cannot_be_asked_says_nothing_about_the_message(database_url: str) -> None:
+    async with rooms(database_url) as house:
+        house.sender.script = [Uncertain("timeout")]
+        house.sender.verdicts = [OSError("down")] * 12 + [Verdict.ABSENT]
+        await queue(house, "a")
+        for _ in range(20):
+            await house.deliver()
+            house.clock.passes(minutes=6)
+        assert house.sender.texts == ["a"]
+
+
+async def test_what_was_on_its_way_in_a_crash_is_asked_about_never_just_sent_again(database_url: str) -> None:
+    clock = SetClock()
+    async with rooms(database_url, clock=clock) as house:
+        await queue(house, "a", "b")
+        await house.storage.write(house.delivery._claim)  # … and here the process dies
+    async with rooms(database_url, clock=clock) as house:
+        clock.passes(minutes=3)  # on PostgreSQL nobody knows of the death before its lease ends
+        await house.delivery.recover()
+        assert await states(house) == ["uncertain", "ready"]
+        house.sender.verdicts = [Sent("it had arrived")]
+        await house.deliver()
+        assert house.sender.texts == ["b"]
+
+
+async def test_a_crash_while_asking_is_taken_up_at_once_on_sqlite(sqlite_url: str) -> None:
+    async with rooms(sqlite_url) as house:
+        house.sender.script = [Uncertain("timeout")]
+        await queue(house, "a")
+        await house.deliver()
+        house.clock.passes(seconds=5)
+        await house.storage.write(house.delivery._claim)
+        reborn = DeliveryLoop(house.storage, {"paper": house.sender})
+        await reborn.recover()
+        house.sender.verdicts = [Sent("found")]
+        await reborn.run()
+        await reborn.idle()
+        assert await states(house) == ["sent"]
+
+
+async def test_an_outcome_that_could_not_be_written_is_written_later_and_not_sent_again(database_url: str) -> None:
+    """The platform has it, the database is away: the proof is kept, the lane waits."""
+    async with rooms(database_url) as house:
+        write, broken = house.storage.write, True
+
+        async def flaky(unit: Any) -> Any:
+            if broken and house.sender.sent:
+                msg = "away"
+                raise DatabaseFault(msg)
+            return await write(unit)
+
+        house.storage.write = flaky  # type: ignore[method-assign]
+        await queue(house, "a", "b")
+        await house.delivery.run()
+        await house.delivery.idle()
+        for _ in range(3):
+            with pytest.raises(DatabaseFault):
+                await house.delivery.run()
+        broken = False
+        await house.deliver()
+        assert house.sender.texts == ["a", "b"]
+        assert [one.ext_id is not None for one in await house.rows("outbox")] == [True, True]
+
+
+async def test_a_claim_whose_answer_was_lost_is_not_held_for_ever(database_url: str) -> None:
+    async with rooms(database_url) as house:
+        await queue(house, "a")
+        await house.storage.write(house.delivery._claim)  # committed, and then the connection broke
+        house.sender.verdicts = [Verdict.ABSENT]
+        await house.deliver()
+        assert house.sender.sent == []
+        house.clock.passes(minutes=3)
+        await house.deliver()
+        assert house.sender.texts == ["a"]
+
+
+# ── many nodes ─────────────────────────────────────────────────────────────────────────────────────────────────────
+async def test_two_nodes_on_one_database_send_nothing_twice_and_all_in_order(postgres_url: str) -> None:
+    async with rooms(postgres_url) as house:
+        other = Storage(postgres_url, house.clock)
+        sent: list[str] = []
+
+        class Shared(PaperSender):
+            async def send(self, delivery: Delivery) -> Sent:
+                sent.append(delivery.payload["text"])
+                await asyncio.sleep(0)
+                return Sent()
+
+        loops = [DeliveryLoop(store, {"paper": Shared()}) for store in (house.storage, other)]
+        for lane in range(6):
+            await queue(house, *(f"{lane}-{n}" for n in range(8)), lane=f"paper:{lane}")
+        async with asyncio.timeout(60):
+            while any(one.state != "sent" for one in await house.rows("outbox")):
+                await asyncio.gather(*(loop.run() for loop in loops))
+                await asyncio.gather(*(loop.idle() for loop in loops))
+        assert len(sent) == len(set(sent)) == 48
+        for lane in range(6):
+            assert [one for one in sent if one.startswith(f"{lane}-")] == [f"{lane}-{n}" for n in range(8)]
+        await other.close()
+
+
+async def test_a_node_that_slept_through_its_lease_sends_and_writes_nothing(postgres_url: str) -> None:
+    async with rooms(postgres_url) as house:
+        await queue(house, "a")
+        (claimed, _), *_ = [await house.storage.write(house.delivery._claim)]
+        house.clock.passes(minutes=3)
+        other = DeliveryLoop(house.storage, {"paper": house.sender})
+        await house.delivery._send(claimed[0][0])
+        assert house.sender.tried == []
+        house.sender.verdicts = [Sent("found by the other")]
+        await other.run()
+        await other.idle()
+        await house.storage.write(
+            lambda tx: house.delivery._if_ours(
+                tx, claimed[0][0], lambda tx: outbox_rows.end(tx, claimed[0][0].id, "failed", None, "")
+            )
+        )
+        assert (await row(house)).ext_id == "found by the other"
+        assert await states(house) == ["sent"]
+
+
+async def test_a_live_nodes_lease_is_respected(postgres_url: str) -> None:
+    async with rooms(postgres_url) as house:
+        await queue(house, "a")
+        await house.storage.write(house.delivery._claim)
+        other = DeliveryLoop(house.storage, {"paper": house.sender})
+        house.clock.passes(seconds=110)
+        await other.run()
+        await other.idle()
+        assert (await states(house), house.sender.asked) == (["sending"], [])
+
+
+# ── pace ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+def test_a_bucket_bursts_then_keeps_the_platforms_pace_and_others_are_free() -> None:
+    paces = Paces(burst=3)
+    at, spent = 100.0, []
+    while len(spent) < 10:
+        wait = paces.wait("telegram:1", at)
+        if wait == 0:
+            spent.append(at)
+        at += wait
+    assert spent[-1] - spent[3] == pytest.approx(6, abs=0.01)
+    assert all(spent[n + 4] - spent[n] >= 0.99 for n in range(6))
+    assert paces.wait("telegram:2", at) == 0
+    assert paces.wait(None, at) == paces.wait("web:1", at) == 0
+
+
+async def test_a_chat_over_its_pace_waits_and_says_until_when(sqlite_url: str) -> None:
+    async with rooms(sqlite_url) as house:
+        house.delivery.senders["telegram"] = house.sender
+        await queue(house, *"abcdefgh", lane="telegram:1", via="telegram", bucket="telegram:1")
+        due = None
+        while due is None or due <= house.clock.now:
+            due = await house.delivery.run()
+            await house.delivery.idle()
+        assert 3 <= len(house.sender.sent) <= 5
+        assert due <= NOON + timedelta(seconds=1.1)
