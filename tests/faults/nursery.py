@@ -16,7 +16,7 @@ def main() -> None:
     import channels.telegram.calls  # the expensive one
     from bot import app, cli, cli_serve, server
 
-    assert app and server and cli and cli_serve and channels.telegram.calls
+    assert all([app, server, cli, cli_serve, channels.telegram.calls])
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     answers.write("ready\n")
     for line in sys.stdin:

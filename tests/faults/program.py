@@ -106,7 +106,7 @@ class Program:
     async def ends(self) -> int:
         """Wait for the process to end; its exit status, or minus the signal."""
         async with asyncio.timeout(PATIENCE):
-            while (code := self.exit_code) is None:
+            while (code := self.exit_code) is None:  # noqa: ASYNC110 - another process's end sets no event here
                 await asyncio.sleep(LOOK_AGAIN)
         return code
 
