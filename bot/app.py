@@ -19,13 +19,23 @@ import structlog
 from bot import figures
 from bot.answers.searcher import Searcher
 from bot.api.feed import Feed
+from bot.api.local import route as local_door
+from bot.cli_writes import WRITES
 from bot.console.routes import Console
 from bot.desk_folder import Desk
 from bot.desk_folder.desk import Connector
 from bot.desk_folder.watch import DeskInForce
 from bot.dialogue import Dialogue
 from bot.errors import StafettError
-from bot.events import CaseChanged, CaseReopened, CaseResolved, CustomersMerged, SendSettled, TimelineGrew
+from bot.events import (
+    CaseChanged,
+    CaseReopened,
+    CaseResolved,
+    CustomerErased,
+    CustomersMerged,
+    SendSettled,
+    TimelineGrew,
+)
 from bot.flows import is_request
 from bot.inbox import Inbox
 from bot.linking import Linking
@@ -143,6 +153,7 @@ class App:
         heard[TimelineGrew].append(self.web.timeline_grew)
         heard[CaseChanged].append(self.web.case_changed)
         heard[CustomersMerged].append(self.web.merged)
+        heard[CustomerErased].append(self.web.erased)
         if self.settings.api_token is not None:
             for event, listener in self.feed.subscribers().items():
                 heard[event].append(listener)
@@ -247,7 +258,8 @@ class App:
     def routes(self) -> list[Any]:
         """Everything that is served besides health and the API. The page at `/` is the web channel's."""
         channels = [route for channel in self.channels for route in channel.routes()]
-        return [*self.desk_pages.routes(), *self.console.routes(), *channels]
+        door = local_door(self.storage, self.secret, WRITES)
+        return [door, *self.desk_pages.routes(), *self.console.routes(), *channels]
 
     def api(self) -> Any:
         """The REST API, or None where no token turns it on."""

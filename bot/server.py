@@ -11,6 +11,7 @@ import contextlib
 import hmac
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -166,7 +167,13 @@ def configure(app: App) -> uvicorn.Config:
     )
 
 
-async def serve(settings: Settings, *, tell: Callable[[str], None] = print) -> None:
+def say(line: str) -> None:
+    """Writes a line at once: under systemd or Docker nobody would read it before the end otherwise."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+async def serve(settings: Settings, *, tell: Callable[[str], None] = say) -> None:
     """Run until SIGINT or SIGTERM. Raises StafettError in one line when it cannot begin."""
     settings.checked()
     listening = bind(settings.host, settings.port)
@@ -175,6 +182,7 @@ async def serve(settings: Settings, *, tell: Callable[[str], None] = print) -> N
 
         app = App(settings)
         await app.start()
+        app.storage.answers_at(own_address(settings))
     except BaseException:
         listening.close()
         raise
@@ -191,6 +199,12 @@ async def serve(settings: Settings, *, tell: Callable[[str], None] = print) -> N
         await app.stop()
     if refusals:
         raise refusals[0]
+
+
+def own_address(settings: Settings) -> str:
+    """Where this machine's own commands reach the server."""
+    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::", "localhost"} else settings.host  # noqa: S104 - compared
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
 async def _watch_tokens(app: App, server: Server, refusals: list[SettingsFault]) -> None:

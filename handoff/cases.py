@@ -146,6 +146,7 @@ def on_escalation(tx: Tx, asked: EscalationAsked) -> Case:
             priority=asked.priority,
             escalation=_material(asked),
             wait=None,
+            **({"survey": dict(asked.survey)} if asked.survey else {}),
         ),
     )
     text = asked.text or say("human_coming", locale_of(tx, case), terms.texts(desk_of(tx)))

@@ -36,6 +36,10 @@ class CasesForBot:
     def is_open(self, now: datetime) -> bool:
         return hours.is_open(self._desk(), terms.default_team(self._desk()), now)
 
+    def opens_at(self, now: datetime) -> datetime | None:
+        """When the desk's first team is there again (now, if it is); None: nobody knows."""
+        return hours.next_open(self._desk(), terms.default_team(self._desk()), now)
+
     def count_question(self, tx: Tx, case_id: str) -> None:
         """One more question that the customer had to answer: effort."""
         store.count_question(tx, case_id)

@@ -16,6 +16,7 @@ from bot import outbox
 from bot.errors import NotSent, Refused, SendFault, Uncertain
 from bot.inbox import Inbox
 from bot.model import Chose, Inbound, Reachability, Sender, Wrote
+from bot.storage import files
 from bot.storage.engine import Storage
 from bot.storage.tx import Tx
 from channels.port import Delivery, Sent, Verdict
@@ -272,12 +273,9 @@ class SlackChannel:
 
     async def _upload(self, delivery: Delivery) -> Sent:
         channel, thread = await self._where(delivery)
-        found = await self.storage.read(lambda conn: store.file(conn, str(delivery.payload["file_id"])))
-        if found is None:
-            raise Refused("there is no such file")
-        file, data = found
-        if data is None:
-            raise NotSent("the file has not arrived from its platform yet", 5)
+        file, data = files.ready(
+            await self.storage.read(lambda conn: files.one(conn, str(delivery.payload["file_id"])))
+        )
         uploaded = await self.connection.upload(
             channel=channel, name=safe_name(file.name), content=data, thread_ts=thread
         )
@@ -303,11 +301,11 @@ class SlackChannel:
             kind = sniff(data)
         except Refused as error:
             why = str(error)
-            await self.storage.write(lambda tx: store.not_fetched(tx, file_id, why))
+            await self.storage.write(lambda tx: files.never_comes(tx, file_id, why))
             raise
         except Uncertain as error:
             raise NotSent(str(error)) from error
-        await self.storage.write(lambda tx: store.fetched(tx, file_id, kind, data))
+        await self.storage.write(lambda tx: files.came(tx, file_id, kind, data))
         return Sent(data={"size": len(data), "type": kind})
 
     async def _url_of(self, ref: str) -> str:

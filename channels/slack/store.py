@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from bot.model import FileRef, Identity, Message
+from bot.model import Identity, Message
 from bot.storage import customers, history
 from bot.storage import tables as t
 from bot.storage.tx import Tx
@@ -87,22 +87,6 @@ def recent_places(conn: Connection, since: datetime, limit: int = 50) -> list[tu
         if last:
             found.append((channel, thread_ts, last.partition(":")[2]))
     return found
-
-
-def file(conn: Connection, file_id: str) -> tuple[FileRef, bytes | None] | None:
-    """A stored file and its bytes; None for the bytes while they have not been fetched."""
-    row = conn.execute(select(t.files).where(t.files.c.id == file_id)).first()
-    return None if row is None else (FileRef(row.id, row.name, row.type, row.size), row.data)
-
-
-def fetched(tx: Tx, file_id: str, kind: str, data: bytes) -> None:
-    tx.conn.execute(
-        update(t.files).where(t.files.c.id == file_id).values(data=data, type=kind, size=len(data), error=None)
-    )
-
-
-def not_fetched(tx: Tx, file_id: str, why: str) -> None:
-    tx.conn.execute(update(t.files).where(t.files.c.id == file_id).values(error=why[:300]))
 
 
 def pressed(conn: Connection, message_id: str) -> tuple[Message, str] | None:

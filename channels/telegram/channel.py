@@ -61,7 +61,9 @@ class TelegramChannel:
         self.token_refused = False
         self.bot_id = bot_id(self._token)
         self.outlet = TelegramOutlet()
-        self.sender = TelegramSender(storage, inbox, self.bot_id, lambda: self._calls if self._connected.is_set() else None)
+        self.sender = TelegramSender(
+            storage, inbox, self.bot_id, lambda: self._calls if self._connected.is_set() else None
+        )
         self.intake = Intake(inbox, self.bot_id, self._was_pressed)
         self.webhook = Webhook(secret.get_secret_value(), self.intake) if secret else None
 

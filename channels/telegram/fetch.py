@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bot.errors import Refused
+from bot.storage import files
 from bot.storage.engine import Storage
+from bot.storage.files import StoredFile
 from channels.port import Sent
 from channels.telegram import store
 from channels.web.files import sniff
@@ -20,7 +22,7 @@ MB = 1024 * 1024
 
 async def fetch(calls: Calls, storage: Storage, payload: Mapping[str, Any]) -> Sent:
     """Get the bytes that `payload` ({file_id, ref}) names. Raises Refused, once the customer has been told why."""
-    one = await storage.read(lambda conn: store.file(conn, payload["file_id"]))
+    one = await storage.read(lambda conn: files.one(conn, payload["file_id"]))
     if one is None or one.data is not None:
         return Sent()  # erased meanwhile, or fetched before
     try:
@@ -30,12 +32,12 @@ async def fetch(calls: Calls, storage: Storage, payload: Mapping[str, Any]) -> S
         reason = str(error)
         await storage.write(lambda tx: store.refuse_file(tx, one, reason, MAX_DOWNLOAD // MB))
         raise
-    await storage.write(lambda tx: store.keep_file(tx, one.id, kind, data))
-    return Sent(data={"file": one.id, "type": kind, "size": len(data)})
+    await storage.write(lambda tx: files.came(tx, one.ref.id, kind, data))
+    return Sent(data={"file": one.ref.id, "type": kind, "size": len(data)})
 
 
-async def _bytes(calls: Calls, one: store.StoredFile, ref: str) -> bytes:
-    if one.size > MAX_DOWNLOAD:
+async def _bytes(calls: Calls, one: StoredFile, ref: str) -> bytes:
+    if one.ref.size > MAX_DOWNLOAD:
         raise Refused("a file is at most 20 MB")
     data = await calls.download(ref, MAX_DOWNLOAD)
     if not data:

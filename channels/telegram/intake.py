@@ -74,7 +74,9 @@ class Intake:
             if failed < TRIES:
                 raise
             log.exception("an update could not be taken", key=inbound.key, tries=failed)
-            await self._drop(update, f"the inbox could not take it: {type(error).__name__}")  # raises if it is the database
+            await self._drop(
+                update, f"the inbox could not take it: {type(error).__name__}"
+            )  # raises if it is the database
             receipt = None
         self._failed.pop(inbound.key, None)
         return receipt

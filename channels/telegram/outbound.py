@@ -74,7 +74,9 @@ class TelegramOutlet:
         if files and len(sent) == files:
             return self._edited_caption(message, sent, text, entities)
         old, new = sent[: len(sent) - files], pieces(text, entities)
-        edited = [Part("edit", {"message_id": number, **_text(*piece)}) for number, piece in zip(old, new, strict=False)]
+        edited = [
+            Part("edit", {"message_id": number, **_text(*piece)}) for number, piece in zip(old, new, strict=False)
+        ]
         if not edited:
             return ()
         added = [Part("text", _text(*piece)) for piece in new[len(old) :]]

@@ -45,7 +45,9 @@ class Polling:
         self._intake = intake
         self._told = told
         self._may_poll = may_poll
-        self._offset = 0  # in memory: after a restart Telegram tells again what was not confirmed, and the inbox knows it
+        self._offset = (
+            0  # in memory: after a restart Telegram tells again what was not confirmed, and the inbox knows it
+        )
         self._limit = BATCH
         self._failures = 0
 
@@ -112,7 +114,9 @@ class Polling:
             self._told(BAD_TOKEN)
             return TOKEN_REST
         if status == 409:
-            return self._failed("somebody else takes this bot's messages: a second server with this token, or a webhook")
+            return self._failed(
+                "somebody else takes this bot's messages: a second server with this token, or a webhook"
+            )
         parameters = found.get("parameters")
         wait = parameters.get("retry_after") if isinstance(parameters, dict) else None
         if status == 429 and isinstance(wait, int) and wait > 0:

@@ -16,6 +16,7 @@ from bot.errors import NotSent, Refused, Uncertain
 from bot.inbox import Inbox
 from bot.model import Inbound, Reachability
 from bot.model import Sender as Person
+from bot.storage import files
 from bot.storage.engine import Storage
 from channels.port import Delivery, Sent, Verdict
 from channels.telegram import store
@@ -98,12 +99,8 @@ class TelegramSender:
         return Sent(f"{chat}:{number}")
 
     async def _file(self, calls: Calls, chat: int, kind: str, payload: Mapping[str, Any]) -> int:
-        found = await self._storage.read(lambda conn: store.file(conn, payload["file_id"]))
-        if found is None or found.error is not None:
-            raise Refused("the file is no longer there" if found is None else f"the file was refused: {found.error}")
-        if found.data is None:
-            raise NotSent("the file has not been fetched yet", retry_after=NOT_READY)
-        data, name = found.data, safe_name(found.name)
+        ref, data = files.ready(await self._storage.read(lambda conn: files.one(conn, payload["file_id"])))
+        name = safe_name(ref.name)
         try:
             return int(await formatted(lambda plainer: calls.file(chat, kind, name, data, plainer), payload))
         except Refused as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,8 +9,9 @@ from sqlalchemy import Connection, insert, select, update
 
 from bot import outbox
 from bot.model import SYSTEM, Body, Message
-from bot.storage import customers, history
+from bot.storage import customers, files, history
 from bot.storage import tables as t
+from bot.storage.files import StoredFile
 from bot.storage.tx import Tx
 from bot.texts import say
 
@@ -19,41 +19,15 @@ BOT = "telegram"
 POLLER = "telegram_poller"
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """A row of `files`. `data` is None until it has been fetched; `error` says why it never will be."""
-
-    id: str
-    customer_id: str | None
-    name: str
-    type: str
-    size: int
-    data: bytes | None
-    error: str | None
-
-
-def file(conn: Connection, file_id: str) -> StoredFile | None:
-    row = conn.execute(select(t.files).where(t.files.c.id == file_id)).first()
-    if row is None:
-        return None
-    return StoredFile(row.id, row.customer_id, row.name, row.type, row.size, row.data, row.error)
-
-
-def keep_file(tx: Tx, file_id: str, kind: str, data: bytes) -> None:
-    """The bytes have come; `kind` is their MIME type by content."""
-    values = {"data": data, "type": kind, "size": len(data), "error": None}
-    tx.conn.execute(update(t.files).where(t.files.c.id == file_id).values(**values))
-
-
 def refuse_file(tx: Tx, one: StoredFile, reason: str, limit: int) -> None:
     """This file is not taken, and its sender is told; `limit` in MB. Once, however often it is refused."""
-    fresh = file(tx.conn, one.id)
+    fresh = files.one(tx.conn, one.ref.id)
     if fresh is None or fresh.error is not None:
         return
-    tx.conn.execute(update(t.files).where(t.files.c.id == one.id).values(error=reason))
+    files.never_comes(tx, one.ref.id, reason)
     who = customers.customer(tx.conn, one.customer_id) if one.customer_id else None
     if who is not None:
-        text = say("file_refused", who.locale, name=one.name, limit=limit)
+        text = say("file_refused", who.locale, name=one.ref.name, limit=limit)
         outbox.say(tx, who.id, Body(text=text), author=SYSTEM)
 
 

@@ -20,13 +20,14 @@ from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
 from bot.errors import DatabaseFault, NotAllowed, Refused, StafettError
-from bot.events import CaseChanged, CustomersMerged, TimelineGrew
+from bot.events import CaseChanged, CustomerErased, CustomersMerged, TimelineGrew
 from bot.inbox import Inbox
 from bot.model import FileRef, Message
 from bot.outbox import Part
 from bot.settings import Settings
 from bot.storage import customers
 from bot.storage.engine import Storage
+from bot.storage.files import StoredFile
 from bot.storage.tx import Tx
 from bot.texts import match_locale
 from channels.port import Delivery, Sent, Verdict
@@ -177,6 +178,13 @@ class WebChannel:
             if socket.visitor in visitors:
                 socket.ended()
         self.hub.hint(left, "timeline")
+
+    def erased(self, tx: Tx, event: CustomerErased) -> None:
+        """A forgotten customer's open widgets begin anew, as strangers."""
+        for channel, external_id in event.identities:
+            if channel == self.name:
+                store.moved(tx, external_id)
+        tx.after_commit(lambda: self.hub.hint(event.customer_id, "moved"))
 
     # ── for the sockets ────────────────────────────────────────────────────────────────────────────────────────────
     async def session_of(self, token: str) -> Session:
@@ -400,10 +408,10 @@ class WebChannel:
         found = await self.storage.read(lambda conn: self._owned(conn, session, file_id)) if known else None
         if found is None or found.data is None:
             return problem(404, "there is no such file", cors)
-        headers = {**cors, **files.headers(found.file.name, found.file.type)}
-        return Response(found.data, media_type=found.file.type, headers=headers)
+        headers = {**cors, **files.headers(found.ref.name, found.ref.type)}
+        return Response(found.data, media_type=found.ref.type, headers=headers)
 
-    def _owned(self, conn: Any, session: Session, file_id: str) -> store.StoredFile | None:
+    def _owned(self, conn: Any, session: Session, file_id: str) -> StoredFile | None:
         visitor = store.visitor(conn, session.visitor)
         return store.owned_file(conn, file_id, visitor.customer_id) if visitor else None
 

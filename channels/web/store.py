@@ -11,19 +11,13 @@ from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from bot.model import FileRef, Identity, new_id
 from bot.outbox import settle
-from bot.storage import customers
+from bot.storage import customers, files
 from bot.storage import tables as t
+from bot.storage.files import StoredFile
 from bot.storage.tx import Tx
 from channels.web.sessions import Session
 
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    file: FileRef
-    data: bytes | None
-    error: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,23 +113,15 @@ def uploaded_since(conn: Connection, customer_id: str, since: datetime) -> int:
     return int(conn.execute(query).scalar() or 0)
 
 
-def file(conn: Connection, file_id: str) -> StoredFile | None:
-    row = conn.execute(select(t.files).where(t.files.c.id == file_id)).first()
-    return None if row is None else StoredFile(FileRef(row.id, row.name, row.type, row.size), row.data, row.error)
-
-
 def owned_file(conn: Connection, file_id: str, customer_id: str) -> StoredFile | None:
     """The file, if it is this customer's or stands in their timeline. The owner check is the query's."""
-    f = t.files
-    mine = select(f).where(f.c.id == file_id, f.c.customer_id.in_(_merged(customer_id)))
-    row = conn.execute(mine).first()
-    if row is None:
-        m = t.messages
+    f, m = t.files, t.messages
+    mine = select(f.c.id).where(f.c.id == file_id, f.c.customer_id.in_(_merged(customer_id)))
+    if conn.execute(mine).first() is None:
         said = conn.execute(select(m.c.files).where(m.c.customer_id == customer_id, m.c.seq.is_not(None)))
-        if not any(one["id"] == file_id for (files,) in said for one in files or ()):
+        if not any(one["id"] == file_id for (listed,) in said for one in listed or ()):
             return None
-        row = conn.execute(select(f).where(f.c.id == file_id)).first()
-    return None if row is None else StoredFile(FileRef(row.id, row.name, row.type, row.size), row.data, row.error)
+    return files.one(conn, file_id)
 
 
 def _merged(customer_id: str) -> Select[tuple[str]]:

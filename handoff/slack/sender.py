@@ -10,11 +10,11 @@ from datetime import timedelta
 from typing import Any
 
 from bot.errors import NotSent, Refused, Uncertain
+from bot.storage import files
 from bot.storage.engine import Storage
 from channels.port import Delivery, Sent, Verdict
 from channels.slack.connection import SlackConnection
 from channels.slack.payloads import mapping, metadata_for, outbox_id_of
-from channels.slack.store import fetched, file, not_fetched
 from channels.web.files import safe_name, sniff
 from handoff import store as cases
 from handoff.case import Case
@@ -198,15 +198,7 @@ class DeskSender:
 
     async def _file(self, delivery: Delivery) -> Sent:
         file_id = str(delivery.payload["file_id"])
-        found = await self._storage.read(lambda conn: file(conn, file_id))
-        if found is None:
-            raise Refused("there is no such file")
-        about, data = found
-        if data is None:
-            why = await self._storage.read(lambda conn: store.file_error(conn, file_id))
-            if why is not None:
-                raise Refused(why)
-            raise NotSent("the file has not arrived from its platform yet", 5)
+        about, data = files.ready(await self._storage.read(lambda conn: files.one(conn, file_id)))
         known = await self._known(delivery)
         if known.root is None:
             raise NotSent("the card is not in Slack yet", 2)
@@ -222,11 +214,11 @@ class DeskSender:
             kind = sniff(data)
         except Refused as error:
             why = str(error)
-            await self._storage.write(lambda tx: not_fetched(tx, file_id, why))
+            await self._storage.write(lambda tx: files.never_comes(tx, file_id, why))
             raise
         except Uncertain as error:
             raise NotSent(str(error)) from error
-        await self._storage.write(lambda tx: fetched(tx, file_id, kind, data))
+        await self._storage.write(lambda tx: files.came(tx, file_id, kind, data))
         return Sent(data={"size": len(data), "type": kind})
 
     async def _url_of(self, ref: str) -> str:

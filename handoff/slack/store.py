@@ -208,9 +208,3 @@ def expect_file(tx: Tx, remote: RemoteFile) -> FileRef:
     place = {"id": file.id, "name": file.name, "type": file.type, "size": file.size}
     tx.conn.execute(insert(t.files).values(**place, remote={"via": VIA, "ref": remote.ref}, created_at=tx.now))
     return file
-
-
-def file_error(conn: Connection, file_id: str) -> str | None:
-    """Why a file's bytes will never come."""
-    found: str | None = conn.execute(select(t.files.c.error).where(t.files.c.id == file_id)).scalar()
-    return found

@@ -110,7 +110,7 @@ class LocalServer(ABC):
     def calls(self, method: str) -> list[Call]:
         return [call for call in self.log if call.method == method]
 
-    async def called(self, method: str, *, when: When | None = None, times: int = 1, timeout: float = 5) -> Call:
+    async def called(self, method: str, *, when: When | None = None, times: int = 1, timeout: float = 20) -> Call:
         """Waits until `method` was called `times` times (with params that fit); the last of these calls."""
 
         def look() -> Call | None:

@@ -58,7 +58,7 @@ class Channel:
         """A message as it is now."""
         return self.room.post(ts)
 
-    async def hears(self, wanted: Wanted, *, thread_ts: str | None = None, timeout: float = 5) -> Post:
+    async def hears(self, wanted: Wanted, *, thread_ts: str | None = None, timeout: float = 20) -> Post:
         """The app's next post or edit that says this (or fits); each is heard once."""
         return await self.slack.hears(self.room, wanted, thread_ts=thread_ts, timeout=timeout)
 
@@ -129,13 +129,13 @@ class SlackServer(LocalServer):
         room.members.extend(person.id for person in members if person.id not in room.members)
         return Channel(self, room)
 
-    async def waits_for(self, look: Callable[[], T | None], timeout: float = 5) -> T:
+    async def waits_for(self, look: Callable[[], T | None], timeout: float = 20) -> T:
         """The first thing that `look` finds (not None, not False), looked for after each change."""
         return await self.changes.until(
             look, timeout=timeout, failure=lambda: f"never came true; calls: {self._recent()}"
         )
 
-    async def hears(self, room: Room, wanted: Wanted, *, thread_ts: str | None = None, timeout: float = 5) -> Post:
+    async def hears(self, room: Room, wanted: Wanted, *, thread_ts: str | None = None, timeout: float = 20) -> Post:
         def fits(post: Post) -> bool:
             if not post.by_app or (post.ts, post.version) in room.heard or thread_ts not in (None, post.thread_ts):
                 return False
@@ -150,14 +150,14 @@ class SlackServer(LocalServer):
         room.heard.add((post.ts, post.version))
         return post
 
-    async def connected(self, count: int = 1, timeout: float = 5) -> None:
+    async def connected(self, count: int = 1, timeout: float = 20) -> None:
         """Waits until the app has this many Socket Mode connections."""
         sockets = self.delivery.sockets
         await self.changes.until(
             lambda: len(sockets) >= count, timeout=timeout, failure=lambda: f"{len(sockets)} of {count} connections"
         )
 
-    async def settled(self, timeout: float = 5) -> None:
+    async def settled(self, timeout: float = 20) -> None:
         """Waits until every event was acknowledged or given up."""
         await self.changes.until(
             lambda: self.delivery.idle, timeout=timeout, failure=lambda: f"still delivering; {self.attempts[-3:]}"

@@ -55,11 +55,11 @@ class Person:
         """Their direct messages with the app."""
         return self.space.direct(self.id)
 
-    async def hears(self, wanted: str | Callable[[Post], Any], timeout: float = 5) -> Post:
+    async def hears(self, wanted: str | Callable[[Post], Any], timeout: float = 20) -> Post:
         """The app's next post or edit in their direct messages that fits; each is heard once."""
         return await self.slack.hears(self.direct, wanted, timeout=timeout)
 
-    async def is_shown(self, title: str = "", timeout: float = 5) -> Raw:
+    async def is_shown(self, title: str = "", timeout: float = 20) -> Raw:
         """Waits for a modal (with this in its title)."""
 
         def look() -> Raw | None:
@@ -70,7 +70,7 @@ class Person:
             look, timeout=timeout, failure=lambda: f"{self.id} sees no form {title!r} but {self.view}"
         )
 
-    async def is_told(self, words: str, timeout: float = 5) -> Post:
+    async def is_told(self, words: str, timeout: float = 20) -> Post:
         """Waits for a post that only they see."""
 
         def look() -> Post | None:

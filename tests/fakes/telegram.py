@@ -107,7 +107,7 @@ class TelegramServer(LocalServer):
         """Delivers the last updates again."""
         self.updates.repeat(count)
 
-    async def settled(self, timeout: float = 5) -> None:
+    async def settled(self, timeout: float = 20) -> None:
         """Waits until every update was taken: confirmed by a poll, or by the webhook's 2xx."""
         await self.changes.until(
             lambda: not self.updates.pending, timeout=timeout,

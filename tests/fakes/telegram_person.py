@@ -43,7 +43,7 @@ class Person:
         """What pressing a button answered, in order; an empty text for a silent answer."""
         return [text for person, text, _ in self.api.toasts if person == self.id]
 
-    async def hears(self, wanted: Wanted, timeout: float = 5) -> Seen:
+    async def hears(self, wanted: Wanted, timeout: float = 20) -> Seen:
         """The next message or edit of the bot's that has this text (or fits); each is heard once.
 
         Raises AssertionError with what the chat shows when none comes.

@@ -32,7 +32,7 @@ const WORDS = {
     failed: "Niet verzonden", retry: "Opnieuw proberen", edited: "bewerkt", deleted: "Dit bericht is verwijderd", queue: "Je bent nummer {n} in de wachtrij", wait: "ongeveer {t}", queued: "Er komt een collega aan",
     joined: "{n} doet nu mee", with: "Je praat met {n}", resolved: "Opgelost. Schrijf gerust als er nog iets is.", lost: "Opnieuw verbinden…", offline: "Je bent offline. Berichten gaan weg zodra je weer verbinding hebt.",
     typing: "{n} is aan het typen", news: "Nieuwe berichten", remove: "Verwijderen", saved: "Dank je wel! Je kunt dit nog 24 uur wijzigen.", you: "Jij", assistant: "Assistent", log: "Gesprek", bare: "Score",
-    too_long: "Dat is te lang: hoogstens 16.0 tekens.", rate_limited: "Dat ging snel! Je bericht gaat over {n} s weg.", conflict: "Dit bericht is al met andere woorden verzonden.",
+    too_long: "Dat is te lang: hoogstens 16.000 tekens.", rate_limited: "Dat ging snel! Je bericht gaat over {n} s weg.", conflict: "Dit bericht is al met andere woorden verzonden.",
     file_refused: "{n} kunnen we niet aannemen.", file_large: "{n} is groter dan 20 MB.", file_failed: "{n} kon niet worden geüpload.", file_gone: "Dit bestand is niet beschikbaar.", error: "Er ging iets mis. Probeer het nog eens.",
     gone: "Die knop is er niet meer.", unavailable: "De chat is nu niet bereikbaar. We blijven het proberen." },
   nb: { title: "Chat med oss", bot: "Svarer med en gang", hello: "Hei! Hva kan vi hjelpe med?", intro: "Spør om hva som helst. Samtalen blir liggende her, så du kan komme tilbake til den.",
