@@ -9,6 +9,7 @@ StafettError                  one clear line for a person: what is wrong, where,
 ├── Conflict                  somebody else was first, or the lifecycle's table has no such step
 └── SendFault                 what became of a send (see channels/port.py)
     ├── NotSent               certainly not delivered; may be tried again, `retry_after` seconds from now
+    │   └── RateLimited       … because the platform says that this chat or channel gets too much
     ├── Refused               certainly not delivered, and never will be; `unreachable` if the customer left
     └── Uncertain             it may have been delivered: the resolver decides, never a blind resend
 """
@@ -52,6 +53,10 @@ class NotSent(SendFault):
     def __init__(self, reason: str, retry_after: float | None = None) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
+
+
+class RateLimited(NotSent):
+    pass
 
 
 class Refused(SendFault):

@@ -28,7 +28,7 @@ from typing import Any
 import structlog
 
 from bot import failpoints
-from bot.errors import DatabaseFault, NotSent, Refused, Uncertain
+from bot.errors import DatabaseFault, NotSent, RateLimited, Refused, Uncertain
 from bot.model import new_id
 from bot.outbox import settle
 from bot.storage import outbox_rows, pace_rows
@@ -324,8 +324,8 @@ class DeliveryLoop:
                 sent = await self.senders[delivery.via].send(delivery)
         except NotSent as error:
             self.counters.retried += 1
-            self.counters.rate_limited += error.retry_after is not None
-            return partial(self._retry, delivery=delivery, reason=str(error), retry_after=error.retry_after)
+            self.counters.rate_limited += isinstance(error, RateLimited)
+            return partial(self._retry, delivery=delivery, error=error)
         except Refused as error:
             self.counters.failed += 1
             return partial(settled, outbox_id=delivery.id, outcome="failed", error=str(error))
@@ -387,13 +387,14 @@ class DeliveryLoop:
             doubled = {"doubled": True} if found is Verdict.RESEND else {}
             self._set(tx, delivery, state="retry", due_at=tx.now, **doubled)
 
-    def _retry(self, tx: Tx, delivery: Delivery, reason: str, retry_after: float | None) -> None:
+    def _retry(self, tx: Tx, delivery: Delivery, error: NotSent) -> None:
+        reason, retry_after = str(error), error.retry_after
         if tx.now - delivery.created_at > TOO_OLD:
             settled(tx, delivery.id, "failed", error=f"given up after 24 hours: {reason}")
             return
         sensible = retry_after is not None and 0 < retry_after <= LONGEST_WAIT
         wait = retry_after if retry_after is not None and sensible else backoff(delivery.attempts)
-        bucket = outbox_rows.bucket(tx, delivery.id) if sensible else None
+        bucket = outbox_rows.bucket(tx, delivery.id) if isinstance(error, RateLimited) else None
         if bucket is not None and rate_of(bucket) is not None:
             self._block(tx, bucket, wait)
         self._set(tx, delivery, state="retry", due_at=tx.now + timedelta(seconds=wait), error=reason)

@@ -69,6 +69,7 @@ class Storage:
         self._lock: IO[bytes] | None = None
         self._is_open = False
         self._engine: AsyncEngine = self._async_engine()
+        self._urgent: AsyncEngine | None = None if self.is_sqlite else self._on_postgresql(pool_size=1, max_overflow=1)
 
     @property
     def is_sqlite(self) -> bool:
@@ -120,12 +121,17 @@ class Storage:
             await asyncio.to_thread(self._writer.close)
             self._writer = None
         await self._engine.dispose()
+        if self._urgent is not None:
+            await self._urgent.dispose()
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
-    async def write(self, unit: Callable[[Tx], T]) -> T:
-        """Run the unit in a transaction and return its result once that is durable."""
+    async def write(self, unit: Callable[[Tx], T], *, urgent: bool = False) -> T:
+        """Run the unit in a transaction and return its result once that is durable.
+
+        `urgent` work (a lease to be renewed) stands in no queue for one of the shared connections to PostgreSQL.
+        """
         if self._writer is not None:
             return await self._writer.submit(unit)
         if self.is_sqlite or self.read_only:
@@ -133,7 +139,7 @@ class Storage:
             raise DatabaseFault(msg)
         for attempt in range(TRIES):
             try:
-                return await self._write_once(unit)
+                return await self._write_once(unit, self._urgent if urgent and self._urgent else self._engine)
             except (OSError, DBAPIError) as error:
                 lost = isinstance(error, OSError) or _is_connection_error(error)
                 if attempt < TRIES - 1 and asks_for_retry(error):
@@ -150,7 +156,7 @@ class Storage:
         if self._writer is not None:
             await self._writer.truncate_log()
 
-    async def _write_once(self, unit: Callable[[Tx], T]) -> T:
+    async def _write_once(self, unit: Callable[[Tx], T], engine: AsyncEngine) -> T:
         afterwards: list[Callable[[], None]] = []
         stamps: list[Stamp] = []
 
@@ -159,7 +165,7 @@ class Storage:
             now = self.shared_clock.heard(stamp.now) if self.shared_clock else self.clock()
             return unit(Tx(conn, now, self.wiring, afterwards, self.shared_clock))
 
-        async with self._engine.connect() as conn:
+        async with engine.connect() as conn:
             transaction = await conn.begin()
             result = await conn.run_sync(run)
             try:
@@ -205,8 +211,7 @@ class Storage:
 
     def _async_engine(self) -> AsyncEngine:
         if not self.is_sqlite:
-            how = {"server_settings": SESSION, "timeout": CONNECT_WITHIN, "command_timeout": ANSWER_WITHIN}
-            return create_async_engine(self.url, pool_size=8, max_overflow=4, connect_args=how)
+            return self._on_postgresql(pool_size=8, max_overflow=4)
         place = f"file:{quote(str(self.path.absolute()))}"
         url = URL.create("sqlite+aiosqlite", database=place, query={"mode": "ro", "uri": "true"})
         engine = create_async_engine(url, connect_args={"timeout": 5.0}, pool_size=4)
@@ -220,6 +225,10 @@ class Storage:
             conn.exec_driver_sql("BEGIN")
 
         return engine
+
+    def _on_postgresql(self, **pool: int) -> AsyncEngine:
+        how = {"server_settings": SESSION, "timeout": CONNECT_WITHIN, "command_timeout": ANSWER_WITHIN}
+        return create_async_engine(self.url, connect_args=how, **pool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +244,7 @@ class Stamp:
         return cls(*conn.exec_driver_sql(STAMP).one())
 
     def state(self, conn: Connection) -> str | None:
-        """committed | aborted | in progress. None: the server was started anew, and numbers may mean other things."""
+        """One of committed, aborted, in progress; None: the server was started anew, and its numbers may mean others."""
         if conn.exec_driver_sql(SERVER).scalar_one() != self.server:
             return None
         found: str | None = conn.execute(text("SELECT pg_xact_status(CAST(:n AS xid8))"), {"n": self.number}).scalar()

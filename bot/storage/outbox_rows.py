@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, exists, func, insert, or_, select, update
@@ -52,13 +52,15 @@ def is_held(tx: Tx, outbox_id: str, owner: str) -> bool:
     return tx.conn.execute(query).first() is not None
 
 
-def strand(tx: Tx, owner: str, in_flight: Collection[str], *, others_may_live: bool) -> int:
+def strand(
+    tx: Tx, owner: str, in_flight: Collection[str], *, others_may_live: bool, grace: timedelta = timedelta()
+) -> int:
     """Rows that were on their way when their sender died are uncertain now. Returns how many.
 
     What this owner itself holds without knowing of it (a commit whose answer was lost) is stranded too, after its lease.
     """
     o = t.outbox
-    over = o.c.lease_until < tx.now
+    over = o.c.lease_until < tx.now - grace
     if not others_may_live:
         over = or_(over, o.c.lease_owner.is_(None), o.c.lease_owner != owner)
     mine = (o.c.lease_owner == owner) & o.c.id.in_(in_flight)
@@ -67,6 +69,19 @@ def strand(tx: Tx, owner: str, in_flight: Collection[str], *, others_may_live: b
     tx.conn.execute(update(o).where(*asking, over, ~mine).values(**values))
     sending = update(o).where(o.c.state == "sending", over, or_(o.c.lease_owner.is_(None), ~mine))
     return tx.conn.execute(sending.values(**values, state="uncertain", attempts=0)).rowcount
+
+
+def renew(tx: Tx, owner: str, in_flight: Collection[str], lease: timedelta) -> set[str]:
+    """This owner lives, and goes on with these. Returns those that are still its own."""
+    o = t.outbox
+    held = update(o).where(o.c.lease_owner == owner, o.c.id.in_(in_flight))
+    return set(tx.conn.execute(held.values(lease_until=tx.now + lease).returning(o.c.id)).scalars())
+
+
+def bucket(tx: Tx, outbox_id: str) -> str | None:
+    """Whose rate this row spends."""
+    found: str | None = tx.conn.execute(select(t.outbox.c.bucket).where(t.outbox.c.id == outbox_id)).scalar()
+    return found
 
 
 def heads(conn: Connection, now: datetime, vias: Iterable[str], limit: int) -> list[Row[Any]]:

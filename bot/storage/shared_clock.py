@@ -11,15 +11,13 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection
-
 from bot.model import system_clock
 
 NOISE = timedelta(milliseconds=50)  # by which an answer may be late; our time does not run backwards for that
 
 
 class SharedClock:
-    """`clock()` estimates without asking; `read` asks. Until the first answer it is this machine's clock."""
+    """`clock()` is the last answer, carried on. Until the first one it is this machine's clock."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
@@ -30,11 +28,6 @@ class SharedClock:
             return system_clock()
         at, since = self._told
         return at + timedelta(seconds=self._monotonic() - since)
-
-    def read(self, conn: Connection) -> datetime:
-        """The database's time, now."""
-        now: datetime = conn.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
-        return self.heard(now)
 
     def heard(self, now: datetime) -> datetime:
         """Set ourselves by an answer, and return it. One that was a little late sets nothing."""

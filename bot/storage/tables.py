@@ -360,6 +360,12 @@ outbox = _table(
     Index(None, "state", "due_at"),
 )
 
+paces = _table(  # rates that nodes keep together: see bot/storage/pace_rows.py
+    "paces",
+    _col("bucket", Text, primary_key=True),
+    _col("free_at", Utc),
+)
+
 timers = _table(
     "timers",
     _col("id", Text, primary_key=True),

@@ -63,11 +63,6 @@ class Tx:
     def savepoint(self) -> NestedTransaction:
         return self.conn.begin_nested()
 
-    def read_clock(self) -> None:
-        """`now` becomes this moment by the clock that all nodes share."""
-        if self.clock is not None:
-            self.now = self.clock.read(self.conn)
-
     def lock_customer(self, customer_id: str) -> None:
         """One turn at a time per customer, over all nodes (SQLite has one writer, and needs nothing).
 

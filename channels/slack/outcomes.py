@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bot.errors import NotSent, Refused, SendFault, Uncertain
+from bot.errors import NotSent, RateLimited, Refused, SendFault, Uncertain
 
 UNCERTAIN = {"fatal_error", "internal_error", "request_timeout", "service_unavailable"}
 """Slack's error tables: "it's possible some aspect of the operation succeeded before the error was raised"."""
@@ -37,7 +37,7 @@ def outcome(status: int, headers: Mapping[str, str], data: Any) -> SendFault:
     answer = data if isinstance(data, Mapping) else {}
     error = str(answer.get("error") or "")
     if status == 429 or error in {"ratelimited", "rate_limited"}:
-        return NotSent("Slack asks us to wait", retry_after(headers))
+        return RateLimited("Slack asks us to wait", retry_after(headers))
     if not error or answer.get("ok") is not False or status >= 500 or error in UNCERTAIN:
         return Uncertain(f"Slack answered with HTTP {status}{f' {error}' if error else ', without an outcome'}")
     if error in BROKEN_TOKEN or error in HELD_IN_CHANNEL or error == "missing_scope":

@@ -31,7 +31,7 @@ from aiogram.exceptions import (
 from aiogram.types import BotCommand, BufferedInputFile, InlineKeyboardMarkup, Message, MessageEntity
 from aiogram.utils.token import TokenValidationError
 
-from bot.errors import NotSent, Refused, SendFault, SettingsFault, Uncertain
+from bot.errors import NotSent, RateLimited, Refused, SendFault, SettingsFault, Uncertain
 from channels.telegram.faults import BAD_TOKEN, Answer, BadToken
 
 T = TypeVar("T")
@@ -190,7 +190,7 @@ def translated(error: Exception) -> SendFault:
     said = error.message if isinstance(error, TelegramAPIError) else ""
     match error:
         case TelegramRetryAfter():
-            return NotSent("Telegram asks to wait", retry_after=min(float(error.retry_after), LONGEST_WAIT))
+            return RateLimited("Telegram asks to wait", retry_after=min(float(error.retry_after), LONGEST_WAIT))
         case TelegramUnauthorizedError():
             return BadToken(BAD_TOKEN, retry_after=REFUSED_TOKEN_REST)
         case TelegramConflictError():

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from bot.errors import DatabaseFault, NotSent, Refused, Uncertain
+from bot.errors import DatabaseFault, NotSent, RateLimited, Refused, Uncertain
 from bot.events import SendSettled
 from bot.model import BOT, Author, AuthorKind, Body, Inbound, Reachability, Sender
 from bot.outbox import edit, enqueue, say
 from bot.storage import customers, history, outbox_rows
 from bot.storage.engine import Storage
-from channels.delivery import FIRST_BACKOFF, LAST_BACKOFF, DeliveryLoop, Paces, backoff
+from channels.delivery import FIRST_BACKOFF, LAST_BACKOFF, SHARED_LEASE, DeliveryLoop, Paces, backoff
 from channels.port import Delivery, Sent, Verdict
 from tests.support.rooms import NOON, PaperSender, Rooms, SetClock, rooms
 
@@ -58,7 +58,7 @@ async def test_a_lane_leaves_one_at_a_time_and_in_order(database_url: str) -> No
 
 async def test_a_lane_that_waits_holds_only_itself_up(database_url: str) -> None:
     async with rooms(database_url) as house:
-        house.sender.script = [NotSent("429", retry_after=35)]
+        house.sender.script = [RateLimited("429", retry_after=35)]
         await queue(house, "a1", "a2", lane="paper:a")
         await queue(house, "b1", "b2", lane="paper:b")
         due = await house.deliver()
@@ -151,7 +151,7 @@ def test_back_off_grows_from_a_second_to_five_minutes_with_jitter() -> None:
 @pytest.mark.parametrize("asked", [0, -5, 86_400, float("nan"), float("inf")])
 async def test_an_absurd_retry_after_is_not_obeyed(sqlite_url: str, asked: float) -> None:
     async with rooms(sqlite_url) as house:
-        house.sender.script = [NotSent("429", retry_after=asked)]
+        house.sender.script = [RateLimited("429", retry_after=asked)]
         await queue(house, "a")
         due = await house.deliver()
         assert due is not None
@@ -372,7 +372,7 @@ async def test_a_live_nodes_lease_is_respected(postgres_url: str) -> None:
         await queue(house, "a")
         await house.storage.write(house.delivery._claim)
         other = DeliveryLoop(house.storage, {"paper": house.sender})
-        house.clock.passes(seconds=110)
+        house.clock.passes(seconds=SHARED_LEASE.total_seconds() - 1)
         await other.run()
         await other.idle()
         assert (await states(house), house.sender.asked) == (["sending"], [])
