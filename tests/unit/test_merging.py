@@ -1,0 +1,252 @@
+"""Two customers turn out to be one, and may be parted again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select
+
+from bot.errors import Conflict, NotFound
+from bot.model import BOT, Author, AuthorKind, Body, Deleted, Inbound, Sender
+from bot.outbox import say
+from bot.storage import customers, history, merging
+from bot.storage import tables as t
+from bot.storage.engine import Storage
+from channels.web import store as web
+from tests.support.rooms import NOON, Rooms, echo, rooms, wrote
+
+
+async def pair(house: Rooms) -> tuple[str, str]:
+    """Kari on paper, Ola on stone, a few words each."""
+    for number in range(3):
+        await house.hears(f"k{number}", "kari")
+        house.clock.passes(seconds=1)
+        await house.hears(f"o{number}", "ola", channel="stone", ref=f"ola-{number}", id=None)
+        house.clock.passes(seconds=1)
+    return await house.customer("kari"), await house.customer("ola", "stone")
+
+
+async def merge(house: Rooms, winner: str, loser: str, evidence: str = "linked") -> str:
+    return await house.storage.write(lambda tx: merging.merge(tx, winner, loser, evidence))
+
+
+async def unmerge(house: Rooms, merge_id: str) -> Any:
+    return await house.storage.write(lambda tx: merging.unmerge(tx, merge_id))
+
+
+async def held(house: Rooms, customer_id: str) -> dict[str, Any]:
+    """What stands under this id, to compare before and after."""
+    found: dict[str, Any] = {"said": await house.said(customer_id)}
+    for table in (t.identities, t.files, t.inbox, t.outbox, t.timers, t.survey_responses):
+        rows = await house.storage.read(
+            lambda conn, table=table: conn.execute(select(table).where(table.c.customer_id == customer_id)).all()
+        )
+        found[table.name] = sorted(str(row[1]) for row in rows)
+    return found
+
+
+async def test_one_timeline_without_gaps_holds_both_histories_in_order_of_time(database_url: str) -> None:
+    async with rooms(database_url) as house:
+        kari, ola = await pair(house)
+        before = await house.said(kari)
+        await merge(house, kari, ola)
+        assert (await house.said(kari))[: len(before)] == before
+        assert await house.words(kari) == ["k0", "k1", "k2", "o0", "o1", "o2"]
+        told = await house.storage.read(lambda conn: history.latest(conn, kari))
+        assert [one.body.text for one in told if one.author.kind == "customer"] == ["k0", "o0", "k1", "o1", "k2", "o2"]
+        assert {one.channel for one in await house.storage.read(lambda conn: customers.identities(conn, kari))} == {
+            "paper",
+            "stone",
+        }
+        found = await house.storage.read(lambda conn: customers.customer(conn, ola))
+        assert found is not None
+        assert found.id == kari
+        receipt = await house.hears("on", "ola", channel="stone")
+        assert receipt.customer_id == kari
+        assert (await house.words(kari))[-1] == "on"
+
+
+async def test_undoing_is_exact_and_what_was_said_since_stays_with_the_winner(database_url: str) -> None:
+    async with rooms(database_url) as house:
+        kari, ola = await pair(house)
+
+        def belongings(tx: Any) -> None:
+            for who in (kari, ola):
+                file = {"name": "a", "type": "text/plain", "size": 1, "data": b"x", "created_at": tx.now}
+                tx.conn.execute(insert(t.files).values(id=f"file of {who}", customer_id=who, **file))
+                response = {"customer_id": who, "instrument": "ces7", "score": 6, "at": tx.now}
+                tx.conn.execute(insert(t.survey_responses).values(id=f"score of {who}", **response))
+
+        await house.storage.write(belongings)
+        before = {who: await held(house, who) for who in (kari, ola)}
+        merge_id = await merge(house, kari, ola)
+        await house.hears("since", "ola", channel="stone")
+        assert await unmerge(house, merge_id) == (kari, ola)
+        after = {who: await held(house, who) for who in (kari, ola)}
+        since = [("customer", "since"), ("bot", "heard: since")]
+        assert after[ola] == before[ola]
+        assert after[kari]["said"] == before[kari]["said"] + since
+        assert after[kari]["files"] == before[kari]["files"]
+        assert after[kari]["survey_responses"] == before[kari]["survey_responses"]
+        receipt = await house.hears("apart", "ola", channel="stone")
+        assert receipt.customer_id == ola
+        with pytest.raises(NotFound):
+            await unmerge(house, merge_id)
+
+
+async def test_they_can_be_joined_parted_and_joined_again(database_url: str) -> None:
+    async with rooms(database_url) as house:
+        kari, ola = await pair(house)
+        for _ in range(3):
+            merge_id = await merge(house, kari, ola)
+            assert await house.words(kari) == ["k0", "k1", "k2", "o0", "o1", "o2"]
+            await unmerge(house, merge_id)
+            assert (await house.words(kari), await house.words(ola)) == (["k0", "k1", "k2"], ["o0", "o1", "o2"])
+        await merge(house, ola, kari)
+        assert await house.words(ola) == ["o0", "o1", "o2", "k0", "k1", "k2"]
+
+
+async def test_after_the_undoing_each_message_is_found_under_its_own_customer(database_url: str) -> None:
+    """Else the loser's buttons and edits would be looked for in the winner's copies."""
+    async with rooms(database_url) as house:
+        kari, ola = await pair(house)
+        said = (await house.storage.read(lambda conn: history.messages(conn, ola)))[0]
+        merge_id = await merge(house, kari, ola)
+        merged = await house.storage.read(lambda conn: history.message(conn, said.id))
+        await unmerge(house, merge_id)
+        parted = await house.storage.read(lambda conn: history.by_ref(conn, "stone", "ola-0"))
+        assert merged is not None
+        assert parted is not None
+        assert (merged.customer_id, parted.customer_id, parted.deleted_at) == (kari, ola, None)
+
+
+async def test_what_was_deleted_while_joined_stays_deleted(database_url: str) -> None:
+    async with rooms(database_url) as house:
+        kari, ola = await pair(house)
+        merge_id = await merge(house, kari, ola)
+        await house.inbox.receive(Inbound("stone", "d", Sender("stone", "ola", "ola"), Deleted("ola-1")))
+        assert "o1" not in await house.words(kari)
+        await unmerge(house, merge_id)
+        assert await house.words(ola) == ["o0", "o2"]
+
+
+async def test_what_was_on_its_way_to_the_loser_still_arrives(database_url: str) -> None:
+    """Epochs are counted per customer: what was said under the loser's is not mistaken for words over a human."""
+    async with rooms(database_url) as house:
+        kari, ola = await pair(house)
+        for _ in range(4):
+            await house.storage.write(lambda tx: customers.move_baton(tx, ola))
+        await house.storage.write(lambda tx: say(tx, ola, Body(text="stays"), author=BOT))
+        await merge(house, kari, ola)
+        house.delivery.senders["stone"] = house.sender
+        await house.deliver()
+        assert [one for one in house.sender.texts if "heard: o" in one or one == "stays"] == ["stays"]
+
+
+async def test_a_chain_is_undone_from_its_end(database_url: str) -> None:
+    async with rooms(database_url) as house:
+        kari, ola = await pair(house)
+        await house.hears("p0", "per")
+        per = await house.customer("per")
+        first = await merge(house, ola, kari)
+        second = await merge(house, per, ola)
+        assert await house.words(per) == ["p0", "k0", "o0", "k1", "o1", "k2", "o2"]
+        with pytest.raises(Conflict):
+            await unmerge(house, first)
+        await unmerge(house, second)
+        await unmerge(house, first)
+        assert [await house.words(who) for who in (per, ola, kari)] == [["p0"], ["o0", "o1", "o2"], ["k0", "k1", "k2"]]
+
+
+async def test_nobody_is_merged_with_themselves_or_with_nobody(database_url: str) -> None:
+    async with rooms(database_url) as house:
+        kari, ola = await pair(house)
+        with pytest.raises(NotFound):
+            await merge(house, kari, "nobody")
+        with pytest.raises(Conflict):
+            await merge(house, kari, kari)
+        await merge(house, kari, ola)
+        with pytest.raises(Conflict):
+            await merge(house, ola, kari)
+
+
+async def test_opposite_merges_at_once_are_one(database_url: str) -> None:
+    async with rooms(database_url) as house:
+        kari, ola = await pair(house)
+        other = house.storage if house.storage.is_sqlite else Storage(database_url, house.clock)
+        results = await asyncio.gather(
+            house.storage.write(lambda tx: merging.merge(tx, kari, ola, "linked")),
+            other.write(lambda tx: merging.merge(tx, ola, kari, "linked")),
+            return_exceptions=True,
+        )
+        assert sorted(type(one) for one in results if isinstance(one, Exception)) == [Conflict]
+        winner = (await house.storage.read(lambda conn: customers.customer(conn, kari))).id  # type: ignore[union-attr]
+        assert sorted(await house.words(winner)) == ["k0", "k1", "k2", "o0", "o1", "o2"]
+        if other is not house.storage:
+            await other.close()
+
+
+async def test_messages_that_race_with_a_merge_are_all_there_once(database_url: str) -> None:
+    async with rooms(database_url) as house:
+        kari, ola = await pair(house)
+        other = house.storage if house.storage.is_sqlite else Storage(database_url, house.clock)
+        inbox = type(house.inbox)(other, [echo])
+        late = [inbox.receive(wrote(f"r{n}", "ola", channel="stone")) for n in range(8)]
+        early = [house.hears(f"q{n}", "kari") for n in range(8)]
+        await asyncio.gather(
+            house.storage.write(lambda tx: merging.merge(tx, kari, ola, "linked")), *late, *early
+        )
+        words = await house.words(kari)
+        wanted = ["k0", "k1", "k2", "o0", "o1", "o2", *(f"q{n}" for n in range(8)), *(f"r{n}" for n in range(8))]
+        assert sorted(words) == sorted(wanted)
+        if other is not house.storage:
+            await other.close()
+
+
+async def test_a_web_visitor_who_moved_begins_a_new_session(database_url: str) -> None:
+    from bot.events import CustomersMerged
+    from channels.web.sessions import new_session
+
+    def moved(tx: Any, event: CustomersMerged) -> None:
+        for one in web.visitors_of(tx, event.loser_id, undone=event.undone):
+            web.moved(tx, one)
+
+    async with rooms(database_url, subscribers={CustomersMerged: [moved]}) as house:
+        await house.hears("hi", "kari")
+        await house.hears("hi", "v:1", channel="web")
+        kari, visitor = await house.customer("kari"), await house.customer("v:1", "web")
+        old = new_session(NOON, "en", "v:1")
+        death = lambda one: house.storage.read(lambda conn: web.death(conn, one))  # noqa: E731
+        assert await death(old) is None
+        merge_id = await merge(house, kari, visitor)
+        assert await death(old) == "moved"
+        house.clock.passes(seconds=1)
+        fresh = new_session(house.clock.now, "en", "v:1")
+        assert await death(fresh) is None
+        house.clock.passes(seconds=1)
+        await unmerge(house, merge_id)
+        assert await death(fresh) == "moved"
+
+
+async def test_who_opted_out_stays_opted_out(database_url: str) -> None:
+    async with rooms(database_url) as house:
+        kari, ola = await pair(house)
+        c = t.customers
+        await house.storage.write(lambda tx: tx.conn.execute(c.update().where(c.c.id == ola).values(opted_out=True)))
+        await merge(house, kari, ola)
+        assert await house.storage.read(lambda conn: conn.execute(select(c.c.opted_out).where(c.c.id == kari)).scalar())
+
+
+async def test_notes_come_along_unnumbered(database_url: str) -> None:
+    async with rooms(database_url) as house:
+        kari, ola = await pair(house)
+        ann = Author(AuthorKind.AGENT, "Ann")
+        await house.storage.write(
+            lambda tx: history.append(tx, ola, Body(text="careful"), author=ann, channel="stone", note=True)
+        )
+        await merge(house, kari, ola)
+        told = await house.storage.read(lambda conn: history.messages(conn, kari, notes=True))
+        assert [one.seq for one in told if one.body.text == "careful"] == [None]
+        await house.said(kari)
