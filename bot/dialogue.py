@@ -8,7 +8,7 @@ Its state per customer is one JSON value on the conversation: {"case", "flow", "
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -19,7 +19,7 @@ from bot.answers.decide import Thresholds, is_blank, small_talk
 from bot.answers.searcher import Searcher
 from bot.desk_folder import Desk
 from bot.events import CloseAsked, EscalationAsked, NotifyAsked, Recorded
-from bot.model import BOT, Answered, Body, CaseStatus, Choice
+from bot.model import BOT, Answered, Body, CaseStatus, Choice, Occurred
 from bot.outbox import enqueue
 from bot.outbox import say as send
 from bot.storage import customers, history
@@ -53,6 +53,7 @@ class Cases(Protocol):
     def recently_resolved(self, tx: Tx, customer_id: str) -> bool: ...
     def agents_available(self, tx: Tx, now: datetime) -> int: ...
     def is_open(self, now: datetime) -> bool: ...
+    def opens_at(self, now: datetime) -> datetime | None: ...
     def count_question(self, tx: Tx, case_id: str) -> None: ...
     def began_flow(self, tx: Tx, case_id: str, flow: str, version: str) -> None: ...
 
@@ -67,6 +68,7 @@ class Talk:
     kb: articles.State
     locale: str
     survey: Mapping[str, Any] | None = None
+    missing: str = ""  # the language whose words a flow needed, and which are not loaded
     words: str = ""  # the language whose words an earlier message waits for
 
     @property
@@ -94,6 +96,8 @@ class Dialogue:
     def take(self, turn: Turn) -> bool:
         if turn.message is not None and self._only_polite(turn):
             return True
+        if isinstance(turn.happening, Occurred) and not self._is_awaited(turn, turn.happening.name):
+            return True
         case = self._cases.ensure_open(turn.tx, turn.customer.id, turn.identity.channel)
         if turn.message is not None:
             turn.message = history.put_in_case(turn.tx, turn.message, case.id)
@@ -115,7 +119,7 @@ class Dialogue:
         talk = self._talk(turn, case)
         if talk.flow.waiting == "ask" and self._by_flow(talk):
             self._remember(talk)
-        return False
+        return turn.park_for is not None  # run again when the words are there: the people hear it then, once
 
     def timed_out(self, tx: Tx, timer: timers.Timer) -> None:
         """A flow has waited long enough (timer kind "flow")."""
@@ -127,7 +131,16 @@ class Dialogue:
         turn = Turn(tx, who, where, Answered(timer.data["token"], "timeout"), None)
         talk = self._talk(turn, case)
         self._run_flow(talk, flows.TimedOut(timer.data["token"]))
+        if talk.missing:  # there is no turn to park: the timer rings again
+            again = tx.now + timedelta(seconds=2)
+            timers.set_timer(tx, "flow", timer.key, again, customer_id=who.id, case_id=case.id, data=timer.data)
+            return
         self._remember(talk)
+
+    def _is_awaited(self, turn: Turn, event: str) -> bool:
+        """Whether a flow begins with this, or may be waiting for it: what nobody awaits must not open a case."""
+        begins = any(flow.triggers.event == event for flow in self._desk().flows.values())
+        return begins or self._cases.live(turn.tx, turn.customer.id) is not None
 
     def _is_behind(self, talk: Talk) -> bool:
         """An earlier message of theirs waits for its language's words: this one waits behind it, unless for a human."""
@@ -163,11 +176,14 @@ class Dialogue:
             flows.FlowState.from_json(state.get("flow") or {}),
             articles.State.from_json(state.get("kb") or {}),
             turn.customer.locale,
+            survey=state.get("survey"),
             words=str(state.get("words") or ""),
         )
 
     def _remember(self, talk: Talk) -> None:
-        state = {"case": talk.case.id, "flow": talk.flow.to_json(), "kb": talk.kb.as_json()}
+        state: dict[str, Any] = {"case": talk.case.id, "flow": talk.flow.to_json(), "kb": talk.kb.as_json()}
+        if talk.survey:
+            state["survey"] = dict(talk.survey)
         if talk.turn.park_for:
             state["words"] = talk.words
         customers.set_bot_state(talk.tx, talk.turn.customer.id, state)
@@ -233,6 +249,9 @@ class Dialogue:
     def _by_flow(self, talk: Talk) -> bool:
         turn = talk.turn
         answered, pressed = turn.answered, turn.pressed
+        if isinstance(turn.happening, Occurred):
+            self._run_flow(talk, flows.Happened(turn.happening.name, turn.happening.values))
+            return True
         if answered is not None:
             self._run_flow(talk, flows.CallDone(answered.token, answered.outcome, answered.value))
             return True
@@ -249,11 +268,14 @@ class Dialogue:
 
     def _run_flow(self, talk: Talk, event: flows.Event) -> bool:
         outcome = flows.step(self._desk(), talk.flow, event, self._context(talk))
+        if talk.missing:  # a step asked the articles in words that are not loaded: the turn is run again when they are
+            self._park_for_words(talk, talk.missing)
+            return True
         before = talk.flow
         talk.flow = outcome.state
         chosen = [effect for effect in outcome.effects if isinstance(effect, flows.Survey)]
         if chosen:
-            talk.survey = {"instrument": chosen[-1].instrument, "delay_s": chosen[-1].delay_s}
+            talk.survey = _as_values(chosen[-1])
         for effect in outcome.effects:
             self._apply(talk, effect)
         if outcome.handled and talk.flow.frames and not before.frames:
@@ -271,7 +293,20 @@ class Dialogue:
             is_open=self._cases.is_open(tx.now),
             agents_available=self._cases.agents_available(tx, tx.now),
             knows=lambda text, locale: self._knows(talk, text, locale),
+            search=lambda query, locale, tags: self._found(talk, query, locale, tags),
+            opens_in_s=self._opens_in(tx.now),
         )
+
+    def _opens_in(self, now: datetime) -> int | None:
+        at = None if self._cases.is_open(now) else self._cases.opens_at(now)
+        return None if at is None else int((at - now).total_seconds()) + 1
+
+    def _found(self, talk: Talk, query: str, locale: str, tags: Sequence[str]) -> flows.Found:
+        """What a step `kb` is answered."""
+        if not self._searcher.ready(locale):
+            talk.missing = locale
+            return flows.Found("none")
+        return flows.Found(*articles.answer_of(query, tags, self._searcher.search, self._article_context(locale)))
 
     def _knows(self, talk: Talk, text: str, locale: str) -> flows.Told | None:
         """What an article surely says to this, in the middle of a flow. Nobody waits for words that are not loaded yet."""
@@ -308,6 +343,7 @@ class Dialogue:
                         text=effect.text,
                         sla_s=effect.sla_s,
                         prefer_agent=talk.case.last_agent_id,
+                        survey=_as_values(effect.survey) or talk.survey,
                     )
                 )
             case flows.Close():
@@ -352,6 +388,7 @@ class Dialogue:
             payload=payload,
             customer_id=talk.turn.customer.id,
             case_id=talk.case.id,
+            due_at=talk.tx.now + timedelta(seconds=effect.after_s),
         )
 
     def _tried(self, talk: Talk) -> list[str]:
@@ -447,6 +484,10 @@ class Dialogue:
     ) -> None:
         body = Body(text=text, markdown=markdown, choices=tuple(choices))
         send(talk.tx, talk.turn.customer.id, body, author=BOT, case_id=talk.case.id, meta=meta)
+
+
+def _as_values(chosen: flows.Survey | None) -> Mapping[str, Any] | None:
+    return None if chosen is None else {"instrument": chosen.instrument, "delay_s": chosen.delay_s}
 
 
 def own_name(locale: str) -> str:

@@ -45,7 +45,7 @@ class EscalationAsked:
     """The bot gives up the baton: handoff queues the case. `text` is said to the customer, if not empty.
 
     `show` are slots for the card, as (name, value); `tried` what the bot did, as lines; `sla_s` seconds.
-    `prefer_agent` is who knew the customer.
+    `prefer_agent` is who knew the customer; `survey` what the flow chose for the end, as in CloseAsked.
     """
 
     customer_id: str
@@ -58,6 +58,7 @@ class EscalationAsked:
     text: str = ""
     sla_s: int | None = None
     prefer_agent: str | None = None
+    survey: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

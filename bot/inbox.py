@@ -34,6 +34,7 @@ from bot.model import (
     Identity,
     Inbound,
     Message,
+    Occurred,
     Reachability,
     Receipt,
     RemoteFile,
@@ -51,7 +52,7 @@ KEEP = timedelta(days=7)  # Telegram repeats for 24 h, Slack for minutes
 ALBUM_WAIT = timedelta(seconds=1)  # Telegram delivers an album's photos one by one
 TRIES = 5
 Row = Any  # a row of the inbox
-HAPPENINGS = {kind.__name__: kind for kind in (Wrote, Chose, Edited, Deleted, Reachability, Answered)}
+HAPPENINGS = {kind.__name__: kind for kind in (Wrote, Chose, Edited, Deleted, Reachability, Answered, Occurred)}
 
 
 class Inbox:
@@ -95,6 +96,10 @@ class Inbox:
 
     async def _again(self, source: str, key: str) -> None:
         await self._storage.write(lambda tx: self._react_again(tx, source, key))
+
+    async def receive_event(self, customer_id: str, key: str, event: Occurred) -> None:
+        """Something happened elsewhere; the same `key` twice is once. Nobody of that id: nothing."""
+        await self._storage.write(lambda tx: self._receive_answer(tx, customer_id, key, event, "event"))
 
     async def release(self, waits_for: str) -> None:
         """What these turns were parked for has happened: run them, each in a transaction of its own."""
@@ -174,7 +179,7 @@ class Inbox:
             case Reachability(reachable=reachable):
                 customers.set_reachable(tx, identity.id, reachable=reachable)
                 tx.emit(ReachabilityChanged(replace(identity, reachable=reachable), reachable))
-            case Answered():
+            case Answered() | Occurred():
                 pass
         return None
 
@@ -246,7 +251,9 @@ class Inbox:
             if one.ref:
                 self._amend_by_parked(tx, identity.channel, one.ref)
 
-    def _receive_answer(self, tx: Tx, customer_id: str, key: str, answer: Answered) -> None:
+    def _receive_answer(
+        self, tx: Tx, customer_id: str, key: str, answer: Answered | Occurred, source: str = "connector"
+    ) -> None:
         tx.lock_customer(customer_id)
         who = customers.customer(tx.conn, customer_id)
         where = customers.reply_identity(tx.conn, who.id) if who else None
@@ -254,7 +261,7 @@ class Inbox:
             return
         tx.lock_customer(who.id)  # they may have been merged
         sender = Sender(where.channel, where.external_id, where.address)
-        inbound = Inbound("connector", key, sender, answer)
+        inbound = Inbound(source, key, sender, answer)
         if self._seen(tx, inbound) is None:
             self._insert(tx, inbound, who.id)
             self._react(tx, inbound.source, inbound.key)

@@ -256,7 +256,15 @@ class Answered:
     value: Any = None
 
 
-Happening = Wrote | Chose | Edited | Deleted | Reachability | Answered
+@dataclass(frozen=True, slots=True)
+class Occurred:
+    """Something of another system that concerns a customer: `parcel.delivered`. Flows wait for it, or begin with it."""
+
+    name: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+Happening = Wrote | Chose | Edited | Deleted | Reachability | Answered | Occurred
 
 
 @dataclass(frozen=True, slots=True)

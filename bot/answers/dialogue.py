@@ -304,15 +304,19 @@ def _answer(state: State, article: Article, context: Context) -> Outcome:
 
 
 def answer_text(article: Article, context: Context) -> str:
-    """Intro (or the notice of another language), body, source, question: Markdown paragraphs."""
+    """What is told of it, and the question: Markdown paragraphs."""
+    return f"{_told(article, context)}\n\n{escape_markdown(context.say('kb_did_this_help'))}"
+
+
+def _told(article: Article, context: Context) -> str:
+    """Intro (or the notice of another language), body, source: Markdown paragraphs."""
     if base_locale(article.locale) == base_locale(context.locale):
         intro = context.say("kb_intro")
     else:
         intro = context.say("kb_other_language", language=language_name(article.locale, context.locale))
     source = escape_markdown(context.say("kb_source", title=article.title))
     body = article.body.strip() or escape_markdown(article.title)
-    question = escape_markdown(context.say("kb_did_this_help"))
-    return "\n\n".join((escape_markdown(intro), body, f"_{source}_", question))
+    return "\n\n".join((escape_markdown(intro), body, f"_{source}_"))
 
 
 def sure_answer(text: str, search: Search, context: Context) -> tuple[str, str] | None:
@@ -333,6 +337,18 @@ def sure_answer(text: str, search: Search, context: Context) -> tuple[str, str] 
         language = language_name(article.locale, context.locale)
         parts.insert(0, escape_markdown(context.say("kb_other_language", language=language)))
     return article.id, "\n\n".join(parts)
+
+
+def answer_of(query: str, tags: Sequence[str], search: Search, context: Context) -> tuple[str, str, str]:
+    """(band, article id, Markdown): what the articles, or those of them that carry one of `tags`, say to a flow's question.
+
+    The band is sure | unsure | none; only a sure one has the rest: intro, body, source.
+    """
+    hits = [hit for hit in search(query, context.locale) if not tags or set(tags) & set(hit.article.tags)]
+    decision = decide(hits, context.thresholds)
+    if isinstance(decision, Sure):
+        return "sure", decision.hit.article.id, _told(decision.hit.article, context)
+    return ("unsure" if isinstance(decision, Unsure) else "none"), "", ""
 
 
 def _in_short(body: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from bot.flows.lint import leads_to
-from bot.flows.schema import AskStep, EscalateStep, Flow, RunStep, Step, WaitStep
+from bot.flows.schema import AskStep, EscalateStep, Flow, KbStep, RunStep, Step, WaitStep
 from bot.flows.source import Node, Reader
 from bot.texts import canonical
 
@@ -82,5 +82,6 @@ def _at_once(flow: Flow) -> Iterator[Step]:
             continue
         seen.add(step.id)
         yield step
-        if not isinstance(step.verb, AskStep | EscalateStep | WaitStep | RunStep):
+        rests = isinstance(step.verb, KbStep) and step.verb.confirm
+        if not rests and not isinstance(step.verb, AskStep | EscalateStep | WaitStep | RunStep):
             waiting += leads_to(flow, step)

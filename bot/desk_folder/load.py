@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bot.answers.article import Article
 from bot.desk_folder import across, pages
 from bot.desk_folder.desk import Desk, Interrupt, Table
 from bot.desk_folder.files import Folder
@@ -92,7 +93,11 @@ def _read(folder: Folder, faults: Faults) -> Desk | None:
     texts = _texts(folder, locales)
     # Where desk.yaml itself cannot be read, what flows refer to is unknown: one fault is enough.
     files, ids = _flow_files(folder)
-    flows = _flows(files, ids, built, locales, texts, _declared(root, "connectors")) if root is not None else {}
+    articles = pages.articles(folder, locales)
+    known_names = (
+        _names(files, ids, built, texts, articles, _declared(root, "connectors")) if root is not None else None
+    )
+    flows = _flows(files, known_names) if known_names is not None else {}
     interrupts = _interrupts(built.get("interrupts", ()), flows, locales)
     if root is not None:
         _check_interrupts(root, reader, ids)
@@ -103,7 +108,7 @@ def _read(folder: Folder, faults: Faults) -> Desk | None:
             "interrupts": interrupts,
             "texts": texts,
             "flows": flows,
-            "articles": pages.articles(folder, locales),
+            "articles": articles,
             "macros": pages.macros(folder, locales),
             "tests": _tests(folder, locales),
             "folder": folder.path,
@@ -187,22 +192,23 @@ def _flow_files(folder: Folder) -> tuple[list[FlowFile], dict[str, str]]:
     return files, ids
 
 
-def _flows(
+def _names(
     files: Sequence[FlowFile],
     ids: Mapping[str, str],
     built: Mapping[str, Any],
-    locales: tuple[str, ...],
     texts: Mapping[str, Mapping[str, str]],
+    articles: Sequence[Article],
     declared: Collection[str],
-) -> dict[str, Flow]:
+) -> Names:
+    """What flows may refer to."""
     slots = {
         flow_id: tuple(root.entries["slots"].entries) if "slots" in root.entries else ()
         for root, _, _ in files
         if (flow_id := flow_files.flow_id(root)) is not None
     }
     connectors = built.get("connectors", {})
-    names = Names(
-        locales=locales,
+    return Names(
+        locales=built.get("locales", ("en",)),
         texts=texts,
         # A connector that is wrong still counts as known, so that one mistake makes one fault.
         connectors=dict.fromkeys(declared, frozenset[str]())
@@ -211,7 +217,11 @@ def _flows(
         teams=tuple(team.id for team in built.get("teams", ())),
         flows=tuple(ids),
         slots=slots,
+        collections=tuple(dict.fromkeys(tag for article in articles for tag in article.tags)),
     )
+
+
+def _flows(files: Sequence[FlowFile], names: Names) -> dict[str, Flow]:
     read_flows = [flow_files.read_flow(root, text, reader, names) for root, reader, text in files]
     flows = {flow.id: flow for flow in read_flows if flow is not None}
     across.check(files, flows)

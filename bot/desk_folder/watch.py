@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-SETTLED_MS = 300  # an editor or `git pull` writes several files: they are one change
+SETTLED_MS = 300  # an editor or `git pull` writes several files: they are one change; also how often we look for more
 AGAIN_S = 5.0  # so long until a folder that cannot be watched is tried again
 SHOWN = 5  # faults in one line of the log
 
@@ -65,8 +65,8 @@ class DeskInForce:
         return True
 
     async def reload_when_changed(self) -> None:
-        """Runs until it is cancelled."""
-        while True:
+        """Runs until it is cancelled. The built-in desk is part of the program, and does not change."""
+        while not self._is_builtin:
             try:
                 async with aclosing(self._watch(self.folder)) as changes:  # type: ignore[type-var]
                     async for _ in changes:
@@ -84,7 +84,7 @@ class DeskInForce:
 async def _changes(folder: Path) -> AsyncIterator[object]:
     from watchfiles import awatch
 
-    async for change in awatch(folder, debounce=SETTLED_MS, step=50):
+    async for change in awatch(folder, debounce=4 * SETTLED_MS, step=SETTLED_MS):
         yield change
 
 

@@ -2,7 +2,7 @@
 
     step(desk, state, event, context) -> Outcome(state, effects, handled, trace)
     FlowState() is the beginning; FlowState.to_json() and FlowState.from_json() store it
-    events    Text, Picked, Files, CallDone, StartFlow, TimedOut
+    events    Text, Picked, Files, CallDone, StartFlow, TimedOut, Happened
     effects   Say, Call, Escalate, Close, Survey, SetCustomer, SwitchLocale, Record, Notify, SetTimer
 
 `schema` the nouns · `source` YAML with places and the reader that collects faults · `expressions` conditions ·
@@ -34,7 +34,9 @@ from bot.flows.talk import (
     Event,
     Files,
     FlowState,
+    Found,
     Frame,
+    Happened,
     Notify,
     Outcome,
     Pending,
@@ -61,7 +63,9 @@ __all__ = [
     "Event",
     "Files",
     "FlowState",
+    "Found",
     "Frame",
+    "Happened",
     "Notify",
     "Outcome",
     "Pending",

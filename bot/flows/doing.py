@@ -14,6 +14,7 @@ from bot.flows.schema import (
     EscalateStep,
     Flow,
     GotoStep,
+    KbStep,
     NotifyStep,
     RecordStep,
     RunStep,
@@ -23,7 +24,7 @@ from bot.flows.schema import (
     SurveyStep,
     WaitStep,
 )
-from bot.flows.talk import Call, Close, Escalate, Notify, Pending, Record, Say, SetTimer, Survey
+from bot.flows.talk import Close, Escalate, Notify, Pending, Record, Say, Survey
 
 if TYPE_CHECKING:
     from bot.flows.machine import Machine
@@ -70,19 +71,15 @@ def _branch(machine: Machine, flow: Flow, here: Step, verb: BranchStep) -> None:
 def _call(machine: Machine, flow: Flow, here: Step, verb: CallStep) -> None:
     from bot.desk_folder.desk import Table
 
-    names = machine.names()
-    values = {name: templates.raw(template, names, machine.locale) for name, template in verb.values.items()}
     connector = machine.desk.connectors.get(verb.connector)
     if connector is None:
         machine.settle(flow, here, verb, "error", None)
     elif isinstance(connector, Table):
-        row = connector.find(values.get(connector.key))
+        template = verb.values.get(connector.key, "")
+        row = connector.find(templates.raw(template, machine.names(), machine.locale))
         machine.settle(flow, here, verb, "404" if row is None else "ok", None if row is None else dict(row))
     else:
-        token = machine.token()
-        once = templates.render(verb.once, names, machine.locale, markdown=False) if verb.once else None
-        machine.pending = Pending("call", here.id, flow.hash, token)
-        machine.effects.append(Call(token, verb.connector, values, verb.timeout_s, once, verb.retries))
+        machine.call(flow, here, verb)
 
 
 def _escalate(machine: Machine, flow: Flow, here: Step, verb: EscalateStep) -> None:
@@ -98,12 +95,34 @@ def _escalate(machine: Machine, flow: Flow, here: Step, verb: EscalateStep) -> N
             card.shown(machine.desk, machine.frames, machine.slots, machine.customer, verb.show),
             "" if alone else machine.text(verb.text),
             verb.sla_s,
+            _chosen_below(machine),
         )
     )
     if alone:
         machine.move(verb.no_agent)
     else:
         machine.pending = Pending("escalate", here.id, flow.hash, machine.token())
+
+
+def _chosen_below(machine: Machine) -> Survey | None:
+    """The survey that the steps below choose, which nobody runs any more once people have taken the case.
+
+    Read as far as it is plain: steps that only choose a survey or close, here and in the flows that ran this one.
+    """
+    chosen = None
+    for running in reversed(machine.frames):
+        at, seen = running.flow.step(running.step_id), set[str]()
+        if running is not machine.top and not (at is not None and isinstance(at.verb, RunStep)):
+            return chosen  # a human was fetched on top of a question: nothing comes back to it
+        while at is not None and at.id not in seen:
+            seen.add(at.id)
+            target = running.flow.after(at)
+            at = running.flow.step(target) if target is not None else None
+            if at is not None and (at.condition is not None or not isinstance(at.verb, SurveyStep | CloseStep)):
+                return chosen
+            if at is not None and isinstance(at.verb, SurveyStep):
+                chosen = Survey(at.verb.instrument, at.verb.delay_s)
+    return chosen
 
 
 def _close(machine: Machine, flow: Flow, here: Step, verb: CloseStep) -> None:
@@ -148,9 +167,27 @@ def _notify(machine: Machine, flow: Flow, here: Step, verb: NotifyStep) -> None:
 
 
 def _wait(machine: Machine, flow: Flow, here: Step, verb: WaitStep) -> None:
-    token = machine.token()
-    machine.pending = Pending("wait", here.id, flow.hash, token)
-    machine.effects.append(SetTimer(token, verb.after_s))
+    if verb.open and machine.context.is_open:
+        machine.move(verb.then or flow.after(here))
+    else:
+        machine.wait(flow, here, verb)
+
+
+def _kb(machine: Machine, flow: Flow, here: Step, verb: KbStep) -> None:
+    query, found = machine.search(verb)
+    machine.trace.append({"flow": flow.id, "step": here.id, "kb": found.band, "article": found.name})
+    if found.band != "sure":
+        if found.band == "none" and query.strip():
+            machine.effects.append(Record("unanswered", {"question": query}))
+        machine.move(verb.unsure if found.band == "unsure" else verb.none)
+        return
+    if not verb.confirm:
+        machine.effects.append(Say(found.text))
+        machine.move(flow.after(here))
+        return
+    machine.effects.append(Say(found.text))
+    machine.pending = Pending("confirm", here.id, flow.hash, machine.token())
+    machine.ask_again()
 
 
 _DO: Mapping[type, Callable[[Machine, Flow, Step, Any], None]] = {
@@ -167,4 +204,5 @@ _DO: Mapping[type, Callable[[Machine, Flow, Step, Any], None]] = {
     RecordStep: _record,
     NotifyStep: _notify,
     WaitStep: _wait,
+    KbStep: _kb,
 }

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bot.flows.names import Seen
-from bot.flows.schema import END, AskStep, BranchStep, CallStep, EscalateStep, Flow, GotoStep, RunStep, Step, WaitStep
+from bot.flows.schema import (
+    END,
+    AskStep,
+    BranchStep,
+    CallStep,
+    EscalateStep,
+    Flow,
+    GotoStep,
+    KbStep,
+    RunStep,
+    Step,
+    WaitStep,
+)
 
 _RESTING = (AskStep, EscalateStep, WaitStep)
 
@@ -21,7 +33,9 @@ def check(flow: Flow, seen: Seen) -> None:
 def leads_to(flow: Flow, step: Step) -> Iterator[str]:
     """The ids of every step that may come after `step`."""
     yield from _by_verb(step)
-    jumps = isinstance(step.verb, BranchStep | GotoStep) or (isinstance(step.verb, WaitStep) and step.verb.then)
+    jumps = isinstance(step.verb, BranchStep | GotoStep)
+    if isinstance(step.verb, WaitStep):
+        jumps = step.verb.then is not None and not step.verb.event
     if not jumps or step.condition is not None:
         following = flow.after(step)
         if following is not None:
@@ -43,6 +57,8 @@ def _by_verb(step: Step) -> Iterator[str]:
         targets = (verb.no_agent,)
     elif isinstance(verb, WaitStep):
         targets = (verb.then,)
+    elif isinstance(verb, KbStep):
+        targets = (verb.unsure, verb.none)
     yield from (target for target in targets if target is not None and target != END)
 
 
@@ -87,4 +103,4 @@ def _circles(flow: Flow, seen: Seen) -> None:
 
 def _rests(step: Step) -> bool:
     """A subflow may ask something of its own: only what surely goes on at once counts as not resting."""
-    return isinstance(step.verb, (*_RESTING, RunStep))
+    return isinstance(step.verb, (*_RESTING, RunStep)) or (isinstance(step.verb, KbStep) and step.verb.confirm)

@@ -15,7 +15,7 @@ from bot.flows import lint
 from bot.flows.names import Names, Seen
 from bot.flows.schema import END, SCOPES, SLOT_TYPES, AskStep, EscalateStep, Flow, Slot, Step, Triggers, WaitStep
 from bot.flows.source import Node, Reader, nearest
-from bot.flows.verbs import NOT_YET, VERBS
+from bot.flows.verbs import NOT_YET, VERBS, event_name
 from bot.texts import canonical
 
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,59}\Z")
@@ -25,6 +25,7 @@ _FLOW_KEYS = ("schema", "flow", "version", "title", "triggers", "slots", "steps"
 _SLOT_KEYS = ("type", "scope", "pattern", "min", "max", "default", "sensitive", "ask_again")
 MOST_STEPS = 1000
 """A flow of 60 is long; checking and running look steps up one after the other."""
+_TRIGGER_KEYS = ("phrases", "commands", "event", "when", "channels")
 _COMMON_KEYS = ("id", "if", "note", "next")
 _COMMAND = re.compile(r"/[a-z][a-z0-9_]{0,31}\Z")
 _KEPT_COMMANDS = frozenset({"/human", "/agent", "/link", "/unlink", "/language", "/help", "/start"})
@@ -138,10 +139,7 @@ def _pattern(node: Node, what: str, reader: Reader) -> str | None:
 
 def _triggers(node: Node, seen: Seen) -> Triggers:
     reader = seen.reader
-    if node.kind == "map" and "event" in node.entries:
-        reader.fault(node.keys.pop("event"), "triggers: events do not start flows in this version", "not-yet")
-        node.entries.pop("event")
-    found = reader.entries(node, ("phrases", "commands", "when", "channels"), "triggers")
+    found = reader.entries(node, _TRIGGER_KEYS, "triggers")
     commands = []
     for one in reader.items(found["commands"], "triggers: commands") if "commands" in found else ():
         command = reader.text(one, "a command")
@@ -156,6 +154,7 @@ def _triggers(node: Node, seen: Seen) -> Triggers:
         commands=tuple(commands),
         when=seen.expression(found["when"], "triggers: when") if "when" in found else None,
         channels=reader.texts(found["channels"], "triggers: channels") if "channels" in found else (),
+        event=(event_name(found["event"], seen, "triggers: event") if "event" in found else None) or "",
     )
 
 
@@ -227,7 +226,8 @@ def _step(body: Node, seen: Seen, taken: dict[str, int]) -> Step | None:
     reader = seen.reader
     not_yet = [key for key in body.entries if key in NOT_YET]
     if not_yet:
-        reader.fault(body.keys[not_yet[0]], f'the verb "{not_yet[0]}" is not run by this version of Stafett', "not-yet")
+        why = NOT_YET[not_yet[0]]
+        reader.fault(body.keys[not_yet[0]], f'the verb "{not_yet[0]}" cannot be run: {why}', "not-yet")
         return None
     verbs = [key for key in body.entries if key in VERBS]
     if not verbs:

@@ -22,16 +22,19 @@ from bot.flows.schema import (
     CallStep,
     EscalateStep,
     Flow,
+    KbStep,
     RunStep,
     Step,
     WaitStep,
     Wording,
 )
 from bot.flows.talk import (
+    Call,
     Context,
     Effect,
     Escalate,
     FlowState,
+    Found,
     Frame,
     Outcome,
     Pending,
@@ -48,6 +51,8 @@ if TYPE_CHECKING:
 
 MOST_STEPS = 50
 MOST_VISITS = 3
+FEWEST_WAITED = 60
+"""Seconds until a wait for the desk's opening looks again, at least; an hour where nobody knows when that is."""
 DEEPEST = 10
 """Flows within each other; more is a flow that runs itself."""
 
@@ -97,7 +102,7 @@ class Machine:
     def _fits(self, found: Step | None, *, top: bool) -> bool:
         if found is None:
             return False
-        verbs = {"ask": AskStep, "call": CallStep, "wait": WaitStep, "escalate": EscalateStep}
+        verbs = {"ask": AskStep, "confirm": KbStep, "call": CallStep, "wait": WaitStep, "escalate": EscalateStep}
         return isinstance(found.verb, verbs.get(self.waiting, AskStep) if top else RunStep)
 
     def _lost(self) -> None:
@@ -198,6 +203,11 @@ class Machine:
             self.locale = locale
             self.effects.append(SwitchLocale(locale))
 
+    def plain(self, wording: Wording) -> str:
+        """Of a text for programs: no Markdown."""
+        template = wording.get(self.locale) or next(iter(wording.values()), "")
+        return templates.render(template, self.names(), self.locale, markdown=False)
+
     def choices(self, flow: Flow, asked: Step) -> tuple[Choice, ...]:
         assert isinstance(asked.verb, AskStep)
         if asked.verb.options:
@@ -208,8 +218,7 @@ class Machine:
 
     def _label(self, wording: Wording) -> str:
         """A button's words are plain, not Markdown."""
-        template = wording.get(self.locale) or next(iter(wording.values()), "")
-        return templates.render(template, self.names(), self.locale, markdown=False)
+        return self.plain(wording)
 
     # ── beginning and ending ──
     def may_start(self, flow: Flow) -> bool:
@@ -221,11 +230,12 @@ class Machine:
         names = {"customer": self.customer, "case": self.context.case}
         return triggers.when.holds(Scope(names, self.context.now, self.context.is_open))
 
-    def begin(self, flow_id: str, text: str = "") -> None:
+    def begin(self, flow_id: str, text: str = "", values: Mapping[str, Any] | None = None) -> None:
         """Leave whatever runs and start that flow. What its patterns find in `text` is not asked again."""
         self.leave()
         flow = self.desk.flows[flow_id]
         self.push(flow)
+        self.fill(values or {})
         for slot in flow.slots.values():
             found = matching(slot.pattern, text) if slot.pattern and text else None
             if found is not None:
@@ -337,13 +347,63 @@ class Machine:
     def ask_again(self) -> None:
         if self.waiting == "ask" and self.frames:
             self.ask(*self.place())
+        elif self.waiting == "confirm" and self.pending is not None:
+            self.effects.append(Say(self.own_words("kb_did_this_help"), self.yes_or_no(), self.pending.token))
+
+    # ── articles ──
+    def search(self, verb: KbStep) -> tuple[str, Found]:
+        """The step's question, and what the articles say to it; nothing where nobody can be asked."""
+        query = self.plain(verb.query)
+        if self.context.search is None or not query.strip():
+            return query, Found("none")
+        return query, self.context.search(query, self.locale, verb.collections)
+
+    def yes_or_no(self) -> tuple[Choice, ...]:
+        words = {"yes": "kb_helped", "no": "kb_not_helped"}
+        return tuple(Choice(value, say(key, self.locale, self.desk.texts)) for value, key in words.items())
+
+    def confirmed(self, *, helped: bool) -> None:
+        """Whether the article helped. No: the flow goes where it goes when there is none."""
+        flow, asked = self.place()
+        assert isinstance(asked.verb, KbStep)
+        self.trace.append({"flow": flow.id, "step": asked.id, "helped": helped})
+        self.retries.pop(f"{flow.id}/{asked.id}", None)
+        self.pending = None
+        self.move(flow.after(asked) if helped else asked.verb.none)
+        self.run()
+
+    def unconfirmed(self) -> None:
+        """Neither yes nor no: asked once more, then it counts as a no."""
+        flow, asked = self.place()
+        name = f"{flow.id}/{asked.id}"
+        self.retries[name] = self.retries.get(name, 0) + 1
+        if self.retries[name] > 1:
+            self.confirmed(helped=False)
+        else:
+            self.ask_again()
 
     def call_done(self, outcome: str, value: Any) -> None:
         flow, called = self.place()
         assert isinstance(called.verb, CallStep)
         self.pending = None
+        name = f"{flow.id}/{called.id}"
+        tries = self.retries.pop(name, 0)
+        if tries < called.verb.retries and may_pass(outcome):
+            self.retries[name] = tries + 1
+            self.trace.append({"flow": flow.id, "step": called.id, "outcome": outcome, "retry": tries + 1})
+            self.call(flow, called, called.verb, after_s=2**tries)
+            return
         self.settle(flow, called, called.verb, outcome, value)
         self.run()
+
+    def call(self, flow: Flow, here: Step, verb: CallStep, after_s: int = 0) -> None:
+        """Ask the connector and rest until its answer comes; the key of a write is the same at every try."""
+        names = self.names()
+        values = {name: templates.raw(template, names, self.locale) for name, template in verb.values.items()}
+        once = templates.render(verb.once, names, self.locale, markdown=False) if verb.once else None
+        token = self.token()
+        self.pending = Pending("call", here.id, flow.hash, token)
+        self.effects.append(Call(token, verb.connector, values, verb.timeout_s, once, after_s))
 
     def settle(self, flow: Flow, called: Step, verb: CallStep, outcome: str, value: Any) -> None:
         self.trace.append({"flow": flow.id, "step": called.id, "outcome": outcome})
@@ -400,15 +460,17 @@ class Machine:
                 return
             flow, ran = self.place()
             if isinstance(ran.verb, RunStep):
-                if ran.verb.save:
-                    self.assign(flow, ran.verb.save, self._result(done, ran.verb.save))
+                for mine, theirs in ran.verb.save:
+                    self.assign(flow, mine, self._result(done, theirs))
                 target = flow.after(ran)
             else:  # a human was fetched on top of a question: there is nothing to come back to
                 self.leave()
                 return
 
     def _result(self, done: Running, name: str) -> Any:
-        return done.slots.get(name, self.slots.get(name))
+        scope = done.flow.slots[name].scope if name in done.flow.slots else "flow"
+        held = {"case": self.slots, "customer": self.customer}.get(scope, done.slots)
+        return held.get(name)
 
     def ask(self, flow: Flow, here: Step) -> None:
         verb = here.verb
@@ -418,3 +480,21 @@ class Machine:
         self.effects.append(Say(self.text(verb.text), self.choices(flow, here), token))
         if verb.timeout_s is not None:
             self.effects.append(SetTimer(token, verb.timeout_s))
+
+    def wait(self, flow: Flow, here: Step, verb: WaitStep) -> None:
+        """Rest until the time is over, the event comes, or the desk is open."""
+        token = self.token()
+        self.pending = Pending("wait", here.id, flow.hash, token)
+        after_s = max(self.context.opens_in_s or 3600, FEWEST_WAITED) if verb.open else verb.after_s
+        self.effects.append(SetTimer(token, after_s))
+
+    def fill(self, values: Mapping[str, Any]) -> None:
+        """An event's values, into the slots of the same names."""
+        for name, value in values.items():
+            if name in self.top.flow.slots:
+                self.assign(self.top.flow, name, value)
+
+
+def may_pass(outcome: str) -> bool:
+    """Whether a connector's failure may be gone in a moment."""
+    return outcome in {"timeout", "error", "408", "425", "429"} or (len(outcome) == 3 and outcome.startswith("5"))

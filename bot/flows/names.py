@@ -29,6 +29,7 @@ class Names:
     teams: tuple[str, ...] = ()
     flows: tuple[str, ...] = ()
     slots: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of each flow
+    collections: tuple[str, ...] = ()  # the articles' tags
 
 
 @dataclass(slots=True)

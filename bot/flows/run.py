@@ -14,10 +14,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from bot.answers.decide import yes_no
 from bot.flows import answers
 from bot.flows.machine import Machine
 from bot.flows.schema import AskStep, Flow, Step, WaitStep
-from bot.flows.talk import CallDone, Context, Event, Files, FlowState, Outcome, Picked, StartFlow, Text, TimedOut
+from bot.flows.talk import (
+    CallDone,
+    Context,
+    Event,
+    Files,
+    FlowState,
+    Happened,
+    Outcome,
+    Picked,
+    StartFlow,
+    Text,
+    TimedOut,
+)
 from bot.flows.words import Found, find, tokens
 
 if TYPE_CHECKING:
@@ -50,6 +63,8 @@ def step(desk: Desk, state: FlowState, event: Event, context: Context) -> Outcom
             handled = _called(machine, event)
         case TimedOut():
             handled = _timed_out(machine, event.token)
+        case Happened():
+            handled = _happened(machine, event)
         case StartFlow():
             handled = _started(machine, event.flow_id)
     return machine.outcome(handled=handled)
@@ -68,6 +83,8 @@ def _said(machine: Machine, text: str, files: Sequence[FileRef]) -> bool:
         return False
     if machine.waiting == "escalate":
         machine.leave()  # the human is done, or the customer goes on with the bot: what follows is new
+    if machine.waiting == "confirm":
+        return _confirms(machine, text, said)
     if ask is None:
         return _from_nothing(machine, text, said)
     alone = _interrupt(machine, said, ask, safety=False)
@@ -101,6 +118,21 @@ def _from_nothing(machine: Machine, text: str, said: tuple[str, ...]) -> bool:
     if cut is None or cut[0].do in {"cancel", "back"}:
         return False  # there is nothing to leave
     _cut_in(machine, *cut)
+    return True
+
+
+def _confirms(machine: Machine, text: str, said: tuple[str, ...]) -> bool:
+    """An article was told and "did this help?" asked: yes, no, or something new."""
+    helped = yes_no(text, machine.locale)
+    pressed = [one.value for one in machine.yes_or_no() if tokens(one.label) == said]
+    if helped is not None or pressed:
+        machine.confirmed(helped=bool(helped) or pressed == ["yes"])
+        return True
+    if cut := _interrupt(machine, said, None, safety=False):
+        _cut_in(machine, *cut)
+        return True
+    if not _triggered(machine, text, said):
+        machine.unconfirmed()
     return True
 
 
@@ -200,6 +232,9 @@ def _started(machine: Machine, flow_id: str) -> bool:
 
 def _pressed(machine: Machine, event: Picked) -> bool:
     ask = machine.open_question()
+    if machine.waiting == "confirm" and machine.pending is not None and machine.pending.token == event.token:
+        machine.confirmed(helped=event.value == "yes")
+        return True
     if ask is None or machine.pending is None or machine.pending.token != event.token:
         machine.say("already_answered")
         return True
@@ -228,11 +263,33 @@ def _timed_out(machine: Machine, token: str) -> bool:
     verb: Any = rested.verb
     machine.pending = None
     if isinstance(verb, WaitStep):
+        if verb.open and not machine.context.is_open:
+            machine.wait(flow, rested, verb)
+            return True
         machine.move(verb.then or flow.after(rested))
     else:
         machine.move(verb.timeout_then)
     machine.run()
     return True
+
+
+def _happened(machine: Machine, event: Happened) -> bool:
+    """The wait for it is over; or, where nothing runs, it begins the first flow that it starts. Else nobody wants it."""
+    if machine.waiting == "wait" and machine.frames:
+        flow, rested = machine.place()
+        if isinstance(rested.verb, WaitStep) and rested.verb.event == event.name:
+            machine.pending = None
+            machine.fill(event.values)
+            machine.move(flow.after(rested))
+            machine.run()
+            return True
+    if machine.frames:
+        return False
+    for flow in machine.desk.flows.values():
+        if flow.triggers.event == event.name and machine.may_start(flow):
+            machine.begin(flow.id, values=event.values)
+            return True
+    return False
 
 
 def is_request(desk: Desk, text: str) -> bool:

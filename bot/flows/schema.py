@@ -95,7 +95,10 @@ class BranchStep:
 
 @dataclass(frozen=True, slots=True)
 class CallStep:
-    """`values` are templates by the connector's names. `on` maps an outcome (a status, timeout, error) to a step."""
+    """`values` are templates by the connector's names. `on` maps an outcome (a status, timeout, error) to a step.
+
+    `retries` more tries after a failure that may pass; `once` is the key by which the other side knows them for one.
+    """
 
     connector: str
     values: Mapping[str, str]
@@ -144,8 +147,12 @@ class NotifyStep:
 
 @dataclass(frozen=True, slots=True)
 class WaitStep:
-    after_s: int
+    """For `after_s` seconds, for an `event` (at most `after_s`), or until the desk is `open`; `then` when time is over."""
+
+    after_s: int = 0
     then: str | None = None
+    event: str = ""
+    open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +162,22 @@ class GotoStep:
 
 @dataclass(frozen=True, slots=True)
 class RunStep:
+    """`save` are pairs: a slot of this flow, and the slot of the other flow that it takes when that one ends."""
+
     flow: str
     values: Mapping[str, Expression] = field(default_factory=dict)
-    save: str = ""
+    save: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KbStep:
+    """Asks the articles. A sure answer is said (with `confirm` also whether it helped), else `on` has where to go."""
+
+    query: Wording
+    unsure: str
+    none: str
+    collections: tuple[str, ...] = ()
+    confirm: bool = False
 
 
 Verb = (
@@ -174,6 +194,7 @@ Verb = (
     | WaitStep
     | GotoStep
     | RunStep
+    | KbStep
 )
 
 
@@ -192,12 +213,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Triggers:
-    """What starts a flow. `phrases` by language; `commands` with their slash; `channels` empty for all."""
+    """What starts a flow. `phrases` by language; `commands` with their slash; `channels` empty for all; `event` a name."""
 
     phrases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     commands: tuple[str, ...] = ()
     when: Expression | None = None
     channels: tuple[str, ...] = ()
+    event: str = ""
 
 
 @dataclass(frozen=True, slots=True)

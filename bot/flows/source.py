@@ -14,7 +14,6 @@ from datetime import timedelta
 from typing import Any
 
 import yaml
-from rapidfuzz import fuzz, process
 
 MAX_BYTES = 1024 * 1024
 """Of one file; a flow of 100 steps has 10 kB."""
@@ -204,6 +203,8 @@ def scalar(raw: str) -> Any:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """`; did you mean "order"?`, or nothing when nothing is near."""
+    from rapidfuzz import fuzz, process  # only a desk with a fault needs it
+
     found = process.extractOne(word[:100], list(known), scorer=fuzz.ratio, score_cutoff=60)
     return f'; did you mean "{found[0]}"?' if found else ""
 

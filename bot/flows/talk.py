@@ -58,7 +58,15 @@ class TimedOut:
     token: str
 
 
-Event = Text | Picked | Files | CallDone | StartFlow | TimedOut
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """Something of another system: `parcel.delivered`. Its `values` fill the slots of these names in the flow that hears it."""
+
+    name: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+Event = Text | Picked | Files | CallDone | StartFlow | TimedOut | Happened
 
 # ── effects: what to do about it ──
 
@@ -74,14 +82,17 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Ask a connector over HTTP. `once` is an idempotency key or None. The answer comes back as `CallDone(token)`."""
+    """Ask a connector over HTTP, in `after_s` seconds. `once` is an idempotency key or None.
+
+    The answer comes back as `CallDone(token)`; trying again is the interpreter's.
+    """
 
     token: str
     connector: str
     values: Mapping[str, Any]
     timeout_s: int
     once: str | None = None
-    retries: int = 0
+    after_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +100,7 @@ class Escalate:
     """Fetch a human. `reason_code` is flow | asked | retry | breaker | connector | version | a code of the desk's.
 
     `show` are pairs of slot and value for the agents' card. `text` is said to the customer (Markdown, may be empty).
+    `survey` is what the steps below choose for the day on which the people resolve the case.
     """
 
     reason_code: str
@@ -98,6 +110,7 @@ class Escalate:
     show: tuple[tuple[str, str], ...] = ()
     text: str = ""
     sla_s: int | None = None
+    survey: Survey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +176,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """What the top frame waits for. `kind` is ask | call | wait | escalate."""
+    """What the top frame waits for. `kind` is ask | confirm (did this help?) | call | wait | escalate."""
 
     kind: str
     step_id: str
@@ -187,7 +200,7 @@ class FlowState:
 
     @property
     def waiting(self) -> str:
-        """One of ask | call | wait | escalate, or "" when no flow waits for anything."""
+        """One of ask | confirm | call | wait | escalate, or "" when no flow waits for anything."""
         return self.pending.kind if self.pending else ""
 
     @property
@@ -233,11 +246,21 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """What the articles say to a step's question. `band` is sure | unsure | none; only a sure one has `name` and `text`."""
+
+    band: str
+    name: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """What a step depends on beside its state. `customer` and `case` are what expressions see under these names.
 
     `knows` asks the articles, (text, locale) → Told or None: what is no answer to the open question may be a question of
-    the customer's own, which is answered before ours is asked again. None: nobody can be asked just now.
+    the customer's own, which is answered before ours is asked again. None: nobody can be asked just now. `search` is what
+    the step `kb` asks: (question, locale, collections). `opens_in_s`: seconds until the desk opens, None when nobody knows.
     """
 
     now: datetime
@@ -247,6 +270,8 @@ class Context:
     is_open: bool = True
     agents_available: int = 1
     knows: Callable[[str, str], Told | None] | None = None
+    search: Callable[[str, str, Sequence[str]], Found] | None = None
+    opens_in_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

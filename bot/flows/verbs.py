@@ -17,6 +17,7 @@ from bot.flows.schema import (
     CloseStep,
     EscalateStep,
     GotoStep,
+    KbStep,
     NotifyStep,
     Option,
     RecordStep,
@@ -30,10 +31,12 @@ from bot.flows.schema import (
 )
 from bot.flows.source import Node, nearest
 
-NOT_YET = frozenset({"kb", "llm"})
-"""In the language, but not run: refused, so that nobody waits for what never comes."""
+NOT_YET: Mapping[str, str] = {"llm": "no language model is configured; answer from articles with kb"}
+"""In the language, but not run, and why: refused, so that nobody waits for what never comes."""
 RECORD_KINDS = ("feature_request", "complaint", "promise")
 LONGEST_CALL = 60  # seconds; the sender of connectors waits no longer
+MOST_RETRIES = 5  # after 1, 2, 4 … s: with calls of a minute each the customer has waited six minutes by then
+EVENT = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*\Z")
 _OUTCOME = re.compile(r"[1-5][0-9][0-9]\Z|timeout\Z|error\Z")
 _WITH_OPTIONS = frozenset({"text", "number", "bool", "choice"})
 
@@ -159,9 +162,12 @@ def _call(body: Node, found: Found, seen: Seen) -> Verb | None:
     timeout = int(span.total_seconds()) if span else 10
     if not 1 <= timeout <= LONGEST_CALL:
         reader.fault(found["timeout"], f"timeout must be from 1s to {LONGEST_CALL}s", "value")
-    if "retries" in found:
+    retries = reader.whole(found["retries"], "retries", 0, MOST_RETRIES) if "retries" in found else 0
+    if retries and "once" not in found:
         reader.fault(
-            body.keys["retries"], '"retries" is not run by this version; the flow can ask again by goto', "not-yet"
+            body.keys["retries"],
+            'retries: "once" is missing: without its key a second try may count twice',
+            "missing-key",
         )
     once = seen.template(found["once"], "once") if "once" in found else ""
     save = seen.slot(found["save"], "save") if "save" in found else None
@@ -169,7 +175,7 @@ def _call(body: Node, found: Found, seen: Seen) -> Verb | None:
         reader.fault(found["save"], f'"{save.name}" is a {save.type}; an answer is saved in an object', "type")
     if name is None or on is None:
         return None
-    return CallStep(name, values, on, timeout, once or "", 0, save.name if save else "")
+    return CallStep(name, values, on, timeout, once or "", retries or 0, save.name if save else "")
 
 
 def _outcomes(body: Node, found: Found, seen: Seen, *, table: bool) -> dict[str, str] | None:
@@ -251,10 +257,24 @@ def _run(_: Node, found: Found, seen: Seen) -> Verb | None:
             reader.fault(found["with"].keys[name], f'the flow "{flow}" has no slot "{name}"{hint}', "unknown-slot")
         if expression := seen.expression(node, f"with {name}"):
             values[name] = expression
-    save = seen.slot(found["save"], "save") if "save" in found else None
-    if save is not None and flow is not None and save.name not in theirs:
-        reader.fault(found["save"], f'the flow "{flow}" has no slot "{save.name}" to be saved', "unknown-slot")
-    return RunStep(flow, values, save.name if save else "") if flow else None
+    save = _saved(found["save"], seen, flow) if "save" in found else ()
+    return RunStep(flow, values, save) if flow else None
+
+
+def _saved(node: Node, seen: Seen, flow: str | None) -> tuple[tuple[str, str], ...]:
+    """`save: sum`, a slot of both flows; or `save: {total: sum}`, ours and theirs."""
+    theirs = seen.names.slots.get(flow or "", ())
+    pairs = seen.reader.entries(node, None, "save").items() if node.kind == "map" else ((node.raw, node),)
+    saved = []
+    for name, body in pairs:
+        mine = seen.slot(node.keys[name] if node.kind == "map" else node, "save")
+        result = seen.reader.text(body, "save")
+        if flow is not None and mine is not None and result is not None and result not in theirs:
+            hint = nearest(result, theirs)
+            seen.reader.fault(body, f'the flow "{flow}" has no slot "{result}" to be saved{hint}', "unknown-slot")
+        elif mine is not None and result is not None:
+            saved.append((mine.name, result))
+    return tuple(saved)
 
 
 def _record(_: Node, found: Found, seen: Seen) -> Verb | None:
@@ -272,21 +292,76 @@ def _notify(_: Node, found: Found, seen: Seen) -> Verb | None:
 
 
 def _wait(_: Node, found: Found, seen: Seen) -> Verb | None:
-    inside = seen.reader.entries(found["wait"], ("for", "event", "timeout", "then"), "wait")
-    for key in ("event", "timeout"):
-        if key in inside:
-            seen.reader.fault(
-                found["wait"].keys[key], f'wait: "{key}" is not run by this version; "for" a duration is', "not-yet"
-            )
-    if "for" not in inside:
-        seen.reader.fault(found["wait"], 'wait: "for" is missing: how long', "missing-key")
-        return None
-    if inside["for"].raw == "business_open":
-        seen.reader.fault(inside["for"], 'wait: "business_open" is not run by this version; a duration is', "not-yet")
-        return None
-    span = seen.reader.span(inside["for"], "wait: for")
+    reader = seen.reader
+    inside = reader.entries(found["wait"], ("for", "event", "business_open", "timeout", "then"), "wait")
+    ways = [key for key in ("for", "event", "business_open") if key in inside]
     then = seen.target(inside["then"]) if "then" in inside else None
+    if len(ways) != 1:
+        at = found["wait"].keys[ways[1]] if ways else found["wait"]
+        reader.fault(at, "wait: write one of for: a duration, event: a name, business_open: true", "missing-key")
+        return None
+    if "timeout" in inside and ways != ["event"]:
+        reader.fault(found["wait"].keys["timeout"], 'wait: only an event has a timeout; "for" is one itself', "value")
+    if ways == ["event"]:
+        return _wait_for_event(found["wait"], inside, then, seen)
+    if ways == ["business_open"] or inside["for"].raw == "business_open":
+        if "business_open" in inside and not reader.flag(inside["business_open"], "wait: business_open"):
+            reader.wrong(inside["business_open"], "wait: business_open must be true")
+        return WaitStep(then=then, open=True)
+    span = reader.span(inside["for"], "wait: for")
     return WaitStep(int(span.total_seconds()), then) if span else None
+
+
+def _wait_for_event(node: Node, inside: Found, then: str | None, seen: Seen) -> Verb | None:
+    name = event_name(inside["event"], seen, "wait: event")
+    span = seen.reader.span(inside["timeout"], "wait: timeout") if "timeout" in inside else None
+    if "timeout" not in inside:
+        seen.reader.fault(node, 'wait: "timeout" is missing: an event may never come', "missing-key")
+    return WaitStep(int(span.total_seconds()), then, event=name) if name and span else None
+
+
+def event_name(node: Node, seen: Seen, what: str) -> str | None:
+    name = seen.reader.text(node, what)
+    if name is not None and not EVENT.match(name):
+        seen.reader.fault(
+            node, f'{what}: "{name}" is no event; write small letters and dots: parcel.delivered', "value"
+        )
+        return None
+    return name
+
+
+def _kb(body: Node, found: Found, seen: Seen) -> Verb | None:
+    reader = seen.reader
+    if found["kb"].kind == "scalar" and not found["kb"].raw.startswith("$"):  # mostly a slot: no wording
+        template = seen.template(found["kb"], "kb")
+        query = dict.fromkeys(seen.names.locales, template) if template else None
+    else:
+        query = dict(seen.wording(found["kb"], "kb") or {}) or None
+    collections = reader.texts(found["collections"], "collections") if "collections" in found else ()
+    for node, name in zip(_each(found.get("collections")), collections, strict=False):
+        if name not in seen.names.collections:
+            hint = nearest(name, seen.names.collections)
+            reader.fault(node, f'collections: no article has the tag "{name}"{hint}', "unknown-collection")
+    confirm = "confirm" in found and reader.flag(found["confirm"], "confirm")
+    if confirm and "id" not in found:
+        reader.fault(
+            body, '"kb" with confirm rests for people, so it needs an id: its name across versions', "missing-id"
+        )
+    if "on" not in found:
+        reader.fault(body.keys["kb"], 'a kb needs "on": where to go for unsure and none', "missing-failure")
+        return None
+    on = reader.entries(found["on"], ("unsure", "none"), "on")
+    for key in ("unsure", "none"):
+        if key not in on:
+            reader.fault(body.keys["on"], f'on: "{key}" is missing: where to go then', "missing-failure")
+    unsure, none = (seen.target(on[key]) if key in on else None for key in ("unsure", "none"))
+    if query is None or unsure is None or none is None:
+        return None
+    return KbStep(query, unsure, none, collections, confirm)
+
+
+def _each(node: Node | None) -> list[Node]:
+    return [] if node is None else node.items if node.kind == "list" else [node]
 
 
 VERBS: Mapping[str, tuple[tuple[str, ...], Callable[[Node, Found, Seen], Verb | None]]] = {
@@ -303,5 +378,6 @@ VERBS: Mapping[str, tuple[tuple[str, ...], Callable[[Node, Found, Seen], Verb | 
     "record": ((), _record),
     "notify": ((), _notify),
     "wait": ((), _wait),
+    "kb": (("collections", "confirm", "on"), _kb),
 }
 """verb → the keys that it takes beside those of every step, and its reader."""

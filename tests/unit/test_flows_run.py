@@ -601,3 +601,193 @@ def test_an_answer_an_interrupt_and_a_trigger_come_before_the_articles(customer:
     customer.says("what does it cost")
     assert asked == []
     assert not customer.handled
+
+
+# ── articles as a step ──
+
+GUIDE = """\
+flow: guide
+triggers: {phrases: {en: [guide], he: [מדריך]}}
+slots: {q: {type: text}}
+steps:
+  - {id: q_what, ask: q, text: {en: "What about?", he: "על מה?"}}
+  - {id: look, kb: "{{ q }}", confirm: CONFIRM, on: {unsure: maybe, none: nothing}}
+  - {id: done, say: {en: "Good.", he: "טוב."}, next: end}
+  - {id: maybe, say: {en: "Say more.", he: "עוד."}, next: end}
+  - {id: nothing, say: {en: "Nothing.", he: "אין."}}
+"""
+
+
+def guided(tmp_path: Path, *, confirm: bool) -> Customer:
+    def search(query: str, _locale: str, _tags: object) -> flows.Found:
+        if "price" in query:
+            return flows.Found("sure", "prices", "It is € 5.")
+        return flows.Found("unsure" if "pri" in query else "none")
+
+    customer = Customer(desk_of(tmp_path, GUIDE.replace("CONFIRM", str(confirm).lower()), ORDER), search=search)
+    assert customer.says("guide") == ["What about?"]
+    return customer
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [("the price!", ["It is € 5.", "Good."]), ("pri", ["Say more."]), ("xyz", ["Nothing."])],
+)
+def test_a_step_asks_the_articles_and_goes_on_by_how_sure_they_are(
+    tmp_path: Path, said: str, answer: list[str]
+) -> None:
+    customer = guided(tmp_path, confirm=False)
+    assert customer.says(said) == answer
+    records = [one for one in customer.effects if isinstance(one, flows.Record)]
+    assert records == ([flows.Record("unanswered", {"question": "xyz"})] if said == "xyz" else [])
+
+
+def test_a_step_asks_whether_the_article_helped(tmp_path: Path) -> None:
+    customer = guided(tmp_path, confirm=True)
+    answer, question = customer.says("price")
+    assert (answer, question) == ("It is € 5.", escape_markdown(built_in("kb_did_this_help", "en")))
+    assert customer.state.waiting == "confirm"
+    assert [one.value for one in customer.effects[-1].choices] == ["yes", "no"]  # type: ignore[union-attr]
+    assert customer.picks("yes") == ["Good."]
+
+    for say, answer in (
+        ("no", ["Nothing."]),
+        (built_in("kb_helped", "en"), ["Good."]),
+        ("where is my order", ["Which number?"]),
+    ):
+        customer.says("guide")
+        customer.says("price")
+        assert customer.says(say) == answer
+
+    customer.says("guide")
+    customer.says("price")
+    assert customer.says("hm") == [question]
+    assert customer.says("hm") == ["Nothing."], "neither yes nor no, twice: it did not help"
+
+
+# ── what is waited for ──
+
+PARCEL = """\
+flow: parcel
+triggers: {event: parcel.sent}
+slots: {carrier: {type: text}, day: {type: text}}
+steps:
+  - {say: {en: "Sent with {{ carrier }}.", he: "נשלח."}}
+  - {id: way, wait: {event: parcel.delivered, timeout: 2d, then: late}}
+  - {say: {en: "Delivered on {{ day }}.", he: "הגיע."}, next: end}
+  - {id: late, say: {en: "It is late.", he: "מאחר."}}
+"""
+
+
+def test_an_event_begins_a_flow_and_another_one_ends_its_wait(tmp_path: Path) -> None:
+    customer = Customer(desk_of(tmp_path, PARCEL, ORDER))
+    assert customer.take(flows.Happened("parcel.delivered", {"day": "Monday"})) == []
+    assert not customer.handled
+    sent = flows.Happened("parcel.sent", {"carrier": "Post", "nonsense": 1})
+    assert customer.take(sent) == ["Sent with Post."]
+    assert customer.only(flows.SetTimer).after_s == 2 * 86_400
+    assert customer.take(sent) == [], "a flow that waits is not begun again over itself"
+    assert customer.take(flows.Happened("parcel.delivered", {"day": "Monday"})) == ["Delivered on Monday."]
+    customer.take(sent)
+    assert customer.take(flows.TimedOut(customer.token)) == ["It is late."]
+    customer.says("where is my order")
+    assert customer.take(sent) == []
+    assert customer.state.waiting == "ask", "an event never takes the floor from a question"
+
+
+def test_a_wait_for_the_opening_goes_on_when_the_desk_is_open(tmp_path: Path) -> None:
+    waits = """\
+flow: waits
+triggers: {phrases: {en: [wait], he: [חכה]}}
+steps:
+  - {id: pause, wait: {business_open: true}}
+  - {say: {en: "We are here.", he: "כאן."}}
+"""
+    desk = desk_of(tmp_path, waits)
+    assert Customer(desk).says("wait") == ["We are here."]
+    customer = Customer(desk, is_open=False, opens_in_s=7200)
+    customer.says("wait")
+    assert customer.only(flows.SetTimer).after_s == 7200
+    assert customer.take(flows.TimedOut(customer.token)) == []
+    assert customer.state.waiting == "wait", "a holiday came in between"
+    customer.context = replace(customer.context, is_open=True)
+    assert customer.take(flows.TimedOut(customer.token)) == ["We are here."]
+
+
+# ── once more ──
+
+
+def test_a_call_is_tried_again_with_the_same_key_and_then_goes_its_way(tmp_path: Path) -> None:
+    pays = """\
+flow: pays
+triggers: {phrases: {en: [pay], he: [שלם]}}
+slots: {order_no: {type: text, default: A1}, paid: {type: object}}
+steps:
+  - {id: pay, call: shop.get, with: {order_no: "{{ order_no }}"}, once: "pay-{{ order_no }}", retries: 2, save: paid, on: {404: bad, timeout: slow, error: bad}}
+  - {say: {en: "Paid.", he: "שולם."}, next: end}
+  - {id: slow, say: {en: "Slow.", he: "לאט."}, next: end}
+  - {id: bad, say: {en: "Bad.", he: "רע."}}
+"""
+    customer = Customer(desk_of(tmp_path, pays))
+    customer.says("pay")
+    calls = [customer.only(flows.Call)]
+    for outcome in ("timeout", "503"):
+        customer.take(flows.CallDone(customer.token, outcome))
+        calls.append(customer.only(flows.Call))
+    assert [call.after_s for call in calls] == [0, 1, 2]
+    assert {call.once for call in calls} == {"pay-A1"}
+    assert len({call.token for call in calls}) == 3
+    assert customer.take(flows.CallDone(calls[0].token, "ok", {})) == [], "an answer to an earlier try is late"
+    assert customer.take(flows.CallDone(customer.token, "timeout")) == ["Slow."]
+    customer.says("pay")
+    assert customer.take(flows.CallDone(customer.token, "404")) == ["Bad."], "what will not pass is not tried again"
+    customer.says("pay")
+    customer.take(flows.CallDone(customer.token, "error"))
+    assert customer.take(flows.CallDone(customer.token, "ok", {"n": 1})) == ["Paid."]
+    assert customer.state.retries == {}
+
+
+# ── the end, chosen before people take over ──
+
+
+def test_the_survey_below_an_escalation_goes_along_with_it(tmp_path: Path) -> None:
+    chosen = REFUND.replace(
+        "{id: after, say: {en: Done., he: בוצע.}, next: end}",
+        "{id: after, close: resolved}\n  - {survey: nps, delay: 1h, next: end}",
+    )
+    outer = """\
+flow: outer
+triggers: {phrases: {en: [outer], he: [חוץ]}}
+steps:
+  - {id: run, run: refund}
+  - {survey: csat5}
+"""
+    customer = Customer(desk_of(tmp_path, chosen, outer))
+    customer.says("refund")
+    customer.says("NL91")
+    assert customer.only(flows.Escalate).survey == flows.Survey("nps", 3600)
+    customer.says("outer")
+    customer.says("NL91")
+    assert customer.only(flows.Escalate).survey == flows.Survey("csat5"), "the flow that ran it has the last word"
+    customer = Customer(desk_of(tmp_path / "plain", REFUND))
+    customer.says("refund")
+    customer.says("NL91")
+    assert customer.only(flows.Escalate).survey is None
+
+
+def test_a_result_may_have_another_name(tmp_path: Path) -> None:
+    outer = """\
+flow: outer
+triggers: {phrases: {en: [outer], he: [חוץ]}}
+slots: {total: {type: number}, who: {type: text}}
+steps:
+  - {id: inner, run: inner, save: {total: sum, who: name}}
+  - {say: {en: "{{ who }}: {{ total }}", he: "{{ total }}"}}
+"""
+    inner = """\
+flow: inner
+slots: {sum: {type: number}, name: {type: text, scope: case}}
+steps:
+  - {set: {sum: "40 + 2", name: "'Kari'"}}
+"""
+    assert Customer(desk_of(tmp_path, outer, inner)).says("outer") == ["Kari: 42"]
