@@ -236,7 +236,9 @@ class Invitations:
         elif given.score != score and may_edit(given.at, tx.now):
             store.change_response(tx.conn, given.id, score=score, edited_at=tx.now)
             self._tell(turn, asked, given, score, given.comment)
-            self._say(turn, asked, "changed", score=shown(asked, score, self.setup().texts))
+            said = self._say(turn, asked, "changed", score=shown(asked, score, self.setup().texts))
+            if given.comment is None:  # "why?" is still open, though it is no longer our last word
+                store.change(tx.conn, asked.id, why_message_id=said.id)
         elif given.score != score:
             self._say(turn, asked, "settled")
 
@@ -257,9 +259,9 @@ class Invitations:
         said = outbox.say(turn.tx, turn.customer.id, body, author=BOT, case_id=asked.case_id, meta=meta)
         store.change(turn.tx.conn, asked.id, why_message_id=said.id)
 
-    def _say(self, turn: Turn, asked: Invitation, key: str, **values: object) -> None:
+    def _say(self, turn: Turn, asked: Invitation, key: str, **values: object) -> Message:
         text = surveys.wording(key, turn.customer.locale, self.setup().texts, **values)
-        outbox.say(turn.tx, turn.customer.id, Body(text=text), author=BOT, case_id=asked.case_id)
+        return outbox.say(turn.tx, turn.customer.id, Body(text=text), author=BOT, case_id=asked.case_id)
 
     def _tell(self, turn: Turn, asked: Invitation, given: Response, score: float, comment: str | None) -> None:
         who, now = turn.customer.id, turn.tx.now
