@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import hmac
 import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -115,14 +117,38 @@ class PlainHeaders:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 present = {name for name, _ in message["headers"]}
-                message["headers"] = [*message["headers"], *(one for one in HEADERS if one[0] not in present)]
+                date = (b"date", formatdate(usegmt=True).encode())
+                message["headers"] = [*message["headers"], *(one for one in (*HEADERS, date) if one[0] not in present)]
             await send(message)
 
         await self._app(scope, receive, with_headers)
 
 
 class Server(uvicorn.Server):
-    """uvicorn without its signal handlers: ours drain the house first, and a stop that was asked for exits with 0."""
+    """uvicorn without its signal handlers: ours drain the house first, and a stop that was asked for exits with 0.
+
+    It waits until it is told to end, where uvicorn looks ten times a second; the `Date` that it would renew then is made
+    with each answer.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        self._told = asyncio.Event()
+        super().__init__(config)
+
+    @property
+    def should_exit(self) -> bool:
+        return self._told.is_set()
+
+    @should_exit.setter
+    def should_exit(self, wanted: bool) -> None:
+        if wanted:
+            self._told.set()
+        else:
+            self._told.clear()
+
+    async def main_loop(self) -> None:
+        self.server_state.default_headers = self.config.encoded_headers
+        await self._told.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -160,6 +186,7 @@ def configure(app: App) -> uvicorn.Config:
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        date_header=False,
         lifespan="off",
         timeout_graceful_shutdown=GRACE,
         timeout_keep_alive=20,
@@ -177,15 +204,19 @@ async def serve(settings: Settings, *, tell: Callable[[str], None] = say) -> Non
     """Run until SIGINT or SIGTERM. Raises StafettError in one line when it cannot begin."""
     settings.checked()
     listening = bind(settings.host, settings.port)
+    gc.disable()  # it would walk all that is imported now, again and again, and find nothing
     try:
         from bot.app import App
 
         app = App(settings)
         await app.start()
+        gc.freeze()
         app.storage.answers_at(own_address(settings))
     except BaseException:
         listening.close()
         raise
+    finally:
+        gc.enable()
     server = Server(configure(app))
     _on_signals(server, app)
     for line in app.greeting():

@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from jinja2 import Environment, FileSystemLoader, select_autoescape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -16,6 +15,9 @@ from starlette.staticfiles import StaticFiles
 
 from bot.console.sign_in import LIFETIME, Doorkeeper, from_our_page, password_of
 from bot.settings import Settings
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 HERE = Path(__file__).parent
 POLICY = (
@@ -80,6 +82,8 @@ class Console:
 
     def _page(self, name: str, *, status: int = 200, **values: Any) -> Response:
         if self._pages is None:
+            from jinja2 import Environment, FileSystemLoader, select_autoescape  # nobody waits for it at the start
+
             loader = FileSystemLoader(HERE / "pages")
             self._pages = Environment(loader=loader, autoescape=select_autoescape(default=True))
         html = self._pages.get_template(name).render(url=self._settings.url, **values)

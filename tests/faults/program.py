@@ -135,7 +135,7 @@ class Program:
         return httpx2.AsyncClient(base_url=self.url, headers=headers, trust_env=False)
 
     async def visitor(self, token: str | None = None) -> Visitor:
-        visitor = Visitor(self)  # type: ignore[arg-type] - it asks for `url`, `http` and `settle` only
+        visitor = Visitor(self)  # type: ignore[arg-type]  # it asks for `url`, `http` and `settle` only
         await visitor.begins("en", token)
         return visitor
 
