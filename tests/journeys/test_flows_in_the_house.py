@@ -1,0 +1,136 @@
+"""What flows do that needs the whole house: articles as a step, events from elsewhere, the survey chosen before people came."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.model import Occurred
+from surveys import store as surveys
+from tests.support.house import House
+
+DESK = """\
+schema: 1
+name: Small shop
+locales: [en]
+teams: [{id: support, name: Support}]
+agents: [{id: ann, name: Ann, team: support, role: admin}]
+interrupts: [{id: human, run: handoff, phrases: {en: [human]}}]
+surveys: {instrument: ces7, delay: 0, quiet_hours: off, throttle_days: 0, fatigue_after: 0, sample: 1}
+"""
+HANDOFF = """\
+schema: 1
+flow: handoff
+version: 1
+steps:
+  - {id: person, escalate: {team: support}, text: Somebody comes.}
+  - {survey: csat5}
+  - {close: resolved}
+"""
+GUIDE = """\
+schema: 1
+flow: guide
+version: 1
+triggers: {phrases: {en: [guide]}}
+slots: {q: {type: text}}
+steps:
+  - {id: q_what, ask: q, text: "What about?"}
+  - {id: look, kb: "{{ q }}", collections: [costs], confirm: true, on: {unsure: nothing, none: nothing}}
+  - {id: done, say: "Good to know.", next: end}
+  - {id: nothing, say: "I know nothing of that."}
+"""
+PARCEL = """\
+schema: 1
+flow: parcel
+version: 1
+triggers: {event: parcel.sent}
+slots: {carrier: {type: text}}
+steps:
+  - {say: "Your parcel is on its way with {{ carrier }}."}
+  - {id: way, wait: {event: parcel.delivered, timeout: 2d, then: late}}
+  - {say: "It has arrived.", next: end}
+  - {id: late, say: "It is late, sorry."}
+"""
+ARTICLE = """\
+---
+title: What delivery costs
+locale: en
+tags: [costs]
+questions: [How much does delivery cost?, What are the shipping costs?]
+---
+It costs € 4.90.
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    files = {
+        "desk.yaml": DESK,
+        "flows/handoff.yaml": HANDOFF,
+        "flows/guide.yaml": GUIDE,
+        "flows/parcel.yaml": PARCEL,
+        "knowledge/costs.en.md": ARTICLE,
+    }
+    for name, text in files.items():
+        path = tmp_path / "desk" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return tmp_path / "desk"
+
+
+async def test_a_flow_asks_the_articles_and_waits_for_the_words_of_a_language(tmp_path: Path, folder: Path) -> None:
+    async with House(tmp_path, desk=folder) as house:
+        visitor = await house.visitor()
+        await visitor.says("guide")
+        await visitor.hears("What about?")
+        await visitor.says("how much does delivery cost?")  # no word of English is loaded yet: the turn waits for them
+        await visitor.hears("€ 4.90")
+        asked = await visitor.hears("Did this help?")
+        await visitor.presses(asked, "yes")
+        await visitor.hears("Good to know.")
+
+
+async def test_something_that_happens_elsewhere_begins_a_flow_once_and_ends_its_wait(
+    tmp_path: Path, folder: Path
+) -> None:
+    async with House(tmp_path, desk=folder) as house:
+        visitor = await house.visitor()
+        await visitor.says("hello")
+        customer_id = await _customer(house)
+        for _ in range(2):  # the other system repeats itself
+            await house.app.inbox.receive_event(customer_id, "sent-1", Occurred("parcel.sent", {"carrier": "PostNord"}))
+        await house.settle()
+        await visitor.hears("on its way with PostNord")
+        await house.app.inbox.receive_event(customer_id, "noise-1", Occurred("weather.changed"))
+        await house.app.inbox.receive_event(customer_id, "done-1", Occurred("parcel.delivered"))
+        await house.settle()
+        await visitor.hears("It has arrived.")
+        assert sum("on its way" in text for text in visitor.said()) == 1
+
+
+async def test_the_survey_that_a_flow_chooses_is_asked_when_the_people_are_done(tmp_path: Path, folder: Path) -> None:
+    async with House(tmp_path, desk=folder, api_token="a token for the test") as house:
+        visitor = await house.visitor()
+        await visitor.says("human")
+        await visitor.hears("Somebody comes.")
+        async with house.http(Authorization="Bearer a token for the test") as http:
+            (case,) = (await http.get("/api/v1/cases")).json()["items"]
+            done = await http.post(f"/api/v1/cases/{case['id']}/resolve", json={"outcome": "resolved", "agent": "ann"})
+        assert done.status_code < 300, done.text
+        await house.settle()
+        asked = await visitor.gets(lambda frame: frame["type"] == "message" and frame["survey"] is not None)
+        assert asked["survey"]["instrument"] == "csat5"
+        await visitor.presses(asked, "4")
+        (response,) = await house.app.storage.read(surveys.responses)
+        assert (response.instrument, response.score) == ("csat5", 4)
+
+
+async def _customer(house: House) -> str:
+    from sqlalchemy import select
+
+    from bot.storage import tables as t
+
+    found = await house.app.storage.read(lambda conn: conn.execute(select(t.customers.c.id)).scalars().all())
+    (customer_id,) = found
+    return str(customer_id)
