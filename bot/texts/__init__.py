@@ -14,6 +14,7 @@ Babel (8 MB once loaded) and YAML are imported at first use.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from functools import cache
@@ -30,6 +31,8 @@ FALLBACK = "en"
 
 FSI, PDI = "\u2068", "\u2069"
 """Unicode's isolates (UAX #9): what stands between them keeps its own direction and disturbs nobody's."""
+LRM, RLM = "\u200e", "\u200f"
+"""Invisible letters of each direction."""
 
 _PLACEHOLDER = re.compile(r"\{\{\s*([A-Za-z_]\w*(?:\.\w+)*)\s*\}\}")
 _ALIASES = {"no": "nb", "nn": "nb", "iw": "he", "in": "id", "ji": "yi"}
@@ -54,13 +57,16 @@ def say(key: str, locale: str, own: Texts | None = None, /, **values: object) ->
             template = _in_language(mine, FALLBACK) or (next(iter(mine.values()), None) if built_in is None else None)
         if template is not None:
             try:
-                return fill(template, marked)
+                return _led(template, fill(template, marked), locale)
             except KeyError:
                 if built_in is None:
                     raise
     if built_in is None:
         raise KeyError(key)
-    return fill(_in_language(built_in, locale) or built_in[FALLBACK], marked)
+    template = _in_language(built_in, locale)
+    if template is None:
+        template, locale = built_in[FALLBACK], FALLBACK
+    return _led(template, fill(template, marked), locale)
 
 
 def known(key: str) -> bool:
@@ -174,6 +180,19 @@ def moment(at: datetime, locale: str, zone: tzinfo) -> str:
 
     local, babel = at.astimezone(zone), _babel(locale)
     return f"{format_skeleton('MMMEd', local, locale=babel)} {format_time(local, 'short', locale=babel)}"
+
+
+def _led(template: str, text: str, locale: str) -> str:
+    """The sentence, led by its own direction's mark where a value at its head would turn it around.
+
+    Browsers (`dir=auto`), Telegram and Slack take a text's direction from its first letter: "Robin כאן" is Hebrew.
+    """
+    if not template.lstrip().startswith("{{"):
+        return text
+    leading = next((kind for char in text if (kind := unicodedata.bidirectional(char)) in {"L", "R", "AL"}), None)
+    if leading is None or (leading != "L") == is_rtl(locale):
+        return text
+    return (RLM if is_rtl(locale) else LRM) + text
 
 
 def _isolated(value: object) -> object:

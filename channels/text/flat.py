@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
+    from markdown_it.rules_inline import StateInline
     from markdown_it.token import Token
 
 BOLD, ITALIC, STRIKE, CODE, PRE, LINK, QUOTE = "bold", "italic", "strike", "code", "pre", "link", "quote"
@@ -23,6 +24,8 @@ BOLD, ITALIC, STRIKE, CODE, PRE, LINK, QUOTE = "bold", "italic", "strike", "code
 _OPENS = {"strong_open": BOLD, "em_open": ITALIC, "s_open": STRIKE, "link_open": LINK}
 _CLOSES = {"strong_close", "em_close", "s_close", "link_close"}
 _PERHAPS_MARKUP = re.compile(r"[\\`*_~\[\]<>#&]|\n[ \t]*\n|^[ \t]|^[-+=]|^\d+[.)]|[ \t]$", re.MULTILINE)
+_ADDRESS = re.compile(r"https?://[^\s<>\"`{}|\\^\[\]]+")
+_AROUND_ADDRESS = ".,;:!?'*_~)"
 _FORBIDDEN_IN_URL = re.compile(r"[\x00-\x20\x7f-\x9f\\<>\"`{}|^]")
 
 
@@ -212,6 +215,28 @@ def _text(content: str) -> Token:
     return Token("text", "", 0, content=content)
 
 
+def _address(state: StateInline, silent: bool) -> bool:
+    """A bare http(s) address is one piece of text: the `*` and `_` in it are no marks, and it still works when clicked."""
+    begun = next((scheme for scheme in ("https", "http") if state.pending.endswith(scheme)), "")
+    if not begun or state.src[state.pos] != ":":
+        return False
+    match = _ADDRESS.match(state.src, state.pos - len(begun), state.posMax)
+    address = match[0] if match else ""
+    while (
+        address
+        and address[-1] in _AROUND_ADDRESS
+        and not (address[-1] == ")" and address.count("(") >= address.count(")"))
+    ):
+        address = address[:-1]
+    rest = address[len(begun) :]
+    if len(rest) <= len("://"):
+        return False
+    if not silent:
+        state.pending += rest
+    state.pos += len(rest)
+    return True
+
+
 @cache
 def _parser() -> MarkdownIt:
     from markdown_it import MarkdownIt
@@ -219,4 +244,5 @@ def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False, "breaks": True, "linkify": False})
     parser.enable("strikethrough").disable(["code", "lheading", "reference", "html_block", "html_inline"])
     parser.validateLink = safe_url  # type: ignore[method-assign]
+    parser.inline.ruler.before("escape", "address", _address)
     return parser

@@ -144,3 +144,11 @@ def test_mixed_directions_are_isolated_but_what_is_copied_or_clicked_stays_bare(
     assert f"{FSI}Ann B. (1){PDI}" in say("agent_joined", "he", agent="Ann B. (1)")
     assert FSI not in say("agent_joined", "nl", agent="Ann B. (1)")
     assert FSI not in say("link_how", "he", code="7QX2", link="https://t.me/b?start=7QX2", minutes=10)
+
+
+def test_a_name_at_the_head_does_not_turn_a_sentence_around() -> None:
+    """`dir=auto` and the platforms take a text's direction from its first letter."""
+    assert say("agent_joined", "he", agent="Robin") == "\u200fRobin כאן, וכל השיחה כבר נקראה."
+    assert say("agent_joined", "en", agent="דנה") == "\u200eדנה is here and has read everything."
+    assert say("agent_joined", "he", agent="דנה")[0] != "\u200f"
+    assert say("agent_joined", "en", agent="Robin") == "Robin is here and has read everything."
