@@ -1,0 +1,111 @@
+"""What the environment says, or one clear line about what is wrong with it."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.errors import SettingsFault
+from bot.settings import Settings, kept, kept_secret, load
+
+
+def made(**given: Any) -> Settings:
+    return load(_env_file="", **given)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"public_url": "shop.example"}, "STAFETT_PUBLIC_URL: is not a URL"),
+        ({"public_url": "ftp://shop.example"}, "STAFETT_PUBLIC_URL"),
+        ({"public_url": "https://shop.example:99999"}, "STAFETT_PUBLIC_URL"),
+        ({"public_url": "http://["}, "STAFETT_PUBLIC_URL"),
+        ({"telegram_api_url": "nonsense"}, "STAFETT_TELEGRAM_API_URL"),
+        ({"web_origins": "https://ok.example, null"}, "STAFETT_WEB_ORIGINS: null is not an origin"),
+        ({"web_origins": "*"}, "STAFETT_WEB_ORIGINS"),
+        ({"web_origins": "https://a.example/shop"}, "STAFETT_WEB_ORIGINS"),
+        ({"web_origins": "https://a.example:port"}, "STAFETT_WEB_ORIGINS"),
+        ({"log": "loud"}, "STAFETT_LOG: is text or json"),
+        ({"port": "eighty"}, "STAFETT_PORT"),
+    ],
+)
+def test_a_malformed_setting_is_one_line_that_names_it(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(SettingsFault, match=told.replace("*", ".")) as fault:
+        made(**given)
+    assert "\n" not in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"host": "0.0.0.0"}, "STAFETT_ADMIN_PASSWORD"),
+        ({"slack_bot_token": "xoxb-1"}, "STAFETT_SLACK_APP_TOKEN"),
+        ({"database_url": "postgresql+asyncpg://x/y"}, "STAFETT_SECRET is required"),
+        ({"secret": "short"}, "too short"),
+        ({"telegram_webhook_secret": "with spaces"}, "STAFETT_TELEGRAM_WEBHOOK_SECRET"),
+    ],
+)
+def test_settings_that_cannot_stand_together_are_refused(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(SettingsFault, match=told):
+        made(**given).checked()
+
+
+def test_the_environment_is_read_and_the_command_line_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAFETT_PUBLIC_URL", "https://help.example/")
+    monkeypatch.setenv("STAFETT_PORT", "9000")
+    monkeypatch.setenv("STAFETT_TELEGRAM_TOKEN", "")
+    settings = made(port=9001)
+    assert (settings.url, settings.port, settings.telegram_on) == ("https://help.example", 9001, False)
+    assert made().url == "https://help.example"
+
+
+def test_a_dotenv_that_is_not_text_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SettingsFault, match=r"\.env"):
+        load(_env_file=tmp_path / ".env")
+
+
+@pytest.mark.parametrize(
+    ("given", "origin", "allowed"),
+    [
+        ({}, "http://localhost:8080", True),
+        ({}, "http://127.0.0.1:8080", True),
+        ({}, "http://localhost:8081", False),
+        ({}, "https://localhost:8080", False),
+        ({}, "null", False),
+        ({"web_origins": "https://Good.com:443/"}, "https://good.com", True),
+        ({"web_origins": "https://good.com"}, "https://good.com.evil.net", False),
+        ({"web_origins": "https://good.com"}, "https://evilgood.com", False),
+        ({"web_origins": "https://good.com"}, "http://good.com", False),
+        ({"web_origins": "https://good.com"}, "http://localhost:8080", True),
+        ({"public_url": "https://help.example"}, "http://localhost:8080", False),
+        ({"public_url": "https://help.example/"}, "https://help.example", True),
+    ],
+)
+def test_origins_are_exact(given: dict[str, Any], origin: str, allowed: bool) -> None:
+    assert (origin in made(**given).origins) is allowed
+
+
+def test_a_secret_is_made_once_kept_for_its_owner_alone_and_read_again(tmp_path: Path) -> None:
+    settings = made(database_url=f"sqlite+aiosqlite:///{tmp_path / 'a.db'}")
+    secret = kept_secret(settings)
+    file = tmp_path / "a.db.secret"
+    assert len(secret) >= 43
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert kept_secret(settings) == secret
+    assert kept_secret(made(secret="a secret of sixteen")) == "a secret of sixteen"
+
+
+@pytest.mark.parametrize("content", ["", "\n", "abc"])
+def test_a_secret_that_was_cut_short_is_never_believed(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "secret"
+    file.write_text(content)
+    with pytest.raises(SettingsFault, match="cut short"):
+        kept(file, lambda: "x" * 20)
+
+
+def test_no_secret_shows_in_a_dump() -> None:
+    assert "hush-hush" not in repr(made(telegram_token="hush-hush", admin_password="hush-hush", llm_key="hush-hush"))
