@@ -43,6 +43,7 @@ from bot.model import Clock, system_clock
 from bot.settings import Settings, kept_secret
 from bot.storage import counts, inbox_rows, merging, outbox_rows, schema, timer_rows
 from bot.storage.engine import Storage
+from bot.storage.notices import Notices
 from bot.storage.tx import Subscriber, Wiring
 from bot.timers import Ringer, Timers
 from bot.turn import Taker, Turn
@@ -76,9 +77,9 @@ class App:
 
     def __init__(self, settings: Settings, clock: Clock = system_clock) -> None:
         self.settings = settings
-        self.clock = clock
         self.secret = kept_secret(settings)
         self.storage = Storage(settings.database_url, clock)
+        self.clock = clock = self.storage.clock
         self.desk = DeskInForce(settings.desk)
         self.searcher = Searcher(lambda: self.rules.articles)
         self.inbox = Inbox(self.storage, (), self.rules.locales[0])
@@ -118,6 +119,9 @@ class App:
             "housekeeping": Worker("housekeeping", self._keep_house, clock),
         }
         self.delivery.wake = self.workers["outbox"].wake
+        watched = {"web": self.web.hub, "desk": self.web_desk.hub}
+        self.notices = Notices(self.storage, watched, lambda worker: self.workers[worker].wake())
+        self.delivery.overloaded = lambda: self.notices.work("outbox")
         self.storage.wiring = Wiring(
             subscribers=self._subscribers(),
             outlets={channel.name: channel.outlet for channel in self.channels},
@@ -189,6 +193,7 @@ class App:
             await channel.start()
         for worker in self.workers.values():
             worker.start()
+        self.notices.start()
         self._background(self.inbox.wake_parked("words:"))
         self._background(self.desk.reload_when_changed())
         for desk in self.desks:
@@ -203,6 +208,7 @@ class App:
         for worker in self.workers.values():
             await worker.stop()
         await self.delivery.stop()
+        await self.notices.stop()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -337,6 +343,7 @@ class App:
 
     async def _keep_house(self) -> datetime:
         await self.inbox.forget_old()
+        await self.delivery.forget_old()
         return self.clock() + DAY
 
     def _background(self, work: Coroutine[Any, Any, Any]) -> None:

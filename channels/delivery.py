@@ -170,6 +170,11 @@ class DeliveryLoop:
         if self._beating is not None:
             self._beating.cancel()
 
+    async def forget_old(self) -> None:
+        """Rates that were kept with chats and channels which have been quiet for long."""
+        if self._shared:
+            await self._storage.write(pace_rows.forget_old)
+
     # ── leases ─────────────────────────────────────────────────────────────────────────────────────────────────────
     def _until(self, asked: float) -> float:
         """How long we may believe in a lease that was asked for then, by our own monotonic clock."""

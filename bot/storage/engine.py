@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,8 @@ from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, event, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from bot.errors import DatabaseFault
 from bot.model import Clock, system_clock
@@ -156,6 +157,16 @@ class Storage:
         if self._writer is not None:
             await self._writer.truncate_log()
 
+    @contextlib.asynccontextmanager
+    async def own_connection(self) -> AsyncIterator[tuple[AsyncConnection, Any]]:
+        """PostgreSQL: a connection of the caller's own, outside of the pool; and asyncpg's below it."""
+        engine = self._on_postgresql(poolclass=NullPool)
+        try:
+            async with engine.connect() as connection:
+                yield connection, (await connection.get_raw_connection()).driver_connection
+        finally:
+            await engine.dispose()
+
     async def _write_once(self, unit: Callable[[Tx], T], engine: AsyncEngine) -> T:
         afterwards: list[Callable[[], None]] = []
         stamps: list[Stamp] = []
@@ -226,7 +237,7 @@ class Storage:
 
         return engine
 
-    def _on_postgresql(self, **pool: int) -> AsyncEngine:
+    def _on_postgresql(self, **pool: Any) -> AsyncEngine:
         how = {"server_settings": SESSION, "timeout": CONNECT_WITHIN, "command_timeout": ANSWER_WITHIN}
         return create_async_engine(self.url, connect_args=how, **pool)
 

@@ -7,7 +7,6 @@ import contextlib
 import gc
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from datetime import timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +23,9 @@ from channels.telegram.buttons import CHOSEN, keyboard
 from channels.telegram.faults import BAD_TOKEN, BadToken
 from channels.telegram.inbound import KINDS, LOCALES
 from channels.telegram.intake import Intake
+from channels.telegram.leader import Leader
 from channels.telegram.outbound import TelegramOutlet
-from channels.telegram.polling import FIRST_REST, LAST_REST, WAIT, Polling
+from channels.telegram.polling import FIRST_REST, LAST_REST, Polling
 from channels.telegram.sender import TelegramSender
 from channels.telegram.webhook import PATH, Webhook
 
@@ -36,7 +36,6 @@ log = structlog.get_logger()
 COMMANDS = ("human", "link", "help")
 WATCH = 60.0  # seconds between looks at the webhook
 RECENT = 180.0  # seconds; an older error of the webhook is history
-LEASE = timedelta(seconds=2 * WAIT + 30)
 GRACE = 2.0  # seconds for the courtesies that are under way when we stop
 
 
@@ -166,19 +165,15 @@ class TelegramChannel:
         return False
 
     async def _poll(self, calls: Calls) -> None:
-        polling = Polling(calls, self.intake, self._told, self._may_poll)
+        leader = Leader(self._storage, self._owner)
+        polling = Polling(calls, self.intake, self._told, leader.leads)
+        beating = asyncio.create_task(leader.beats(), name="stafett-telegram-lease")
         try:
             await self._until_it_works(calls.delete_webhook)
             await polling.run()
         finally:
-            if self._storage.poll is not None:
-                await asyncio.shield(self._storage.write(lambda tx: store.resign(tx, self._owner)))
-
-    async def _may_poll(self) -> bool:
-        """On PostgreSQL one node polls, and another takes over when its lease runs out."""
-        if self._storage.poll is None:
-            return True
-        return await self._storage.write(lambda tx: store.lead(tx, self._owner, LEASE))
+            beating.cancel()
+            await asyncio.shield(leader.resign())
 
     async def _until_it_works(self, call: Callable[[], Awaitable[None]]) -> None:
         """As often as it takes. Raises BadToken."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 BATCH = 100  # Bot API: at most
+STANDBY = 1.0  # seconds between questions of a node that does not poll whether it should
 WAIT = 25  # seconds that Telegram holds an empty answer back; at most 50
 FIRST_REST, LAST_REST = 0.5, 60.0  # seconds between tries after a failure
 TOKEN_REST = 300.0
@@ -61,7 +62,7 @@ class Polling:
         """One question to Telegram; the seconds to rest before the next."""
         try:
             if not await self._may_poll():
-                return WAIT / 5
+                return STANDBY
             rest = await self._ask()
         except NotSent as error:
             return self._failed(str(error))

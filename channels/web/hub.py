@@ -1,4 +1,4 @@
-"""Who is watching which conversation, in this process: widgets, and agents' live views.
+"""Who is watching which conversation, on this node: widgets, and agents' live views.
 
 A watcher is woken after a commit and then reads the database; what passes through here are hints and fleeting things
 (typing), never the messages themselves. So a lost hint costs latency, not a message.
@@ -13,12 +13,15 @@ from typing import Any
 
 EVERYBODY = "*"
 Watcher = Callable[[str, Mapping[str, Any]], None]
-"""Called with the customer's id and a hint: {"kind": "timeline" | "case" | "typing" | "read", …}."""
+"""Called with the customer's id and a hint: {"kind": "timeline" | "case" | "typing" | "read" | "look", …}."""
 
 
 class Hub:
+    """`relay` passes each hint on to the other nodes, where there are any (bot/storage/notices.py)."""
+
     def __init__(self) -> None:
         self._watchers: dict[str, set[Watcher]] = defaultdict(set)
+        self.relay: Watcher | None = None
 
     @contextmanager
     def watching(self, customer_id: str, watcher: Watcher) -> Iterator[None]:
@@ -40,9 +43,21 @@ class Hub:
 
     def hint(self, customer_id: str, kind: str, **more: Any) -> None:
         hint = {"kind": kind, **more}
+        self.heard(customer_id, hint)
+        if self.relay is not None:
+            self.relay(customer_id, hint)
+
+    def heard(self, customer_id: str, hint: Mapping[str, Any]) -> None:
+        """A hint from here or from another node."""
         for topic in (customer_id, EVERYBODY):
             for watcher in tuple(self._watchers.get(topic, ())):
                 watcher(customer_id, hint)
+
+    def look(self) -> None:
+        """Hints may have been lost: everybody looks."""
+        for topic, watchers in tuple(self._watchers.items()):
+            for watcher in tuple(watchers):
+                watcher(topic, {"kind": "look"})
 
     def count(self) -> int:
         return sum(len(watchers) for topic, watchers in self._watchers.items() if topic != EVERYBODY)
