@@ -80,13 +80,13 @@ class Console:
             answer.delete_cookie(self._door.cookie, secure=self._door.secure, httponly=True, samesite="lax")
         return answer
 
-    def _page(self, name: str, *, status: int = 200, **values: Any) -> Response:
+    def _page(self, template: str, /, *, status: int = 200, **values: Any) -> Response:
         if self._pages is None:
             from jinja2 import Environment, FileSystemLoader, select_autoescape  # nobody waits for it at the start
 
             loader = FileSystemLoader(HERE / "pages")
             self._pages = Environment(loader=loader, autoescape=select_autoescape(default=True))
-        html = self._pages.get_template(name).render(url=self._settings.url, **values)
+        html = self._pages.get_template(template).render(url=self._settings.url, **values)
         return HTMLResponse(html, status, {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"})
 
 

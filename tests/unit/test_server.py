@@ -1,0 +1,125 @@
+"""The outside of one App: health, figures, headers, and what nobody foresaw."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import httpx2
+import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from bot.errors import SettingsFault
+from bot.server import asgi, bind
+from bot.settings import Settings
+
+
+class StubApp:
+    """What the server asks of an App."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = Settings(_env_file=None, **settings)
+        self.reasons: list[str] = []
+
+    async def unready(self) -> list[str]:
+        return self.reasons
+
+    def faults(self) -> list[str]:
+        return ["telegram: down"]
+
+    async def figures(self) -> bytes:
+        return b"customers 3\n"
+
+    def api(self) -> Any:
+        return None
+
+    def routes(self) -> list[Any]:
+        async def breaks(_: Request) -> None:
+            msg = "the token is 12345:secret"
+            raise ValueError(msg)
+
+        return [Route("/breaks", breaks), Route("/fine", lambda _: PlainTextResponse("fine"))]
+
+
+def client(app: StubApp, address: str = "127.0.0.1") -> httpx2.AsyncClient:
+    transport = httpx2.ASGITransport(app=asgi(app), client=(address, 1), raise_app_exceptions=False)  # type: ignore[arg-type]
+    return httpx2.AsyncClient(transport=transport, base_url="http://localhost:8080")
+
+
+async def test_alive_is_not_yet_ready() -> None:
+    app = StubApp()
+    async with client(app) as http:
+        assert (await http.get("/healthz")).text == "ok"
+        ready = await http.get("/readyz")
+        assert (ready.status_code, ready.json()) == (200, {"ready": True, "reasons": [], "faults": ["telegram: down"]})
+        app.reasons = ["the database is away"]
+        ready = await http.get("/readyz")
+        assert (ready.status_code, ready.json()["reasons"]) == (503, ["the database is away"])
+        assert (await http.get("/healthz")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "headers", "status"),
+    [
+        ("127.0.0.1", {}, 200),
+        ("::1", {}, 200),
+        ("127.0.0.1", {"X-Forwarded-For": "10.0.0.1"}, 401),
+        ("127.0.0.1", {"Forwarded": "for=10.0.0.1"}, 401),
+        ("127.0.0.1", {"Via": "1.1 proxy"}, 401),
+        ("10.0.0.1", {}, 401),
+        ("10.0.0.1", {"X-Forwarded-For": "127.0.0.1"}, 401),
+        ("10.0.0.1", {"Authorization": "Bearer wrong"}, 401),
+        ("10.0.0.1", {"Authorization": "Bearer "}, 401),
+        ("10.0.0.1", {"Authorization": "Basic the-token-of-the-api"}, 401),
+        ("10.0.0.1", {"Authorization": "Bearer the-token-of-the-api"}, 200),
+    ],
+)
+async def test_figures_are_for_loopback_or_the_token(address: str, headers: dict[str, str], status: int) -> None:
+    async with client(StubApp(api_token="the-token-of-the-api"), address) as http:
+        assert (await http.get("/metrics", headers=headers)).status_code == status
+
+
+async def test_without_a_token_no_token_opens_the_figures() -> None:
+    async with client(StubApp(), "10.0.0.1") as http:
+        assert (await http.get("/metrics", headers={"Authorization": "Bearer "})).status_code == 401
+        assert (await http.get("/metrics", headers={"Authorization": "Bearer None"})).status_code == 401
+
+
+async def test_every_answer_forbids_sniffing() -> None:
+    async with client(StubApp()) as http:
+        for path in ("/fine", "/healthz", "/api/v1/customers", "/nowhere"):
+            assert (await http.get(path)).headers["x-content-type-options"] == "nosniff"
+
+
+async def test_the_api_is_off_without_a_token_and_says_so() -> None:
+    async with client(StubApp()) as http:
+        answer = await http.get("/api/v1/customers")
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+        assert "STAFETT_API_TOKEN" in answer.json()["detail"]
+
+
+async def test_what_nobody_foresaw_shows_an_id_and_no_detail() -> None:
+    async with client(StubApp()) as http:
+        answer = await http.get("/breaks")
+        assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+        assert "secret" not in answer.text
+        assert "Traceback" not in answer.text
+        assert answer.json()["detail"].startswith("error 0")
+
+
+def test_a_taken_port_is_one_line_with_another_one() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(SettingsFault, match=f"port {port} on 127.0.0.1 is taken by another program") as fault:
+            bind("127.0.0.1", port)
+        assert "\n" not in str(fault.value)
+
+
+@pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 70_000), ("127.0.0.1", -1), ("192.0.2.1", 0)])
+def test_an_address_that_is_not_ours_is_one_line(host: str, port: int) -> None:
+    with pytest.raises(SettingsFault, match="port"):
+        bind(host, port)
