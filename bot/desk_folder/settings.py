@@ -39,7 +39,7 @@ _SPAN = re.compile(r"\s*([0-9:]+)\s*[-–]\s*([0-9:]+)\s*\Z")
 _PLACE = re.compile(r"\{\{\s*([A-Za-z_][\w.]*)\s*\}\}")
 _SECRET = re.compile(r"\$\{([^}]*)\}")
 _SECRET_NAME = re.compile(r"[A-Z][A-Z0-9_]*\Z")
-_DORMANT = ("sla", "targets", "privacy")
+_DORMANT = ("sla", "targets", "privacy", "allow_hosts")
 """Sections that are read and kept, but on which this version does not act."""
 
 Built = dict[str, Any]
