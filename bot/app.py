@@ -36,12 +36,12 @@ from bot.events import (
     SendSettled,
     TimelineGrew,
 )
-from bot.flows import is_request
+from bot.flows import is_request, versions
 from bot.inbox import Inbox
 from bot.linking import Linking
 from bot.model import Clock, system_clock
 from bot.settings import Settings, kept_secret
-from bot.storage import counts, inbox_rows, merging, outbox_rows, schema, timer_rows
+from bot.storage import counts, flow_rows, inbox_rows, merging, outbox_rows, schema, timer_rows
 from bot.storage.engine import Storage
 from bot.storage.notices import Notices
 from bot.storage.tx import Subscriber, Wiring
@@ -80,7 +80,7 @@ class App:
         self.secret = kept_secret(settings)
         self.storage = Storage(settings.database_url, clock)
         self.clock = clock = self.storage.clock
-        self.desk = DeskInForce(settings.desk)
+        self.desk = DeskInForce(settings.desk, accepted=self._keep_flows)
         self.searcher = Searcher(lambda: self.rules.articles)
         self.inbox = Inbox(self.storage, (), self.rules.locales[0])
         self.web = WebChannel(
@@ -185,6 +185,7 @@ class App:
             if self.storage.is_sqlite:
                 await schema.upgrade(self.settings.database_url, locked=True)
             await self.storage.read(schema.check)
+            await self.desk.keep()
             await self.delivery.recover()
         except BaseException:
             await self.storage.close()
@@ -345,6 +346,11 @@ class App:
         await self.inbox.forget_old()
         await self.delivery.forget_old()
         return self.clock() + DAY
+
+    async def _keep_flows(self, desk: Desk) -> None:
+        """So that who runs in a version of a flow finds it after a restart, and on every node."""
+        rows = [versions.to_row(flow, desk.names) for flow in desk.flows.values()]
+        await self.storage.write(lambda tx: flow_rows.keep(tx, rows))
 
     def _background(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.create_task(work)

@@ -9,7 +9,7 @@ Its state per customer is one JSON value on the conversation: {"case", "flow", "
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -19,10 +19,12 @@ from bot.answers.decide import Thresholds, is_blank, small_talk
 from bot.answers.searcher import Searcher
 from bot.desk_folder import Desk
 from bot.events import CloseAsked, EscalationAsked, NotifyAsked, Recorded
+from bot.flows import versions
+from bot.flows.schema import Flow
 from bot.model import BOT, Answered, Body, CaseStatus, Choice, Occurred
 from bot.outbox import enqueue
 from bot.outbox import say as send
-from bot.storage import customers, history
+from bot.storage import customers, flow_rows, history
 from bot.storage.tx import Tx
 from bot.texts import canonical, match_locale, say
 from bot.turn import Turn
@@ -92,6 +94,7 @@ class Dialogue:
         self._searcher = searcher
         self._release = release
         self._thresholds = thresholds or Thresholds()
+        self._old: dict[str, Flow | None] = {}  # versions that are no longer in force, as they were needed
 
     def take(self, turn: Turn) -> bool:
         if turn.message is not None and self._only_polite(turn):
@@ -267,7 +270,7 @@ class Dialogue:
         return bool(turn.park_for)
 
     def _run_flow(self, talk: Talk, event: flows.Event) -> bool:
-        outcome = flows.step(self._desk(), talk.flow, event, self._context(talk))
+        outcome = flows.step(self._desk_for(talk), talk.flow, event, self._context(talk))
         if talk.missing:  # a step asked the articles in words that are not loaded: the turn is run again when they are
             self._park_for_words(talk, talk.missing)
             return True
@@ -282,6 +285,17 @@ class Dialogue:
             first = talk.flow.frames[0]
             self._cases.began_flow(talk.tx, talk.case.id, first.flow, first.hash)
         return outcome.handled
+
+    def _desk_for(self, talk: Talk) -> Desk:
+        """The desk in force, with the versions of flows that this conversation runs in, and which have since changed."""
+        desk = self._desk()
+        missing = [one.hash for one in talk.flow.frames if desk.flow(one.flow, one.hash) is None]
+        for content in missing:
+            if content not in self._old:
+                row = flow_rows.find(talk.tx.conn, content)
+                self._old[content] = None if row is None else versions.from_row(row)
+        old = {content: flow for content in missing if (flow := self._old[content]) is not None}
+        return replace(desk, pinned={**desk.pinned, **old}) if old else desk
 
     def _context(self, talk: Talk) -> flows.Context:
         tx, who = talk.tx, talk.turn.customer

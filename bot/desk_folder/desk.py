@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bot.answers.article import Article
+from bot.flows.names import Names
 from bot.flows.schema import Flow
 
 if TYPE_CHECKING:
@@ -168,6 +169,7 @@ class Desk:
     hash: str = ""
     folder: Path | None = None
     warnings: tuple[Any, ...] = ()  # of bot.flows.source.Fault
+    names: Names = field(default_factory=Names, repr=False, compare=False)  # what the flows could refer to
     pinned: Mapping[str, Flow] = field(default_factory=dict)
     is_builtin: bool = False  # the demo desk of the product itself, not a copy of it
 

@@ -109,6 +109,7 @@ def _read(folder: Folder, faults: Faults) -> Desk | None:
             "texts": texts,
             "flows": flows,
             "articles": articles,
+            "names": known_names or Names(),
             "macros": pages.macros(folder, locales),
             "tests": _tests(folder, locales),
             "folder": folder.path,

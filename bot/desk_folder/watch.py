@@ -7,7 +7,7 @@ is whole again. Conversations that run in an older version of a flow keep it (`D
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from bot.desk_folder.desk import Desk
-from bot.errors import DeskFault
+from bot.errors import DatabaseFault, DeskFault
 
 if TYPE_CHECKING:
     from bot.flows.source import Fault
@@ -28,16 +28,25 @@ AGAIN_S = 5.0  # so long until a folder that cannot be watched is tried again
 SHOWN = 5  # faults in one line of the log
 
 Load = Callable[[Path], Desk]
+Accepted = Callable[[Desk], Awaitable[None]]
 Watch = Callable[[Path], AsyncIterator[object]]
 
 
 class DeskInForce:
     """`folder` None is the built-in demo desk. Raises DeskFault when the desk is broken at the start.
 
+    `accepted` hears of each desk before it is in force (its flows are kept, for the conversations that will run in them).
     `load` and `watch` are handed in by tests only.
     """
 
-    def __init__(self, folder: Path | None = None, *, load: Load | None = None, watch: Watch | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        load: Load | None = None,
+        watch: Watch | None = None,
+        accepted: Accepted | None = None,
+    ) -> None:
         from bot.desk_folder.load import load as load_folder
         from bot.desk_folder.starter import DEMO_DESK
 
@@ -45,6 +54,7 @@ class DeskInForce:
         self._is_builtin = folder is None
         self._load = load or load_folder
         self._watch = watch or _changes
+        self._accepted = accepted
         self.desk = self._loaded()
         self.faults: tuple[Fault | str, ...] = ()
 
@@ -60,9 +70,18 @@ class DeskInForce:
         self.faults = ()
         if desk.hash == self.desk.hash:
             return False
+        await self.keep(desk)
         self.desk = desk.keeping(self.desk)
         log.info("desk_reloaded", hash=desk.hash, flows=len(desk.flows), articles=len(desk.articles))
         return True
+
+    async def keep(self, desk: Desk | None = None) -> None:
+        """Tell whoever keeps desks of this one, the one in force by default. A database that fails stops nobody."""
+        if self._accepted is not None:
+            try:
+                await self._accepted(desk or self.desk)
+            except DatabaseFault as error:
+                log.warning("flows_not_kept", reason=str(error))
 
     async def reload_when_changed(self) -> None:
         """Runs until it is cancelled. The built-in desk is part of the program, and does not change."""

@@ -59,6 +59,7 @@ def read_flow(root: Node, text: str, reader: Reader, names: Names) -> Flow | Non
         triggers=triggers,
         title=title or {},
         file=reader.file,
+        source=text,
     )
     if steps:
         lint.check(flow, seen)

@@ -224,7 +224,10 @@ class Triggers:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One flow. `hash` is the identity of this version, `version` its label, `file` where it was read."""
+    """One flow. `hash` is the identity of this version, `version` its label, `file` where it was read.
+
+    `source` is the text of that file, by which the flow can be read again when the file has changed.
+    """
 
     id: str
     version: int
@@ -234,6 +237,7 @@ class Flow:
     triggers: Triggers = field(default_factory=Triggers)
     title: Wording = field(default_factory=dict)
     file: str = ""
+    source: str = field(default="", repr=False, compare=False)
 
     def step(self, step_id: str) -> Step | None:
         return next((step for step in self.steps if step.id == step_id), None)

@@ -455,6 +455,18 @@ idempotency_keys = _table(
     _col("at", Utc),
 )
 
+flow_versions = _table(  # every flow that was ever in force, by its content: rows are added, never changed
+    "flow_versions",
+    _col("hash", Text, primary_key=True),
+    _col("flow"),
+    _col("version", Integer),
+    _col("source"),
+    _col("names", Json),  # what it could refer to when it was read
+    _col("author", null=True),
+    _col("note", null=True),
+    _col("at", Utc),
+)
+
 settings = _table("settings", _col("key", Text, primary_key=True), _col("value", Json))
 
 audit = _table(

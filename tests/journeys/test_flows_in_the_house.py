@@ -134,3 +134,27 @@ async def _customer(house: House) -> str:
     found = await house.app.storage.read(lambda conn: conn.execute(select(t.customers.c.id)).scalars().all())
     (customer_id,) = found
     return str(customer_id)
+
+
+async def test_a_conversation_goes_on_in_its_version_of_a_flow_after_a_restart(
+    tmp_path: Path, folder: Path, database_url: str
+) -> None:
+    """The flow, its words and the step at which the customer waits have all gone from the desk meanwhile."""
+    async with House(tmp_path, desk=folder, database_url=database_url) as house:
+        visitor = await house.visitor()
+        await visitor.says("guide")
+        await visitor.hears("What about?")
+        token = visitor.token
+
+    guide = folder / "flows" / "guide.yaml"
+    guide.write_text(
+        GUIDE.replace("q_what", "q_new").replace("version: 1", "version: 2").replace("What about?", "What now?")
+    )
+    async with House(tmp_path, desk=folder, database_url=database_url) as house:
+        visitor = await house.visitor(token=token)
+        await visitor.says("how much does delivery cost?")
+        asked = await visitor.hears("Did this help?")
+        await visitor.presses(asked, "yes")
+        await visitor.hears("Good to know.")
+        await visitor.says("guide")
+        await visitor.hears("What now?")
