@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from bot.model import AuthorKind
 from bot.storage import history
@@ -258,3 +259,27 @@ async def test_a_link_signs_in_once(page: Page, tmp_path: Path) -> None:
         await page.locator(".profile").click()
         await page.get_by_role("menuitem", name="Sign out").click()
         await expect(page.get_by_role("heading", name="Sign in to the desk")).to_be_visible()
+
+
+async def test_what_is_typed_while_words_are_on_their_way_is_neither_lost_nor_sent_with_them(
+    at_desk: Page, site: Site
+) -> None:
+    """A slow line: the agent presses Enter, goes on typing, and presses Enter again."""
+    page, customer = at_desk, await taken(at_desk, site)
+    arrives = asyncio.Event()
+
+    async def slowly(route: Route) -> None:
+        await arrives.wait()
+        await route.continue_()
+
+    await page.route("**/reply", slowly)
+    box = page.get_by_role("textbox", name="Reply to customer")
+    await box.fill("One moment.")
+    await box.press("Enter")
+    await box.press("End")
+    await box.type("I look it up.")
+    await box.press("Enter")
+    arrives.set()
+    await expect(box).to_have_value("")
+    await expect(page.locator(".msg.agent:not(.pending) .bubble")).to_have_count(2, timeout=12_000)
+    assert (await site.house.said(customer))[-2:] == ["One moment.", "I look it up."]

@@ -364,3 +364,17 @@ def test_a_hostile_text_takes_no_longer_than_a_long_one(piece: str) -> None:
     ):
         render(text)
     assert time.process_time() - begun < 5
+
+
+@pytest.mark.parametrize(
+    ("md", "address", "plain"),
+    [
+        ("see https://a.example/_n_/x*y*z *now*", "https://a.example/_n_/x*y*z", "see https://a.example/_n_/x*y*z now"),
+        ("**https://a.example/b**", "https://a.example/b", "https://a.example/b"),
+        ("[https://a.example/_b_](https://a.example/_b_)", "https://a.example/_b_", "https://a.example/_b_"),
+        ("(https://a.example/x_(y)_z)", "https://a.example/x_(y)_z", "(https://a.example/x_(y)_z)"),
+    ],
+)
+def test_an_address_with_marks_in_it_still_leads_where_it_led(md: str, address: str, plain: str) -> None:
+    assert f'<a href="{address}"' in to_html(md)
+    assert to_plain(md) == plain

@@ -150,8 +150,9 @@ export class Composer {
   }
 
   async send() {
-    const text = this.text.value, files = this.files;
-    if ((!text.trim() && !files.length) || files.some((file) => file.busy) || this.sending || this.text.disabled) return;
+    const text = this.text.value, files = [...this.files];
+    if ((!text.trim() && !files.length) || files.some((file) => file.busy) || this.text.disabled) return;
+    if (this.sending) { this.again = true; return; }  // who types fast is sent after what is on its way
     const id = this.whole.case.id, mode = this.mode;
     // The same words again after a failure keep their name: what did arrive the first time is not said twice.
     const wish = JSON.stringify([id, mode, text, files.map((file) => file.id)]);
@@ -161,22 +162,34 @@ export class Composer {
     try {
       const answer = await post(`cases/${id}/${mode}`, { ref: this.ref, text, files: files.map((file) => file.id) });
       this.wish = null;
-      delete this.drafts[id]?.[mode];
-      kept.set("drafts", this.drafts);
-      if (this.whole.case.id === id && this.mode === mode) {
-        this.text.value = "";
-        this.files = [];
-        this.paintTray();
-        this.grow();
-        this.fail("");
-      }
+      this.went(id, mode, text, files);
       this.desk.sent(id, answer);
     } catch (error) {
+      this.again = false;
       this.fail(reason(error));
       this.desk.refresh();
     } finally {
       this.sending = false;
       this.paintLock();
+    }
+    if (this.again) { this.again = false; this.send(); }
+  }
+
+  /** Takes away what has gone out, and leaves what was typed since. */
+  went(id, mode, text, files) {
+    const here = this.whole.case.id === id, rest = (held) => (held.startsWith(text) ? held.slice(text.length).replace(/^\n/, "") : held);
+    if (here) {
+      this.files = this.files.filter((file) => !files.includes(file));
+      this.paintTray();
+    }
+    if (here && this.mode === mode) {
+      this.text.value = rest(this.text.value);
+      this.keep();
+      this.grow();
+      this.fail("");
+    } else if (this.drafts[id]?.[mode]) {
+      this.drafts[id][mode] = rest(this.drafts[id][mode]);
+      kept.set("drafts", this.drafts);
     }
   }
 

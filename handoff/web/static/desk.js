@@ -219,7 +219,7 @@ function paintCase() {
     const box = h("footer", { class: "composer" });
     composer = new Composer(box, desk);
     root.replaceChildren(h("header", { class: "bar" }),
-      h("div", { class: "log", role: "log", tabindex: 0, "aria-label": t("desk_conversation"), onscroll: (event) => { const log = event.currentTarget; if (log.scrollHeight - log.scrollTop - log.clientHeight < 80) root.querySelector(".newer").hidden = true; } }),
+      h("div", { class: "log", role: "log", tabindex: 0, "aria-label": t("desk_conversation"), onscroll: (event) => { const log = event.currentTarget; log.atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 80; if (log.atEnd) root.querySelector(".newer").hidden = true; } }),
       h("button", { type: "button", class: "newer", hidden: true, onclick: () => { const log = root.querySelector(".log"); log.scrollTop = log.scrollHeight; } }, t("desk_newer"), icon("down")), box);
   }
   const log = root.querySelector(".log");

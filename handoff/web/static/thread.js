@@ -40,7 +40,7 @@ export function paintThread(root, whole, desk) {
   root.dataset.case = whole.case.id;
   root.dataset.limit = String(desk.limit);
   if (growing) root.scrollTop += root.scrollHeight - height;
-  else if (fresh || low) root.scrollTop = root.scrollHeight;
+  else if (fresh || low) { root.scrollTop = root.scrollHeight; root.atEnd = true; }
   else desk.below();
 }
 
@@ -106,7 +106,13 @@ export const chip = (file, ...more) => h("span", { class: "chip" }, icon("file")
 function attached(file, caseId) {
   const url = fileUrl(file.id, caseId);
   if (!PICTURES.has(file.type)) return h("a", { class: "chip", href: url, download: file.name }, icon("file"), h("span", { class: "label" }, h("bdi", {}, file.name), h("small", {}, bytes(file.size))));
-  return h("a", { class: "pic", href: url, target: "_blank", rel: "noopener" }, h("img", { src: url, alt: file.name, loading: "lazy" }));
+  return h("a", { class: "pic", href: url, target: "_blank", rel: "noopener" }, h("img", { src: url, alt: file.name, loading: "lazy", onload: grown }));
+}
+
+/** A picture that arrives pushes nothing out of sight: who was at the end stays there. */
+function grown(event) {
+  const log = event.currentTarget.closest(".log");
+  if (log?.atEnd) log.scrollTop = log.scrollHeight;
 }
 
 export function paintBar(root, whole, desk) {
