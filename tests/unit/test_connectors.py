@@ -33,9 +33,13 @@ class Shop:
     url: str = ""
     answers: list[bytes | None] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
+    serving: set[asyncio.Task[Any]] = field(default_factory=set)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+        task = asyncio.current_task()
+        assert task is not None
+        self.serving.add(task)
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
             body = await reader.readexactly(int(headers.get("content-length", 0)))
@@ -48,6 +52,8 @@ class Shop:
             writer.write(answer)
             await writer.drain()
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
 def reply(body: bytes, status: str = "200 OK", *more: str) -> bytes:
@@ -62,6 +68,7 @@ async def shop() -> AsyncIterator[Shop]:
     made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     yield made
     server.close()
+    await asyncio.gather(*made.serving)
     await server.wait_closed()
 
 
