@@ -39,7 +39,7 @@ from channels.port import Delivery, Sender, Sent, Verdict
 log = structlog.get_logger()
 AT_ONCE = 32  # sends in flight
 LEASE = timedelta(seconds=120)  # where there is one process
-SHARED_LEASE = timedelta(seconds=8)  # where there are more: a dead node's work goes on after this and one poll
+SHARED_LEASE = timedelta(seconds=7)  # where there are more: a dead node's work goes on after this and one poll
 BEAT = 2.0  # seconds between renewals of it
 EARLIER = 1.0  # second by which a node gives up before its lease is over for the others
 SEND_WITHIN = 100.0  # seconds; well before the lease ends, so that nobody else sends it meanwhile
@@ -354,10 +354,12 @@ class DeliveryLoop:
 
         A timer that is overdue when the process wakes is served before the work that waited, so before its next step.
         """
-        held = self._in_flight[delivery.id]
-        if held.until == float("inf"):
+        held = self._in_flight.get(delivery.id)
+        if held is None or held.until == float("inf"):
             yield
             return
+        if held.until <= asyncio_now():
+            raise TimeoutError  # already: not even the first step
         async with asyncio.timeout_at(held.until) as timeout:
             held.timeout = timeout
             try:

@@ -36,7 +36,7 @@ RETRY_STATES = {*LOCK_STATES, "23505"}  # … or lost an insert race
 ASK_AGAIN = 10  # times, how a commit ended whose answer was lost
 SESSION = {  # of each connection to PostgreSQL
     "application_name": "stafett",
-    "idle_in_transaction_session_timeout": "8000",  # ms; a node that was frozen inside a turn lets its customer go
+    "idle_in_transaction_session_timeout": "7000",  # ms; a node that was frozen inside a turn lets its customer go
     "lock_timeout": "15000",  # ms; then the unit is tried again
     "tcp_keepalives_idle": "5",  # seconds, and so on: a node whose machine is gone is noticed, its locks end
     "tcp_keepalives_interval": "2",

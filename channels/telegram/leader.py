@@ -17,8 +17,8 @@ from bot.storage.engine import Storage
 from channels.telegram import store
 
 log = structlog.get_logger()
-LEASE = timedelta(seconds=8)
-BEAT = 2.0  # seconds between renewals
+LEASE = timedelta(seconds=5)
+BEAT = 1.5  # seconds between renewals
 EARLIER = 1.0  # second by which we stop believing in it before the others do
 
 
