@@ -11,11 +11,11 @@ A word of an interrupt that is the whole message ("cancel") is never taken as th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bot.answers.decide import yes_no
 from bot.flows import answers
+from bot.flows.heard import of_desk
 from bot.flows.machine import Machine
 from bot.flows.schema import AskStep, Flow, Step, WaitStep
 from bot.flows.talk import (
@@ -31,7 +31,7 @@ from bot.flows.talk import (
     Text,
     TimedOut,
 )
-from bot.flows.words import Found, find, tokens
+from bot.flows.words import Found, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -153,23 +153,21 @@ def _answered(machine: Machine, ask: tuple[Flow, Step], text: str, files: Sequen
 def _interrupt(
     machine: Machine, said: tuple[str, ...], ask: tuple[Flow, Step] | None, *, safety: bool
 ) -> tuple[Interrupt, Found] | None:
-    for interrupt in machine.desk.interrupts:
+    heard = of_desk(machine.desk).interrupts.find(said, machine.locale)
+    for interrupt in machine.desk.interrupts if heard else ():
         if (interrupt.id in SAFETY) != safety:
             continue
-        found = (
-            _longest_that_counts(machine, interrupt.phrases, said, ask)
-            if safety
-            else find(interrupt.phrases, said, machine.locale)
-        )
+        found = heard.get(interrupt.id)
+        if safety:
+            found = _if_it_counts(machine, found, said, ask)
         if found is not None and (safety or _is_meant(found, said)):
             return interrupt, found
     return None
 
 
-def _longest_that_counts(
-    machine: Machine, phrases: Mapping[str, Sequence[str]], said: tuple[str, ...], ask: tuple[Flow, Step] | None
+def _if_it_counts(
+    machine: Machine, found: Found | None, said: tuple[str, ...], ask: tuple[Flow, Step] | None
 ) -> Found | None:
-    found = find(phrases, said, machine.locale)
     asks_text = ask is not None and machine.asks_text(*ask)
     if found is None or found.length > 1 or not asks_text or len(said) <= _FEW_WORDS:
         return found
@@ -201,14 +199,15 @@ def _cut_in(machine: Machine, interrupt: Interrupt, found: Found) -> None:
 def _triggered(machine: Machine, text: str, said: tuple[str, ...], other_than: str = "") -> bool:
     best: tuple[Found, Flow] | None = None
     command = text.split(maxsplit=1)[0].split("@", maxsplit=1)[0].lower() if text.startswith("/") else ""
-    for flow in machine.desk.flows.values():
-        if not machine.may_start(flow):
-            continue
-        if command and command in flow.triggers.commands:
+    heard = of_desk(machine.desk).triggers.find(said, machine.locale)
+    for flow in machine.desk.flows.values() if command or heard else ():
+        if (command and command in flow.triggers.commands) and machine.may_start(flow):
             machine.begin(flow.id, text)
             return True
-        found = find(flow.triggers.phrases, said, machine.locale)
-        if found is not None and flow.id != other_than and (best is None or found.length > best[0].length):
+        found = heard.get(flow.id)
+        if found is None or flow.id == other_than or (best is not None and found.length <= best[0].length):
+            continue
+        if machine.may_start(flow):
             best = found, flow
     if best is None:
         return False
@@ -298,15 +297,15 @@ def is_request(desk: Desk, text: str) -> bool:
     By the rules of an open question: a single word of `human` counts in a short message, "cancel" when it stands alone.
     """
     said = tokens(text)[:_HEARD]
-    for interrupt in desk.interrupts:
-        found = find(interrupt.phrases, said, "")
+    phrases = of_desk(desk)
+    for name, found in phrases.interrupts.find(said, "").items():
         short = len(said) <= _FEW_WORDS
-        if found and (found.length > 1 or short if interrupt.id in SAFETY else _is_meant(found, said)):
+        if found.length > 1 or short if name in SAFETY else _is_meant(found, said):
             return True
-    return any(find(flow.triggers.phrases, said, "") is not None for flow in desk.flows.values())
+    return bool(phrases.triggers.find(said, ""))
 
 
 def asks_for_human(desk: Desk, text: str) -> bool:
     """Whether this text is a call for a human, were nothing pending."""
     said = tokens(text)[:_HEARD]
-    return any(find(one.phrases, said, "") is not None for one in desk.interrupts if one.id == "human")
+    return "human" in of_desk(desk).interrupts.find(said, "")

@@ -29,7 +29,7 @@ _LETTERS = str.maketrans(
         '"': "",
     }
 )
-_HEBREW_PREFIXES = frozenset("והבלכמש")
+HEBREW_PREFIXES = frozenset("והבלכמש")
 
 
 def tokens(text: str) -> tuple[str, ...]:
@@ -70,14 +70,14 @@ def stands_in(wanted: tuple[str, ...], said: Sequence[str]) -> bool:
     if not width or width > len(said):
         return False
     first, rest = wanted[0], wanted[1:]
-    if first not in said and not _is_hebrew(first):
+    if first not in said and not is_hebrew(first):
         return False  # by far the most
     return any(
         _same(first, said[at]) and tuple(said[at + 1 : at + width]) == rest for at in range(len(said) - width + 1)
     )
 
 
-def _is_hebrew(word: str) -> bool:
+def is_hebrew(word: str) -> bool:
     return "\u05d0" <= word[0] <= "\u05ea"
 
 
@@ -87,4 +87,4 @@ def _same(wanted: str, word: str) -> bool:
     ahead = len(word) - len(wanted)
     if ahead not in {1, 2} or len(wanted) < 3 or not word.endswith(wanted):
         return False
-    return _is_hebrew(wanted) and set(word[:ahead]) <= _HEBREW_PREFIXES
+    return is_hebrew(wanted) and set(word[:ahead]) <= HEBREW_PREFIXES

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.flows.answers import answer
+from bot.flows.heard import Heard
 from bot.flows.schema import AskStep, Option, Slot
 from bot.flows.templates import TemplateFault, places, raw, render
 from bot.flows.words import find, stands_in, tokens
@@ -206,3 +207,27 @@ KINDS = st.sampled_from(["text", "number", "bool", "email", "phone", "date"])
 def test_no_answer_of_anybody_raises(kind: str, said: str, locale: str) -> None:
     value = answer(Slot("x", kind), AskStep("x", {}), said, (), locale, NOW)
     assert value is None or isinstance(value, str | int | float)
+
+
+WORDS = st.lists(
+    st.sampled_from(["where", "order", "my", "is", "הזמנה", "איפה", "ההזמנה", "וכשהזמנה", "שלי"]), max_size=5
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from("abc"), st.dictionaries(st.sampled_from(["en", "he"]), st.lists(WORDS, max_size=4))
+    ),
+    WORDS,
+    st.sampled_from(["en", "he", ""]),
+)
+def test_all_phrases_at_once_find_what_each_list_finds(
+    owners: dict[str, dict[str, list[list[str]]]], said: list[str], locale: str
+) -> None:
+    lists = {
+        owner: {one: [" ".join(words) for words in listed] for one, listed in by_locale.items()}
+        for owner, by_locale in owners.items()
+    }
+    each = {owner: find(phrases, said, locale) for owner, phrases in lists.items()}
+    assert Heard(lists.items()).find(said, locale) == {owner: one for owner, one in each.items() if one is not None}
