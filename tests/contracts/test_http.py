@@ -141,6 +141,39 @@ async def test_an_identity_that_nobody_can_vouch_for_is_401(http: httpx2.AsyncCl
     assert (answer.status_code, answer.headers["content-type"]) == (401, "application/problem+json")
 
 
+def vouched(secret: str, iat: int, **claims: Any) -> str:
+    """What the host site signs; a claim that is None is left out."""
+    import jwt
+
+    whole = {"sub": "kari-7", "aud": "stafett", "iat": iat, "exp": iat + 600, "name": "Kari", **claims}
+    return jwt.encode({name: value for name, value in whole.items() if value is not None}, secret, algorithm="HS256")
+
+
+async def test_whom_the_host_site_vouches_for_has_a_name_and_keeps_their_conversation(tmp_path: Path) -> None:
+    secret = "the host site's own secret, long enough"
+    async with House(tmp_path, web_identity_secret=secret) as own, own.http() as http:
+        now = int(own.now.timestamp())
+        anonymous = await own.visitor()
+        await anonymous.says("before I signed in")
+        signed = await session(http, token=anonymous.token, identity=vouched(secret, iat=now))
+        assert signed["customer"] == {"name": "Kari"}
+        async with Line(own) as line:
+            ready = await line.greets(signed["token"])
+            assert ready["customer"] == {"name": "Kari"}
+            assert (await line.gets())["text"] == "before I signed in"
+        elsewhere = await session(http, identity=vouched(secret, iat=now))
+        async with Line(own) as line:
+            assert (await line.greets(elsewhere["token"]))["last_seq"] == ready["last_seq"]
+        wrong = [
+            vouched("another secret, and long enough, too", iat=now),
+            vouched(secret, iat=now, aud="another"),
+            vouched(secret, iat=now, exp=now - 60),
+            *(vouched(secret, iat=now, **{name: None}) for name in ("sub", "aud", "exp")),
+        ]
+        for identity in wrong:
+            assert (await http.post("/api/web/session", json={"identity": identity})).status_code == 401
+
+
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"token": 7}', b'{"locale": []}'])
 async def test_a_body_that_is_none_is_400_with_a_problem(http: httpx2.AsyncClient, body: bytes) -> None:
     answer = await http.post("/api/web/session", content=body)
@@ -458,6 +491,18 @@ async def test_a_surveys_choices_are_its_scale_and_a_second_press_edits_the_one_
     assert (one.score, one.comment) == (3, "it took three tries")
 
 
+async def test_a_press_after_a_day_changes_nothing(tmp_path: Path) -> None:
+    async with House(tmp_path) as own:
+        kari = await own.visitor()
+        await kari.says("How long does delivery take?")
+        await kari.presses(await kari.hears("Did this help?", "bot"), "Yes, thanks")
+        asked = await kari.gets(lambda frame: frame["type"] == "message" and frame["survey"] is not None)
+        await kari.presses(asked, "6")
+        await own.passes(hours=25)
+        assert (await kari.presses(asked, "1"))["type"] == "ack"
+        assert [one.score for one in await own.app.storage.read(surveys.responses)] == [6]
+
+
 # ── files ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 async def test_a_file_is_uploaded_sent_and_seen_by_its_customer_only(
     http: httpx2.AsyncClient, house: House, kari: Visitor
@@ -570,7 +615,9 @@ async def test_with_a_token_the_api_opens_to_it_alone(tmp_path: Path) -> None:
         for header in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {API_TOKEN}"}):
             answer = await http.get("/api/v1/customers", headers=header)
             assert (answer.status_code, answer.headers["content-type"]) == (401, "application/problem+json")
-        answer = await http.get("/api/v1/customers", headers={"Authorization": f"Bearer {API_TOKEN}"})
+        token = {"Authorization": f"Bearer {API_TOKEN}"}
+        assert (await http.get("/metrics", headers={"X-Forwarded-For": "203.0.113.9", **token})).status_code == 200
+        answer = await http.get("/api/v1/customers", headers=token)
         assert answer.json() == {"items": [], "next": None}
         kari = await own.visitor()
         await kari.says("hello")
