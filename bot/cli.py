@@ -205,9 +205,11 @@ def agent_invite(agent_id: Annotated[str, typer.Argument(metavar="ID", help="An 
 
 @app.command()
 def bench(
-    what: Annotated[str, typer.Argument(metavar="[kb]", help="kb: the search of articles.")] = "kb",
+    what: Annotated[
+        str, typer.Argument(metavar="[kb|flows]", help="kb: the search of articles; flows: conversation tests.")
+    ] = "kb",
     folder: Annotated[
-        Path | None, typer.Option("--data", metavar="DIR", help="Where the public question sets lie.")
+        Path | None, typer.Option("--data", metavar="DIR", help="kb: the public question sets; flows: a desk folder.")
     ] = None,
 ) -> None:
     """The README's benchmarks, on this machine."""

@@ -111,7 +111,7 @@ def _read(folder: Folder, faults: Faults) -> Desk | None:
             "articles": articles,
             "names": known_names or Names(),
             "macros": pages.macros(folder, locales),
-            "tests": _tests(folder, locales),
+            "tests": _tests(folder, locales, known_names),
             "folder": folder.path,
         }
     )
@@ -265,10 +265,21 @@ def _check_interrupts(root: Node, reader: Reader, ids: Mapping[str, str]) -> Non
 # ── tests ──
 
 
-def _tests(folder: Folder, locales: tuple[str, ...]) -> tuple[transcripts.ConversationTest, ...]:
+def _tests(folder: Folder, locales: tuple[str, ...], names: Names | None) -> tuple[transcripts.ConversationTest, ...]:
+    def read_flow(node: Node, reader: Reader) -> Flow | None:
+        """The version of a flow that a line `reload: versions/order.yaml` names."""
+        path = reader.text(node, "reload")
+        if path is None or names is None:
+            return None
+        if not (folder.path / path).is_file():
+            reader.fault(node, f'reload: there is no file "{path}" in the desk folder', "file")
+            return None
+        root, other, text = _yaml(folder, path)
+        return None if root is None else flow_files.read_flow(root, text, other, names)
+
     tests: list[transcripts.ConversationTest] = []
     for relative in folder.listed("tests", ".yaml", ".yml"):
         root, reader, _ = _yaml(folder, relative)
         if root is not None:
-            tests += transcripts.read_tests(root, reader, locales)
+            tests += transcripts.read_tests(root, reader, locales, read_flow)
     return tuple(tests)

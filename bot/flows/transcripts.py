@@ -1,4 +1,4 @@
-"""Conversations as tests: what customers write and what the bot must answer, run against the pure interpreter.
+"""Conversations as tests: what customers write and what the bot must answer, played on a stage without a database.
 
     - test: an order that is on its way
       locale: nl                      # else the desk's first
@@ -6,64 +6,54 @@
       script:
         - {user: waar is mijn bestelling}
         - {bot: bestelnummer}          # a part of it, /a pattern/, or $a_text
-        - {user: {choose: broken}}     # presses a button; {file: photo.jpg} sends one
-        - {after: 3m}                  # lets time pass
-        - {agent: hello}  {agent: {resolve: resolved}}
-        - {expect: {escalated: support, reason: asked, slots: {…}, closed: resolved, survey: ces7, locale: nl, flow: refund}}
+        - {user: {choose: broken}}     # presses a button, by value or label; {file: photo.jpg} sends one, {score: 6} rates
+        - {after: 3m}                  # lets time pass; {agents: 0}, {open: false}, {switch_channel: telegram} change things
+        - {event: {parcel.delivered: {day: Monday}}}
+        - {reload: versions/order.yaml}  # another version of a flow is in force from here on
+        - {agent: hello}  {agent: {claim: true}}  {agent: {note: call back}}  {agent: {resolve: resolved}}
+        - {expect: {escalated: support, reason: asked, slots: {…}, closed: resolved, survey: ces7, score: 6, said_not: sorry}}
 
-`bot:` looks forward through what was said since the customer's last words. A connector that `given` does not name is a
-table of the desk, or answers `error`. `given` maps the value that the call sends
-(or "*") to the answer, or to 404, timeout or error.
+`bot:` looks forward through what was said since the customer's last words, be it by the bot, the queue, the survey or an
+agent. A connector that `given` does not name is a table of the desk, or answers `error`. `given` maps the value that the
+call sends (or "*") to the answer, or to 404, timeout or error. `given: {at: 2026-01-05T22:00}` is a time of the desk's own
+clock, from which on its opening hours count; without it, it is open.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from bot.flows.expressions import compiled_pattern
-from bot.flows.run import step
+from bot.flows.play import Play
 from bot.flows.source import Node, Reader, seconds
-from bot.flows.talk import (
-    Call,
-    CallDone,
-    Close,
-    Context,
-    Escalate,
-    Event,
-    Files,
-    FlowState,
-    Picked,
-    Say,
-    SetCustomer,
-    SetTimer,
-    Survey,
-    SwitchLocale,
-    Text,
-    TimedOut,
-)
 from bot.flows.templates import shown
-from bot.model import FileRef
+from bot.flows.verbs import EVENT
 from bot.texts import canonical, say
 
 if TYPE_CHECKING:
     from bot.desk_folder.desk import Desk
+    from bot.flows.schema import Flow
 
-START = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)  # a Monday morning
-_EXPECTED = ("escalated", "reason", "slots", "closed", "survey", "locale", "flow")
-_LINES = ("user", "bot", "agent", "after", "expect")
-_NOT_YET = ("event", "switch_channel", "reload")
+    ReadFlow = Callable[[Node, Reader], Flow | None]
+    """The flow of a file that a `reload:` names; what is wrong with it goes to the reader."""
+
+_GIVEN = ("connectors", "agents", "open", "at", "customer", "case")
+_INSIDE: Mapping[str, tuple[str, ...]] = {
+    "user": ("choose", "file", "score"),
+    "agent": ("claim", "reply", "note", "resolve"),
+}
+CHANNELS = ("web", "telegram", "slack")
 _MARKS = re.compile("[\u2066-\u2069\u200e\u200f]")
 _ESCAPED = re.compile(r"\\([^\w\s])")
-_WITHOUT_SURVEY = frozenset({"spam", "duplicate", "abandoned"})
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a script: `kind` is user | choose | file | bot | agent | resolve | after | expect."""
+    """One line of a script: `kind` is a key of LINES, its `value` what that one takes."""
 
     number: int
     kind: str
@@ -82,7 +72,10 @@ class ConversationTest:
 
 @dataclass(frozen=True, slots=True)
 class TestResult:
-    """`line` is that of the line that failed, else of the test. `message` is the whole report of a failure."""
+    """`line` is that of the line that failed, else of the test. `message` is the whole report of a failure.
+
+    `searched` tells whether the articles were asked, which takes longer.
+    """
 
     __test__ = False  # pytest: this is no test class
     name: str
@@ -90,6 +83,7 @@ class TestResult:
     line: int
     ok: bool
     message: str = ""
+    searched: bool = False
 
 
 def run_tests(desk: Desk) -> list[TestResult]:
@@ -98,18 +92,21 @@ def run_tests(desk: Desk) -> list[TestResult]:
 
 
 def run_test(desk: Desk, test: ConversationTest) -> TestResult:
-    play = _Play(desk, test)
+    play = Play(desk, test.locale, test.given)
     for line in test.script:
-        wrong = _PLAYED[line.kind](play, line.value)
+        wrong = LINES[line.kind](play, line.value)
         if wrong:
-            return TestResult(test.name, test.file, line.number, False, f"{test.file}:{line.number}: {wrong}")
-    return TestResult(test.name, test.file, test.line, True)
+            message = f"{test.file}:{line.number}: {wrong}"
+            return TestResult(test.name, test.file, line.number, False, message, play.searched)
+    return TestResult(test.name, test.file, test.line, True, searched=play.searched)
 
 
 # ── reading ──
 
 
-def read_tests(root: Node, reader: Reader, locales: tuple[str, ...]) -> list[ConversationTest]:
+def read_tests(
+    root: Node, reader: Reader, locales: tuple[str, ...], read_flow: ReadFlow | None = None
+) -> list[ConversationTest]:
     tests = []
     for one in reader.items(root, "tests"):
         found = reader.entries(one, ("test", "locale", "given", "script"), "test", ("test", "script"))
@@ -120,7 +117,8 @@ def read_tests(root: Node, reader: Reader, locales: tuple[str, ...]) -> list[Con
                 found["locale"], f'the desk does not speak "{locale}"; it speaks {", ".join(locales)}', "locale"
             )
         given = _given(found["given"], reader) if "given" in found else {}
-        lines = [_line(body, reader) for body in reader.items(found["script"], "script")] if "script" in found else []
+        bodies = reader.items(found["script"], "script") if "script" in found else []
+        lines = [_line(body, reader, read_flow) for body in bodies]
         if name is not None:
             script = tuple(line for line in lines if line is not None)
             tests.append(ConversationTest(name, reader.file, one.line, locale, script, given))
@@ -128,217 +126,185 @@ def read_tests(root: Node, reader: Reader, locales: tuple[str, ...]) -> list[Con
 
 
 def _given(node: Node, reader: Reader) -> dict[str, Any]:
-    found = reader.entries(node, ("connectors", "agents", "open", "customer", "case"), "given")
+    found = reader.entries(node, _GIVEN, "given")
     if "agents" in found:
         reader.whole(found["agents"], "given: agents")
     if "open" in found:
         reader.flag(found["open"], "given: open")
+    if "at" in found and not _is_moment(found["at"]):
+        reader.wrong(found["at"], "given: at must be a time such as 2026-01-05T22:00")
+        found.pop("at")
     for key in {"connectors", "customer", "case"} & found.keys():
         reader.entries(found[key], None, f"given: {key}")
-    return {key: body.content() for key, body in found.items()}
+    return {key: str(body.raw) if key == "at" else body.content() for key, body in found.items()}
 
 
-def _line(node: Node, reader: Reader) -> Line | None:
-    for key in _NOT_YET:
-        if node.kind == "map" and key in node.entries:
-            reader.fault(node.keys[key], f'"{key}:" is not run by this version', "not-yet")
-            return None
-    found = reader.entries(node, _LINES, "script")
+def _is_moment(node: Node) -> bool:
+    try:
+        return datetime.fromisoformat(node.raw).tzinfo is None
+    except ValueError:
+        return False
+
+
+def _line(node: Node, reader: Reader, read_flow: ReadFlow | None) -> Line | None:
+    found = reader.entries(node, tuple(_READ), "script")
     if len(found) != 1:
         if node.kind == "map" and (found or not node.entries):
-            reader.fault(node, f"a line of a script is one of {', '.join(_LINES)}", "value")
+            reader.fault(node, f"a line of a script is one of {', '.join(_READ)}", "value")
         return None
     kind, body = next(iter(found.items()))
-    if body.kind == "map" and kind in {"user", "agent"}:
-        known = ("choose", "file") if kind == "user" else ("resolve",)
-        inside = reader.entries(body, known, kind)
+    if kind == "reload":
+        flow = read_flow(body, reader) if read_flow is not None else None
+        return Line(node.line, kind, flow) if flow is not None else None
+    if body.kind == "map" and kind in _INSIDE:
+        inside = reader.entries(body, _INSIDE[kind], kind)
         if len(inside) != 1:
             if inside or not body.entries:
-                reader.fault(body, f"{kind}: write one of {', '.join(known)}", "value")
+                reader.fault(body, f"{kind}: write one of {', '.join(_INSIDE[kind])}", "value")
             return None
         kind, body = next(iter(inside.items()))
-    if kind == "expect":
-        return Line(
-            node.line, kind, {key: one.content() for key, one in reader.entries(body, _EXPECTED, "expect").items()}
-        )
-    text = reader.text(body, kind)
-    if text is not None and kind == "after" and seconds(text) is None:
-        reader.wrong(body, "after must be a duration such as 3m")
+    value = {**_READ, **_READ_INSIDE}[kind](body, reader, kind)
+    return Line(node.line, kind, value) if value is not None else None
+
+
+def _text(node: Node, reader: Reader, what: str) -> str | None:
+    return reader.text(node, what)
+
+
+def _whole(node: Node, reader: Reader, what: str) -> int | None:
+    return reader.whole(node, what, 0, 1000)
+
+
+def _flag(node: Node, reader: Reader, what: str) -> bool:
+    return reader.flag(node, what)
+
+
+def _span(node: Node, reader: Reader, what: str) -> int | None:
+    found = seconds(node.raw) if node.kind == "scalar" else None
+    if found is None:
+        reader.wrong(node, f"{what} must be a duration such as 3m")
+    return found
+
+
+def _channel(node: Node, reader: Reader, what: str) -> str | None:
+    return reader.one_of(node, CHANNELS, what)
+
+
+def _event(node: Node, reader: Reader, what: str) -> tuple[str, Any] | None:
+    """`parcel.delivered`, or that with its values."""
+    name, values = (next(iter(node.entries.items()), ("", node))) if node.kind == "map" else (node.raw, None)
+    if not EVENT.match(name) or len(node.entries) > 1 or (values is not None and values.kind != "map"):
+        reader.wrong(node, f"{what} must be a name such as parcel.delivered, or {{parcel.delivered: {{day: Monday}}}}")
         return None
-    return Line(node.line, kind, text) if text is not None else None
+    return name, {} if values is None else values.content()
 
 
-# ── playing ──
+def _expected(node: Node, reader: Reader, what: str) -> dict[str, Any]:
+    found = reader.entries(node, tuple(EXPECTED), what)
+    if "slots" in found:
+        reader.entries(found["slots"], None, "expect: slots")
+    return {key: one.content() for key, one in found.items()}
 
 
-class _Play:
-    """One conversation under way."""
+_Read = Callable[[Node, Reader, str], Any]
+_READ: Mapping[str, _Read] = {
+    "user": _text,
+    "bot": _text,
+    "agent": _text,
+    "after": _span,
+    "agents": _whole,
+    "open": _flag,
+    "switch_channel": _channel,
+    "event": _event,
+    "reload": _text,
+    "expect": _expected,
+}
+_READ_INSIDE: Mapping[str, _Read] = {
+    "choose": _text,
+    "file": _text,
+    "score": _whole,
+    "claim": _flag,
+    "reply": _text,
+    "note": _text,
+    "resolve": _text,
+}
 
-    def __init__(self, desk: Desk, test: ConversationTest) -> None:
-        self.given: Mapping[str, Any] = test.given.get("connectors") or {}
-        self.desk = _with_fakes(desk, self.given)
-        self.state = FlowState()
-        self.locale = test.locale
-        self.customer: dict[str, Any] = {"locale": test.locale, **(test.given.get("customer") or {})}
-        self.case: Mapping[str, Any] = {"id": "case-1", "channel": "web", **(test.given.get("case") or {})}
-        self.agents = int(test.given.get("agents", 1))
-        self.open = bool(test.given.get("open", True))
-        self.now = START
-        self.unheard: list[str] = []
-        self.question: Say | None = None
-        self.timers: list[tuple[datetime, str]] = []
-        self.slots: dict[str, Any] = {}
-        self.escalation: Escalate | None = None
-        self.with_people = False
-        self.closed: str | None = None
-        self.survey: str | None = None
-        self.flow: str | None = None
 
-    def take(self, event: Event) -> bool:
-        self.now += timedelta(seconds=1)
-        context = Context(self.now, self.locale, self.customer, self.case, self.open, self.agents)
-        outcome = step(self.desk, self.state, event, context)
-        self.state = outcome.state
-        held = {name: value for frame in self.state.frames for name, value in frame.slots.items()}
-        self.slots |= {**held, **self.state.slots}
-        self.flow = self.state.frames[-1].flow if self.state.frames else None
-        calls = [effect for effect in outcome.effects if isinstance(effect, Call)]
-        for effect in outcome.effects:
-            self.feel(effect)
-        for call in calls:
-            self.take(CallDone(call.token, *self.answered(call)))
-        return outcome.handled
+# ── what the bot said, and what is expected ──
 
-    def feel(self, effect: Any) -> None:
-        match effect:
-            case Say():
-                self.unheard.append(effect.text)
-                self.question = effect if effect.token else self.question
-            case Escalate():
-                self.unheard.append(effect.text or say("human_coming", self.locale, self.desk.texts))
-                self.escalation = effect
-                self.slots |= {name: value for name, value in effect.show if name not in self.slots}
-                self.with_people = True
-            case Close():
-                self.end(effect.outcome)
-            case Survey():
-                self.survey = effect.instrument
-            case SetCustomer():
-                self.customer[effect.slot] = effect.value
-                self.slots[effect.slot] = effect.value
-            case SwitchLocale():
-                self.locale = effect.locale
-            case SetTimer():
-                self.timers.append((self.now + timedelta(seconds=effect.after_s), effect.token))
-            case _:
-                pass
 
-    def end(self, outcome: str) -> None:
-        self.closed = outcome
-        self.with_people = False
-        if self.survey is None and outcome not in _WITHOUT_SURVEY:
-            chosen = str((self.desk.surveys or {}).get("instrument", "ces7"))
-            self.survey = None if chosen == "off" else chosen
+def _bot(play: Play, wanted: str) -> str:
+    heard = [plain(text) for text in play.unheard]
+    for at, text in enumerate(heard):
+        if _says(play, wanted, text):
+            del play.unheard[: at + 1]
+            return ""
+    return f"expected bot «{wanted}», got {' '.join(f'«{text}»' for text in heard) or 'nothing'}"
 
-    def answered(self, call: Call) -> tuple[str, Any]:
-        """What `given` says the connector answers."""
-        answers = self.given.get(call.connector, "error")
-        if isinstance(answers, Mapping):
-            sent = [str(value) for value in call.values.values()]
-            answers = next((answers[key] for key in (*sent, "*") if key in answers), 404)
-        if isinstance(answers, int) and 100 <= answers <= 599:
-            return str(answers), None
-        return (answers, None) if answers in ("timeout", "error") else ("ok", answers)
 
-    # each line gives what is wrong, or ""
-    def user(self, text: str) -> str:
-        self.unheard.clear()
-        if not self._is_for_people():
-            self.take(Text(text))
-        return ""
+def _says(play: Play, wanted: str, text: str) -> bool:
+    if len(wanted) > 2 and wanted.startswith("/") and wanted.endswith("/"):
+        try:
+            return compiled_pattern(wanted[1:-1]).search(text) is not None
+        except ValueError:
+            return False
+    if wanted.startswith("$") and " " not in wanted:
+        return _of_key(play.desk, wanted[1:], play.locale).search(text) is not None
+    return plain(wanted) in text
 
-    def choose(self, value: str) -> str:
-        self.unheard.clear()
-        choices = self.question.choices if self.question else ()
-        if self.question is None or value not in {choice.value for choice in choices}:
-            offered = ", ".join(choice.value for choice in choices) or "none"
-            return f'there is no button "{value}"; there are: {offered}'
-        self.take(Picked(value, self.question.token))
-        return ""
 
-    def file(self, name: str) -> str:
-        self.unheard.clear()
-        if not self._is_for_people():
-            self.take(Files((FileRef(f"file-{name}", name, "application/octet-stream", 1),)))
-        return ""
+def _expect(play: Play, wanted: Mapping[str, Any]) -> str:
+    for key, value in wanted.items():
+        wrong = (
+            _wrong_slot(play, value) if key == "slots" else _said_after_all(play, value) if key == "said_not" else ""
+        )
+        if wrong:
+            return wrong
+        found = EXPECTED[key](play)
+        if key == "escalated" and isinstance(value, bool):
+            found = play.escalation is not None
+        if key not in {"slots", "said_not"} and found != value:
+            return f"expected {key} «{shown(value)}», got «{shown(found)}»"
+    return ""
 
-    def _is_for_people(self) -> bool:
-        """A case that people hold is theirs, unless the bot still asks something while it waits."""
-        return self.with_people and self.state.waiting not in {"ask", "call"}
 
-    def bot(self, wanted: str) -> str:
-        heard = [plain(text) for text in self.unheard]
-        for at, text in enumerate(heard):
-            if self._says(wanted, text):
-                del self.unheard[: at + 1]
-                return ""
-        return f"expected bot «{wanted}», got {' '.join(f'«{text}»' for text in heard) or 'nothing'}"
+def _wrong_slot(play: Play, wanted: Mapping[str, Any]) -> str:
+    for name, value in wanted.items():
+        found = play.slots.get(name)
+        found = found["name"] if isinstance(found, Mapping) and isinstance(value, str) and "name" in found else found
+        if shown(found) != shown(value):
+            return f"expected slot {name} «{shown(value)}», got «{shown(found)}»"
+    return ""
 
-    def _says(self, wanted: str, text: str) -> bool:
-        if len(wanted) > 2 and wanted.startswith("/") and wanted.endswith("/"):
-            try:
-                return compiled_pattern(wanted[1:-1]).search(text) is not None
-            except ValueError:
-                return False
-        if wanted.startswith("$") and " " not in wanted:
-            return _of_key(self.desk, wanted[1:], self.locale).search(text) is not None
-        return plain(wanted) in text
 
-    def agent(self, _: str) -> str:
-        return "" if self.with_people else "an agent writes, but nobody fetched one"
+def _said_after_all(play: Play, wanted: Any) -> str:
+    """What must not have been said since the customer's last words."""
+    for one in wanted if isinstance(wanted, list) else [wanted]:
+        said = next((text for text in map(plain, play.said) if _says(play, str(one), text)), None)
+        if said is not None:
+            return f"expected that nobody says «{one}», got «{said}»"
+    return ""
 
-    def resolve(self, outcome: str) -> str:
-        if not self.with_people:
-            return "an agent resolves, but nobody fetched one"
-        self.end(outcome)
-        self.state = FlowState()
-        return ""
 
-    def after(self, span: str) -> str:
-        self.unheard.clear()
-        self.now += timedelta(seconds=seconds(span) or 0)
-        due = sorted(timer for timer in self.timers if timer[0] <= self.now)
-        self.timers = [timer for timer in self.timers if timer[0] > self.now]
-        for _, token in due:
-            self.take(TimedOut(token))
-        return ""
+def _team(play: Play) -> str | None:
+    first = play.desk.escalation.team or (play.desk.teams[0].id if play.desk.teams else None)
+    return (play.escalation.team or first) if play.escalation else None
 
-    def expect(self, wanted: Mapping[str, Any]) -> str:
-        for key, value in wanted.items():
-            found = self._found(key)
-            if key == "escalated" and isinstance(value, bool):
-                found = self.escalation is not None
-            if key == "slots":
-                wrong = [name for name, one in value.items() if shown(self.slots.get(name)) != shown(one)]
-                if wrong:
-                    return (
-                        f"expected slot {wrong[0]} «{shown(value[wrong[0]])}», got «{shown(self.slots.get(wrong[0]))}»"
-                    )
-            elif found != value:
-                return f"expected {key} «{shown(value)}», got «{shown(found)}»"
-        return ""
 
-    def _found(self, key: str) -> Any:
-        first = self.desk.escalation.team or (self.desk.teams[0].id if self.desk.teams else None)
-        escalation = self.escalation
-        return {
-            "escalated": (escalation.team or first) if escalation else None,
-            "reason": escalation.reason_code if escalation else None,
-            "closed": self.closed,
-            "survey": self.survey if self.closed else None,
-            "locale": self.locale,
-            "flow": self.flow,
-        }.get(key)
+EXPECTED: Mapping[str, Callable[[Play], Any]] = {
+    "escalated": _team,
+    "reason": lambda play: play.escalation.reason_code if play.escalation else None,
+    "priority": lambda play: (play.escalation.priority or "normal") if play.escalation else None,
+    "slots": lambda play: play.slots,
+    "closed": lambda play: play.closed,
+    "survey": lambda play: play.survey if play.closed else None,
+    "score": lambda play: play.score,
+    "locale": lambda play: play.locale,
+    "channel": lambda play: play.case["channel"],
+    "flow": lambda play: play.flow,
+    "said_not": lambda play: play.said,
+}
+"""What a line `expect:` may name, and where it stands."""
 
 
 def plain(text: str) -> str:
@@ -354,21 +320,22 @@ def _of_key(desk: Desk, key: str, locale: str) -> re.Pattern[str]:
     return re.compile(".*?".join(re.escape(plain(piece)) for piece in pieces), re.DOTALL)
 
 
-def _with_fakes(desk: Desk, given: Mapping[str, Any]) -> Desk:
-    """The desk with every connector that `given` names made one that asks."""
-    from bot.desk_folder.desk import Connector
-
-    fakes = {name: Connector(name, "GET", "https://given.invalid/") for name in given}
-    return replace(desk, connectors={**desk.connectors, **fakes})
-
-
-_PLAYED: Mapping[str, Callable[[_Play, Any], str]] = {
-    "user": _Play.user,
-    "choose": _Play.choose,
-    "file": _Play.file,
-    "bot": _Play.bot,
-    "agent": _Play.agent,
-    "resolve": _Play.resolve,
-    "after": _Play.after,
-    "expect": _Play.expect,
+LINES: Mapping[str, Callable[[Play, Any], str]] = {
+    "user": Play.user,
+    "choose": Play.choose,
+    "file": Play.file,
+    "score": Play.rate,
+    "bot": _bot,
+    "agent": Play.reply,
+    "claim": Play.claim,
+    "reply": Play.reply,
+    "note": Play.note,
+    "resolve": Play.resolve,
+    "after": Play.pass_time,
+    "agents": Play.staff,
+    "open": Play.set_open,
+    "switch_channel": Play.switch_channel,
+    "event": Play.happen,
+    "reload": Play.reload,
+    "expect": _expect,
 }

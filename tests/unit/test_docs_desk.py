@@ -80,7 +80,7 @@ def test_every_verb_stands_in_the_table_with_its_keys_and_once_in_a_flow(tmp_pat
 
 @pytest.mark.parametrize(
     "names",
-    [SLOT_TYPES, SCOPES, _SLOT_KEYS, OUTCOMES, INSTRUMENTS, PRIORITIES[2:3], RECORD_KINDS, tuple(FILTERS), tuple(ARITY), transcripts._EXPECTED],
+    [SLOT_TYPES, SCOPES, _SLOT_KEYS, OUTCOMES, INSTRUMENTS, PRIORITIES[2:3], RECORD_KINDS, tuple(FILTERS), tuple(ARITY), tuple(transcripts.EXPECTED)],
 )  # fmt: skip
 def test_every_name_that_an_admin_may_write_stands_on_the_page(names: tuple[str, ...]) -> None:
     assert [name for name in names if name not in PAGE] == []

@@ -8,7 +8,7 @@ import pytest
 
 from bot.desk_folder import DEMO_DESK, DeskFaults, load
 from bot.flows.transcripts import run_test, run_tests
-from tests.unit.flows_house import desk_of
+from tests.unit.flows_house import DESK, desk_of
 from tests.unit.test_flows_run import ORDER
 
 DEMO = load(DEMO_DESK)
@@ -41,7 +41,7 @@ def results(tmp_path: Path, script: str, head: str = "") -> list[str]:
         ),
         (
             "    - {user: where is my tent}\n    - {bot: Which}\n",
-            "tests/core.yaml:4: expected bot «Which», got nothing",
+            "tests/core.yaml:4: expected bot «Which», got «Sorry, I can't find anything about that. Could you put it in other words?»",
         ),
         (
             "    - {user: where is my order AB123456}\n    - {user: {choose: maybe}}\n",
@@ -97,9 +97,79 @@ def test_connectors_answer_as_the_test_says(tmp_path: Path, answer: str, said: s
         ("    - {user: {push: x}}\n", 3),
         ("    - {reload: v3}\n", 3),
         ("    - {after: soon}\n", 3),
+        ("    - {event: Parcel}\n", 3),
+        ("    - {switch_channel: fax}\n", 3),
     ],
 )
 def test_a_line_that_is_not_understood_is_a_fault_of_the_desk(tmp_path: Path, script: str, line: int) -> None:
     with pytest.raises(DeskFaults) as caught:
         results(tmp_path, script)
     assert [fault.line for fault in caught.value.faults] == [line]
+
+
+PARCEL = """\
+schema: 1
+flow: parcel
+version: 1
+triggers: {event: parcel.sent, phrases: {en: [parcel], he: [חבילה]}}
+slots: {carrier: {type: text, default: somebody}, where: {type: text}}
+steps:
+  - {id: q_where, if: "case.channel == 'telegram'", ask: where, text: {en: "Where to?", he: "לאן?"}, timeout: {after: 10m, then: gone}}
+  - {say: {en: "Sent with {{ carrier }}.", he: "נשלח."}}
+  - {id: way, wait: {event: parcel.delivered, timeout: 2d, then: late}}
+  - {say: {en: "Delivered.", he: "הגיע."}, next: end}
+  - {id: late, say: {en: "It is late.", he: "מאחר."}, next: end}
+  - {id: gone, say: {en: "Are you there?", he: "שם?"}}
+"""
+DESK_BY_DAY = DESK.replace("name: House", 'name: House\ntimezone: Europe/Oslo\nopening_hours: {mon-fri: "09:00-17:00"}')
+
+
+def played(tmp_path: Path, script: str, head: str = "", desk: str = DESK) -> list[str]:
+    tests = tmp_path / "desk" / "tests"
+    tests.mkdir(parents=True)
+    lines = "".join(f"    - {line}\n" for line in script.strip().splitlines())
+    (tests / "core.yaml").write_text(f"- test: one\n{head}  script:\n{lines}", encoding="utf-8")
+    (tmp_path / "desk" / "versions").mkdir()
+    newer = PARCEL.replace("version: 1", "version: 2").replace("Sent with", "On its way with")
+    (tmp_path / "desk" / "versions" / "parcel.yaml").write_text(newer, encoding="utf-8")
+    made = desk_of(tmp_path / "desk", ORDER, PARCEL, desk=desk)
+    return [one.message.replace(f"{tmp_path}/desk/", "") for one in run_tests(made)]
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("{event: {parcel.sent: {carrier: Post}}}\n{bot: Sent with Post.}\n{event: parcel.delivered}\n{bot: Delivered.}", ""),
+        ("{event: parcel.sent}\n{bot: Sent}\n{after: 47h}\n{bot: late}", "tests/core.yaml:6: expected bot «late», got nothing"),
+        ("{event: parcel.sent}\n{after: 2d}\n{bot: It is late.}", ""),
+        ("{switch_channel: telegram}\n{user: parcel}\n{bot: Where to?}\n{after: 10m}\n{bot: Are you there?}\n{expect: {channel: telegram}}", ""),
+        ("{user: parcel}\n{bot: Sent with}\n{reload: versions/parcel.yaml}\n{event: parcel.delivered}\n{bot: Delivered.}\n{user: parcel}\n{bot: On its way with}", ""),
+        ("{user: human}\n{bot: number 1 in the queue}\n{agent: {claim: true}}\n{agent: {note: a secret}}\n{expect: {said_not: secret}}\n{agent: hello}\n{bot: hello}", ""),
+        ("{agents: 0}\n{user: human}\n{bot: $no_agents_now}\n{agents: 1}\n{bot: number 1 in the queue}", ""),
+        ("{open: false}\n{user: human}\n{bot: $no_agents_now}", ""),
+        ("{user: human}\n{agent: {resolve: resolved}}\n{bot: How easy}\n{user: {score: 6}}\n{expect: {survey: ces7, score: 6}}", ""),
+        ("{user: human}\n{agent: {resolve: spam}}\n{user: {score: 6}}", "tests/core.yaml:5: the customer gives a score, but no survey was asked"),
+        ("{user: human}\n{agent: {resolve: resolved}}\n{user: {score: 8}}", "tests/core.yaml:5: ces7 goes from 1 to 7, not 8"),
+        ("{user: where is my order}\n{expect: {said_not: Which}}", "tests/core.yaml:4: expected that nobody says «Which», got «Which number?»"),
+        ("{user: where is my order}\n{user: {choose: x}}", 'tests/core.yaml:4: there is no button "x"; there are: none'),
+    ],
+)  # fmt: skip
+def test_a_script_plays_time_people_channels_events_versions_and_the_survey(
+    tmp_path: Path, script: str, message: str
+) -> None:
+    assert played(tmp_path, script) == [message]
+
+
+@pytest.mark.parametrize(
+    ("at", "said"),
+    [
+        ("2026-01-05T08:59", "$no_agents_now"),
+        ("2026-01-05T09:00", "number 1"),
+        ("2026-01-05T16:59:50", "number 1"),
+        ("2026-01-05T17:00", "$no_agents_now"),
+        ("2026-01-10T12:00", "$no_agents_now"),
+    ],
+)
+def test_a_test_may_begin_at_a_time_of_the_desks_own_clock(tmp_path: Path, at: str, said: str) -> None:
+    script = f"{{user: human}}\n{{bot: {said}}}"
+    assert played(tmp_path, script, f"  given: {{at: {at}}}\n", DESK_BY_DAY) == [""]

@@ -1,0 +1,380 @@
+"""One conversation on a stage: the flows, the articles and the rules of a desk, people, a clock, and a survey. Pure.
+
+What lives here: what comes of each line of a script. It does what `bot.dialogue` and the rooms of the cases and surveys do,
+as far as a customer can see it, without a database. What it must not know: how a script is written (`transcripts`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from bot.answers import dialogue as articles
+from bot.answers.article import Article
+from bot.answers.knowledge import Knowledge
+from bot.flows.run import step
+from bot.flows.talk import (
+    Call,
+    CallDone,
+    Close,
+    Context,
+    Effect,
+    Escalate,
+    Event,
+    Files,
+    FlowState,
+    Found,
+    Happened,
+    Notify,
+    Picked,
+    Record,
+    Say,
+    SetCustomer,
+    SetTimer,
+    StartFlow,
+    Survey,
+    SwitchLocale,
+    Text,
+    TimedOut,
+    Told,
+)
+from bot.model import Choice, FileRef
+from bot.texts import duration, say
+
+if TYPE_CHECKING:
+    from bot.desk_folder.desk import Desk
+    from bot.flows.schema import Flow
+
+START = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)  # a Monday morning
+SCALES: Mapping[str, tuple[int, int]] = {
+    "ces7": (1, 7),
+    "ces7_statement": (1, 7),
+    "csat5": (1, 5),
+    "csat2": (0, 1),
+    "nps": (0, 10),
+}
+_WITHOUT_SURVEY = frozenset({"spam", "duplicate", "abandoned"})
+_WAIT_S = 180  # what a customer is told while nothing has been measured
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+@lru_cache(maxsize=4)
+def knowledge_of(found: tuple[Article, ...]) -> Knowledge:
+    return Knowledge.build(found)
+
+
+class Play:
+    """`given` as in a test's head. Every line's method gives what is wrong, or ""."""
+
+    def __init__(self, desk: Desk, locale: str, given: Mapping[str, Any]) -> None:
+        self.given: Mapping[str, Any] = given.get("connectors") or {}
+        self.desk = with_fakes(desk, self.given)
+        self.state = FlowState()
+        self.kb = articles.State()
+        self.searched = False
+        self.locale = locale
+        self.customer: dict[str, Any] = {"locale": locale, **(given.get("customer") or {})}
+        self.case: dict[str, Any] = {"id": "case-1", "channel": "web", **(given.get("case") or {})}
+        self.agents = int(given.get("agents", 1))
+        self.now = _moment(desk, given["at"]) if "at" in given else START
+        self.by_hours = "at" in given and "open" not in given
+        self.open = bool(given.get("open", True))
+        self.unheard: list[str] = []
+        self.said: list[str] = []  # since the customer's last words
+        self.question: tuple[str, tuple[Choice, ...]] | None = None  # its token ("" an article's), its buttons
+        self.timers: list[tuple[datetime, str]] = []
+        self.slots: dict[str, Any] = {}
+        self.escalation: Escalate | None = None
+        self.with_people = False
+        self.claimed = False
+        self.notes: list[str] = []
+        self.records: list[Record | Notify] = []
+        self.closed: str | None = None
+        self.survey: str | None = None
+        self.score: int | None = None
+        self.flow: str | None = None
+
+    # ── flows ──
+    def take(self, event: Event) -> bool:
+        self.now += timedelta(seconds=1)
+        outcome = step(self.desk, self.state, event, self.context())
+        self.state = outcome.state
+        held = {name: value for frame in self.state.frames for name, value in frame.slots.items()}
+        self.slots |= {**held, **self.state.slots}
+        self.flow = self.state.frames[-1].flow if self.state.frames else None
+        for effect in outcome.effects:
+            self.feel(effect)
+        for call in [effect for effect in outcome.effects if isinstance(effect, Call)]:
+            self.now += timedelta(seconds=call.after_s)
+            self.take(CallDone(call.token, *self.answered(call)))
+        return outcome.handled
+
+    def context(self) -> Context:
+        return Context(
+            self.now,
+            self.locale,
+            self.customer,
+            self.case,
+            self.is_open,
+            self.agents,
+            knows=self.knows,
+            search=self.found,
+        )
+
+    @property
+    def is_open(self) -> bool:
+        return _within_hours(self.desk, self.now) if self.by_hours else self.open
+
+    def feel(self, effect: Effect) -> None:
+        match effect:
+            case Say():
+                self.hear(effect.text, effect.choices, effect.token or None)
+            case Escalate():
+                self.fetch(effect)
+            case Close():
+                self.end(effect.outcome)
+            case Survey():
+                self.survey = effect.instrument
+            case SetCustomer():
+                self.customer[effect.slot] = effect.value
+                self.slots[effect.slot] = effect.value
+            case SwitchLocale():
+                self.locale = effect.locale
+            case SetTimer():
+                self.timers.append((self.now + timedelta(seconds=effect.after_s), effect.token))
+            case Record() | Notify():
+                self.records.append(effect)
+            case _:
+                pass
+
+    def hear(self, text: str, choices: Sequence[Choice] = (), token: str | None = None) -> None:
+        self.unheard.append(text)
+        self.said.append(text)
+        if token is not None or choices:
+            self.question = token or "", tuple(choices)
+
+    def fetch(self, effect: Escalate) -> None:
+        """People are asked for: the customer hears so, and where they stand in the queue."""
+        if self.with_people:
+            return
+        self.hear(effect.text or say("human_coming", self.locale, self.desk.texts))
+        self.escalation, self.with_people, self.claimed = effect, True, False
+        self.slots |= {name: value for name, value in effect.show if name not in self.slots}
+        if effect.survey is not None:
+            self.survey = effect.survey.instrument
+        self.tell_place()
+
+    def tell_place(self) -> None:
+        if self.agents > 0 and self.is_open:
+            wait = duration(_WAIT_S, self.locale)
+            self.hear(say("queue_place", self.locale, self.desk.texts, position=1, wait=wait))
+        else:
+            self.hear(say("no_agents_now", self.locale, self.desk.texts))
+
+    def end(self, outcome: str) -> None:
+        self.closed = outcome
+        self.with_people = False
+        if outcome in _WITHOUT_SURVEY:
+            self.survey = None
+        elif self.survey is None:
+            chosen = str((self.desk.surveys or {}).get("instrument", "ces7"))
+            self.survey = None if chosen == "off" else chosen
+        if self.survey is not None:
+            own = self.desk.texts
+            self.hear(say(f"survey_{self.survey}_question", self.locale, own, company=self.desk.name))
+
+    def answered(self, call: Call) -> tuple[str, Any]:
+        """What `given` says the connector answers."""
+        answers = self.given.get(call.connector, "error")
+        if isinstance(answers, Mapping):
+            sent = [str(value) for value in call.values.values()]
+            answers = next((answers[key] for key in (*sent, "*") if key in answers), 404)
+        if isinstance(answers, int) and 100 <= answers <= 599:
+            return str(answers), None
+        return (answers, None) if answers in ("timeout", "error") else ("ok", answers)
+
+    # ── articles ──
+    @property
+    def knowledge(self) -> Knowledge:
+        self.searched = True
+        return knowledge_of(self.desk.articles)
+
+    def about(self, locale: str) -> articles.Context:
+        return articles.Context(locale, self.knowledge.article, own_texts=self.desk.texts)
+
+    def knows(self, text: str, locale: str) -> Told | None:
+        found = articles.sure_answer(text, self.knowledge.search, self.about(locale))
+        return None if found is None else Told(*found)
+
+    def found(self, query: str, locale: str, tags: Sequence[str]) -> Found:
+        return Found(*articles.answer_of(query, tags, self.knowledge.search, self.about(locale)))
+
+    def ask_articles(self, event: articles.Event) -> None:
+        outcome = articles.respond(self.kb, event, self.knowledge.search, self.about(self.locale))
+        self.kb = outcome.state
+        for effect in outcome.effects:
+            match effect:
+                case articles.FetchHuman():
+                    self.fetch(Escalate(effect.reason, text=effect.text))
+                case articles.Confirmed():
+                    self.hear(effect.text)
+                    self.end("resolved")
+                case articles.NotAQuestion():
+                    if effect.text:
+                        self.hear(effect.text)
+                case _:
+                    self.hear(effect.text, effect.choices)
+
+    # ── what a customer does ──
+    def user(self, text: str) -> str:
+        self.begin_turn()
+        if self.is_for_people():
+            return ""
+        if text.split(maxsplit=1)[:1] in (["/human"], ["/agent"]):
+            self.ask_for_human()
+        elif not self.take(Text(text)):
+            self.ask_articles(articles.Asked(text))
+        return ""
+
+    def ask_for_human(self) -> None:
+        if not (self.desk.human_flow and self.take(StartFlow(self.desk.human_flow))):
+            self.fetch(Escalate("asked"))
+
+    def choose(self, wanted: str) -> str:
+        self.begin_turn()
+        token, choices = self.question or ("", ())
+        value = next((one.value for one in choices if wanted in (one.value, one.label)), None)
+        if value is None:
+            return f'there is no button "{wanted}"; there are: {", ".join(one.value for one in choices) or "none"}'
+        event = articles.event_of(value)
+        if token:
+            self.take(Picked(value, token))
+        elif value == articles.HUMAN:
+            self.ask_for_human()
+        elif event is not None:
+            self.ask_articles(event)
+        return ""
+
+    def file(self, name: str) -> str:
+        self.begin_turn()
+        files = (FileRef(f"file-{name}", name, "application/octet-stream", 1),)
+        if not self.is_for_people() and not self.take(Files(files)):
+            self.hear(say("file_received", self.locale, self.desk.texts))
+        return ""
+
+    def rate(self, score: int) -> str:
+        self.begin_turn()
+        if self.closed is None or self.survey is None:
+            return "the customer gives a score, but no survey was asked"
+        low, high = SCALES[self.survey]
+        if not low <= score <= high:
+            return f"{self.survey} goes from {low} to {high}, not {score}"
+        self.score = score
+        return ""
+
+    def begin_turn(self) -> None:
+        self.unheard.clear()
+        self.said.clear()
+
+    def is_for_people(self) -> bool:
+        """A case that people hold is theirs, unless the bot still asks something while it waits."""
+        return self.with_people and self.state.waiting not in {"ask", "call"}
+
+    # ── what others do ──
+    def claim(self, _: Any) -> str:
+        if not self.with_people:
+            return "an agent claims, but nobody fetched one"
+        self.claimed = True
+        return ""
+
+    def reply(self, text: str) -> str:
+        if not self.with_people:
+            return "an agent writes, but nobody fetched one"
+        self.claimed = True
+        self.hear(text)
+        return ""
+
+    def note(self, text: str) -> str:
+        """Customers never see it."""
+        if not self.with_people:
+            return "an agent writes a note, but nobody fetched one"
+        self.notes.append(text)
+        return ""
+
+    def resolve(self, outcome: str) -> str:
+        if not self.with_people:
+            return "an agent resolves, but nobody fetched one"
+        self.end(outcome)
+        self.state, self.kb = FlowState(), articles.State()
+        return ""
+
+    def pass_time(self, seconds: int) -> str:
+        """Timers ring in their order, each at its time."""
+        self.begin_turn()
+        until = self.now + timedelta(seconds=seconds)
+        while due := sorted(timer for timer in self.timers if timer[0] <= until):
+            at, token = due[0]
+            self.timers.remove(due[0])
+            self.now = max(self.now, at)
+            self.take(TimedOut(token))
+        self.now = max(self.now, until)
+        return ""
+
+    def staff(self, agents: int) -> str:
+        came, self.agents = self.agents <= 0 < agents, agents
+        if came and self.with_people and not self.claimed:
+            self.tell_place()
+        return ""
+
+    def set_open(self, is_open: bool) -> str:
+        self.open, self.by_hours = is_open, False
+        return ""
+
+    def switch_channel(self, channel: str) -> str:
+        self.case["channel"] = channel
+        return ""
+
+    def happen(self, event: tuple[str, Mapping[str, Any]]) -> str:
+        self.begin_turn()
+        if not self.with_people:
+            self.take(Happened(*event))
+        return ""
+
+    def reload(self, flow: Flow) -> str:
+        """The desk has another version of this flow from here on; who runs in the one before stays in it."""
+        self.desk = replace(self.desk, flows={**self.desk.flows, flow.id: flow}).keeping(self.desk)
+        return ""
+
+
+def with_fakes(desk: Desk, given: Mapping[str, Any]) -> Desk:
+    """The desk with every connector that `given` names made one that asks."""
+    from bot.desk_folder.desk import Connector
+
+    if not given:
+        return desk
+    fakes = {name: Connector(name, "GET", "https://given.invalid/") for name in given}
+    return replace(desk, connectors={**desk.connectors, **fakes})
+
+
+def _moment(desk: Desk, at: str) -> datetime:
+    """A local time of the desk, as ISO 8601."""
+    return datetime.fromisoformat(at).replace(tzinfo=ZoneInfo(desk.time_zone)).astimezone(UTC)
+
+
+def _within_hours(desk: Desk, now: datetime) -> bool:
+    """Whether the desk's own hours say that somebody is there; a span may go over midnight."""
+    if desk.hours is None:
+        return True
+    local = now.astimezone(ZoneInfo(desk.time_zone))
+    clock = local.time().replace(tzinfo=None)
+    for back in (0, 1):
+        day = local.date() - timedelta(days=back)
+        for begin, end in () if day in desk.holidays else desk.hours.get(_DAYS[day.weekday()], ()):
+            over = end <= begin  # 24:00 is 00:00 of the next day
+            if (back == 0 and begin <= clock and (over or clock < end)) or (back == 1 and over and clock < end):
+                return True
+    return False
