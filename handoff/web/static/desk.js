@@ -166,6 +166,8 @@ async function readCase() {
     await pressed;
     if (state.id !== id) return;
     const before = state.whole && JSON.stringify([state.whole.case, state.whole.brief, state.whole.messages, state.whole.relays]);
+    const said = (whole) => whole?.messages.filter((one) => one.by === "customer").at(-1)?.id;
+    if (said(state.whole) !== said(found)) desk.typing = false;  // what they typed is here, whoever was told of it
     state.whole = found;
     online(true);
     markSeen();
