@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import Connection, Row, Select, func, insert, select, update
 from sqlalchemy import case as when
+from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.errors import NotAllowed, NotFound
 from bot.model import LIVE, CaseStatus, FileRef, new_id
@@ -184,12 +185,14 @@ def _urgency() -> Any:
 def _next_number(tx: Tx) -> int:
     """1, 2, 3 …: counted in one row, which on PostgreSQL orders those who open cases at the same moment."""
     s = t.settings
-    row = tx.conn.execute(select(s.c.value).where(s.c.key == "case_number").with_for_update()).first()
-    number = int(row.value) + 1 if row else 1
-    if row is None:
-        tx.conn.execute(insert(s).values(key="case_number", value=number))
-    else:
-        tx.conn.execute(update(s).where(s.c.key == "case_number").values(value=number))
+    query = select(s.c.value).where(s.c.key == "case_number").with_for_update()
+    row = tx.conn.execute(query).first()
+    if row is None:  # the very first; perhaps also on another node, this moment
+        first = (sqlite if tx.conn.dialect.name == "sqlite" else postgresql).insert(s).values(key="case_number", value=0)
+        tx.conn.execute(first.on_conflict_do_nothing())
+        row = tx.conn.execute(query).one()
+    number = int(row.value) + 1
+    tx.conn.execute(update(s).where(s.c.key == "case_number").values(value=number))
     return number
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, event, make_url, text
+from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -32,6 +32,7 @@ T = TypeVar("T")
 TRIES = 5  # of one unit on PostgreSQL, when it asks for a retry
 POLL = timedelta(seconds=1)
 LOCK_STATES = {"40001", "40P01", "55P03"}  # serialization, deadlock, lock timeout
+GONE_STATES = {"57P01", "57P02", "57P03", "25P03"}  # shut down, crashed, not yet up, frozen for too long; and class 08
 RETRY_STATES = {*LOCK_STATES, "23505"}  # … or lost an insert race
 ASK_AGAIN = 10  # times, how a commit ended whose answer was lost
 SESSION = {  # of each connection to PostgreSQL
@@ -258,7 +259,7 @@ class Stamp:
         """One of committed, aborted, in progress; None: the server was started anew, and its numbers may mean others."""
         if conn.exec_driver_sql(SERVER).scalar_one() != self.server:
             return None
-        found: str | None = conn.execute(text("SELECT pg_xact_status(CAST(:n AS xid8))"), {"n": self.number}).scalar()
+        found: str | None = conn.exec_driver_sql(f"SELECT pg_xact_status('{int(self.number)}'::xid8)").scalar()
         return found
 
 
@@ -311,23 +312,27 @@ def sqlstate(error: DBAPIError) -> str | None:
     return None if found is None else str(found)
 
 
+def is_gone(error: DBAPIError) -> bool:
+    """Whether the connection ended under our hands."""
+    state = sqlstate(error) or ""
+    return error.connection_invalidated or state.startswith("08") or state in GONE_STATES
+
+
 def lost_a_lock(error: BaseException) -> bool:
     """Whether PostgreSQL undid this only because of what another transaction did at the same time."""
-    return isinstance(error, DBAPIError) and (sqlstate(error) in LOCK_STATES or error.connection_invalidated)
+    return isinstance(error, DBAPIError) and (sqlstate(error) in LOCK_STATES or is_gone(error))
 
 
 def asks_for_retry(error: OSError | DBAPIError) -> bool:
     if isinstance(error, OSError):
         return True  # the server is not there: it may be in a moment
     state = sqlstate(error)
-    return (
-        state in RETRY_STATES or (isinstance(error, IntegrityError) and state is None) or error.connection_invalidated
-    )
+    return state in RETRY_STATES or (isinstance(error, IntegrityError) and state is None) or is_gone(error)
 
 
 def _is_connection_error(error: SQLAlchemyError) -> bool:
     return isinstance(error, DBAPIError) and (
-        error.connection_invalidated or "unable to open" in str(error) or "not a database" in str(error)
+        is_gone(error) or "unable to open" in str(error) or "not a database" in str(error)
     )
 
 
