@@ -48,9 +48,9 @@ class Shop:
             answer = self.answers.pop(0)
             if answer is None:
                 await reader.read()
-                return
-            writer.write(answer)
-            await writer.drain()
+            else:
+                writer.write(answer)
+                await writer.drain()
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()

@@ -296,8 +296,11 @@ class SecondNode:
             await self.storage.close()
 
 
-async def test_a_message_that_waited_for_a_merge_lands_with_the_winner(postgres_url: str) -> None:
-    """The identity is looked up again under the lock: else the words land in a timeline that nobody reads."""
+@pytest.mark.parametrize("joined", [True, False])
+async def test_a_message_that_waited_for_a_merge_or_its_undoing_lands_where_its_writer_is_now(
+    postgres_url: str, joined: bool
+) -> None:
+    """The identity is looked up again under the lock: else the words land in somebody else's timeline."""
     async with rooms(postgres_url) as house:
         await house.hears(who="kari")
         await house.hears(who="ola")
@@ -310,11 +313,13 @@ async def test_a_message_that_waited_for_a_merge_lands_with_the_winner(postgres_
                 while not await house.storage.read(_somebody_waits):  # noqa: ASYNC110 - the server tells nobody
                     await asyncio.sleep(0.01)
             await conn.execute(update(t.identities).where(t.identities.c.customer_id == ola).values(customer_id=kari))
-            await conn.execute(update(t.customers).where(t.customers.c.id == ola).values(merged_into=kari))
+            if joined:
+                await conn.execute(update(t.customers).where(t.customers.c.id == ola).values(merged_into=kari))
             await conn.commit()
         receipt = await late
         assert receipt.customer_id == kari
         assert "late" in await house.words(kari)
+        assert "late" not in await house.words(ola)
         await other.close()
 
 
