@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.errors import NotSent, Refused, Uncertain
+from bot.errors import NotSent, RateLimited, Refused, Uncertain
 from bot.model import BOT, Author, AuthorKind, Body, Choice, FileRef, Message, SurveyCard
 from channels.slack.manifest import BOT_EVENTS, manifest
 from channels.slack.outbound import SlackOutlet, last_post, posts
@@ -140,10 +140,10 @@ def test_a_lane_per_conversation_and_a_pace_per_channel() -> None:
 @pytest.mark.parametrize(
     ("status", "headers", "answer", "kind", "wait"),
     [
-        (429, {"Retry-After": "30"}, {"ok": False, "error": "ratelimited"}, NotSent, 30),
-        (429, {}, {}, NotSent, None),
-        (429, {"retry-after": "86400"}, {}, NotSent, 600),
-        (429, {"Retry-After": "soon"}, {}, NotSent, None),
+        (429, {"Retry-After": "30"}, {"ok": False, "error": "ratelimited"}, RateLimited, 30),
+        (429, {}, {}, RateLimited, None),
+        (429, {"retry-after": "86400"}, {}, RateLimited, 600),
+        (429, {"Retry-After": "soon"}, {}, RateLimited, None),
         (200, {}, {"ok": False, "error": "internal_error"}, Uncertain, None),
         (200, {}, {"ok": False, "error": "fatal_error"}, Uncertain, None),
         (200, {}, {"ok": False, "error": "request_timeout"}, Uncertain, None),

@@ -19,7 +19,7 @@ from bot.events import CaseReopened, CaseResolved, SendSettled, SurveyAnswered
 from bot.inbox import find_pressed, store_choice, store_written
 from bot.model import Author, AuthorKind, Body, Chose, Customer, FileRef, Identity, Message, Sender, Wrote, new_id
 from bot.outbox import Part, say, settle
-from bot.storage import customers, history
+from bot.storage import customers, history, timer_rows
 from bot.storage import tables as t
 from bot.storage.tx import Tx, Wiring
 from bot.timers import Timer
@@ -109,7 +109,7 @@ class House:
 
     def ring(self) -> None:
         """Ring what is due, as the timers do."""
-        for timer in timers.due(self.conn, self.now):
+        for timer in timer_rows.due(self.conn, self.now):
             timers.cancel(self.tx, timer.key)
             verb = self.invitations.expire_due if timer.kind == EXPIRE else self.invitations.ask_due
             verb(self.tx, timer)
