@@ -1,0 +1,453 @@
+"""Nodes on one PostgreSQL, in one process so that each can be held still: hints, the common clock, leases, rates, commits."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import make_url, select, text
+
+from bot.errors import DatabaseFault, RateLimited
+from bot.outbox import enqueue
+from bot.storage import tables as t
+from bot.storage.engine import POLL, Storage
+from bot.storage.notices import LONGEST, Notices, payloads
+from bot.storage.schema import upgrade
+from bot.storage.shared_clock import NOISE, SharedClock
+from channels import delivery
+from channels.delivery import SHARED_LEASE, DeliveryLoop
+from channels.telegram import leader, polling
+from channels.web.hub import Hub
+from tests.support.house import House, Visitor
+from tests.support.rooms import PaperSender, Rooms, rooms
+
+QUESTION = "where is my order?"
+
+
+# ── hints ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+@pytest.fixture
+async def houses(postgres_url: str, tmp_path: Path) -> AsyncIterator[tuple[House, House]]:
+    """Two nodes whose sockets do not look by themselves: what arrives came by a hint."""
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    async with (
+        House(tmp_path / "a", database_url=postgres_url) as a,
+        House(tmp_path / "b", database_url=postgres_url) as b,
+    ):
+        for one in (a, b):
+            await asyncio.wait_for(one.app.notices.connected.wait(), 10)
+            assert one.app.web._following is not None
+            one.app.web._following.cancel()
+        yield a, b
+
+
+async def test_a_widget_sees_what_happens_through_another_node(houses: tuple[House, House]) -> None:
+    a, b = houses
+    here = await a.visitor()
+    await here.says("hello")
+    there = await b.visitor(token=here.token)
+    await there.hears("hello")
+    await here.says(QUESTION)
+    await there.hears(QUESTION, "customer")
+    await there.hears("order number", "bot")
+    await there.says("K1001")
+    await here.hears("K1001", "customer")
+
+
+async def test_a_case_that_is_claimed_and_answered_at_one_node_shows_at_the_other(houses: tuple[House, House]) -> None:
+    a, b = houses
+    kari = await b.visitor()
+    await kari.says("I want to talk to a human")
+    agent = await a.agent()
+    queue: list[dict[str, Any]] = []
+    async with asyncio.timeout(10):
+        while not queue:
+            queue = await agent.sees()
+    seen: list[str] = []
+    b.app.web_desk.hub.add("*", lambda _customer, hint: seen.append(hint["kind"]))
+    await agent.does(queue[0]["id"], "claim")
+    await agent.replies(queue[0]["id"], "Ann here")
+    await kari.hears("Ann here", "agent")
+    case = await kari.gets(lambda frame: frame["type"] == "case" and frame["status"] in {"open", "pending"})
+    assert case["agent"] is not None
+    assert {"case", "message"} <= set(seen), "the agents' pages at the other node were told too"
+
+
+async def test_typing_passes_between_nodes(houses: tuple[House, House]) -> None:
+    a, b = houses
+    here = await a.visitor()
+    await here.says("hello")
+    customer = here.ready["customer"] and await a.app.storage.read(
+        lambda conn: conn.execute(select(t.conversations.c.customer_id)).scalar_one()
+    )
+    heard = asyncio.Event()
+    b.app.web.hub.add(customer, lambda _customer, hint: heard.set() if hint["kind"] == "typing" else None)
+    await here.sends({"type": "typing"})
+    await asyncio.wait_for(heard.wait(), 10)
+
+
+async def test_after_a_lost_connection_everybody_looks_on_both_nodes(houses: tuple[House, House]) -> None:
+    """F36: what was told meanwhile is gone; nobody waits for it."""
+    a, b = houses
+    looked: list[str] = []
+    both = asyncio.Event()
+
+    def watcher(name: str) -> Callable[[str, Any], None]:
+        def look(_customer: str, hint: Any) -> None:
+            if hint["kind"] == "look":
+                looked.append(name)
+                if {"a", "b"} <= set(looked):
+                    both.set()
+
+        return look
+
+    a.app.web.hub.add("somebody", watcher("a"))
+    b.app.web.hub.add("somebody", watcher("b"))
+    listening = "SELECT pid FROM pg_stat_activity WHERE query ILIKE 'LISTEN%' OR query LIKE '%pg_notify%'"
+    before = a.app.notices.reconnects
+    killer = await asyncpg.connect(a.settings.database_url.replace("+asyncpg", ""))
+    for row in await killer.fetch(f"{listening} OR query = 'SELECT 1'"):
+        with contextlib.suppress(asyncpg.PostgresError):
+            await killer.execute("SELECT pg_terminate_backend($1) WHERE $1 <> pg_backend_pid()", row["pid"])
+    await killer.close()
+    await asyncio.wait_for(both.wait(), 15)
+    assert a.app.notices.reconnects > before
+
+
+async def test_hints_are_gathered_and_never_stand_in_a_turn(postgres_url: str) -> None:
+    """A thousand changes of one conversation within a moment are few notices."""
+    await upgrade(postgres_url)
+    storage = Storage(postgres_url)
+    hub, other = Hub(), Hub()
+    told, heard = Notices(storage, {"web": hub}, lambda _: None), Notices(storage, {"web": other}, lambda _: None)
+    got: list[Any] = []
+    last = asyncio.Event()
+    other.add("kari", lambda _customer, hint: (got.append(hint), last.set() if hint.get("seq") == 999 else None))
+    for one in (told, heard):
+        one.start()
+        await asyncio.wait_for(one.connected.wait(), 10)
+    for number in range(1000):
+        hub.hint("kari", "timeline", seq=number)
+    await asyncio.wait_for(last.wait(), 10)
+    assert told.sent <= 5
+    for one in (told, heard):
+        await one.stop()
+    await storage.close()
+
+
+async def test_on_sqlite_there_is_nobody_to_tell(sqlite_url: str) -> None:
+    await upgrade(sqlite_url)
+    storage, hub = Storage(sqlite_url), Hub()
+    notices = Notices(storage, {"web": hub}, lambda _: None)
+    notices.start()
+    assert hub.relay is None
+    await notices.stop()
+    await storage.close()
+
+
+async def test_a_notice_that_is_not_ours_does_no_harm(postgres_url: str) -> None:
+    await upgrade(postgres_url)
+    storage, hub, woken = Storage(postgres_url), Hub(), []
+    notices = Notices(storage, {"web": hub}, woken.append)
+    for payload in (
+        "",
+        "nonsense",
+        "7",
+        "{}",
+        '["look", 3]',
+        '[["web"]]',
+        '[["attic", "kari", {"kind": "case"}]]',
+        "[null]",
+    ):
+        notices._hear(payload)
+    notices._hear('[["work", "outbox"]]')
+    assert woken == ["outbox"]
+    await storage.close()
+
+
+@given(
+    st.lists(st.tuples(st.just("web"), st.text(max_size=80), st.dictionaries(st.just("kind"), st.text(max_size=300))))
+)
+def test_no_notice_is_too_long_and_none_is_left_out(items: list[Any]) -> None:
+    made = list(payloads(items))
+    assert all(len(one.encode()) <= LONGEST for one in made)
+    fits = [list(item) for item in items if len(json.dumps(item, separators=(",", ":"))) + 2 <= LONGEST]
+    assert [item for one in made for item in json.loads(one)] == fits
+
+
+# ── time ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+def test_the_common_clock_goes_on_between_answers_and_not_back_for_a_late_one() -> None:
+    """F37: the node's wall clock is not asked at all."""
+    ticks = [100.0]
+    clock = SharedClock(lambda: ticks[0])
+    noon = datetime(2030, 1, 1, 12, tzinfo=UTC)
+    clock.heard(noon)
+    ticks[0] += 90
+    assert clock() == noon + timedelta(seconds=90)
+    clock.heard(noon + timedelta(seconds=90) - NOISE / 2)
+    assert clock() == noon + timedelta(seconds=90)
+    clock.heard(noon + timedelta(hours=1))
+    assert clock() == noon + timedelta(hours=1)
+    clock.heard(noon)
+    assert clock() == noon
+
+
+async def test_a_node_whose_clock_is_an_hour_off_works_by_the_databases(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F37: leases and timers of a node that is ahead are nobody's loss."""
+    await upgrade(postgres_url)
+    from bot.storage import shared_clock
+
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    monkeypatch.setattr(shared_clock, "system_clock", lambda: ahead)
+    storage = Storage(postgres_url)
+    await storage.write(lambda tx: None)
+    now = await storage.write(lambda tx: tx.now)
+    there = await storage.read(lambda conn: conn.execute(text("SELECT clock_timestamp()")).scalar_one())
+    assert abs(now - there) < timedelta(seconds=5)
+    assert abs(storage.clock() - there) < timedelta(seconds=5)
+    await storage.close()
+
+
+async def test_whoever_waited_for_a_customer_writes_at_a_later_time(postgres_url: str) -> None:
+    """`at` rises with `seq`, though the later turn may have begun first."""
+    async with rooms(postgres_url) as made:
+        await made.hears("first")
+        storage = Storage(postgres_url)
+        customer = await made.customer()
+        began = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def waits(tx: Any) -> tuple[datetime, datetime]:
+            before = tx.now
+            loop.call_soon(began.set)
+            tx.lock_customer(customer)
+            return before, tx.now
+
+        async with made.storage._engine.begin() as conn:
+            await conn.execute(
+                select(t.conversations).where(t.conversations.c.customer_id == customer).with_for_update()
+            )
+            waiting = asyncio.ensure_future(storage.write(waits))
+            await began.wait()
+            released = (await conn.execute(text("SELECT clock_timestamp()"))).scalar_one()
+        before, after = await waiting
+        assert before < released < after
+        await storage.close()
+
+
+# ── a commit whose answer is lost ──────────────────────────────────────────────────────────────────────────────────
+@asynccontextmanager
+async def wire(url: str) -> AsyncIterator[tuple[str, dict[str, str]]]:
+    """A connection to PostgreSQL through us: we can lose the COMMIT, or the answer to it."""
+    to, wish = make_url(url), {"lose": ""}
+    writers: list[asyncio.StreamWriter] = []
+
+    async def carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter, ends: Callable[[bytes], bool]) -> None:
+        with contextlib.suppress(OSError):
+            while piece := await source.read(65_536):
+                if ends(piece):
+                    break
+                sink.write(piece)
+                await sink.drain()
+        for writer in writers:
+            writer.close()
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server, upwards = await asyncio.open_connection(to.host, to.port)
+        writers.extend((writer, upwards))
+        asked = [False]
+
+        def request(piece: bytes) -> bool:
+            asked[0] = asked[0] or b"COMMIT" in piece
+            return asked[0] and wish["lose"] == "the commit"
+
+        def answer(_piece: bytes) -> bool:
+            return asked[0] and wish["lose"] == "the answer"
+
+        await asyncio.gather(carry(reader, upwards, request), carry(server, writer, answer))
+
+    listening = await asyncio.start_server(take, "127.0.0.1")
+    port = listening.sockets[0].getsockname()[1]
+    async with listening:
+        yield to.set(host="127.0.0.1", port=port).render_as_string(hide_password=False), wish
+
+
+@pytest.mark.parametrize("lost", ["the commit", "the answer"])
+async def test_a_commit_of_unknown_outcome_is_looked_up_and_done_once(postgres_url: str, lost: str) -> None:
+    """F33: PostgreSQL is asked how that very transaction ended; its work is neither lost nor done twice."""
+    await upgrade(postgres_url)
+    async with wire(postgres_url) as (url, wish):
+        storage = Storage(url)
+        followed: list[str] = []
+        runs: list[str] = []
+
+        def unit(tx: Any) -> str:
+            runs.append("run")
+            if len(runs) > 1:
+                wish["lose"] = ""
+            enqueue(tx, via="paper", lane="paper:1", kind="text", payload={})
+            tx.after_commit(lambda: followed.append("done"))
+            return "result"
+
+        await storage.read(lambda conn: conn.execute(text("SELECT 1")))
+        wish["lose"] = lost
+        task = asyncio.ensure_future(storage.write(unit))
+        await asyncio.sleep(0)
+        if lost == "the answer":
+            async with asyncio.timeout(10):
+                while not runs:  # noqa: ASYNC110 - the unit runs below SQLAlchemy
+                    await asyncio.sleep(0.005)
+        assert await task == "result"
+        wish["lose"] = ""
+        rows = await storage.read(lambda conn: conn.execute(select(t.outbox.c.id)).all())
+        assert (len(rows), followed, len(runs)) == (1, ["done"], 2 if lost == "the commit" else 1)
+        await storage.close()
+
+
+async def test_a_database_that_is_gone_for_long_is_a_fault_not_a_guess(postgres_url: str) -> None:
+    storage = Storage("postgresql+asyncpg://nobody@127.0.0.1:1/nothing")
+    with pytest.raises(DatabaseFault):
+        await storage.write(lambda tx: None)
+    await storage.close()
+
+
+async def test_a_frozen_nodes_transaction_is_ended_by_the_server(postgres_url: str) -> None:
+    """Its lock on a customer would hold up every other node."""
+    storage = Storage(postgres_url)
+    limit = "SELECT extract(epoch FROM current_setting('idle_in_transaction_session_timeout')::interval)"
+    seconds = await storage.read(lambda conn: conn.execute(text(limit)).scalar_one())
+    assert 0 < seconds < 10
+    await storage.close()
+
+
+# ── leases and rates ───────────────────────────────────────────────────────────────────────────────────────────────
+def test_another_node_goes_on_within_ten_seconds_by_its_numbers() -> None:
+    assert timedelta(seconds=10) > SHARED_LEASE + POLL
+    assert SHARED_LEASE.total_seconds() > delivery.BEAT * 2 + delivery.EARLIER
+    assert leader.LEASE.total_seconds() + polling.STANDBY < 10
+    assert leader.LEASE.total_seconds() > leader.BEAT * 2 + leader.EARLIER
+
+
+async def put(house: Rooms, count: int, lane: str, bucket: str) -> None:
+    def unit(tx: Any) -> None:
+        for number in range(count):
+            enqueue(tx, via="paper", lane=f"{lane}:{number}", bucket=bucket, kind="text", payload={"text": str(number)})
+
+    await house.storage.write(unit)
+
+
+async def test_a_long_send_keeps_its_lease_and_a_lost_lease_ends_the_send(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "BEAT", 0.02)
+    async with rooms(postgres_url) as house:
+        stopped = asyncio.Event()
+
+        async def hangs(_delivery: Any) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                stopped.set()
+
+        house.sender.script = [hangs]
+        await put(house, 1, "paper", "")
+        await house.delivery.run()
+        until = [(await house.rows("outbox"))[0].lease_until]
+        house.clock.passes(seconds=5)
+        async with asyncio.timeout(10):
+            while (await house.rows("outbox"))[0].lease_until == until[0]:  # noqa: ASYNC110 - a beat tells nobody
+                await asyncio.sleep(0.01)
+        assert not stopped.is_set()
+        await house.storage.write(lambda tx: tx.conn.execute(t.outbox.update().values(lease_owner="another node")))
+        await asyncio.wait_for(stopped.wait(), 10)
+        await house.delivery.idle()
+        (row,) = await house.rows("outbox")
+        assert (row.state, row.lease_owner) == ("sending", "another node"), (
+            "it writes nothing about what is not its own"
+        )
+        assert house.delivery.counters.leases_lost == 1
+
+
+@pytest.mark.parametrize("platform", ["telegram", "slack"])
+async def test_two_nodes_together_keep_one_pace(postgres_url: str, platform: str) -> None:
+    """A burst of three, then one a second: of one chat or channel, over all nodes."""
+    async with rooms(postgres_url) as house:
+        await put(house, 12, "paper", f"{platform}:C1")
+        other = DeliveryLoop(house.storage, {"paper": PaperSender()})
+        nodes = [house.delivery, other]
+        counts = []
+        for _ in range(6):
+            for _again in range(3):
+                await asyncio.gather(*(node.run() for node in nodes))
+                await asyncio.gather(*(node.idle() for node in nodes))
+            counts.append(sum(node.counters.sent for node in nodes))
+            house.clock.passes(seconds=1)
+        assert all(count <= 4 + second for second, count in enumerate(counts)), counts
+        assert counts[-1] >= 8, "and what may leave does"
+
+
+async def test_a_platform_that_asks_to_wait_is_obeyed_by_all_nodes_for_all_lanes_of_that_channel(
+    postgres_url: str,
+) -> None:
+    async with rooms(postgres_url) as house:
+        house.sender.script = [RateLimited("429", retry_after=30)]
+        await put(house, 1, "first", "slack:C1")
+        await house.delivery.run()
+        await house.delivery.idle()
+        await put(house, 1, "second", "slack:C1")
+        await put(house, 1, "third", "slack:C2")
+        other = DeliveryLoop(house.storage, {"paper": PaperSender()})
+        await other.run()
+        await other.idle()
+        assert [row.lane for row in await house.rows("outbox") if row.state == "sent"] == ["third:0"]
+        house.clock.passes(seconds=31)
+        await other.run()
+        await other.idle()
+        assert {row.state for row in await house.rows("outbox")} == {"sent"}
+
+
+# ── turns ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+async def test_many_write_through_two_nodes_at_once_from_their_first_word(houses: tuple[House, House]) -> None:
+    """F45, F10: each visitor's first words come at both nodes at once, one of them as a copy; one customer, one case."""
+    a, b = houses
+    made = [await a.visitor() for _ in range(4)]
+    twins: list[tuple[Visitor, Visitor]] = [(one, await b.visitor(token=one.token)) for one in made]
+
+    async def say(tab: Visitor, words: str, client_id: str) -> None:
+        await tab.sends({"type": "message", "id": client_id, "text": words, "files": []})
+        await tab.gets(lambda frame: frame["type"] in {"ack", "error"} and frame.get("id") == client_id)
+
+    async with asyncio.TaskGroup() as group:
+        for here, there in twins:
+            same = str(uuid.uuid4())
+            group.create_task(say(here, "said twice", same))
+            group.create_task(say(there, "said twice", same))
+            group.create_task(say(here, "hello from here", str(uuid.uuid4())))
+            group.create_task(say(there, "hello from there", str(uuid.uuid4())))
+    await a.settle()
+    rows = await a.app.storage.read(lambda conn: conn.execute(select(t.conversations)).all())
+    assert len(rows) == len(twins)
+    for row in rows:
+        line = t.timeline
+        query = select(line.c.seq).where(line.c.customer_id == row.customer_id).order_by(line.c.seq)
+        seqs = list(await a.app.storage.read(lambda conn, query=query: conn.execute(query).scalars().all()))  # type: ignore[misc]
+        assert seqs == list(range(1, row.last_seq + 1))
+        m = t.messages
+        words = select(m.c.text).where(m.c.customer_id == row.customer_id, m.c.author_kind == "customer")
+        said = await a.app.storage.read(lambda conn, query=words: conn.execute(query).scalars().all())  # type: ignore[misc]
+        assert sorted(said) == ["hello from here", "hello from there", "said twice"]
+    live = await a.app.storage.read(lambda conn: conn.execute(select(t.cases.c.customer_id)).scalars().all())
+    assert len(live) == len(set(live)) == len(twins)
