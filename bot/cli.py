@@ -77,11 +77,19 @@ def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder th
 
 
 @app.command()
-def check(folder: DeskFolder = None) -> None:
+def check(
+    folder: DeskFolder = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of a desk's files, for editors.")
+    ] = False,
+) -> None:
     """Validate a desk: each fault as file:line:column: message; exit 1 when there is one."""
-    from bot.cli_desk import check as body
+    from bot import cli_desk
 
-    body(folder)
+    if schema:
+        cli_desk.schema()
+    else:
+        cli_desk.check(folder)
 
 
 @app.command("test")

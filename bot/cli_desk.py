@@ -21,6 +21,14 @@ def init(folder: Path) -> None:
     print(f"{folder}: {len(written)} files. Next: stafett check {folder}, then stafett serve --desk {folder}")
 
 
+def schema() -> None:
+    import json
+
+    from bot.desk_folder.json_schema import schema as made
+
+    print(json.dumps(made(), indent=1, ensure_ascii=False))
+
+
 def check(folder: Path | None) -> None:
     """Each fault on a line of its own, on stdout; warnings too, which keep nothing from running."""
     made = _checked(folder, out=True)

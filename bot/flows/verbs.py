@@ -33,6 +33,9 @@ from bot.flows.source import Node, nearest
 
 NOT_YET: Mapping[str, str] = {"llm": "no language model is configured; answer from articles with kb"}
 """In the language, but not run, and why: refused, so that nobody waits for what never comes."""
+RETRY_KEYS = ("max", "text", "then")
+ESCALATE_KEYS = ("team", "priority", "reason", "show", "sla")
+WAIT_KEYS = ("for", "event", "business_open", "timeout", "then")
 RECORD_KINDS = ("feature_request", "complaint", "promise")
 LONGEST_CALL = 60  # seconds; the sender of connectors waits no longer
 MOST_RETRIES = 5  # after 1, 2, 4 … s: with calls of a minute each the customer has waited six minutes by then
@@ -97,7 +100,7 @@ def _synonyms(node: Node, seen: Seen) -> tuple[str, ...]:
 
 
 def _retry(node: Node, seen: Seen) -> Retry:
-    found = seen.reader.entries(node, ("max", "text", "then"), "retry")
+    found = seen.reader.entries(node, RETRY_KEYS, "retry")
     most = seen.reader.whole(found["max"], "retry: max", 0, 20) if "max" in found else 3
     text = seen.wording(found["text"], "retry: text") if "text" in found else None
     return Retry(3 if most is None else most, text, seen.target(found["then"]) if "then" in found else None)
@@ -203,7 +206,7 @@ def _outcomes(body: Node, found: Found, seen: Seen, *, table: bool) -> dict[str,
 
 def _escalate(_: Node, found: Found, seen: Seen) -> Verb | None:
     reader = seen.reader
-    inside = reader.entries(found["escalate"], ("team", "priority", "reason", "show", "sla"), "escalate")
+    inside = reader.entries(found["escalate"], ESCALATE_KEYS, "escalate")
     team = reader.one_of(inside["team"], seen.names.teams, "team", "unknown-team") if "team" in inside else None
     priority = reader.one_of(inside["priority"], PRIORITIES, "priority") if "priority" in inside else None
     reason = seen.template(inside["reason"], "reason") if "reason" in inside else ""
@@ -293,7 +296,7 @@ def _notify(_: Node, found: Found, seen: Seen) -> Verb | None:
 
 def _wait(_: Node, found: Found, seen: Seen) -> Verb | None:
     reader = seen.reader
-    inside = reader.entries(found["wait"], ("for", "event", "business_open", "timeout", "then"), "wait")
+    inside = reader.entries(found["wait"], WAIT_KEYS, "wait")
     ways = [key for key in ("for", "event", "business_open") if key in inside]
     then = seen.target(inside["then"]) if "then" in inside else None
     if len(ways) != 1:

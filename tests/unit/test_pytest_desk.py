@@ -49,7 +49,7 @@ def test_a_broken_desk_is_an_error_with_its_faults(desk: Path) -> None:
     page.write_text(page.read_text(encoding="utf-8").replace("timezone: Europe/Oslo", "timezone: Europe/Osl"))
     done = run(desk)
     assert done.returncode == 2
-    assert f"{page}:6:11: timezone: unknown" in done.stdout
+    assert f"{page}:8:11: timezone: unknown" in done.stdout
 
 
 def test_other_yaml_is_left_alone(tmp_path: Path) -> None:

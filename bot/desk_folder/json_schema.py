@@ -1,0 +1,223 @@
+"""The JSON Schema of a desk's files, for editors: made of the tables by which the files are read.
+
+It knows keys, kinds and closed lists; names, expressions and languages are `stafett check`'s. One schema for all files,
+told apart by their first keys. A key that is added to the loader and not here fails at once (`_KINDS` is asked for it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bot.desk_folder.settings import _SECTIONS as SECTIONS
+from bot.desk_folder.settings import DOES, METHODS
+from bot.flows.load import _COMMON_KEYS, _FLOW_KEYS, _SLOT_KEYS, _TRIGGER_KEYS
+from bot.flows.schema import INSTRUMENTS, OUTCOMES, PRIORITIES, SCOPES, SLOT_TYPES
+from bot.flows.transcripts import CHANNELS, EXPECTED
+from bot.flows.verbs import ESCALATE_KEYS, RECORD_KINDS, RETRY_KEYS, VERBS, WAIT_KEYS
+
+Schema = dict[str, Any]
+
+_TEXT: Schema = {"type": ["string", "number", "boolean"]}
+_NAME: Schema = {"type": ["string", "number"]}
+_FLAG: Schema = {"type": "boolean"}
+_MAP: Schema = {"type": "object"}
+_LIST: Schema = {"type": "array"}
+_ANY: Schema = {}
+_SPAN: Schema = {
+    "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\s*[0-9]{1,6}\s*[smhdw]?\s*$"}]
+}
+_WORDING: Schema = {"anyOf": [_TEXT, {"type": "object", "additionalProperties": _TEXT}]}
+_TEXTS: Schema = {"anyOf": [_NAME, {"type": "array", "items": _NAME}]}
+_BY_LANGUAGE: Schema = {"type": "object", "additionalProperties": _TEXTS}
+
+
+def _one_of(names: Iterable[str]) -> Schema:
+    return {"enum": list(names)}
+
+
+def _object(keys: Mapping[str, Schema], required: Iterable[str] = ()) -> Schema:
+    found: Schema = {"type": "object", "properties": dict(keys), "additionalProperties": False}
+    return found | ({"required": list(required)} if required else {})
+
+
+def _of(keys: Iterable[str], kinds: Mapping[str, Schema], required: Iterable[str] = ()) -> Schema:
+    return _object({key: kinds[key] for key in keys}, required)
+
+
+_OPTION = _object(
+    {"value": _NAME, "label": _WORDING, "synonyms": {"anyOf": [_TEXTS, _BY_LANGUAGE]}}, ("value", "label")
+)
+_RETRY = _of(RETRY_KEYS, {"max": {"type": "integer", "minimum": 0, "maximum": 20}, "text": _WORDING, "then": _NAME})
+_ESCALATE = _of(
+    ESCALATE_KEYS,
+    {"team": _NAME, "priority": _one_of(PRIORITIES), "reason": _TEXT, "show": _TEXTS, "sla": _SPAN},
+)
+_WAIT = _of(
+    WAIT_KEYS,
+    {
+        "for": {"anyOf": [_SPAN, {"const": "business_open"}]},
+        "event": _NAME,
+        "business_open": {"const": True},
+        "timeout": _SPAN,
+        "then": _NAME,
+    },
+)
+_BRANCH = {
+    "type": "array",
+    "items": {"anyOf": [_object({"if": _TEXT, "goto": _NAME}, ("if", "goto")), _object({"else": _NAME}, ("else",))]},
+}
+_VERB_VALUES: Mapping[str, Schema] = {
+    "say": _WORDING,
+    "ask": _NAME,
+    "set": _MAP,
+    "branch": _BRANCH,
+    "call": _NAME,
+    "escalate": _ESCALATE,
+    "close": _one_of(OUTCOMES),
+    "survey": _one_of(INSTRUMENTS),
+    "goto": _NAME,
+    "run": _NAME,
+    "record": {"type": "object", "required": ["kind"], "properties": {"kind": _one_of(RECORD_KINDS)}},
+    "notify": _object({"slack": _NAME, "text": _TEXT}, ("slack", "text")),
+    "wait": _WAIT,
+    "kb": _WORDING,
+}
+_KINDS: Mapping[str, Schema] = {
+    "id": _NAME,
+    "if": _TEXT,
+    "note": _TEXT,
+    "next": _NAME,
+    "media": {"type": "string", "pattern": "^https://"},
+    "text": _WORDING,
+    "options": {"type": "array", "items": _OPTION, "minItems": 1},
+    "check": _TEXT,
+    "error": _WORDING,
+    "retry": _RETRY,
+    "timeout": {"anyOf": [_SPAN, _object({"after": _SPAN, "then": _NAME}, ("after", "then"))]},
+    "with": _MAP,
+    "once": _TEXT,
+    "retries": {"type": "integer", "minimum": 0, "maximum": 5},
+    "save": {"anyOf": [_NAME, _MAP]},
+    "on": {"type": "object", "additionalProperties": _NAME},
+    "topic": _TEXT,
+    "reason": _TEXT,
+    "delay": _SPAN,
+    "collections": _TEXTS,
+    "confirm": _FLAG,
+}
+_SLOT_VALUES: Mapping[str, Schema] = {
+    "type": _one_of(SLOT_TYPES),
+    "scope": _one_of(SCOPES),
+    "pattern": {"type": "string"},
+    "min": {"type": "number"},
+    "max": {"type": "number"},
+    "default": _ANY,
+    "sensitive": _FLAG,
+    "ask_again": _FLAG,
+}
+_TRIGGER_VALUES: Mapping[str, Schema] = {
+    "phrases": _BY_LANGUAGE,
+    "commands": {"type": "array", "items": {"type": "string", "pattern": "^/[a-z][a-z0-9_]{0,31}$"}},
+    "event": {"type": "string"},
+    "when": _TEXT,
+    "channels": _TEXTS,
+}
+_SECTION_VALUES: Mapping[str, Schema] = {
+    "name": _TEXT,
+    "locales": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+    "timezone": {"type": "string"},
+    "opening_hours": {"anyOf": [{"const": "always"}, _MAP]},
+    "holidays": {"anyOf": [_LIST, _MAP]},
+    "teams": {"type": "array", "items": {"type": "object", "required": ["id", "name"]}},
+    "agents": {"type": "array", "items": {"type": "object", "required": ["id", "name"]}},
+    "connectors": {
+        "type": "object",
+        "additionalProperties": {"type": "object", "properties": {"method": _one_of(METHODS)}},
+    },
+    "interrupts": {
+        "type": "array",
+        "items": {"type": "object", "required": ["id"], "properties": {"do": _one_of(DOES), "phrases": _BY_LANGUAGE}},
+    },
+    "escalation": _MAP,
+    "routing": _MAP,
+    "sla": _MAP,
+    "surveys": _MAP,
+    "replies": _one_of(("thread", "explicit")),
+    "undo": _SPAN,
+    "reopen_window": _SPAN,
+    "privacy": _MAP,
+    "targets": _MAP,
+    "allow_hosts": _TEXTS,
+}
+
+
+def _step() -> Schema:
+    """One of the verbs, each with its own keys."""
+    kinds = []
+    for verb, (keys, _) in VERBS.items():
+        own = {key: _KINDS[key] for key in (*_COMMON_KEYS, *keys)}
+        kinds.append(_object({**own, verb: _VERB_VALUES[verb]}, (verb,)))
+    return {"anyOf": kinds}
+
+
+def _flow() -> Schema:
+    slots = {"type": "object", "additionalProperties": _of(_SLOT_KEYS, _SLOT_VALUES, ("type",))}
+    values: Mapping[str, Schema] = {
+        "schema": {"const": 1},
+        "flow": {"type": "string"},
+        "version": {"type": "integer", "minimum": 1},
+        "title": _WORDING,
+        "triggers": _of(_TRIGGER_KEYS, _TRIGGER_VALUES),
+        "slots": slots,
+        "steps": {"type": "array", "items": {"$ref": "#/$defs/step"}, "minItems": 1},
+    }
+    return _of(_FLOW_KEYS, values, ("schema", "flow", "version", "steps"))
+
+
+def _tests() -> Schema:
+    expected: dict[str, Schema] = dict.fromkeys(EXPECTED, _ANY)
+    line = _object(
+        {
+            "user": {"anyOf": [_TEXT, _object({"choose": _NAME, "file": _NAME, "score": {"type": "integer"}})]},
+            "bot": _TEXT,
+            "agent": {"anyOf": [_TEXT, _object({"claim": _FLAG, "reply": _TEXT, "note": _TEXT, "resolve": _TEXT})]},
+            "after": _SPAN,
+            "agents": {"type": "integer"},
+            "open": _FLAG,
+            "switch_channel": _one_of(CHANNELS),
+            "event": _ANY,
+            "reload": _NAME,
+            "expect": _object(expected | {"priority": _one_of(PRIORITIES)}),
+        }
+    )
+    test = _object(
+        {"test": _TEXT, "locale": {"type": "string"}, "given": _MAP, "script": {"type": "array", "items": line}},
+        ("test", "script"),
+    )
+    return {"type": "array", "items": test}
+
+
+def schema() -> Schema:
+    """The whole, as JSON."""
+    desk = _object({"schema": {"const": 1}, **{key: _SECTION_VALUES[key] for key in SECTIONS}}, ("schema",))
+    texts = {"type": "object", "additionalProperties": {"type": "object", "additionalProperties": _TEXT}}
+    told_apart: Schema = {
+        "if": {"type": "array"},
+        "then": {"$ref": "#/$defs/tests"},
+        "else": {
+            "if": {"required": ["flow"]},
+            "then": {"$ref": "#/$defs/flow"},
+            "else": {
+                "if": {"required": ["schema"]},
+                "then": {"$ref": "#/$defs/desk"},
+                "else": {"$ref": "#/$defs/texts"},
+            },
+        },
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A Stafett desk: desk.yaml, flows/*.yaml, texts/*.yaml, tests/*.yaml",
+        **told_apart,
+        "$defs": {"desk": desk, "flow": _flow(), "step": _step(), "texts": texts, "tests": _tests()},
+    }
