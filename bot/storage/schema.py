@@ -1,5 +1,9 @@
 """Bringing a database to the schema of this program, and refusing one from a newer program.
 
+Two versions of the program may run side by side on PostgreSQL while nodes are replaced one by one: a migration adds, and
+names the oldest program that still works on what it made (`schema_versions`). What it no longer needs is dropped by a later
+release's migration. A program refuses a newer schema that does not name it.
+
 Alembic is imported only when there is something to do: a start on a current database pays nothing for it.
 """
 
@@ -8,11 +12,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import URL, Connection, create_engine, inspect, text
+from sqlalchemy import URL, Connection, create_engine, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from bot.errors import DatabaseFault
+from bot.storage import tables as t
 from bot.storage.engine import checked_url, lock_file, unreachable
 
 if TYPE_CHECKING:
@@ -38,8 +43,17 @@ def check(conn: Connection) -> None:
     if found is None:
         msg = "the database is empty; run: stafett db upgrade"
         raise DatabaseFault(msg)
-    if found != HEAD:
+    if found != HEAD and not serves(conn, found):
         raise DatabaseFault(mismatch(found))
+
+
+def serves(conn: Connection, newer: str) -> bool:
+    """Whether a newer schema says of itself that this program still works on it."""
+    if newer in known() or not inspect(conn).has_table(t.schema_versions.name):
+        return False
+    s = t.schema_versions
+    oldest: str | None = conn.execute(select(s.c.oldest_program).where(s.c.revision == newer)).scalar()
+    return oldest is not None and oldest <= HEAD
 
 
 def mismatch(found: str) -> str:
@@ -88,7 +102,7 @@ def _upgrade_sqlite(path: Path) -> bool:
 
 def _upgrade(conn: Connection) -> bool:
     found = current(conn)
-    if found == HEAD:
+    if found == HEAD or (found is not None and serves(conn, found)):
         return False
     if found is not None and found not in known():
         raise DatabaseFault(mismatch(found))

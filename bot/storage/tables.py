@@ -360,6 +360,12 @@ outbox = _table(
     Index(None, "state", "due_at"),
 )
 
+schema_versions = _table(  # written by the migrations: see bot/storage/schema.py
+    "schema_versions",
+    _col("revision", Text, primary_key=True),
+    _col("oldest_program"),  # the oldest program, by its own newest migration, that works on this schema
+)
+
 paces = _table(  # rates that nodes keep together: see bot/storage/pace_rows.py
     "paces",
     _col("bucket", Text, primary_key=True),

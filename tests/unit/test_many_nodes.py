@@ -14,6 +14,8 @@ from typing import Any
 
 import asyncpg
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import make_url, select, text
@@ -23,7 +25,7 @@ from bot.outbox import enqueue
 from bot.storage import tables as t
 from bot.storage.engine import POLL, Storage
 from bot.storage.notices import LONGEST, Notices, payloads
-from bot.storage.schema import upgrade
+from bot.storage.schema import HEAD, check, upgrade
 from bot.storage.shared_clock import NOISE, SharedClock
 from channels import delivery
 from channels.delivery import SHARED_LEASE, DeliveryLoop
@@ -417,6 +419,41 @@ async def test_a_platform_that_asks_to_wait_is_obeyed_by_all_nodes_for_all_lanes
         await other.run()
         await other.idle()
         assert {row.state for row in await house.rows("outbox")} == {"sent"}
+
+
+# ── two versions side by side ──────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize(("oldest", "fits"), [("0001", True), (HEAD, True), ("9999", False), (None, False)])
+async def test_a_newer_schema_says_which_programs_still_work_on_it(
+    database_url: str, oldest: str | None, fits: bool
+) -> None:
+    """F52: nodes of the last release go on while the new ones come; a schema that does not name them stops them."""
+    async with rooms(database_url) as house:
+
+        def newer(tx: Any) -> None:
+            tx.conn.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+            if oldest is not None:
+                tx.conn.execute(t.schema_versions.insert().values(revision="9999", oldest_program=oldest))
+
+        await house.storage.write(newer)
+        if fits:
+            await house.storage.read(check)
+            await house.hears("goes on")
+        else:
+            with pytest.raises(DatabaseFault, match="newer stafett"):
+                await house.storage.read(check)
+
+
+async def test_migrations_end_at_the_declared_schema(database_url: str) -> None:
+    """On both engines: not a column more or less than bot/storage/tables.py says."""
+    await upgrade(database_url)
+    storage = Storage(database_url)
+
+    def differences(conn: Any) -> list[Any]:
+        found = compare_metadata(MigrationContext.configure(conn, opts={"compare_type": False}), t.metadata)
+        return list(found)
+
+    assert await storage.read(differences) == []
+    await storage.close()
 
 
 # ── turns ──────────────────────────────────────────────────────────────────────────────────────────────────────────

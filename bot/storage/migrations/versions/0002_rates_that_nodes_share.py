@@ -1,4 +1,4 @@
-"""Rates that nodes share"""
+"""Rates that nodes share; which programs work on which schema"""
 
 from __future__ import annotations
 
@@ -18,3 +18,10 @@ def upgrade() -> None:
         sa.Column("free_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("bucket", name=op.f("pk_paces")),
     )
+    made = op.create_table(
+        "schema_versions",
+        sa.Column("revision", sa.Text(), nullable=False),
+        sa.Column("oldest_program", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("revision", name=op.f("pk_schema_versions")),
+    )
+    op.bulk_insert(made, [{"revision": "0002", "oldest_program": "0001"}])
