@@ -53,7 +53,7 @@ class Belongings:
         mine = [columns.customer_id.in_(self.customers)] if "customer_id" in columns else []
         if "case_id" in columns:
             mine.append(columns.case_id.in_(self.cases))
-        return or_(*mine)
+        return or_(false(), *mine)
 
 
 def find(conn: Connection, customer_id: str) -> Belongings | None:

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, insert, select, upd
 
 from bot.events import MessageDeleted, MessageEdited, MessageStored, TimelineGrew
 from bot.model import Author, AuthorKind, Body, Choice, FileRef, Message, SurveyCard, TimelineEntry, new_id
+from bot.storage import inbox_rows
 from bot.storage import tables as t
 from bot.storage.tx import Tx
 
@@ -71,6 +72,7 @@ def delete(tx: Tx, message: Message) -> Message:
     elsewhere = select(m).where(m.c.id == message.id, m.c.customer_id != message.customer_id, m.c.deleted_at.is_(None))
     for row in tx.conn.execute(elsewhere).all():  # the history that it was merged from: undoing must not bring it back
         hide(tx, to_message(row))
+    inbox_rows.forget_words(tx, message.id, [ref for _, ref in refs(tx.conn, message.id)])
     tx.emit(MessageDeleted(deleted))
     return deleted
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, null, or_, select, update
 
 from bot.model import FileRef, new_id
 from bot.storage import tables as t
@@ -102,3 +102,11 @@ def expect_file(tx: Tx, file: FileRef, customer_id: str, via: str, ref: str) -> 
             created_at=tx.now,
         )
     )
+
+
+def forget_words(tx: Tx, message_id: str, refs: Sequence[str]) -> None:
+    """A message was taken back: its raw copies, and those of its edits, lose their words; their keys stay."""
+    i = t.inbox
+    edits = i.c.happening["is"]["ref"].as_string().in_(list(refs))
+    handled = i.c.state.in_(("done", "alias", "dead"))
+    tx.conn.execute(update(i).where(handled, (i.c.message_id == message_id) | edits).values(raw=None, happening=null()))

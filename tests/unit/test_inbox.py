@@ -7,16 +7,19 @@ import uuid
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select
 
 from bot.events import TurnFailed
-from bot.model import Answered, Body, Choice, Chose, Deleted, Edited, FileRef, Inbound, Reachability, Sender
+from bot.model import Answered, Body, Choice, Chose, Deleted, Edited, FileRef, Inbound, Reachability, Sender, Wrote
 from bot.outbox import say
 from bot.storage import counts, history
+from bot.storage import tables as t
 from bot.storage.engine import Storage
 from bot.turn import Turn
 from tests.support.rooms import BOT, NOON, Rooms, SetClock, echo, rooms, wrote
 
 KARI = Sender("paper", "kari", "kari")
+SPOKEN = (t.messages, t.timeline, t.inbox, t.outbox, t.dead_letters)
 
 
 class Moody:
@@ -203,6 +206,18 @@ async def test_edits_and_deletions_that_come_before_their_message_are_applied_wh
         entries = await house.storage.read(lambda conn: history.since(conn, who, 0))
         kinds = [(one.kind, one.message.body.text) for one in entries if one.message.author.kind == "customer"]
         assert kinds == [("message", "good"), ("edit", "better"), ("edit", "best"), ("message", ""), ("delete", "")]
+
+
+async def test_words_that_were_taken_back_are_nowhere_any_more(database_url: str) -> None:
+    async with rooms(database_url, takers=()) as house:
+        written = Wrote("my pin is 1234", ref="r1")
+        await house.inbox.receive(Inbound("paper", "k1", KARI, written, raw=b"my pin is 1234", also=("k1b",)))
+        await house.inbox.receive(Inbound("paper", "e1", KARI, Edited("r1", "my pin is 9876"), raw=b"my pin is 9876"))
+        await house.inbox.receive(Inbound("paper", "d1", KARI, Deleted("r1")))
+        held = await house.storage.read(lambda conn: [str(row) for table in SPOKEN for row in conn.execute(select(table))])
+        assert [row for row in held if "1234" in row or "9876" in row] == []
+        again = await house.inbox.receive(Inbound("paper", "k1", KARI, written))
+        assert again.duplicate, "its key is still known"
 
 
 async def test_nobody_edits_what_is_not_theirs(database_url: str) -> None:
