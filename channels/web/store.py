@@ -58,10 +58,10 @@ def death(conn: Connection, session: Session) -> str | None:
     """Why a session is over: "revoked", "moved", or None while it lives."""
     s = t.sign_ins
     hashes = [_hash(session.id), _hash(session.visitor)]
-    for row in conn.execute(select(s).where(s.c.token_hash.in_(hashes))):
-        if row.kind == "revoked" or (row.kind == "moved" and row.used_at >= session.issued_at):
-            return str(row.kind)
-    return None
+    rows = conn.execute(select(s).where(s.c.token_hash.in_(hashes))).all()
+    if any(row.kind == "revoked" for row in rows):  # the stronger reason: who was moved too may not come back by it
+        return "revoked"
+    return "moved" if any(row.kind == "moved" and row.used_at >= session.issued_at for row in rows) else None
 
 
 def moved_at(conn: Connection, session: Session) -> datetime | None:

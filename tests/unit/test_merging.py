@@ -195,9 +195,7 @@ async def test_messages_that_race_with_a_merge_are_all_there_once(database_url: 
         inbox = type(house.inbox)(other, [echo])
         late = [inbox.receive(wrote(f"r{n}", "ola", channel="stone")) for n in range(8)]
         early = [house.hears(f"q{n}", "kari") for n in range(8)]
-        await asyncio.gather(
-            house.storage.write(lambda tx: merging.merge(tx, kari, ola, "linked")), *late, *early
-        )
+        await asyncio.gather(house.storage.write(lambda tx: merging.merge(tx, kari, ola, "linked")), *late, *early)
         words = await house.words(kari)
         wanted = ["k0", "k1", "k2", "o0", "o1", "o2", *(f"q{n}" for n in range(8)), *(f"r{n}" for n in range(8))]
         assert sorted(words) == sorted(wanted)
@@ -250,3 +248,19 @@ async def test_notes_come_along_unnumbered(database_url: str) -> None:
         told = await house.storage.read(lambda conn: history.messages(conn, kari, notes=True))
         assert [one.seq for one in told if one.body.text == "careful"] == [None]
         await house.said(kari)
+
+
+async def test_a_session_that_was_ended_stays_ended_though_its_visitor_also_moved(database_url: str) -> None:
+    """ "Moved" gives a new session, "revoked" never: whichever of the two the database finds first."""
+    from channels.web.sessions import new_session
+
+    async with rooms(database_url) as house:
+        for number in range(20):
+            session = new_session(NOON, "en", f"v:{number}")
+
+            def both(tx: Any, session: Any = session) -> None:
+                web.revoke(tx, session.id, session.expires_at)
+                web.moved(tx, session.visitor)
+
+            await house.storage.write(both)
+            assert await house.storage.read(lambda conn, one=session: web.death(conn, one)) == "revoked"
