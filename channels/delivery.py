@@ -88,10 +88,6 @@ class Paces:
             self.free = {name: at for name, at in self.free.items() if at > now - self._burst / rate}
         return 0.0
 
-    def block(self, bucket: str, until: float) -> None:
-        """The platform named a time before which it takes nothing more."""
-        self.free[bucket] = max(self.free.get(bucket, 0.0), until)
-
 
 def rate_of(bucket: str | None) -> float | None:
     """Sends a second."""
@@ -121,6 +117,7 @@ class DeliveryLoop:
         self.counters = Counters()
         self._owner = new_id()
         self._paces = Paces()
+        self._named: dict[str, datetime] = {}  # bucket → before which the platform takes nothing more
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight: dict[str, Held] = {}  # by the row's id
         self._owed: list[tuple[Delivery, Outcome]] = []  # what came of sends, and could not be written down
@@ -236,7 +233,7 @@ class DeliveryLoop:
             if self._is_over(tx, row):
                 later.append(tx.now)
                 continue
-            wait = paces.wait(row.bucket, now) if row.state != "uncertain" else 0.0
+            wait = self._wait(tx, row, paces, now) if row.state != "uncertain" else 0.0
             if wait > 0:
                 later.append(tx.now + timedelta(seconds=wait))
                 continue
@@ -257,6 +254,14 @@ class DeliveryLoop:
         shared = Paces()
         shared.free = {name: at.timestamp() for name, at in pace_rows.hold(tx, paced).items()}
         return shared, tx.now.timestamp()
+
+    def _wait(self, tx: Tx, row: Any, paces: Paces, now: float) -> float:
+        """Seconds until this row's bucket may spend one. A time that the platform named counts by the house's clock."""
+        named = self._named.get(row.bucket)
+        if named is not None and named > tx.now:
+            return (named - tx.now).total_seconds()
+        self._named.pop(row.bucket, None)
+        return paces.wait(row.bucket, now)
 
     def _is_over(self, tx: Tx, row: Any) -> bool:
         bound = row.epoch is not None and row.state in {"ready", "retry"}
@@ -410,7 +415,7 @@ class DeliveryLoop:
         if self._shared:
             pace_rows.block(tx, bucket, tx.now + timedelta(seconds=wait))
         else:
-            self._paces.block(bucket, asyncio_now() + wait)
+            self._named[bucket] = tx.now + timedelta(seconds=wait)
 
     def _unsure(self, tx: Tx, delivery: Delivery, error: str) -> None:
         # Asking is counted apart from sending: what was tried often before may still be asked about.
