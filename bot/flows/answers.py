@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 from bot.answers.decide import yes_no
@@ -74,15 +75,21 @@ def typed(slot: Slot, value: str) -> Any:
 
 
 def matching(pattern: str, text: str) -> str | None:
-    """The text, or the one word of it, that the pattern takes; in capitals where only they fit."""
+    """The text, or the one word of it, that the pattern takes; in capitals where only they fit.
+
+    Codes are typed as they stand on paper: "AB 123456" and "AB-123456" are tried without the gap.
+    """
     compiled = compiled_pattern(pattern)
     for candidate in (text, text.upper()):
         if compiled.search(candidate):
             return candidate
     words = [word.strip(".,;:!?()[]\"'«»“”#\u2068\u2069") for word in text.split()[:40]]
-    found = dict.fromkeys(
-        candidate for word in words if word for candidate in (word, word.upper()) if compiled.search(candidate)
-    )
+    pairs = [first + second for first, second in pairwise(words)]
+    found: dict[str, None] = {}
+    for tried in (words, [word.replace("-", "") for word in (*words, *pairs)]):
+        found = dict.fromkeys(one for word in tried if word for one in (word, word.upper()) if compiled.search(one))
+        if found:
+            break
     several = {one.upper() for one in found}
     return next(iter(found)) if len(several) == 1 else None
 
