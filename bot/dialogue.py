@@ -9,24 +9,26 @@ Its state per customer is one JSON value on the conversation: {"case", "flow", "
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from bot import flows, timers
 from bot.answers import dialogue as articles
+from bot.answers import rules
 from bot.answers.decide import Thresholds, is_blank, small_talk
 from bot.answers.searcher import Searcher
 from bot.desk_folder import Desk
 from bot.events import CloseAsked, EscalationAsked, NotifyAsked, Recorded
-from bot.flows import versions
+from bot.flows import templates, versions
+from bot.flows.expressions import Scope
 from bot.flows.schema import Flow
 from bot.model import BOT, Answered, Body, CaseStatus, Choice, Occurred
 from bot.outbox import enqueue
 from bot.outbox import say as send
 from bot.storage import customers, flow_rows, history
 from bot.storage.tx import Tx
-from bot.texts import canonical, match_locale, say
+from bot.texts import canonical, escape_markdown, match_locale, say
 from bot.turn import Turn
 
 HUMAN = articles.HUMAN
@@ -70,6 +72,9 @@ class Talk:
     kb: articles.State
     locale: str
     survey: Mapping[str, Any] | None = None
+    memory: rules.Memory = field(default_factory=rules.Memory)
+    offer: rules.Rule | None = None  # a human is offered, after what else there is to say
+    over: bool = False  # people were fetched, or the case was closed
     missing: str = ""  # the language whose words a flow needed, and which are not loaded
     words: str = ""  # the language whose words an earlier message waits for
 
@@ -107,7 +112,9 @@ class Dialogue:
         talk = self._talk(turn, case)
         if self._is_behind(talk):
             return True
-        _ = self._by_command(talk) or self._by_button(talk) or self._by_flow(talk) or self._by_articles(talk)
+        before = self._by_command(talk) or self._by_button(talk) or self._by_rules(talk)
+        _ = before or self._by_flow(talk) or self._by_articles(talk)
+        self._offer(talk)
         self._remember(talk)
         return True
 
@@ -180,11 +187,16 @@ class Dialogue:
             articles.State.from_json(state.get("kb") or {}),
             turn.customer.locale,
             survey=state.get("survey"),
+            memory=rules.Memory.from_json(state.get("rules") or {}),
             words=str(state.get("words") or ""),
         )
 
     def _remember(self, talk: Talk) -> None:
         state: dict[str, Any] = {"case": talk.case.id, "flow": talk.flow.to_json(), "kb": talk.kb.as_json()}
+        if talk.memory != rules.Memory() and not talk.turn.park_for:
+            state["rules"] = talk.memory.to_json()
+        elif before := customers.conversation(talk.tx.conn, talk.turn.customer.id).bot_state.get("rules"):
+            state["rules"] = before  # the turn will be run again: what it says must not count twice
         if talk.survey:
             state["survey"] = dict(talk.survey)
         if talk.turn.park_for:
@@ -247,6 +259,57 @@ class Dialogue:
         if self._warm(talk):
             self._answer(talk, event)
         return True
+
+    # ── rules ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    def _by_rules(self, talk: Talk) -> bool:
+        """Whether one of the desk's rules fetches a human for what was just said. One who asks for a human gets one anyway."""
+        turn, desk = talk.turn, self._desk()
+        if turn.message is None or turn.pressed is not None or turn.command is not None:
+            return False
+        if is_blank(turn.text) or flows.asks_for_human(desk, turn.text):
+            return False
+        talk.memory, verdict = rules.hear(desk.escalation.rules, talk.memory, turn.text)
+        if verdict is None:
+            return False
+        if not verdict.fetch:
+            talk.offer = verdict.rule
+            return False
+        key = "rules_safety" if verdict.rule.when == "safety" else "rules_fetching"
+        text = escape_markdown(say(key, talk.locale, desk.texts))
+        return self._run_flow(talk, flows.FetchHuman(verdict.rule.when, text))
+
+    def _offer(self, talk: Talk) -> None:
+        """A human is offered, unless one was fetched meanwhile, or the turn is run again."""
+        if talk.offer is None or talk.over or talk.turn.park_for:
+            return
+        own = self._wording(talk, talk.offer.text)
+        text = own or escape_markdown(say("rules_offer_human", talk.locale, self._desk().texts))
+        self._say(talk, text, self._human_choice(talk), markdown=True)
+
+    def _names(self, talk: Talk) -> dict[str, Any]:
+        context = self._context(talk)
+        return {"customer": dict(context.customer), "case": dict(context.case)}
+
+    def _wording(self, talk: Talk, wording: Mapping[str, str]) -> str:
+        """A rule's own words, in the customer's language."""
+        template = wording.get(match_locale(talk.locale, self._desk().locales), "")
+        return templates.render(template, self._names(talk), talk.locale) if template else ""
+
+    def _ask_for_people(self, talk: Talk, asked: EscalationAsked) -> None:
+        """Every escalation goes out here, dressed by the rule for its reason."""
+        now = talk.tx.now
+        scope = Scope(self._names(talk), now, self._cases.is_open(now))
+        dressed = rules.dress(self._desk().escalation.rules, asked.reason_code, asked.priority or None, scope)
+        talk.over = True
+        talk.tx.emit(
+            replace(
+                asked,
+                reason_code=dressed.reason,
+                priority=dressed.priority or "normal",
+                team=asked.team or dressed.team,
+                text=self._wording(talk, dressed.text) or asked.text,
+            )
+        )
 
     # ── flows ──────────────────────────────────────────────────────────────────────────────────────────────────────
     def _by_flow(self, talk: Talk) -> bool:
@@ -345,22 +408,24 @@ class Dialogue:
             case flows.Call():
                 self._call(talk, effect)
             case flows.Escalate():
-                tx.emit(
+                self._ask_for_people(
+                    talk,
                     EscalationAsked(
                         customer_id,
                         effect.reason_code,
                         reason=effect.reason,
                         team=effect.team,
-                        priority=effect.priority or "normal",
+                        priority=effect.priority or "",
                         show=effect.show,
                         tried=self._tried(talk),
                         text=effect.text,
                         sla_s=effect.sla_s,
                         prefer_agent=talk.case.last_agent_id,
                         survey=_as_values(effect.survey) or talk.survey,
-                    )
+                    ),
                 )
             case flows.Close():
+                talk.over = True
                 closing = CloseAsked(customer_id, effect.outcome, effect.topic, effect.reason, survey=talk.survey)
                 tx.emit(closing)
             case flows.SetCustomer():
@@ -434,7 +499,8 @@ class Dialogue:
     def _answer(self, talk: Talk, event: articles.Event) -> None:
         outcome = articles.respond(talk.kb, event, self._searcher.search, self._article_context(talk.locale))
         unsure = (articles.NotUnderstood, articles.OfferHuman, articles.Clarify)
-        if talk.case.reopened and talk.case.last_agent_id and any(isinstance(one, unsure) for one in outcome.effects):
+        known = talk.case.reopened and talk.case.last_agent_id and rules.has(self._desk().escalation.rules, "repeated")
+        if known and any(isinstance(one, unsure) for one in outcome.effects):
             self._fetch(talk, "reopened")  # it was theirs, and it is not plainly ours
             return
         talk.kb = outcome.state
@@ -473,14 +539,16 @@ class Dialogue:
         self._escalate(talk, reason_code)
 
     def _escalate(self, talk: Talk, reason_code: str, text: str = "", tried: list[str] | None = None) -> None:
-        talk.tx.emit(
+        self._ask_for_people(
+            talk,
             EscalationAsked(
                 talk.turn.customer.id,
                 reason_code,
+                priority="",
                 text=text,
                 tried=tried if tried is not None else self._tried(talk),
                 prefer_agent=talk.case.last_agent_id,
-            )
+            ),
         )
 
     # ── saying ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bot.answers.article import Article
+from bot.answers.rules import DEFAULT as DEFAULT_RULES
+from bot.answers.rules import Rule
 from bot.flows.names import Names
 from bot.flows.schema import Flow
 
@@ -88,12 +90,13 @@ class Interrupt:
 
 @dataclass(frozen=True, slots=True)
 class Escalation:
-    """None leaves it to the default of who asks. `team` takes what names no other."""
+    """None leaves it to the default of who asks. `team` takes what names no other. `rules`: when people are fetched."""
 
     team: str | None = None
     queue_updates: timedelta | None = None
     silence: timedelta | None = None
     idle: timedelta | None = None
+    rules: tuple[Rule, ...] = DEFAULT_RULES
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from bot.answers.rules import KINDS
+from bot.desk_folder.rules import RULE_KEYS
 from bot.desk_folder.settings import _SECTIONS as SECTIONS
-from bot.desk_folder.settings import DOES, METHODS
+from bot.desk_folder.settings import DOES, ESCALATION_KEYS, METHODS
 from bot.flows.load import _COMMON_KEYS, _FLOW_KEYS, _SLOT_KEYS, _TRIGGER_KEYS
 from bot.flows.schema import INSTRUMENTS, OUTCOMES, PRIORITIES, SCOPES, SLOT_TYPES
 from bot.flows.transcripts import CHANNELS, EXPECTED
@@ -123,6 +125,15 @@ _TRIGGER_VALUES: Mapping[str, Schema] = {
     "when": _TEXT,
     "channels": _TEXTS,
 }
+_RULE_VALUES: Mapping[str, Schema] = {
+    "when": _one_of(KINDS),
+    "reason": _TEXT,
+    "text": _WORDING,
+    "priority": _one_of(PRIORITIES),
+    "team": _NAME,
+    "words": _BY_LANGUAGE,
+    "if": _TEXT,
+}
 _SECTION_VALUES: Mapping[str, Schema] = {
     "name": _TEXT,
     "locales": {"type": "array", "items": {"type": "string"}, "minItems": 1},
@@ -139,7 +150,14 @@ _SECTION_VALUES: Mapping[str, Schema] = {
         "type": "array",
         "items": {"type": "object", "required": ["id"], "properties": {"do": _one_of(DOES), "phrases": _BY_LANGUAGE}},
     },
-    "escalation": _MAP,
+    "escalation": _of(
+        ESCALATION_KEYS,
+        {
+            **dict.fromkeys(("queue_updates", "silence", "idle"), _SPAN),
+            "team": _NAME,
+            "rules": {"type": "array", "items": _of(RULE_KEYS, _RULE_VALUES, ("when",))},
+        },
+    ),
     "routing": _MAP,
     "sla": _MAP,
     "surveys": _MAP,

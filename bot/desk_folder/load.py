@@ -12,13 +12,14 @@ from typing import Any
 
 from bot.answers.article import Article
 from bot.desk_folder import across, pages
-from bot.desk_folder.desk import Desk, Interrupt, Table
+from bot.desk_folder.desk import Desk, Escalation, Interrupt, Table
 from bot.desk_folder.files import Folder
+from bot.desk_folder.rules import read_rules
 from bot.desk_folder.settings import Settings, asked_for
 from bot.errors import DeskFault
 from bot.flows import load as flow_files
 from bot.flows import transcripts
-from bot.flows.names import Names, by_locale
+from bot.flows.names import Names, Seen, by_locale
 from bot.flows.schema import Flow
 from bot.flows.source import Fault, Faults, Node, Reader, nearest, read
 from bot.flows.templates import TemplateFault, places
@@ -98,6 +99,8 @@ def _read(folder: Folder, faults: Faults) -> Desk | None:
         _names(files, ids, built, texts, articles, _declared(root, "connectors")) if root is not None else None
     )
     flows = _flows(files, known_names) if known_names is not None else {}
+    if root is not None and known_names is not None:
+        built |= _rules(root, Seen(reader, known_names, {}), built)
     interrupts = _interrupts(built.get("interrupts", ()), flows, locales)
     if root is not None:
         _check_interrupts(root, reader, ids)
@@ -135,6 +138,15 @@ def _yaml(folder: Folder, relative: str) -> tuple[Node | None, Reader, str]:
     if root is None and len(folder.faults.found) == before:
         folder.fault(relative, "the file is empty")
     return root, reader, text
+
+
+def _rules(root: Node, seen: Seen, built: Mapping[str, Any]) -> dict[str, Any]:
+    """The rules of the section `escalation`: read last, for they name texts and teams."""
+    section = root.entries.get("escalation")
+    node = section.entries.get("rules") if section is not None and section.kind == "map" else None
+    if node is None:
+        return {}
+    return {"escalation": replace(built.get("escalation", Escalation()), rules=read_rules(node, seen))}
 
 
 # ── texts ──

@@ -31,6 +31,7 @@ from bot.texts import canonical
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+ESCALATION_KEYS = ("team", "queue_updates", "silence", "idle", "rules")
 DOES = ("escalate", "restart", "cancel", "back", "language")
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,59}\Z")
 _LOCALE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*\Z")
@@ -310,7 +311,7 @@ class Settings:
         return tuple(interrupts)
 
     def read_escalation(self, node: Node) -> Escalation:
-        found = self.reader.entries(node, ("team", "queue_updates", "silence", "idle"), "escalation")
+        found = self.reader.entries(node, ESCALATION_KEYS, "escalation")
         team = self.reader.text(found["team"], "team") if "team" in found else None
         spans = {key: self.reader.span(found[key], key) for key in ("queue_updates", "silence", "idle") if key in found}
         return Escalation(team, spans.get("queue_updates"), spans.get("silence"), spans.get("idle"))

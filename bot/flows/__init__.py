@@ -2,7 +2,7 @@
 
     step(desk, state, event, context) -> Outcome(state, effects, handled, trace)
     FlowState() is the beginning; FlowState.to_json() and FlowState.from_json() store it
-    events    Text, Picked, Files, CallDone, StartFlow, TimedOut, Happened
+    events    Text, Picked, Files, CallDone, StartFlow, TimedOut, Happened, FetchHuman
     effects   Say, Call, Escalate, Close, Survey, SetCustomer, SwitchLocale, Record, Notify, SetTimer
 
 `schema` the nouns · `source` YAML with places and the reader that collects faults · `expressions` conditions ·
@@ -32,6 +32,7 @@ from bot.flows.talk import (
     Effect,
     Escalate,
     Event,
+    FetchHuman,
     Files,
     FlowState,
     Found,
@@ -61,6 +62,7 @@ __all__ = [
     "Effect",
     "Escalate",
     "Event",
+    "FetchHuman",
     "Files",
     "FlowState",
     "Found",

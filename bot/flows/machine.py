@@ -268,6 +268,12 @@ class Machine:
         self.effects.append(Escalate(reason_code, reason, show=shown, text=self.own_words(key) if key else ""))
         self.leave()
 
+    def hand_over(self, reason_code: str, text: str, team: str | None, priority: str | None) -> None:
+        """To a human, with everything that was told."""
+        shown = card.shown(self.desk, self.frames, self.slots, self.customer)
+        self.effects.append(Escalate(reason_code, "", team, priority, shown, text))
+        self.leave()
+
     def restart(self) -> None:
         self.leave()
         self.slots.clear()

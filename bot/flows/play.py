@@ -14,9 +14,13 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from bot.answers import dialogue as articles
+from bot.answers import rules
 from bot.answers.article import Article
+from bot.answers.decide import is_blank
 from bot.answers.knowledge import Knowledge
-from bot.flows.run import step
+from bot.flows import templates
+from bot.flows.expressions import Scope
+from bot.flows.run import asks_for_human, step
 from bot.flows.talk import (
     Call,
     CallDone,
@@ -25,6 +29,7 @@ from bot.flows.talk import (
     Effect,
     Escalate,
     Event,
+    FetchHuman,
     Files,
     FlowState,
     Found,
@@ -75,6 +80,7 @@ class Play:
         self.desk = with_fakes(desk, self.given)
         self.state = FlowState()
         self.kb = articles.State()
+        self.memory = rules.Memory()
         self.searched = False
         self.locale = locale
         self.customer: dict[str, Any] = {"locale": locale, **(given.get("customer") or {})}
@@ -161,7 +167,12 @@ class Play:
         """People are asked for: the customer hears so, and where they stand in the queue."""
         if self.with_people:
             return
-        self.hear(effect.text or say("human_coming", self.locale, self.desk.texts))
+        scope = Scope(self.names(), self.now, self.is_open)
+        dressed = rules.dress(self.desk.escalation.rules, effect.reason_code, effect.priority, scope)
+        own = templates.render(dressed.text.get(self.locale, ""), self.names(), self.locale)
+        self.hear(own or effect.text or say("human_coming", self.locale, self.desk.texts))
+        team, priority = effect.team or dressed.team, dressed.priority
+        effect = replace(effect, reason_code=dressed.reason, priority=priority, team=team)
         self.escalation, self.with_people, self.claimed = effect, True, False
         self.slots |= {name: value for name, value in effect.show if name not in self.slots}
         if effect.survey is not None:
@@ -236,9 +247,29 @@ class Play:
             return ""
         if text.split(maxsplit=1)[:1] in (["/human"], ["/agent"]):
             self.ask_for_human()
-        elif not self.take(Text(text)):
+            return ""
+        offered = self.by_rules(text)
+        if not self.with_people and not self.take(Text(text)):
             self.ask_articles(articles.Asked(text))
+        if offered is not None and not self.with_people and self.closed is None:
+            own = templates.render(offered.text.get(self.locale, ""), self.names(), self.locale)
+            human = Choice(articles.HUMAN, say("talk_to_human", self.locale, self.desk.texts))
+            self.hear(own or say("rules_offer_human", self.locale, self.desk.texts), (human,))
         return ""
+
+    def by_rules(self, text: str) -> rules.Rule | None:
+        """A rule that fetches people does so; one that offers them is given back, for after the answer."""
+        if text.startswith("/") or is_blank(text) or asks_for_human(self.desk, text):
+            return None
+        self.memory, verdict = rules.hear(self.desk.escalation.rules, self.memory, text)
+        if verdict is None or not verdict.fetch:
+            return None if verdict is None else verdict.rule
+        key = "rules_safety" if verdict.rule.when == "safety" else "rules_fetching"
+        self.take(FetchHuman(verdict.rule.when, say(key, self.locale, self.desk.texts)))
+        return None
+
+    def names(self) -> dict[str, Any]:
+        return {"customer": self.customer, "case": self.case}
 
     def ask_for_human(self) -> None:
         if not (self.desk.human_flow and self.take(StartFlow(self.desk.human_flow))):

@@ -22,6 +22,7 @@ from bot.flows.talk import (
     CallDone,
     Context,
     Event,
+    FetchHuman,
     Files,
     FlowState,
     Happened,
@@ -63,6 +64,9 @@ def step(desk: Desk, state: FlowState, event: Event, context: Context) -> Outcom
             handled = _called(machine, event)
         case TimedOut():
             handled = _timed_out(machine, event.token)
+        case FetchHuman():
+            machine.hand_over(event.reason_code, event.text, event.team, event.priority)
+            handled = True
         case Happened():
             handled = _happened(machine, event)
         case StartFlow():

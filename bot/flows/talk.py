@@ -66,7 +66,17 @@ class Happened:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
-Event = Text | Picked | Files | CallDone | StartFlow | TimedOut | Happened
+@dataclass(frozen=True, slots=True)
+class FetchHuman:
+    """A rule of the desk says so. What the flows were told goes along; they end here."""
+
+    reason_code: str
+    text: str = ""
+    team: str | None = None
+    priority: str | None = None
+
+
+Event = Text | Picked | Files | CallDone | StartFlow | TimedOut | Happened | FetchHuman
 
 # ── effects: what to do about it ──
 

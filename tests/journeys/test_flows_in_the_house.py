@@ -158,3 +158,25 @@ async def test_a_conversation_goes_on_in_its_version_of_a_flow_after_a_restart(
         await visitor.hears("Good to know.")
         await visitor.says("guide")
         await visitor.hears("What now?")
+
+
+async def test_a_rule_of_the_desk_fetches_people_with_what_was_told_and_offers_them_before(
+    tmp_path: Path, folder: Path
+) -> None:
+    async with House(tmp_path, desk=folder, api_token="a token for the test") as house:
+        angry = await house.visitor()
+        await angry.says("guide")
+        await angry.says("you are useless")
+        offer = await angry.hears("Shall I fetch a colleague?")
+        assert [one["value"] for one in offer["choices"]] == ["human"]
+        await angry.presses(offer, "human")
+        await angry.hears("Somebody comes.")
+
+        burnt = await house.visitor()
+        await burnt.says("guide")
+        await burnt.says("your charger caught fire")
+        await burnt.hears("fetching a colleague at once")
+        await burnt.gets(lambda frame: frame["type"] == "case" and frame["status"] == "queued")
+        async with house.http(Authorization="Bearer a token for the test") as http:
+            cases = (await http.get("/api/v1/cases")).json()["items"]
+        assert [case["status"] for case in cases] == ["queued", "queued"]

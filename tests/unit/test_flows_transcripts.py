@@ -173,3 +173,27 @@ def test_a_script_plays_time_people_channels_events_versions_and_the_survey(
 def test_a_test_may_begin_at_a_time_of_the_desks_own_clock(tmp_path: Path, at: str, said: str) -> None:
     script = f"{{user: human}}\n{{bot: {said}}}"
     assert played(tmp_path, script, f"  given: {{at: {at}}}\n", DESK_BY_DAY) == [""]
+
+
+RULES = """
+escalation:
+  team: support
+  rules:
+    - {when: safety, priority: urgent, text: {en: "Leave the house!", he: "צאו מהבית!"}, words: {en: [gas leak], he: [דליפת גז]}}
+    - {when: loop}
+    - {when: anger, reason: upset, team: billing}
+    - {when: vip, if: "customer.vip"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "head"),
+    [
+        ("{user: where is my order}\n{user: there is a gas leak!}\n{bot: Leave the house!}\n{expect: {escalated: support, reason: safety, priority: urgent}}", ""),
+        ("{user: you are useless}\n{bot: Shall I fetch}\n{user: what an idiotic answer}\n{bot: cumbersome}\n{expect: {escalated: billing, reason: upset, priority: high}}", "  given: {customer: {vip: true}}\n"),
+        ("{user: you are useless}\n{bot: Shall I fetch}\n{user: {choose: human}}\n{expect: {reason: asked, priority: normal}}", ""),
+        ("{user: where is my order}\n{user: this is ridiculous}\n{expect: {escalated: false, said_not: Shall I fetch}}", ""),
+    ],
+)  # fmt: skip
+def test_the_desks_rules_are_played_too(tmp_path: Path, script: str, head: str) -> None:
+    assert played(tmp_path, script, head, DESK + RULES.lstrip()) == [""]

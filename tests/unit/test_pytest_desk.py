@@ -41,7 +41,7 @@ def test_each_conversation_is_a_test_and_a_failure_names_its_line(desk: Path) ->
 
     chosen = run(desk, "tests/people.yaml")
     assert chosen.returncode == 0, chosen.stdout
-    assert "2 passed" in chosen.stdout
+    assert "4 passed" in chosen.stdout
 
 
 def test_a_broken_desk_is_an_error_with_its_faults(desk: Path) -> None:
