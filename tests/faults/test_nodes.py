@@ -69,7 +69,8 @@ async def pair(cluster: postgres.Cluster, nursery: Nursery, tmp_path: Path, tg: 
     name = f"nodes_{uuid.uuid4().hex}"
     url = postgres.create_database(cluster.url(), name)
     await schema.upgrade(url)
-    made = Pair(*(node(nursery, tmp_path / one, url, tg) for one in "ab"), SharedBooks(url), tg)
+    a, b = (node(nursery, tmp_path / one, url, tg) for one in "ab")
+    made = Pair(a, b, SharedBooks(url), tg)
     yield made
     for one in (made.a, made.b):
         if one.pid:
@@ -99,7 +100,7 @@ class Widget:
             async with asyncio.timeout(3):
                 await visitor.begins("en", self.token or None)
                 self.token = self.token or visitor.token
-                return (await visitor.says(line, id_=client_id))["type"] == "ack"
+                return bool((await visitor.says(line, id_=client_id))["type"] == "ack")
         except GONE:
             return False
         finally:

@@ -135,7 +135,13 @@ async def test_hints_are_gathered_and_never_stand_in_a_turn(postgres_url: str) -
     told, heard = Notices(storage, {"web": hub}, lambda _: None), Notices(storage, {"web": other}, lambda _: None)
     got: list[Any] = []
     last = asyncio.Event()
-    other.add("kari", lambda _customer, hint: (got.append(hint), last.set() if hint.get("seq") == 999 else None))
+
+    def hear(_customer: str, hint: Any) -> None:
+        got.append(hint)
+        if hint.get("seq") == 999:
+            last.set()
+
+    other.add("kari", hear)
     for one in (told, heard):
         one.start()
         await asyncio.wait_for(one.connected.wait(), 10)
@@ -160,7 +166,8 @@ async def test_on_sqlite_there_is_nobody_to_tell(sqlite_url: str) -> None:
 
 async def test_a_notice_that_is_not_ours_does_no_harm(postgres_url: str) -> None:
     await upgrade(postgres_url)
-    storage, hub, woken = Storage(postgres_url), Hub(), []
+    storage, hub = Storage(postgres_url), Hub()
+    woken: list[str] = []
     notices = Notices(storage, {"web": hub}, woken.append)
     for payload in (
         "",
