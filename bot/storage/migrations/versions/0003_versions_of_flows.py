@@ -27,3 +27,5 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("hash", name=op.f("pk_flow_versions")),
     )
+    said = sa.table("schema_versions", sa.column("revision", sa.Text()), sa.column("oldest_program", sa.Text()))
+    op.bulk_insert(said, [{"revision": "0003", "oldest_program": "0001"}])  # one more table harms no older program
