@@ -105,6 +105,7 @@ class App:
         self.senders: list[Sender] = []
         self.connectors = Connectors(self._connector, self.inbox.receive_answer)
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._errands: set[asyncio.Task[Any]] = set()
         if settings.telegram_on:
             self._add_telegram()
         if settings.slack_on:
@@ -212,8 +213,8 @@ class App:
         await self.notices.stop()
         for task in self._tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=2)
+        if self._tasks or self._errands:
+            await asyncio.wait(self._tasks | self._errands, timeout=2)
         await self.connectors.close()
         await self.storage.close()
 
@@ -223,6 +224,9 @@ class App:
             await asyncio.gather(self.inbox.run(), self.timers.run(), self.delivery.run())
             await self.delivery.idle()
             await self.web.idle()
+            await self.searcher.idle()
+            while self._errands:
+                await asyncio.wait(set(self._errands))
             if not await self.storage.read(self._is_anything_due):
                 return
         msg = "the house does not come to rest"
@@ -352,6 +356,12 @@ class App:
         rows = [versions.to_row(flow, desk.names) for flow in desk.flows.values()]
         await self.storage.write(lambda tx: flow_rows.keep(tx, rows))
 
+    def _errand(self, work: Coroutine[Any, Any, Any]) -> None:
+        """A background task that comes to an end soon: `settle` waits for it."""
+        task = asyncio.create_task(work)
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
+
     def _background(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
@@ -374,7 +384,7 @@ class App:
         return found if isinstance(found, Connector) else None
 
     def _release(self, waits_for: str) -> None:
-        self._background(self.inbox.release(waits_for))
+        self._errand(self.inbox.release(waits_for))
 
     def _deep_links(self, code: str, channel: str) -> Sequence[str]:
         """Addresses that open another channel with this code."""

@@ -62,7 +62,9 @@ class Settings(BaseSettings):
     def _are_origins(cls, value: str) -> str:
         for one in filter(None, (part.strip() for part in value.split(","))):
             if not is_url(one) or urlsplit(one).path not in {"", "/"}:
-                msg = f"{one[:200]} is not an origin; write it like https://shop.example.com, several with commas between"
+                msg = (
+                    f"{one[:200]} is not an origin; write it like https://shop.example.com, several with commas between"
+                )
                 raise ValueError(msg)
         return value
 

@@ -188,7 +188,9 @@ def _next_number(tx: Tx) -> int:
     query = select(s.c.value).where(s.c.key == "case_number").with_for_update()
     row = tx.conn.execute(query).first()
     if row is None:  # the very first; perhaps also on another node, this moment
-        first = (sqlite if tx.conn.dialect.name == "sqlite" else postgresql).insert(s).values(key="case_number", value=0)
+        first = (
+            (sqlite if tx.conn.dialect.name == "sqlite" else postgresql).insert(s).values(key="case_number", value=0)
+        )
         tx.conn.execute(first.on_conflict_do_nothing())
         row = tx.conn.execute(query).one()
     number = int(row.value) + 1

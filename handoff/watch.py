@@ -114,6 +114,9 @@ def on_settled(tx: Tx, event: SendSettled) -> None:
     if event.outcome == "failed" and case is not None:
         store.log(tx, case, "not_delivered", relay.agent_id, relay=relay.id, error=event.error)
         tell_agents(tx, case, "not_delivered", reason=event.error or event.via)
+    if event.outcome == "sent" and event.doubled and case is not None:
+        store.log(tx, case, "perhaps_twice", relay.agent_id, relay=relay.id)
+        tell_agents(tx, case, "perhaps_twice", channel=event.via.capitalize())
 
 
 def on_turn_failed(tx: Tx, event: TurnFailed) -> None:

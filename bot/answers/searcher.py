@@ -24,6 +24,7 @@ class Searcher:
         self._knowledge = Knowledge.build(())
         self._ready: set[str] = set()
         self._warming: set[str] = set()
+        self._tasks: set[asyncio.Future[None]] = set()
 
     @property
     def knowledge(self) -> Knowledge:
@@ -48,11 +49,18 @@ class Searcher:
         knowledge = self.knowledge
         self._warming.add(locale)
         task = asyncio.get_running_loop().run_in_executor(None, knowledge.warm, [locale])
+        self._tasks.add(task)
 
-        def done(_future: Any) -> None:
+        def done(future: asyncio.Future[None]) -> None:
+            self._tasks.discard(future)
             self._warming.discard(locale)
             if self._built_from is not None and knowledge is self._knowledge:
                 self._ready.add(locale)
             then()
 
         task.add_done_callback(done)
+
+    async def idle(self) -> None:
+        """Until no words are being loaded."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))

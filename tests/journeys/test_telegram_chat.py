@@ -54,7 +54,9 @@ async def test_a_message_is_stored_and_answered(house: House, tg: TelegramServer
     assert customer[1] == "nb"
 
 
-async def test_the_bot_learns_its_name_and_shows_its_commands_in_four_languages(house: House, tg: TelegramServer) -> None:
+async def test_the_bot_learns_its_name_and_shows_its_commands_in_four_languages(
+    house: House, tg: TelegramServer
+) -> None:
     await house.channel.ready()
     assert await house.storage.read(store.username) == "stafett_bot"
     await house.channel.idle()
@@ -117,12 +119,16 @@ async def test_an_album_is_one_message_with_its_photos_stored(house: House, tg: 
     assert {row.type for row in rows} == {"image/png"}  # by content, whatever the platform said
 
 
-async def test_a_program_and_a_huge_file_are_refused_and_the_customer_is_told_once(house: House, tg: TelegramServer) -> None:
+async def test_a_program_and_a_huge_file_are_refused_and_the_customer_is_told_once(
+    house: House, tg: TelegramServer
+) -> None:
     kari = tg.person(42)
     await kari.sends_document(b"MZ\x90\0", "invoice.pdf")
     await kari.hears("I can't take the file invoice.pdf")
     stored = tg.api.files
-    await kari.sends(document={"file_id": "huge", "file_unique_id": "u", "file_name": "film.mkv", "file_size": 21 * 1024 * 1024})
+    await kari.sends(
+        document={"file_id": "huge", "file_unique_id": "u", "file_name": "film.mkv", "file_size": 21 * 1024 * 1024}
+    )
     assert "huge" not in stored.kept
     await kari.hears("I can't take the file film.mkv")
     rows = await house.rows("files")
@@ -154,7 +160,12 @@ async def test_a_pressed_button_is_answered_stored_and_goes_away(house: House, t
     await house.channel.idle()
     assert kari.toasts == ["✓ Yes"]
     assert kari.sees[0].labels == []
-    assert [message.body.text for message in await house.messages(42)] == ["menu", "you said: menu", "Yes", "you said: yes"]
+    assert [message.body.text for message in await house.messages(42)] == [
+        "menu",
+        "you said: menu",
+        "Yes",
+        "you said: yes",
+    ]
 
 
 async def test_a_surveys_scale_stays_and_shows_the_chosen_number(house: House, tg: TelegramServer) -> None:
@@ -194,7 +205,9 @@ async def test_an_agents_words_come_under_their_name_with_their_file(house: Hous
     await kari.hears("1 files")
     await house.until(lambda: house.settled("sent", "fetch"))
     picture = (await house.messages(42))[0].body.files[0]
-    await house.say(42, text="Is it **this** one?", markdown=True, files=(picture,), author=Author(AuthorKind.AGENT, "Ann"))
+    await house.say(
+        42, text="Is it **this** one?", markdown=True, files=(picture,), author=Author(AuthorKind.AGENT, "Ann")
+    )
     shown = await kari.hears("this one")
     assert (shown.kind, shown.text, shown.marked("bold")) == ("photo", "Ann\nIs it this one?", ["Ann", "this"])
     assert shown.file is not None
@@ -252,7 +265,9 @@ async def test_an_edit_right_after_sending_shows_only_the_new_text(house: House,
     assert "Old" not in kari.texts
 
 
-async def test_an_edit_and_a_deletion_of_what_is_on_its_way_find_it_once_it_has_arrived(house: House, tg: TelegramServer) -> None:
+async def test_an_edit_and_a_deletion_of_what_is_on_its_way_find_it_once_it_has_arrived(
+    house: House, tg: TelegramServer
+) -> None:
     kari = tg.person(42)
     await kari.says("hello")
     await kari.hears("hello")
@@ -291,7 +306,9 @@ async def _reachable(house: House, *, expected: bool) -> bool:
     return (await house.identity(42)).reachable is expected
 
 
-async def test_a_send_that_is_forbidden_marks_the_customer_once_and_writing_lifts_it(house: House, tg: TelegramServer) -> None:
+async def test_a_send_that_is_forbidden_marks_the_customer_once_and_writing_lifts_it(
+    house: House, tg: TelegramServer
+) -> None:
     kari = tg.person(42)
     await kari.says("hello")
     await kari.hears("hello")
@@ -326,7 +343,9 @@ async def test_429_holds_up_only_its_own_chat(house: House, tg: TelegramServer) 
 
 
 @pytest.mark.parametrize("fault", [Fault.accept_then_reset(), Fault.accept_then_502(), Fault.raw(b'{"ok":tr')])
-async def test_a_send_that_nobody_knows_of_is_doubled_once_at_the_most(house: House, tg: TelegramServer, fault: Fault) -> None:
+async def test_a_send_that_nobody_knows_of_is_doubled_once_at_the_most(
+    house: House, tg: TelegramServer, fault: Fault
+) -> None:
     kari = tg.person(42)
     tg.script("sendMessage", fault, fault, fault)
     await kari.says("hello")
@@ -435,7 +454,11 @@ async def test_a_batch_that_is_no_json_is_passed_one_by_one(house: House, tg: Te
     await kari.says("first")
     await kari.hears("first")
     await tg.settled()
-    deep = b'{"ok":true,"result":[{"update_id":%d,"message":%s%s}]}' % (tg.updates.next_id, b"[" * 100_000, b"]" * 100_000)
+    deep = b'{"ok":true,"result":[{"update_id":%d,"message":%s%s}]}' % (
+        tg.updates.next_id,
+        b"[" * 100_000,
+        b"]" * 100_000,
+    )
     await house.until(lambda: tg.calls("getUpdates"))
     tg.script("getUpdates", Fault.raw(deep, acts=False), Fault.raw(deep, acts=False))
     tg.updates.next_id += 1  # the id that the deep one had
@@ -580,5 +603,3 @@ async def test_the_token_stands_in_no_log_and_no_row(
     assert secret not in repr(logs) + caplog.text
     for table in ("outbox", "inbox", "files", "settings", "dead_letters"):
         assert secret not in repr(await house.rows(table))
-
-

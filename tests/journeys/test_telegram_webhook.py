@@ -47,7 +47,10 @@ async def house(sqlite_url: str, tg: TelegramServer, clock: SetClock) -> AsyncIt
 
 
 async def post(house: House, body: bytes, **headers: str) -> int:
-    async with ClientSession() as http, http.post(f"{house.settings.url}/telegram/webhook", data=io.BytesIO(body), headers=headers) as answer:
+    async with (
+        ClientSession() as http,
+        http.post(f"{house.settings.url}/telegram/webhook", data=io.BytesIO(body), headers=headers) as answer,
+    ):
         await answer.read()
         return answer.status
 
@@ -62,7 +65,9 @@ async def test_a_message_by_webhook_is_answered_and_nobody_polls(house: House, t
 
 
 @pytest.mark.parametrize("secret", [None, "", "wrong", SECRET + "x", SECRET[:-1], SECRET.upper()])
-async def test_without_the_secret_it_is_401_and_nothing_is_stored(house: House, tg: TelegramServer, secret: str | None) -> None:
+async def test_without_the_secret_it_is_401_and_nothing_is_stored(
+    house: House, tg: TelegramServer, secret: str | None
+) -> None:
     body = b'{"update_id":1,"message":{"message_id":1,"from":{"id":42,"is_bot":false,"first_name":"E"},"chat":{"id":42,"type":"private"},"date":1,"text":"let me in"}}'
     assert await post(house, body, **({HEADER: secret} if secret is not None else {})) == 401
     assert await house.rows("inbox") == []
@@ -81,7 +86,9 @@ async def test_a_secret_that_is_no_ascii_is_401_too(house: House) -> None:
     await writer.wait_closed()
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"\xff\xfe", b"[" * 100_000, b'{"update_id":NaN}', b"9" * 5000])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b'"x"', b"\xff\xfe", b"[" * 100_000, b'{"update_id":NaN}', b"9" * 5000]
+)
 async def test_what_can_not_be_read_is_kept_and_never_posted_again(house: House, body: bytes) -> None:
     assert await post(house, body, **{HEADER: SECRET}) == 200
     assert len(await house.rows("dead_letters")) == 1

@@ -25,7 +25,9 @@ async def take(folder: Path) -> None:
         raise SystemExit(needs.GET_BROWSER)
     now = datetime.now(UTC)
     async with House(folder, now=now, web_identity_secret=SECRET) as house, browser.launch(executable) as chromium:
-        context = await chromium.new_context(viewport={"width": 1280, "height": 760}, device_scale_factor=1.5, locale="en-GB")
+        context = await chromium.new_context(
+            viewport={"width": 1280, "height": 760}, device_scale_factor=1.5, locale="en-GB"
+        )
         customer, agent = await context.new_page(), await context.new_page()
         await customer.goto(house.url + "/")
         await agent.goto(house.url + "/desk")

@@ -9,7 +9,7 @@ from datetime import time, timedelta
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from bot.desk_folder.desk import SlackAccount
 from bot.errors import Conflict, NotAllowed, NotFound
@@ -394,6 +394,20 @@ async def test_what_was_not_delivered_is_marked_and_noted(house: House) -> None:
     assert (relay.delivery, relay.fault) == ("failed", "the customer blocked us")
     assert await house.notes(case) == ["Not delivered: the customer blocked us"]
     assert house.wall.seen[-2] == ("relay", "said/failed")
+
+
+async def test_what_may_have_arrived_twice_is_told_to_the_agents(house: House) -> None:
+    case = await house.taken("ann")
+    await house.do(cases.reply, case.id, "ann", "Hello", desk="wall", ref="p1")
+    o = t.outbox
+    last = select(o.c.id, o.c.via).where(o.c.kind == "text").order_by(o.c.n.desc())
+    row = await house.storage.read(lambda conn: conn.execute(last).first())
+    assert row is not None
+    await house.do(lambda tx: tx.conn.execute(update(o).where(o.c.id == row.id).values(doubled=True)))
+    await house.do(settle, row.id, "sent", ext_id="42:7")
+    (note,) = await house.notes(case)
+    assert note.startswith("Perhaps delivered twice: ")
+    assert row.via.capitalize() in note
 
 
 # ── the customer, meanwhile ────────────────────────────────────────────────────────────────────────────────────────

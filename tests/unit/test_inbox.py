@@ -214,7 +214,9 @@ async def test_words_that_were_taken_back_are_nowhere_any_more(database_url: str
         await house.inbox.receive(Inbound("paper", "k1", KARI, written, raw=b"my pin is 1234", also=("k1b",)))
         await house.inbox.receive(Inbound("paper", "e1", KARI, Edited("r1", "my pin is 9876"), raw=b"my pin is 9876"))
         await house.inbox.receive(Inbound("paper", "d1", KARI, Deleted("r1")))
-        held = await house.storage.read(lambda conn: [str(row) for table in SPOKEN for row in conn.execute(select(table))])
+        held = await house.storage.read(
+            lambda conn: [str(row) for table in SPOKEN for row in conn.execute(select(table))]
+        )
         assert [row for row in held if "1234" in row or "9876" in row] == []
         again = await house.inbox.receive(Inbound("paper", "k1", KARI, written))
         assert again.duplicate, "its key is still known"

@@ -481,7 +481,8 @@ async def test_many_write_through_two_nodes_at_once_from_their_first_word(houses
             group.create_task(say(there, "said twice", same))
             group.create_task(say(here, "hello from here", str(uuid.uuid4())))
             group.create_task(say(there, "hello from there", str(uuid.uuid4())))
-    await a.settle()
+    for house in houses:
+        await house.settle()
     rows = await a.app.storage.read(lambda conn: conn.execute(select(t.conversations)).all())
     assert len(rows) == len(twins)
     for row in rows:

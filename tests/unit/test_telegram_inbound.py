@@ -44,7 +44,9 @@ def test_a_text_carries_who_where_and_its_own_name() -> None:
     assert found.happening == Wrote(text="Hvor er pakken min?", ref="42:1")
 
 
-@pytest.mark.parametrize(("language", "locale"), [("nb", "nb"), ("no", "nb"), ("nl-be", "nl"), ("iw", "he"), ("fr", ""), (7, "")])
+@pytest.mark.parametrize(
+    ("language", "locale"), [("nb", "nb"), ("no", "nb"), ("nl-be", "nl"), ("iw", "he"), ("fr", ""), (7, "")]
+)
 def test_the_language_is_a_hint_and_one_that_we_do_not_speak_is_none(language: Any, locale: str) -> None:
     update = copy.deepcopy(UPDATES["text"])
     update["message"]["from"]["language_code"] = language
@@ -149,7 +151,10 @@ def test_what_breaks_telegrams_rules_is_malformed(change: dict[str, Any]) -> Non
         read({**UPDATES["text"], **change}, BOT_ID)
 
 
-@pytest.mark.parametrize("forged", ["", "yes", "AZwAAAAAcACAAAAAAAAAAQ", "AZwAAAAAcACAAAAAAAAAAQ:-1", "x" * 64, None, 5, "AZwAAAAAcACAAAAAAAAAAQ:٣"])
+@pytest.mark.parametrize(
+    "forged",
+    ["", "yes", "AZwAAAAAcACAAAAAAAAAAQ", "AZwAAAAAcACAAAAAAAAAAQ:-1", "x" * 64, None, 5, "AZwAAAAAcACAAAAAAAAAAQ:٣"],
+)
 def test_a_button_that_we_never_made_is_malformed(forged: Any) -> None:
     update = copy.deepcopy(UPDATES["pressed"])
     update["callback_query"]["data"] = forged
@@ -179,7 +184,10 @@ def test_a_button_fits_telegrams_64_bytes_and_comes_back(index: int) -> None:
 
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None), max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["id", "chat", "type", "from", "x"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["id", "chat", "type", "from", "x"]), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 

@@ -112,7 +112,12 @@ def test_one_file_with_a_short_text_carries_it_as_its_caption() -> None:
 
 
 def test_many_files_or_a_long_text_go_one_by_one_and_payloads_hold_no_bytes() -> None:
-    assert [kind for kind, _ in sent(message("Here", files=(PHOTO, PDF, VOICE)))] == ["text", "photo", "document", "voice"]
+    assert [kind for kind, _ in sent(message("Here", files=(PHOTO, PDF, VOICE)))] == [
+        "text",
+        "photo",
+        "document",
+        "voice",
+    ]
     assert [kind for kind, _ in sent(message("x" * 1025, files=(PDF,)))] == ["text", "document"]
     assert sent(message("", files=(PDF,))) == [("document", {"file_id": "f2", "name": "a.pdf"})]
     huge = FileRef("f9", "p.png", "image/png", 11 * 1024 * 1024)
@@ -146,7 +151,9 @@ def test_an_edit_of_what_is_still_on_its_way_looks_for_it_when_its_turn_comes() 
 
 
 def test_a_deletion_takes_every_part() -> None:
-    assert [dict(part.payload) for part in OUTLET.deletes(message("x"), ["42:9", "42:10"], "42")] == [{"message_ids": [9, 10]}]
+    assert [dict(part.payload) for part in OUTLET.deletes(message("x"), ["42:9", "42:10"], "42")] == [
+        {"message_ids": [9, 10]}
+    ]
 
 
 def test_a_chat_is_one_lane_with_its_own_pace() -> None:
