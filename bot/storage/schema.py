@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import URL, Connection, create_engine, inspect, select, text
+from sqlalchemy import URL, Connection, create_engine, insert, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 HEAD = "0003"
 """The newest migration; a test holds it against the folder."""
+
+OLDEST_PROGRAMS = {"0002": "0001", "0003": "0001"}
+"""Schema → the oldest program that works on it, as its migration says: nodes are replaced one by one."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -109,10 +112,30 @@ def _upgrade(conn: Connection) -> bool:
     if found is None and inspect(conn).get_table_names():
         msg = "the database holds tables that are not ours; name another one by STAFETT_DATABASE_URL"
         raise DatabaseFault(msg)
+    if found is None:
+        _create(conn)
+    else:
+        migrate(conn)
+    return True
+
+
+def _create(conn: Connection) -> None:
+    """An empty database gets the declared schema at once: a newcomer's first start need not import Alembic.
+
+    A test holds it against the migrations, which make the same, rows included.
+    """
+    t.metadata.create_all(conn)
+    conn.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+    conn.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
+    said = [{"revision": revision, "oldest_program": oldest} for revision, oldest in OLDEST_PROGRAMS.items()]
+    conn.execute(insert(t.schema_versions), said)
+
+
+def migrate(conn: Connection) -> None:
+    """From wherever the database stands to HEAD, by the migrations."""
     from alembic import command
 
     command.upgrade(config(conn), HEAD)
-    return True
 
 
 def config(conn: Connection) -> Config:

@@ -22,6 +22,7 @@ from sqlalchemy import make_url, select, text
 
 from bot.errors import DatabaseFault, RateLimited
 from bot.outbox import enqueue
+from bot.storage import schema
 from bot.storage import tables as t
 from bot.storage.engine import POLL, Storage
 from bot.storage.notices import LONGEST, Notices, payloads
@@ -450,8 +451,13 @@ async def test_a_newer_schema_says_which_programs_still_work_on_it(
                 await house.storage.read(check)
 
 
-async def test_migrations_end_at_the_declared_schema(database_url: str) -> None:
-    """On both engines: not a column more or less than bot/storage/tables.py says."""
+@pytest.mark.parametrize("way", ["created", "migrated"])
+async def test_a_new_database_and_a_migrated_one_have_the_declared_schema(
+    database_url: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On both engines: not a column more or less than bot/storage/tables.py says, and the rows that migrations write."""
+    if way == "migrated":
+        monkeypatch.setattr(schema, "_create", schema.migrate)
     await upgrade(database_url)
     storage = Storage(database_url)
 
@@ -460,6 +466,11 @@ async def test_migrations_end_at_the_declared_schema(database_url: str) -> None:
         return list(found)
 
     assert await storage.read(differences) == []
+    assert await storage.read(schema.current) == HEAD
+    said = await storage.read(
+        lambda conn: {row.revision: row.oldest_program for row in conn.execute(select(t.schema_versions))}
+    )
+    assert said == schema.OLDEST_PROGRAMS
     await storage.close()
 
 
