@@ -20,6 +20,7 @@ from typing import Any
 import structlog
 
 from bot import failpoints, outbox, timers
+from bot.errors import DatabaseFault
 from bot.events import ReachabilityChanged, TurnFailed
 from bot.model import (
     Answered,
@@ -50,6 +51,7 @@ from bot.turn import Pressed, Taker, Turn, take
 log = structlog.get_logger()
 KEEP = timedelta(days=7)  # Telegram repeats for 24 h, Slack for minutes
 ALBUM_WAIT = timedelta(seconds=1)  # Telegram delivers an album's photos one by one
+PARKED_AT_MOST = timedelta(seconds=8)  # loading a language's words takes up to five
 TRIES = 5
 Row = Any  # a row of the inbox
 HAPPENINGS = {kind.__name__: kind for kind in (Wrote, Chose, Edited, Deleted, Reachability, Answered, Occurred)}
@@ -92,6 +94,8 @@ class Inbox:
         while rows := await self._storage.read(lambda conn: inbox_rows.due(conn, self._storage.clock())):
             for row in rows:
                 await self._again(row.source, row.key)
+        for waits_for in await self._storage.read(lambda conn: inbox_rows.overdue(conn, self._storage.clock())):
+            await self.release(waits_for)
         return await self._storage.read(inbox_rows.next_due)
 
     async def _again(self, source: str, key: str) -> None:
@@ -105,8 +109,11 @@ class Inbox:
         """What these turns were parked for has happened: run them, each in a transaction of its own."""
         if not self._storage.is_open:
             return  # we have stopped; the next start wakes them
-        for row in await self._storage.write(lambda tx: inbox_rows.parked(tx, waits_for)):
-            await self._storage.write(lambda tx, one=row: self._release_one(tx, one))  # type: ignore[misc]
+        try:
+            for row in await self._storage.write(lambda tx: inbox_rows.parked(tx, waits_for)):
+                await self._storage.write(lambda tx, one=row: self._release_one(tx, one))  # type: ignore[misc]
+        except DatabaseFault as error:
+            log.warning("parked turns wait on", waits_for=waits_for, error=str(error))  # `run` releases what is overdue
 
     async def wake_parked(self, prefix: str) -> None:
         """After a start: what was parked for something that only the last process knew."""
@@ -309,7 +316,10 @@ class Inbox:
             self._failed(tx, row, error)
             return
         if turn.park_for is not None:
-            inbox_rows.mark(tx, source, key, state="parked", waits_for=turn.park_for, due_at=None)
+            # A connector always answers. Words are loaded by a process, which may end first: others look after a while.
+            overdue = tx.now + PARKED_AT_MOST if turn.park_for.startswith("words:") else None
+            inbox_rows.mark(tx, source, key, state="parked", waits_for=turn.park_for, due_at=overdue)
+            tx.wake("inbox")
         else:
             inbox_rows.done(tx, source, key)
         self._let_go(tx, turn.happening, turn.customer.id)

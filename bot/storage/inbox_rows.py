@@ -64,8 +64,16 @@ def due(conn: Connection, now: datetime, limit: int = 20) -> list[Row[Any]]:
 
 
 def next_due(conn: Connection) -> datetime | None:
-    found: datetime | None = conn.execute(select(func.min(t.inbox.c.due_at)).where(t.inbox.c.state == "new")).scalar()
+    waiting = t.inbox.c.state.in_(("new", "parked"))
+    found: datetime | None = conn.execute(select(func.min(t.inbox.c.due_at)).where(waiting)).scalar()
     return found
+
+
+def overdue(conn: Connection, now: datetime) -> list[str]:
+    """What turns have been parked for longer than it takes: whoever was to release them may be gone."""
+    i = t.inbox
+    query = select(i.c.waits_for).where(i.c.state == "parked", i.c.due_at <= now).distinct()
+    return [str(one) for (one,) in conn.execute(query)]
 
 
 def oldest_waiting(conn: Connection) -> datetime | None:

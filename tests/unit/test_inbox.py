@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from bot.events import TurnFailed
+from bot.inbox import PARKED_AT_MOST
 from bot.model import Answered, Body, Choice, Chose, Deleted, Edited, FileRef, Inbound, Reachability, Sender, Wrote
 from bot.outbox import say
 from bot.storage import counts, history
@@ -318,6 +319,31 @@ async def test_an_answer_whose_turn_failed_at_first_still_lets_the_waiting_words
         house.clock.passes(seconds=2)
         await house.inbox.run()
         assert patient.heard == ["m0"]
+
+
+async def test_who_waits_for_words_is_heard_though_the_node_that_loads_them_dies(database_url: str) -> None:
+    """The loading is a process's own affair: nobody's release comes, and the turn is run all the same."""
+    heard: list[str] = []
+    loaded: list[bool] = []
+
+    def taker(turn: Turn) -> bool:
+        if loaded:
+            heard.append(turn.text)
+        else:
+            turn.park_for = "words:nb"
+        return True
+
+    async with rooms(database_url, takers=[taker]) as house:
+        await house.hears("hvor er pakken min")
+        due = await house.inbox.run()
+        assert heard == []
+        assert due == house.clock() + PARKED_AT_MOST
+        house.clock.passes(seconds=PARKED_AT_MOST.total_seconds())
+        assert await house.inbox.run() == house.clock() + PARKED_AT_MOST, "still not loaded: once more, later"
+        loaded.append(True)
+        house.clock.passes(seconds=PARKED_AT_MOST.total_seconds())
+        assert await house.inbox.run() is None
+        assert heard == ["hvor er pakken min"]
 
 
 async def test_releasing_twice_at_once_runs_each_turn_once(database_url: str) -> None:
