@@ -25,6 +25,8 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
 
 from bot.errors import SettingsFault
 from bot.settings import LOOPBACK, Settings
@@ -124,6 +126,16 @@ class PlainHeaders:
         await self._app(scope, receive, with_headers)
 
 
+class Socket(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket. A client that is just saying goodbye when the server stops must not end the stop with a fault."""
+
+    def shutdown(self) -> None:
+        try:
+            super().shutdown()
+        except InvalidState:  # "connection is closing", by the other side: uvicorn only knows of its own closing
+            self.transport.close()
+
+
 class Server(uvicorn.Server):
     """uvicorn without its signal handlers: ours drain the house first, and a stop that was asked for exits with 0.
 
@@ -177,7 +189,7 @@ def bind(host: str, port: int) -> socket.socket:
 def configure(app: App) -> uvicorn.Config:
     return uvicorn.Config(
         asgi(app),
-        ws="websockets-sansio",
+        ws=Socket,
         ws_max_size=MAX_FRAME,
         ws_per_message_deflate=False,
         ws_ping_interval=20,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
+from websockets.exceptions import WebSocketException
 
 from bot.errors import DatabaseFault, NotAllowed
 from bot.model import AuthorKind, Chose, Inbound, Wrote
@@ -34,6 +35,8 @@ KEPT_FRAMES, KEPT_BYTES = 3, 4096  # bad frames of one socket that are kept for 
 TELL_EVERY = 0.25  # seconds between what is fleeting: typing, read
 PAGE = 200
 UNAUTHORISED, TRY_AGAIN, POLICY = 4401, 1013, 1008
+GONE = (WebSocketDisconnect, WebSocketException, RuntimeError, OSError)
+"""What it looks like when the other end has gone, or is going, while we speak."""
 
 
 class WidgetSocket:
@@ -64,7 +67,7 @@ class WidgetSocket:
                     pusher = group.create_task(self._push())
                     await self._receive()
                     pusher.cancel()
-        except* (WebSocketDisconnect, RuntimeError, OSError):
+        except* GONE:
             pass  # gone: what it missed is sent after its next hello
         except* DatabaseFault:
             await self.close(TRY_AGAIN, "try again")
@@ -73,7 +76,7 @@ class WidgetSocket:
             self._unwatch()
 
     async def close(self, code: int, reason: str = "") -> None:
-        with contextlib.suppress(RuntimeError, OSError, WebSocketDisconnect):
+        with contextlib.suppress(*GONE):
             await self._socket.close(code, reason)
 
     # ── the beginning ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -215,7 +218,7 @@ class WidgetSocket:
             await self._socket.send_text(json.dumps(frame, ensure_ascii=False))
 
     async def _send_quietly(self, frame: Mapping[str, Any]) -> None:
-        with contextlib.suppress(RuntimeError, OSError, WebSocketDisconnect):
+        with contextlib.suppress(*GONE):
             await self._send(frame)
 
     # ── inwards ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -10,9 +10,10 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from websockets.exceptions import InvalidState
 
 from bot.errors import SettingsFault
-from bot.server import asgi, bind
+from bot.server import Socket, asgi, bind
 from bot.settings import Settings
 
 
@@ -123,3 +124,28 @@ def test_a_taken_port_is_one_line_with_another_one() -> None:
 def test_an_address_that_is_not_ours_is_one_line(host: str, port: int) -> None:
     with pytest.raises(SettingsFault, match="port"):
         bind(host, port)
+
+
+def test_a_client_that_is_saying_goodbye_does_not_spoil_the_stop() -> None:
+    """uvicorn closes every socket when it stops; one that the other side is closing already raises there."""
+
+    class Transport:
+        closed = False
+
+        def close(self) -> None:
+            self.closed = True
+
+    class Closing:
+        def send_close(self, _code: int) -> None:
+            raise InvalidState("connection is closing")
+
+    class Queue:
+        def put_nowait(self, _event: object) -> None:
+            pass
+
+    socket = Socket.__new__(Socket)
+    socket.close_sent, socket.handshake_complete = False, True
+    socket.conn, socket.queue, socket.transport = Closing(), Queue(), Transport()  # type: ignore[assignment]
+    socket.stop_keepalive = lambda: None  # type: ignore[method-assign]
+    socket.shutdown()
+    assert socket.transport.closed
