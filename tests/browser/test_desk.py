@@ -200,7 +200,11 @@ async def test_what_stands_in_the_conversation_stays_where_it_is(at_desk: Page, 
 async def test_the_customer_typing_is_seen(at_desk: Page, site: Site) -> None:
     customer = await taken(at_desk, site)
     await expect(at_desk.locator(".profile")).to_be_visible()
-    site.widgets.hint(customer, "typing", who="customer")
+    for _ in range(20):  # a widget tells again while somebody types; the page's event stream may open a moment late
+        site.widgets.hint(customer, "typing", who="customer")
+        await at_desk.wait_for_timeout(250)
+        if await at_desk.locator(".typing").is_visible():
+            break
     await expect(at_desk.locator(".typing")).to_be_visible()
 
 
