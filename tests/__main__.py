@@ -30,9 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     failed = [name for name, command in _lint_commands() if not _passes(name, command)] if lint else []
     if test:
         fetch_what_is_missing()
-        failed += [
-            name for name, command in _pytest_commands(wishes) if not _passes(name, command) and not _again(command)
-        ]
+        failed += [name for name, command in _pytest_commands(wishes) if not _passes(name, command)]
     if failed:
         _say(f"failed: {', '.join(failed)}")
     return 1 if failed else 0
@@ -54,17 +52,6 @@ def _pytest_commands(wishes: list[str]) -> tuple[tuple[str, list[str]], ...]:
     if wishes:
         return (("pytest", [*pytest, *(() if own_workers else WORKERS), *wishes]),)
     return (("pytest", [*pytest, *WORKERS, f"--ignore={FAULTS}"]), ("pytest of faults", [*pytest, FAULTS]))
-
-
-def _again(command: list[str]) -> bool:
-    """The fault tests that failed, once more, and loudly: they kill and freeze processes against real seconds.
-
-    What fails twice has failed. What fails once is printed, and is worth a look: so far each such was a real hole.
-    """
-    if command[-1] != FAULTS:
-        return False
-    _say("UNSTEADY: a fault test failed (see above); only those that failed run once more")
-    return _passes("pytest of faults, again", [*command, "--last-failed", "--last-failed-no-failures", "none"])
 
 
 def fetch_what_is_missing() -> None:

@@ -184,4 +184,4 @@ class Desk(RuleBasedStateMachine):
 
 
 TestDesk = Desk.TestCase
-TestDesk.settings = settings(max_examples=20, stateful_step_count=25, deadline=None)
+TestDesk.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
