@@ -54,9 +54,6 @@ RESOLVE_TRIES = 5
 RATES: Mapping[str, float] = {"telegram": 1.0, "slack": 1.0}  # sends a second per bucket (chat, channel)
 
 
-Outcome = Callable[[Tx], None]
-
-
 @dataclass(slots=True)
 class Counters:
     sent: int = 0
@@ -66,6 +63,18 @@ class Counters:
     expired: int = 0
     rate_limited: int = 0
     leases_lost: int = 0
+
+    def add(self, *names: str) -> None:
+        for name in names:
+            setattr(self, name, getattr(self, name) + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is to be written about a send, and what it counts as once that is written: nobody sees a count before its row."""
+
+    write: Callable[[Tx], None]
+    counts: tuple[str, ...] = ()
 
 
 class Paces:
@@ -307,24 +316,26 @@ class DeliveryLoop:
             return  # we slept, and others may have it by now
         await self._conclude(delivery, await self._attempt(delivery))
 
-    async def _conclude(self, delivery: Delivery, after: Outcome) -> None:
+    async def _conclude(self, delivery: Delivery, outcome: Outcome) -> None:
         """Write down what came of it. Where the database is away just now, its lane waits until that is done."""
         try:
-            await self._storage.write(lambda tx: self._if_ours(tx, delivery, after))
+            await self._storage.write(lambda tx: self._if_ours(tx, delivery, outcome))
         except DatabaseFault:
-            self._owed.append((delivery, after))
+            self._owed.append((delivery, outcome))
             raise
+        self.counters.add(*outcome.counts)
 
     async def _write_owed(self) -> None:
         while self._owed:
-            delivery, after = self._owed[0]
-            await self._storage.write(lambda tx, one=delivery, then=after: self._if_ours(tx, one, then))  # type: ignore[misc]
+            delivery, outcome = self._owed[0]
+            await self._storage.write(partial(self._if_ours, delivery=delivery, outcome=outcome))
             self._owed.pop(0)
+            self.counters.add(*outcome.counts)
             self._in_flight.pop(delivery.id, None)
 
-    def _if_ours(self, tx: Tx, delivery: Delivery, after: Outcome) -> None:
+    def _if_ours(self, tx: Tx, delivery: Delivery, outcome: Outcome) -> None:
         if outbox_rows.is_held(tx, delivery.id, self._owner):
-            after(tx)
+            outcome.write(tx)
 
     async def _attempt(self, delivery: Delivery) -> Outcome:
         """Send, and return what to write about it."""
@@ -333,25 +344,24 @@ class DeliveryLoop:
             async with asyncio.timeout(SEND_WITHIN), self._while_held(delivery):
                 sent = await self.senders[delivery.via].send(delivery)
         except NotSent as error:
-            self.counters.retried += 1
-            self.counters.rate_limited += isinstance(error, RateLimited)
-            return partial(self._retry, delivery=delivery, error=error)
+            counts = ("retried", "rate_limited") if isinstance(error, RateLimited) else ("retried",)
+            return Outcome(partial(self._retry, delivery=delivery, error=error), counts)
         except Refused as error:
-            self.counters.failed += 1
-            return partial(settled, outbox_id=delivery.id, outcome="failed", error=str(error))
+            return Outcome(partial(settled, outbox_id=delivery.id, outcome="failed", error=str(error)), ("failed",))
         except Uncertain as error:
-            self.counters.uncertain += 1
-            return partial(self._unsure, delivery=delivery, error=str(error))
+            return self._nobody_knows(delivery, str(error))
         except TimeoutError:
-            self.counters.uncertain += 1
             log.warning("a send took too long, or its lease was lost", via=delivery.via, kind=delivery.kind)
-            return partial(self._unsure, delivery=delivery, error="no outcome in time")
+            return self._nobody_knows(delivery, "no outcome in time")
         except Exception as error:
             log.exception("sender failed", via=delivery.via, kind=delivery.kind)
-            return partial(self._unsure, delivery=delivery, error=repr(error))
+            return self._nobody_knows(delivery, repr(error))
         failpoints.reach("accepted")
-        self.counters.sent += 1
-        return partial(settled, outbox_id=delivery.id, outcome="sent", ext_id=sent.ext_id, data=sent.data)
+        arrived = partial(settled, outbox_id=delivery.id, outcome="sent", ext_id=sent.ext_id, data=sent.data)
+        return Outcome(arrived, ("sent",))
+
+    def _nobody_knows(self, delivery: Delivery, error: str) -> Outcome:
+        return Outcome(partial(self._unsure, delivery=delivery, error=error), ("uncertain",))
 
     @contextlib.asynccontextmanager
     async def _while_held(self, delivery: Delivery) -> AsyncIterator[None]:
@@ -378,9 +388,9 @@ class DeliveryLoop:
                 found = await self.senders[delivery.via].resolve(delivery)
         except Exception as error:  # noqa: BLE001 - the platform could not be asked: that says nothing about the message
             log.warning("resolver failed", via=delivery.via, error=repr(error))
-            await self._conclude(delivery, partial(self._ask_later, delivery=delivery))
+            await self._conclude(delivery, Outcome(partial(self._ask_later, delivery=delivery)))
             return
-        await self._conclude(delivery, partial(self._resolved, delivery=delivery, found=found))
+        await self._conclude(delivery, Outcome(partial(self._resolved, delivery=delivery, found=found)))
 
     def _ask_later(self, tx: Tx, delivery: Delivery) -> None:
         if tx.now - delivery.created_at > TOO_OLD:
