@@ -8,8 +8,8 @@
 `schema` the nouns · `source` YAML with places and the reader that collects faults · `expressions` conditions ·
 `templates` texts with `{{ values }}` · `load` one flow's file · `lint` what only a whole flow shows · `words` phrases ·
 `answers` a customer's words as a slot's value · `run` in which order an event is understood · `machine` the working copy
-of a state and its loop · `doing` what each verb does · `card` what agents see · `transcripts` conversations as tests.
-`names` and `verbs` read what a flow refers to and its steps.
+of a state and its loop · `doing` what each verb does · `card` what agents see · `graph` boxes and arrows ·
+`transcripts` conversations as tests. `names` and `verbs` read what a flow refers to and its steps.
 
 Pure: no I/O, no clock, no randomness. A flow rests at a question, at a connector's answer, at a wait, or at a human; then
 its state is a few names in JSON. Connectors that are tables are answered in the same step.

@@ -4,22 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bot.flows.graph import HUMAN, edges, rests
 from bot.flows.names import Seen
-from bot.flows.schema import (
-    END,
-    AskStep,
-    BranchStep,
-    CallStep,
-    EscalateStep,
-    Flow,
-    GotoStep,
-    KbStep,
-    RunStep,
-    Step,
-    WaitStep,
-)
-
-_RESTING = (AskStep, EscalateStep, WaitStep)
+from bot.flows.schema import END, Flow, RunStep, Step
 
 
 def check(flow: Flow, seen: Seen) -> None:
@@ -31,35 +18,8 @@ def check(flow: Flow, seen: Seen) -> None:
 
 
 def leads_to(flow: Flow, step: Step) -> Iterator[str]:
-    """The ids of every step that may come after `step`."""
-    yield from _by_verb(step)
-    jumps = isinstance(step.verb, BranchStep | GotoStep)
-    if isinstance(step.verb, WaitStep):
-        jumps = step.verb.then is not None and not step.verb.event
-    if not jumps or step.condition is not None:
-        following = flow.after(step)
-        if following is not None:
-            yield following
-
-
-def _by_verb(step: Step) -> Iterator[str]:
-    verb = step.verb
-    targets: tuple[str | None, ...] = ()
-    if isinstance(verb, BranchStep):
-        targets = (*(goto for _, goto in verb.cases), verb.otherwise)
-    elif isinstance(verb, GotoStep):
-        targets = (verb.target,)
-    elif isinstance(verb, CallStep):
-        targets = tuple(verb.on.values())
-    elif isinstance(verb, AskStep):
-        targets = (verb.retry.then, verb.timeout_then)
-    elif isinstance(verb, EscalateStep):
-        targets = (verb.no_agent,)
-    elif isinstance(verb, WaitStep):
-        targets = (verb.then,)
-    elif isinstance(verb, KbStep):
-        targets = (verb.unsure, verb.none)
-    yield from (target for target in targets if target is not None and target != END)
+    """The ids of every step of this flow that may come after `step`."""
+    yield from (edge.target for edge in edges(flow, step) if edge.kind != "run" and edge.target not in {END, HUMAN})
 
 
 def _unreachable(flow: Flow, seen: Seen) -> None:
@@ -103,4 +63,4 @@ def _circles(flow: Flow, seen: Seen) -> None:
 
 def _rests(step: Step) -> bool:
     """A subflow may ask something of its own: only what surely goes on at once counts as not resting."""
-    return isinstance(step.verb, (*_RESTING, RunStep)) or (isinstance(step.verb, KbStep) and step.verb.confirm)
+    return isinstance(step.verb, RunStep) or rests(step)

@@ -247,8 +247,7 @@ def _step(body: Node, seen: Seen, taken: dict[str, int]) -> Step | None:
     found = reader.entries(body, (*_COMMON_KEYS, verbs[0], *keys), f'step "{verbs[0]}"')
     if "next" in found and verbs[0] in {"branch", "goto"}:
         reader.fault(found["next"], f'"{verbs[0]}" says itself where it goes: next is never reached', "value")
-    if "note" in found:
-        reader.text(found["note"], "note")
+    note = reader.text(found["note"], "note") if "note" in found else None
     condition = seen.expression(found["if"], "if") if "if" in found else None
     following = seen.target(found["next"]) if "next" in found else None
     verb = read(body, found, seen)
@@ -257,7 +256,7 @@ def _step(body: Node, seen: Seen, taken: dict[str, int]) -> Step | None:
     if isinstance(verb, AskStep | EscalateStep | WaitStep) and "id" not in found:
         reader.fault(body, f'"{verbs[0]}" rests for people, so it needs an id: its name across versions', "missing-id")
     step_id = found["id"].raw if "id" in found else _made_id(verbs[0], body, taken)
-    return Step(step_id, verb, body.line, body.column, condition, following)
+    return Step(step_id, verb, body.line, body.column, condition, following, note or "")
 
 
 def _made_id(verb: str, body: Node, taken: dict[str, int]) -> str:

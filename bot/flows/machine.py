@@ -438,16 +438,11 @@ class Machine:
                 holds = here.condition.holds(self.scope())
                 self.trace.append({"flow": flow.id, "step": here.id, "if": here.condition.text, "value": holds})
                 if not holds:
-                    self.move(self._skipped(flow, here))
+                    self.move(flow.below(here))  # whatever its `next` says
                     continue
             else:
                 self.trace.append({"flow": flow.id, "step": here.id})
             do(self, flow, here)
-
-    def _skipped(self, flow: Flow, here: Step) -> str | None:
-        """Where a step leads whose `if` does not hold: to the one below it, whatever its `next` says."""
-        below = flow.steps.index(here) + 1
-        return flow.steps[below].id if below < len(flow.steps) else None
 
     def _tripped(self, flow: Flow, here: Step) -> bool:
         held = json.dumps([self.slots, self.top.slots], sort_keys=True, default=str)

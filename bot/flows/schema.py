@@ -246,5 +246,9 @@ class Flow:
         """The id of the step that follows, by its `next` or by the order of the file; None at the end."""
         if step.next is not None:
             return None if step.next == END else step.next
+        return self.below(step)
+
+    def below(self, step: Step) -> str | None:
+        """The id of the step that stands below it in the file; None for the last one."""
         below = self.steps.index(step) + 1
         return self.steps[below].id if below < len(self.steps) else None

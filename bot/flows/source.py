@@ -52,7 +52,11 @@ class Fault:
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """One value of a file. `kind` is map | list | scalar; `raw` a scalar as written, `plain` whether without quotes."""
+    """One value of a file. `kind` is map | list | scalar; `raw` a scalar as written, `plain` whether without quotes.
+
+    It stands at `text[start:end]`, where that of a block's mapping or list says only where it begins; `style` is a
+    scalar's mark (`"`, `'`, `|`, `>` or nothing), and `{` for a mapping or list in brackets.
+    """
 
     kind: str
     line: int
@@ -64,6 +68,9 @@ class Node:
     entries: dict[str, Node] = field(default_factory=dict)
     keys: dict[str, Node] = field(default_factory=dict)
     single_line: bool = True
+    start: int = 0
+    end: int = 0
+    style: str = ""
 
     def content(self) -> Any:
         """The bare value: mappings, lists and scalars, for JSON."""
@@ -134,12 +141,14 @@ class _Builder:
                 self.fault(event, "a second document; write one document a file", "syntax")
         elif isinstance(event, yaml.CollectionEndEvent):
             node, _ = self.open.pop()
+            node.end = event.end_mark.index
             self.place(node)
         elif isinstance(event, yaml.NodeEvent):
             self.take_node(event)
 
     def take_node(self, event: Any) -> None:
         node = Node("scalar", event.start_mark.line + 1, event.start_mark.column + 1)
+        node.start, node.end = event.start_mark.index, event.end_mark.index
         if isinstance(event, yaml.AliasEvent):
             self.fault(event, f'aliases are not allowed ("*{event.anchor}"); write the value out', "alias")
             self.place(node)
@@ -147,13 +156,14 @@ class _Builder:
         if event.tag is not None and not (isinstance(event, yaml.ScalarEvent) and event.tag == "!"):
             self.fault(event, f'tags are not allowed ("{event.tag}")', "tag")
         if isinstance(event, yaml.ScalarEvent):
-            node.raw = event.value
+            node.raw, node.style = event.value, event.style or ""
             node.plain = event.style in {None, ""} and event.tag is None
             node.value = scalar(event.value) if node.plain else event.value
             node.single_line = _one_line(event) and event.style not in {"|", ">"}
             self.place(node)
             return
         node.kind = "map" if isinstance(event, yaml.MappingStartEvent) else "list"
+        node.style = "{" if event.flow_style else ""
         if len(self.open) >= MAX_NESTING:
             raise yaml.MarkedYAMLError(problem=f"more than {MAX_NESTING} levels deep", problem_mark=event.start_mark)
         self.open.append((node, []))
