@@ -473,6 +473,39 @@ flow_versions = _table(  # every flow that was ever in force, by its content: ro
     _col("at", Utc),
 )
 
+# ── the desk as its admins change it: see bot/console ──────────────────────────────────────────────────────────────
+desk_drafts = _table(  # files of the desk folder as they are to be, until they are published
+    "desk_drafts",
+    _col("path", Text, primary_key=True),  # within the folder: "flows/refund.yaml"
+    _col("base_hash", null=True),  # of the file that was changed; None: there was none
+    _col("text", null=True),  # None: the file is to go
+    _col("who"),
+    _col("at", Utc),
+)
+
+desk_files = _table("desk_files", _col("hash", Text, primary_key=True), _col("text"))  # what versions are made of
+
+desk_versions = _table(  # every published state of the folder: rows are added, never changed
+    "desk_versions",
+    _col("n", Counter, primary_key=True, autoincrement=True),
+    _col("at", Utc),
+    _col("who"),
+    _col("note"),
+    _col("hash"),  # of the whole desk
+    _col("files", Json),  # {path: hash}: all of them
+    _col("changes", Json),  # {path: [hash before, hash after]}; None where there is no file
+)
+
+console_people = _table(  # who may use the console, besides the holder of its password
+    "console_people",
+    _col("id", Text, primary_key=True),
+    _col("name"),
+    _col("role"),  # viewer | editor | publisher | admin
+    _col("invited_by"),
+    _col("created_at", Utc),
+    _col("seen_at", Utc, null=True),
+)
+
 settings = _table("settings", _col("key", Text, primary_key=True), _col("value", Json))
 
 audit = _table(
