@@ -15,46 +15,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import NormalDist, fmean, stdev
+from statistics import fmean, stdev
 
-CONFIDENCE = 0.95
-Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)  # 1.959964
+from bot.intervals import CONFIDENCE, Interval, Z, need_counts, newcombe, wilson
+
+__all__ = [
+    "CONFIDENCE",
+    "Interval",
+    "Z",
+    "adjusted_wald_nps",
+    "median",
+    "median_interval",
+    "newcombe",
+    "non_response_bounds",
+    "nps",
+    "p90",
+    "quantile",
+    "t_interval",
+    "wilson",
+]
 
 EXACT_RANKS_UP_TO = 1000
 """Above this many values the normal approximation of the binomial rank is off by at most one rank."""
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A 95 % interval, `low` ≤ `high`, in the unit of the figure it belongs to."""
-
-    low: float
-    high: float
-
-
-def wilson(hits: int, n: int) -> Interval | None:
-    """The score interval of a share `hits`/`n`, within [0, 1]. None for n = 0. ValueError unless 0 ≤ hits ≤ n."""
-    _need_counts(hits, n)
-    if n == 0:
-        return None
-    share, z2 = hits / n, Z * Z
-    centre = share + z2 / (2 * n)
-    half = Z * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    low = 0.0 if hits == 0 else (centre - half) / (1 + z2 / n)
-    high = 1.0 if hits == n else (centre + half) / (1 + z2 / n)
-    return Interval(max(0.0, low), min(1.0, high))
-
-
 def nps(promoters: int, detractors: int, n: int) -> float | None:
     """100·(P−D)/n, in −100…100. None for n = 0."""
-    _need_counts(promoters + detractors, n)
+    need_counts(promoters + detractors, n)
     return 100 * (promoters - detractors) / n if n else None
 
 
 def adjusted_wald_nps(promoters: int, detractors: int, n: int) -> Interval | None:
     """The NPS interval with three made-up answers added, ¾ of one at either end (Rocks 2016). None for n = 0."""
-    _need_counts(promoters + detractors, n)
+    need_counts(promoters + detractors, n)
     if n == 0:
         return None
     size = n + 3
@@ -76,18 +69,6 @@ def t_interval(values: Sequence[float], low: float = -math.inf, high: float = ma
     mean = fmean(values)
     half = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * stdev(values) / math.sqrt(n)
     return Interval(max(low, mean - half), min(high, mean + half))
-
-
-def newcombe(hits_a: int, n_a: int, hits_b: int, n_b: int) -> Interval | None:
-    """The interval of share b − share a, from two Wilson intervals (Newcombe 1998). None if either n is 0."""
-    a, b = wilson(hits_a, n_a), wilson(hits_b, n_b)
-    if a is None or b is None:
-        return None
-    share_a, share_b = hits_a / n_a, hits_b / n_b
-    difference = share_b - share_a
-    low = difference - math.hypot(share_b - b.low, a.high - share_a)
-    high = difference + math.hypot(b.high - share_b, share_a - a.low)
-    return Interval(max(-1.0, low), min(1.0, high))
 
 
 def quantile(values: Sequence[float], q: float) -> float | None:
@@ -142,8 +123,3 @@ def non_response_bounds(share: float, response_rate: float) -> Interval:
     if not (0 <= share <= 1 and 0 <= response_rate <= 1):
         raise ValueError(f"a share and a response rate lie between 0 and 1, not {share} and {response_rate}")
     return Interval(share * response_rate, min(1.0, share * response_rate + 1 - response_rate))
-
-
-def _need_counts(hits: int, n: int) -> None:
-    if not 0 <= hits <= n:
-        raise ValueError(f"{hits} of {n}: the first must lie between 0 and the second")
