@@ -141,7 +141,7 @@ class _Builder:
                 self.fault(event, "a second document; write one document a file", "syntax")
         elif isinstance(event, yaml.CollectionEndEvent):
             node, _ = self.open.pop()
-            node.end = event.end_mark.index
+            node.end = event.end_mark.index if event.end_mark else 0
             self.place(node)
         elif isinstance(event, yaml.NodeEvent):
             self.take_node(event)
