@@ -68,10 +68,12 @@ class DeskFaults(DeskFault):
         super().__init__(f"{wrong[0]}{more}")
 
 
-def load(path: Path) -> Desk:
-    """Read and check a desk folder. Raises DeskFaults; warnings alone are in `desk.warnings`."""
+def load(path: Path, drafts: Mapping[str, str | None] | None = None) -> Desk:
+    """Read and check a desk folder, with `drafts` over its files (see Folder). Raises DeskFaults; warnings alone are in
+    `desk.warnings`.
+    """
     faults = Faults()
-    folder = Folder(Path(path), faults)
+    folder = Folder(Path(path), faults, drafts)
     desk = _read(folder, faults)
     found = sorted(dict.fromkeys(faults.found), key=lambda one: (one.file, one.line, one.column))
     if desk is None or any(one.severity == "fault" for one in found):
@@ -84,7 +86,7 @@ def _read(folder: Folder, faults: Faults) -> Desk | None:
         what = "is a file, not a desk folder" if folder.path.exists() else "there is no such desk folder"
         faults.add(str(folder.path), 1, 1, f"{what}; `stafett init DIR` writes one", "file")
         return None
-    if not (folder.path / "desk.yaml").is_file():
+    if not folder.has("desk.yaml"):
         folder.fault("desk.yaml", "there is no desk.yaml in this folder; `stafett init DIR` writes a desk")
         return None
     root, reader, _ = _yaml(folder, "desk.yaml")
@@ -283,7 +285,7 @@ def _tests(folder: Folder, locales: tuple[str, ...], names: Names | None) -> tup
         path = reader.text(node, "reload")
         if path is None or names is None:
             return None
-        if not (folder.path / path).is_file():
+        if not folder.has(path):
             reader.fault(node, f'reload: there is no file "{path}" in the desk folder', "file")
             return None
         root, other, text = _yaml(folder, path)

@@ -21,7 +21,7 @@ def table(name: str, node: Node, reader: Reader, folder: Folder) -> Table | None
     key = reader.text(found["key"], "key") if "key" in found else None
     if relative is None or key is None:
         return None
-    if not (folder.path / relative).is_file():
+    if not folder.has(relative):
         reader.fault(found["table"], f'there is no file "{relative}" in the desk folder', "file")
         return None
     text = folder.text(relative)
