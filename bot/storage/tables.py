@@ -301,6 +301,21 @@ agent_states = _table(
     _col("seen_at", Utc, null=True),
 )
 
+recordings = _table(  # what a case can be played again with, when the desk has changed: see bot/replay
+    "recordings",
+    _col("case_id", Text, primary_key=True),
+    _col("token", Text, primary_key=True),  # of the request; "began" once a case
+    _col("customer_id"),
+    _col("kind"),  # began: how things stood | call: a connector | model | event: of another system
+    _col("asked", Json, default=dict),
+    _col("outcome", null=True),  # ok | timeout | error | a status; None while it is waited for
+    _col("answer", Json, null=True),
+    _col("seq", Integer),  # the conversation's last one at that time
+    _col("at", Utc),
+    Index(None, "customer_id"),
+    Index(None, "at"),
+)
+
 # ── the two doors, and what is due later ───────────────────────────────────────────────────────────────────────────
 inbox = _table(
     "inbox",
