@@ -1,7 +1,7 @@
 """The door out: whatever leaves Stafett is a row here, written in the turn's own transaction.
 
 What lives here: `say` (to a customer), `enqueue` (anything else: a card in Slack, a webhook, a file to fetch). What it
-must not know: how any platform is spoken to. `channels/delivery.py` drains the rows.
+must not know: how any platform is spoken to. `channels/delivery` drains the rows.
 
 A row has a *lane*: rows of one lane leave one at a time, in order. A message becomes one row per *part* (its text, split
 if need be, and each file), so that a file that fails never repeats the text. Rows that the bot said carry the ownership

@@ -1,4 +1,4 @@
-"""The queries of the door out: `bot/outbox.py` writes rows, `channels/delivery.py` drains them."""
+"""The queries of the door out: `bot/outbox.py` writes rows, `channels/delivery` drains them."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ import pytest_asyncio
 from bot import outbox
 from bot.model import Author, AuthorKind
 from bot.storage import history
-from channels import delivery
+from channels.delivery import paces
 from surveys import store as surveys
 from tests.contracts.customers import CANNOT, CHANNELS, PNG, Customer, Platform, standing
 from tests.fakes.faults import Fault
@@ -32,7 +32,7 @@ HOSTILE = (
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=list(CHANNELS))
 async def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(delivery, "RATES", {})  # the pace has tests of its own, and it is measured in real seconds
+        patch.setattr(paces, "RATES", {})  # the pace has tests of its own, and it is measured in real seconds
         async with standing(request.param, tmp_path_factory.mktemp(request.param)) as built:
             yield built
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from channels import delivery
+from channels.delivery import paces
 from tests.contracts.agents import API_TOKEN, DESKS, Office, staffed
 from tests.contracts.customers import PNG
 from tests.fakes.faults import Fault
@@ -28,7 +28,7 @@ OUTCOMES = {
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=list(DESKS))
 async def office(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Office]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(delivery, "RATES", {})
+        patch.setattr(paces, "RATES", {})
         async with staffed(request.param, tmp_path_factory.mktemp(request.param)) as built:
             yield built
 

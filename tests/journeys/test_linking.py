@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from bot.storage import customers
-from channels import delivery
+from channels.delivery import paces
 from tests.fakes.telegram import TelegramServer
 from tests.fakes.telegram_chat import Seen
 from tests.fakes.telegram_person import Person
@@ -25,7 +25,7 @@ DIGITS = re.compile(r"\b\d{6}\b")
 @pytest.fixture(autouse=True)
 def _no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Telegram's one message a second is real time; nothing here is about it."""
-    monkeypatch.setattr(delivery, "RATES", {})
+    monkeypatch.setattr(paces, "RATES", {})
 
 
 @pytest.fixture

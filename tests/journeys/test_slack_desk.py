@@ -26,7 +26,7 @@ from bot.events import NotifyAsked
 from bot.settings import Settings
 from bot.storage import schema
 from bot.storage import tables as t
-from channels import delivery
+from channels.delivery import paces
 from handoff import cases as verbs
 from handoff import store as cases
 from handoff.case import Case
@@ -166,7 +166,7 @@ async def a_house(slack: SlackServer, url: str, mode: str) -> AsyncIterator[Hous
 
 @pytest_asyncio.fixture
 async def slack(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SlackServer]:
-    monkeypatch.setattr(delivery, "RATES", {})  # Slack's pace of one post a second is a matter of other tests
+    monkeypatch.setattr(paces, "RATES", {})  # Slack's pace of one post a second is a matter of other tests
     async with SlackServer(clock=SteppingClock()) as server:
         yield server
 

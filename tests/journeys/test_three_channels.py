@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import pytest
 from pydantic import SecretStr
 
-from channels import delivery
+from channels.delivery import paces
 from surveys import report
 from surveys import store as surveys
 from tests.fakes.slack import SlackServer
@@ -39,7 +39,7 @@ class Now:
 
 @pytest.fixture
 async def platforms(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[TelegramServer, SlackServer, Now]]:
-    monkeypatch.setattr(delivery, "RATES", {})  # the platforms' pace is real time, and a matter of other tests
+    monkeypatch.setattr(paces, "RATES", {})  # the platforms' pace is real time, and a matter of other tests
     now = Now()
     async with TelegramServer(clock=now) as telegram, SlackServer(clock=now) as slack:
         yield telegram, slack, now

@@ -14,7 +14,10 @@ from bot.model import BOT, Author, AuthorKind, Body, Inbound, Reachability, Send
 from bot.outbox import edit, enqueue, say
 from bot.storage import customers, history, outbox_rows
 from bot.storage.engine import Storage
-from channels.delivery import FIRST_BACKOFF, LAST_BACKOFF, SHARED_LEASE, DeliveryLoop, Paces, backoff
+from channels.delivery import DeliveryLoop
+from channels.delivery.leases import SHARED_LEASE
+from channels.delivery.outcomes import FIRST_BACKOFF, LAST_BACKOFF, backoff
+from channels.delivery.paces import Paces
 from channels.port import Delivery, Sent, Verdict
 from tests.support.rooms import NOON, PaperSender, Rooms, SetClock, rooms
 

@@ -28,8 +28,8 @@ from bot.storage.engine import POLL, Storage
 from bot.storage.notices import LONGEST, Notices, payloads
 from bot.storage.schema import HEAD, check, upgrade
 from bot.storage.shared_clock import NOISE, SharedClock
-from channels import delivery
-from channels.delivery import SHARED_LEASE, DeliveryLoop
+from channels.delivery import DeliveryLoop, leases
+from channels.delivery.leases import SHARED_LEASE
 from channels.telegram import leader, polling
 from channels.web.hub import Hub
 from tests.support.house import House, Visitor
@@ -346,7 +346,7 @@ async def test_a_frozen_nodes_transaction_is_ended_by_the_server(postgres_url: s
 # ── leases and rates ───────────────────────────────────────────────────────────────────────────────────────────────
 def test_another_node_goes_on_within_ten_seconds_by_its_numbers() -> None:
     assert timedelta(seconds=10) > SHARED_LEASE + POLL
-    assert SHARED_LEASE.total_seconds() > delivery.BEAT * 2 + delivery.EARLIER
+    assert SHARED_LEASE.total_seconds() > leases.BEAT * 2 + leases.EARLIER
     assert leader.LEASE.total_seconds() + polling.STANDBY < 10
     assert leader.LEASE.total_seconds() > leader.BEAT * 2 + leader.EARLIER
 
@@ -362,7 +362,7 @@ async def put(house: Rooms, count: int, lane: str, bucket: str) -> None:
 async def test_a_long_send_keeps_its_lease_and_a_lost_lease_ends_the_send(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "BEAT", 0.02)
+    monkeypatch.setattr(leases, "BEAT", 0.02)
     async with rooms(postgres_url) as house:
         stopped = asyncio.Event()
 

@@ -1,0 +1,28 @@
+"""Drains the outbox: order per lane, back-off, rate limits, and the sends whose outcome nobody knows.
+
+    ready ──claim──► sending ──► sent
+      ▲                │ ├─────► retry (due later) ──► sending …
+      │                │ ├─────► failed
+      │                │ └─────► uncertain ──resolver──► sent | retry | failed
+      └ (baton moved: expired)
+
+`sending` is committed before the first byte leaves. A row that is found `sending` after a crash is `uncertain`, never
+`ready`: it may have arrived. One send at a time per lane; a lane whose head waits (429) holds only itself up.
+
+A claimed row is held under a lease. Where nodes share a database the lease is short, and the node that lives renews it
+every few seconds; one that was frozen or cut off for longer drops what it was sending when it wakes, and may write nothing
+about it (fencing): by then another node has asked the resolver. Times of leases are the database's.
+
+| module | what |
+| --- | --- |
+| `loop` | claims what may leave, sends it, asks about what is uncertain |
+| `paces` | how much the platforms take: limits per chat, channel, workspace, bot |
+| `leases` | what this process holds, and until when it may believe so |
+| `outcomes` | what is written about a send, by what came of it |
+"""
+
+from __future__ import annotations
+
+from channels.delivery.loop import DeliveryLoop
+
+__all__ = ["DeliveryLoop"]

@@ -1,0 +1,150 @@
+"""What is written about a send, by what came of it.
+
+not sent    refused connection, 429, a platform that says so: `retry`, later each time; after a day `failed`
+refused     `failed`
+sent        `sent`, with the platform's name of it
+uncertain   all else: `uncertain`, and its sender's resolver is asked before anything leaves again
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+
+from bot.errors import NotSent, RateLimited, Refused
+from bot.outbox import settle
+from bot.storage import outbox_rows
+from bot.storage.engine import lost_a_lock
+from bot.storage.tx import Tx
+from channels.port import Delivery, Sent, Verdict
+
+log = structlog.get_logger()
+LONGEST_WAIT = 3_600.0  # seconds that a platform may ask for; beyond that it is a mistake of theirs
+FIRST_BACKOFF, LAST_BACKOFF = 1.0, 300.0  # seconds
+TOO_OLD = timedelta(hours=24)
+RESOLVE_AFTER = timedelta(seconds=5)
+RESOLVE_TRIES = 5
+
+
+@dataclass(slots=True)
+class Counters:
+    sent: int = 0
+    retried: int = 0
+    failed: int = 0
+    uncertain: int = 0
+    expired: int = 0
+    rate_limited: int = 0
+    leases_lost: int = 0
+
+    def add(self, *names: str) -> None:
+        for name in names:
+            setattr(self, name, getattr(self, name) + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is to be written about a send, and what it counts as once that is written: nobody sees a count before its row."""
+
+    write: Callable[[Tx], None]
+    counts: tuple[str, ...] = ()
+
+
+class Outcomes:
+    """`owner` holds the rows. `block` is told how long (seconds) a platform wants nothing more of a row's kind."""
+
+    def __init__(self, owner: str, block: Callable[[Tx, Delivery, float], None]) -> None:
+        self._owner = owner
+        self._block = block
+
+    def sent(self, delivery: Delivery, sent: Sent) -> Outcome:
+        return Outcome(
+            partial(settled, outbox_id=delivery.id, outcome="sent", ext_id=sent.ext_id, data=sent.data), ("sent",)
+        )
+
+    def not_sent(self, delivery: Delivery, error: NotSent) -> Outcome:
+        counts = ("retried", "rate_limited") if isinstance(error, RateLimited) else ("retried",)
+        return Outcome(partial(self._retry, delivery=delivery, error=error), counts)
+
+    def refused(self, delivery: Delivery, error: Refused) -> Outcome:
+        return Outcome(partial(settled, outbox_id=delivery.id, outcome="failed", error=str(error)), ("failed",))
+
+    def nobody_knows(self, delivery: Delivery, error: str) -> Outcome:
+        return Outcome(partial(self._unsure, delivery=delivery, error=error), ("uncertain",))
+
+    def ask_later(self, delivery: Delivery) -> Outcome:
+        """The platform could not be asked: that says nothing about the message."""
+        return Outcome(partial(self._ask_later, delivery=delivery))
+
+    def resolved(self, delivery: Delivery, found: Sent | Verdict) -> Outcome:
+        return Outcome(partial(self._resolved, delivery=delivery, found=found))
+
+    # ── inside a transaction ───────────────────────────────────────────────────────────────────────────────────────
+    def _retry(self, tx: Tx, delivery: Delivery, error: NotSent) -> None:
+        reason, retry_after = str(error), error.retry_after
+        if tx.now - delivery.created_at > TOO_OLD:
+            settled(tx, delivery.id, "failed", error=f"given up after 24 hours: {reason}")
+            return
+        sensible = retry_after is not None and 0 < retry_after <= LONGEST_WAIT
+        wait = retry_after if retry_after is not None and sensible else backoff(delivery.attempts)
+        if isinstance(error, RateLimited):
+            self._block(tx, delivery, wait)
+        self._set(tx, delivery, state="retry", due_at=tx.now + timedelta(seconds=wait), error=reason)
+
+    def _unsure(self, tx: Tx, delivery: Delivery, error: str) -> None:
+        # Asking is counted apart from sending: what was tried often before may still be asked about.
+        self._set(tx, delivery, state="uncertain", due_at=tx.now + RESOLVE_AFTER, error=error, attempts=0)
+
+    def _ask_later(self, tx: Tx, delivery: Delivery) -> None:
+        if tx.now - delivery.created_at > TOO_OLD:
+            settled(tx, delivery.id, "failed", error="it could not be found out whether it arrived")
+        else:
+            self._set(tx, delivery, state="uncertain", due_at=tx.now + timedelta(seconds=backoff(delivery.attempts)))
+
+    def _resolved(self, tx: Tx, delivery: Delivery, found: Sent | Verdict) -> None:
+        if isinstance(found, Sent):
+            settled(tx, delivery.id, "sent", ext_id=found.ext_id, data=found.data)
+        elif found is Verdict.GIVE_UP or (found is Verdict.WAIT and delivery.attempts > RESOLVE_TRIES):
+            settled(tx, delivery.id, "failed", error="nobody knows whether it arrived, and it must not arrive twice")
+        elif found is Verdict.WAIT:
+            self._set(tx, delivery, state="uncertain", due_at=tx.now + RESOLVE_AFTER)
+        else:
+            doubled = {"doubled": True} if found is Verdict.RESEND else {}
+            self._set(tx, delivery, state="retry", due_at=tx.now, **doubled)
+
+    def _set(self, tx: Tx, delivery: Delivery, **values: Any) -> None:
+        outbox_rows.change_mine(tx, delivery.id, self._owner, **values)
+
+
+def settled(
+    tx: Tx,
+    outbox_id: str,
+    outcome: str,
+    *,
+    ext_id: str | None = None,
+    error: str | None = None,
+    data: Mapping[str, Any] | None = None,
+) -> None:
+    """Settle a row; if a room that hears of it fails, the row has come to its end all the same, and is not sent again."""
+    savepoint = tx.savepoint()
+    afterwards = list(tx.afterwards)
+    try:
+        settle(tx, outbox_id, outcome, ext_id=ext_id, error=error, data=data)
+        savepoint.commit()
+    except Exception as fault:
+        if not savepoint.is_active or lost_a_lock(fault):
+            raise
+        savepoint.rollback()
+        tx.afterwards[:] = afterwards
+        log.exception("a send's outcome could not be told", outbox_id=outbox_id, outcome=outcome)
+        outbox_rows.end(tx, outbox_id, outcome, ext_id, error)
+
+
+def backoff(attempts: int) -> float:
+    """1, 2, 4 … 300 seconds, each up to a fifth longer, so that many do not come back at once."""
+    return min(LAST_BACKOFF, FIRST_BACKOFF * 2.0 ** min(max(attempts, 1) - 1, 20)) * (1 + random.random() / 5)  # noqa: S311 - jitter
