@@ -94,6 +94,9 @@ async def browser() -> AsyncIterator[Browser]:
         needs.missing(needs.GET_BROWSER)
     if not browsers.driver_starts():
         needs.missing(needs.GET_DRIVER)
+    from playwright.async_api import expect
+
+    expect.set_options(timeout=30_000)  # ms; as long as everything else is waited for on a machine with much to do
     async with browsers.launch(executable) as started:
         yield started
 

@@ -37,7 +37,7 @@ async def at_desk(page: Page, site: Site) -> AsyncIterator[Page]:
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(30_000)
     await page.set_viewport_size({"width": 1400, "height": 860})
     await page.goto(f"{site.url}/desk")
     await expect(page.get_by_role("tab", name="Queue")).to_be_visible()
@@ -67,7 +67,7 @@ async def test_a_newcomer_is_told_what_to_do_and_then_plays_the_agent(at_desk: P
     await page.keyboard.press("Enter")
     await expect(page.locator(".undo")).to_contain_text("Goes to the customer in")
     assert "It came back" not in " ".join(await site.house.said(case.customer_id))
-    await expect(page.locator(".msg.agent:not(.pending) .bubble strong")).to_have_text("today", timeout=9_000)
+    await expect(page.locator(".msg.agent:not(.pending) .bubble strong")).to_have_text("today")
     assert "It came back to us. I send it again **today**." in await site.house.said(case.customer_id)
     await expect(page.locator(".undo")).to_be_hidden()
     await site.deliver(case.customer_id)
@@ -285,5 +285,5 @@ async def test_what_is_typed_while_words_are_on_their_way_is_neither_lost_nor_se
     await box.press("Enter")
     arrives.set()
     await expect(box).to_have_value("")
-    await expect(page.locator(".msg.agent:not(.pending) .bubble")).to_have_count(2, timeout=12_000)
+    await expect(page.locator(".msg.agent:not(.pending) .bubble")).to_have_count(2)
     assert (await site.house.said(customer))[-2:] == ["One moment.", "I look it up."]

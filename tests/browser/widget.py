@@ -14,7 +14,7 @@ class Widget:
     def __init__(self, page: Page, stub: StubServer) -> None:
         self.page = page
         self.stub = stub
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(30_000)
         self.crashes: list[str] = []
         page.on("pageerror", lambda error: self.crashes.append(str(error)))
         self.panel = page.get_by_role("dialog")
@@ -48,7 +48,7 @@ class Widget:
         return self.log.locator(".pending")
 
 
-async def eventually(holds: Callable[[], bool], seconds: float = 8.0) -> None:
+async def eventually(holds: Callable[[], bool], seconds: float = 30.0) -> None:
     """Lets the browser go on until it holds: there is no clock of ours in its process."""
     async with asyncio.timeout(seconds):
         while not holds():  # noqa: ASYNC110 - what it waits for happens in another process

@@ -38,7 +38,7 @@ from tests.support.house import MONDAY, House, Visitor
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 40
 SECRET = "a-secret-of-Telegram_0123456789"
 NUMBER = itertools.count(1)
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 NO_EDITS = "the widget has no editing: CONTRACT.md names no such frame of the client's"
 NO_DELETES = "the widget has no deleting: CONTRACT.md names no such frame of the client's"

@@ -9,14 +9,20 @@ from __future__ import annotations
 import json
 import os
 import sys
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any, NoReturn
 
 
 def main() -> None:
+    import channels.slack.connection
     import channels.telegram.calls  # the expensive one
-    from bot import app, cli, cli_serve, server
+    import handoff.slack.desk
+    from bot import app, cli, cli_data, cli_serve, server
 
-    assert all([app, server, cli, cli_serve, channels.telegram.calls])
+    assert all([app, server, cli, cli_data, cli_serve, channels.telegram.calls])
+    assert all([channels.slack.connection, handoff.slack.desk])
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     answers.write("ready\n")
     for line in sys.stdin:
@@ -42,6 +48,8 @@ def be(order: dict[str, Any]) -> NoReturn:
     from bot import failpoints
 
     failpoints.arm(os.environ.get("STAFETT_FAILPOINT", ""))
+    if "clock" in order:
+        set_clock(Path(order["clock"]))
     from bot.cli import app
 
     try:
@@ -54,6 +62,17 @@ def be(order: dict[str, Any]) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def set_clock(ahead: Path) -> None:
+    """The wall clock, with what the file says (seconds) added to it: `bot/app.py` takes a clock, as every test's App does."""
+    from bot import app
+    from bot.model import system_clock
+
+    def clock() -> datetime:
+        return system_clock() + timedelta(seconds=float(ahead.read_text()))
+
+    app.App = partial(app.App, clock=clock)  # type: ignore[misc,assignment]
 
 
 def state(child: int) -> int | None:

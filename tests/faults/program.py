@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx2
 
+from tests.fakes.slack import SlackServer
 from tests.fakes.telegram import TelegramServer
-from tests.support.house import Visitor, free_port
+from tests.support.house import Agent, Visitor, free_port
 
 PATIENCE = 20.0  # seconds, on a machine that has other things to do
 LOOK_AGAIN = 0.01
@@ -61,7 +64,14 @@ class Program:
     It stands where a `House` stands for a `Visitor`.
     """
 
-    def __init__(self, nursery: Nursery, folder: Path, telegram: TelegramServer | None = None, **settings: str) -> None:
+    def __init__(
+        self,
+        nursery: Nursery,
+        folder: Path,
+        telegram: TelegramServer | None = None,
+        slack: SlackServer | None = None,
+        **settings: str,
+    ) -> None:
         self.nursery = nursery
         self.folder = folder
         self.port = free_port()
@@ -78,16 +88,31 @@ class Program:
         if telegram is not None:
             self.environment["STAFETT_TELEGRAM_TOKEN"] = telegram.token
             self.environment["STAFETT_TELEGRAM_API_URL"] = telegram.api_url
+        if slack is not None:
+            self.environment["STAFETT_SLACK_BOT_TOKEN"] = slack.bot_token
+            self.environment["STAFETT_SLACK_SIGNING_SECRET"] = slack.signing_secret
+            self.environment["STAFETT_SLACK_API_URL"] = slack.api_url
+            slack.events_url = f"{self.url}/slack/events"
         self.pid = 0
+        self._ahead: Path | None = None  # holds by how many seconds its clock is ahead
+
+    def sets_clock(self, **ahead: float) -> None:
+        """From now on (at the first call: from its next start) its wall clock is ahead by this: `days`, `hours`, `seconds`."""
+        self._ahead = self._ahead or self.folder / "ahead"
+        made = self._ahead.with_suffix(".new")
+        made.write_text(str(timedelta(**ahead).total_seconds()))
+        made.replace(self._ahead)
 
     def runs(self, *command: str, failpoint: str = "") -> None:
         """Start `stafett …`, and don't wait."""
-        order = {
+        order: dict[str, Any] = {
             "start": list(command),
             "folder": str(self.folder),
             "log": str(self.log),
             "environment": {**self.environment, "STAFETT_FAILPOINT": failpoint},
         }
+        if self._ahead is not None:
+            order["clock"] = str(self._ahead)
         self.pid = self.nursery.start(order)
 
     async def starts(self, failpoint: str = "") -> None:
@@ -124,6 +149,19 @@ class Program:
         self.signals(signal.SIGTERM)
         return await self.ends()
 
+    async def figure(self, name: str) -> float:
+        """One of /metrics, summed over its labels."""
+        async with self.http() as http:
+            lines = (await http.get("/metrics")).text.splitlines()
+        found = [line for line in lines if line.split("{")[0].split(" ")[0] == name]
+        assert found, f"there is no figure {name}"
+        return sum(float(line.rpartition(" ")[2]) for line in found)
+
+    def may_write(self, to: int | None) -> None:
+        """How long its files may become (bytes): what lies behind is a full disk to it. None: as long as they want."""
+        _, hard = resource.prlimit(self.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (hard if to is None else to, hard))
+
     def signals(self, number: signal.Signals) -> None:
         if self.exit_code is None:
             os.kill(self.pid, number)
@@ -133,6 +171,12 @@ class Program:
 
     def http(self, **headers: str) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(base_url=self.url, headers=headers, trust_env=False)
+
+    async def agent(self) -> Agent:
+        """The demo agent at its web desk, signed in; who asks for it closes its `http`."""
+        agent = Agent(self)  # type: ignore[arg-type]
+        await agent.signs_in()
+        return agent
 
     async def visitor(self, token: str | None = None) -> Visitor:
         visitor = Visitor(self)  # type: ignore[arg-type]  # it asks for `url`, `http` and `settle` only

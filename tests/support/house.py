@@ -28,7 +28,7 @@ from bot.settings import Settings
 from bot.storage import schema
 
 MONDAY = datetime(2026, 3, 9, 12, tzinfo=UTC)
-PATIENCE = 20.0  # seconds that a test waits for a frame before it fails
+PATIENCE = 30.0  # seconds that a test waits for a frame before it fails
 
 
 class House:

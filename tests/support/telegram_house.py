@@ -102,7 +102,7 @@ class House:
         for worker in self.workers.values():
             worker.wake()
 
-    async def until(self, look: Callable[[], Any], timeout: float = 10) -> Any:
+    async def until(self, look: Callable[[], Any], timeout: float = 30) -> Any:
         """The first true thing that `look` (plain or async) finds, asked whenever the loop has moved on."""
         async with asyncio.timeout(timeout):
             while True:
