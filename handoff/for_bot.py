@@ -1,4 +1,4 @@
-"""What the bot asks of cases: `bot/dialogue.py`'s `Cases`, which `app.py` hands it. The bot must not know this room."""
+"""What the bot asks of cases: `bot/dialogue`'s `Cases`, which `app.py` hands it. The bot must not know this room."""
 
 from __future__ import annotations
 

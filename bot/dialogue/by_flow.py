@@ -1,0 +1,191 @@
+"""Flows in the turn: what a customer says goes to the interpreter, and its effects become what they mean in this house."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from bot import flows, timers
+from bot.answers import dialogue as articles
+from bot.desk_folder import Desk
+from bot.dialogue.escalating import ask_for_people, tried
+from bot.dialogue.talk import Talk
+from bot.events import CloseAsked, EscalationAsked, NotifyAsked, Recorded
+from bot.flows import versions
+from bot.model import Occurred
+from bot.outbox import enqueue
+from bot.storage import customers, flow_rows
+
+
+def take(talk: Talk) -> bool:
+    turn = talk.turn
+    answered, pressed = turn.answered, turn.pressed
+    if isinstance(turn.happening, Occurred):
+        run(talk, flows.Happened(turn.happening.name, turn.happening.values))
+        return True
+    if answered is not None:
+        run(talk, flows.CallDone(answered.token, answered.outcome, answered.value))
+        return True
+    if pressed is not None:
+        return run(talk, flows.Picked(pressed.value, str(pressed.on.meta.get("ask", ""))))
+    files = turn.message.body.files if turn.message else ()
+    if files and not turn.text.strip():
+        return run(talk, flows.Files(files))
+    if run(talk, flows.Text(turn.text, files)):
+        return True
+    if talk.flow.waiting == "call":  # their next words wait for the connector's answer, as they do
+        turn.park_for = f"call:{talk.flow.call_token}"
+    return bool(turn.park_for)
+
+
+def run(talk: Talk, event: flows.Event) -> bool:
+    """Whether a flow took the event."""
+    outcome = flows.step(_desk_for(talk), talk.flow, event, _context(talk))
+    if talk.missing:  # a step asked the articles in words that are not loaded: the turn is run again when they are
+        talk.park_for_words(talk.missing)
+        return True
+    before = talk.flow
+    talk.flow = outcome.state
+    chosen = [effect for effect in outcome.effects if isinstance(effect, flows.Survey)]
+    if chosen:
+        talk.survey = _as_values(chosen[-1])
+    for effect in outcome.effects:
+        _apply(talk, effect)
+    if outcome.handled and talk.flow.frames and not before.frames:
+        first = talk.flow.frames[0]
+        talk.bot.cases.began_flow(talk.tx, talk.case.id, first.flow, first.hash)
+    return outcome.handled
+
+
+def _desk_for(talk: Talk) -> Desk:
+    """The desk in force, with the versions of flows that this conversation runs in, and which have since changed."""
+    desk, known = talk.desk, talk.bot.old
+    missing = [one.hash for one in talk.flow.frames if desk.flow(one.flow, one.hash) is None]
+    for content in missing:
+        if content not in known:
+            row = flow_rows.find(talk.tx.conn, content)
+            known[content] = None if row is None else versions.from_row(row)
+    old = {content: flow for content in missing if (flow := known[content]) is not None}
+    return replace(desk, pinned={**desk.pinned, **old}) if old else desk
+
+
+def _context(talk: Talk) -> flows.Context:
+    tx, cases = talk.tx, talk.bot.cases
+    return flows.Context(
+        now=tx.now,
+        locale=talk.locale,
+        **talk.names(),
+        is_open=cases.is_open(tx.now),
+        agents_available=cases.agents_available(tx, tx.now),
+        knows=lambda text, locale: _knows(talk, text, locale),
+        search=lambda query, locale, tags: _found(talk, query, locale, tags),
+        opens_in_s=_opens_in(talk, tx.now),
+    )
+
+
+def _opens_in(talk: Talk, now: datetime) -> int | None:
+    at = None if talk.bot.cases.is_open(now) else talk.bot.cases.opens_at(now)
+    return None if at is None else int((at - now).total_seconds()) + 1
+
+
+def _found(talk: Talk, query: str, locale: str, tags: Sequence[str]) -> flows.Found:
+    """What a step `kb` is answered."""
+    if not talk.bot.searcher.ready(locale):
+        talk.missing = locale
+        return flows.Found("none")
+    return flows.Found(*articles.answer_of(query, tags, talk.bot.searcher.search, talk.about_articles(locale)))
+
+
+def _knows(talk: Talk, text: str, locale: str) -> flows.Told | None:
+    """What an article surely says to this, in the middle of a flow. Nobody waits for words that are not loaded yet."""
+    bot = talk.bot
+    if not bot.searcher.ready(locale):
+        talk.tx.after_commit(lambda: bot.searcher.warm(locale, lambda: bot.release(f"words:{locale}")))
+        return None
+    found = articles.sure_answer(text, bot.searcher.search, talk.about_articles(locale))
+    return None if found is None else flows.Told(*found)
+
+
+# ── effects ──
+
+
+def _apply(talk: Talk, effect: flows.Effect) -> None:
+    tx, customer_id = talk.tx, talk.customer_id
+    match effect:
+        case flows.Say():
+            meta = {"ask": effect.token} if effect.token else None
+            talk.say(effect.text, effect.choices, meta=meta, markdown=True)
+            if effect.token:
+                talk.bot.cases.count_question(tx, talk.case.id)
+        case flows.Call():
+            _call(talk, effect)
+        case flows.Escalate():
+            _escalate(talk, effect)
+        case flows.Close():
+            talk.over = True
+            tx.emit(CloseAsked(customer_id, effect.outcome, effect.topic, effect.reason, survey=talk.survey))
+        case flows.SetCustomer():
+            customers.set_attribute(tx, customer_id, effect.slot, effect.value)
+        case flows.SwitchLocale():
+            talk.locale = effect.locale
+            customers.set_locale(tx, customer_id, effect.locale)
+        case flows.SetTimer():
+            timers.set_timer(
+                tx,
+                "flow",
+                f"flow:{customer_id}",
+                tx.now + timedelta(seconds=effect.after_s),
+                customer_id=customer_id,
+                case_id=talk.case.id,
+                data={"token": effect.token},
+            )
+        case flows.Record():
+            tx.emit(Recorded(customer_id, talk.case.id, effect.kind, effect.values))
+        case flows.Notify():
+            tx.emit(NotifyAsked(customer_id, talk.case.id, effect.channel, effect.text))
+        case flows.Survey():
+            pass  # taken along with Close: the engine asks once, at resolution
+
+
+def _escalate(talk: Talk, effect: flows.Escalate) -> None:
+    asked = EscalationAsked(
+        talk.customer_id,
+        effect.reason_code,
+        reason=effect.reason,
+        team=effect.team,
+        priority=effect.priority or "",
+        show=effect.show,
+        tried=tried(talk),
+        text=effect.text,
+        sla_s=effect.sla_s,
+        prefer_agent=talk.case.last_agent_id,
+        survey=_as_values(effect.survey) or talk.survey,
+    )
+    ask_for_people(talk, asked)
+
+
+def _call(talk: Talk, effect: flows.Call) -> None:
+    """A durable request: its answer comes back as a turn of its own."""
+    payload = {
+        "token": effect.token,
+        "connector": effect.connector,
+        "values": dict(effect.values),
+        "timeout_s": effect.timeout_s,
+        "once": effect.once,
+    }
+    enqueue(
+        talk.tx,
+        via="connector",
+        lane=f"connector:{talk.customer_id}",
+        kind="http",
+        payload=payload,
+        customer_id=talk.customer_id,
+        case_id=talk.case.id,
+        due_at=talk.tx.now + timedelta(seconds=effect.after_s),
+    )
+
+
+def _as_values(chosen: flows.Survey | None) -> Mapping[str, Any] | None:
+    return None if chosen is None else {"instrument": chosen.instrument, "delay_s": chosen.delay_s}

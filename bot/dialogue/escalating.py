@@ -1,0 +1,52 @@
+"""Fetching people: every escalation of the bot leaves here, dressed by the desk's rule for its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from bot.answers import rules
+from bot.dialogue.talk import Talk
+from bot.events import EscalationAsked
+from bot.flows import templates
+from bot.flows.expressions import Scope
+from bot.texts import match_locale
+
+
+def ask_for_people(talk: Talk, asked: EscalationAsked) -> None:
+    now = talk.tx.now
+    scope = Scope(talk.names(), now, talk.bot.cases.is_open(now))
+    dressed = rules.dress(talk.desk.escalation.rules, asked.reason_code, asked.priority or None, scope)
+    talk.over = True
+    talk.tx.emit(
+        replace(
+            asked,
+            reason_code=dressed.reason,
+            priority=dressed.priority or "normal",
+            team=asked.team or dressed.team,
+            text=wording(talk, dressed.text) or asked.text,
+        )
+    )
+
+
+def escalate(talk: Talk, reason_code: str, text: str = "", more: Sequence[str] | None = None) -> None:
+    """Without a flow of the desk's. `more` are lines for the card; else what was tried."""
+    asked = EscalationAsked(
+        talk.customer_id,
+        reason_code,
+        priority="",
+        text=text,
+        tried=tried(talk) if more is None else more,
+        prefer_agent=talk.case.last_agent_id,
+    )
+    ask_for_people(talk, asked)
+
+
+def tried(talk: Talk) -> list[str]:
+    return [f"article: {one}" for one in talk.kb.tried]
+
+
+def wording(talk: Talk, own: Mapping[str, str]) -> str:
+    """A rule's own words, in the customer's language."""
+    template = own.get(match_locale(talk.locale, talk.desk.locales), "")
+    return templates.render(template, talk.names(), talk.locale) if template else ""

@@ -1,0 +1,107 @@
+"""Who in the bot does what in a turn: commands and buttons, then rules, then flows, then articles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from bot import flows, timers
+from bot.answers.decide import Thresholds, small_talk
+from bot.answers.searcher import Searcher
+from bot.desk_folder import Desk
+from bot.dialogue import by_articles, by_flow, commands, signals
+from bot.dialogue.talk import Bot, Cases, Talk, begin, remember
+from bot.model import BOT, Answered, Body, CaseStatus, Occurred
+from bot.outbox import say as send
+from bot.storage import customers, history
+from bot.storage.tx import Tx
+from bot.texts import say
+from bot.turn import Turn
+
+
+class Dialogue:
+    """`take` is the taker; `timed_out` rings for flows that wait; `release` runs parked turns again (the inbox's)."""
+
+    def __init__(
+        self,
+        desk: Callable[[], Desk],
+        cases: Cases,
+        searcher: Searcher,
+        release: Callable[[str], None],
+        thresholds: Thresholds | None = None,
+    ) -> None:
+        self._bot = Bot(desk, cases, searcher, release, thresholds or Thresholds())
+
+    def take(self, turn: Turn) -> bool:
+        if turn.message is not None and self._only_polite(turn):
+            return True
+        if isinstance(turn.happening, Occurred) and not self._is_awaited(turn, turn.happening.name):
+            return True
+        case = self._bot.cases.ensure_open(turn.tx, turn.customer.id, turn.identity.channel)
+        if turn.message is not None:
+            turn.message = history.put_in_case(turn.tx, turn.message, case.id)
+        talk = begin(self._bot, turn, case)
+        if self._is_behind(talk):
+            return True
+        before = commands.take(talk) or commands.press(talk) or signals.hear(talk)
+        _ = before or by_flow.take(talk) or by_articles.take(talk)
+        signals.offer(talk)
+        remember(talk)
+        return True
+
+    def while_queued(self, turn: Turn) -> bool:
+        """A question of a flow that goes on while the case waits (`on: no_agent`, say "where can we write you?").
+
+        A taker before the people's: it may say the next line, and leaves the message to them all the same.
+        """
+        case = self._bot.cases.live(turn.tx, turn.customer.id)
+        if case is None or case.status is not CaseStatus.QUEUED or turn.message is None:
+            return False
+        talk = begin(self._bot, turn, case)
+        if talk.flow.waiting == "ask" and by_flow.take(talk):
+            remember(talk)
+        return turn.park_for is not None  # run again when the words are there: the people hear it then, once
+
+    def timed_out(self, tx: Tx, timer: timers.Timer) -> None:
+        """A flow has waited long enough (timer kind "flow")."""
+        who = customers.customer(tx.conn, timer.customer_id or "")
+        where = customers.reply_identity(tx.conn, who.id) if who else None
+        case = self._bot.cases.live(tx, who.id) if who else None
+        if who is None or where is None or case is None or case.status is not CaseStatus.BOT:
+            return
+        turn = Turn(tx, who, where, Answered(timer.data["token"], "timeout"), None)
+        talk = begin(self._bot, turn, case)
+        by_flow.run(talk, flows.TimedOut(timer.data["token"]))
+        if talk.missing:  # there is no turn to park: the timer rings again
+            again = tx.now + timedelta(seconds=2)
+            timers.set_timer(tx, "flow", timer.key, again, customer_id=who.id, case_id=case.id, data=timer.data)
+            return
+        remember(talk)
+
+    def _is_awaited(self, turn: Turn, event: str) -> bool:
+        """Whether a flow begins with this, or may be waiting for it: what nobody awaits must not open a case."""
+        begins = any(flow.triggers.event == event for flow in self._bot.desk().flows.values())
+        return begins or self._bot.cases.live(turn.tx, turn.customer.id) is not None
+
+    def _is_behind(self, talk: Talk) -> bool:
+        """An earlier message of theirs waits for its language's words: this one waits behind it, unless for a human."""
+        words = talk.words
+        if not words or self._bot.searcher.ready(words) or talk.turn.command in {"human", "agent"}:
+            return False
+        if talk.turn.pressed is None and flows.asks_for_human(talk.desk, talk.turn.text):
+            return False
+        talk.park_for_words(words)
+        return True
+
+    def _only_polite(self, turn: Turn) -> bool:
+        """A "thanks!" after the end neither reopens a case nor opens one."""
+        if turn.pressed or (turn.message and turn.message.body.files):
+            return False
+        kind = small_talk(turn.text, turn.customer.locale)
+        if kind not in {"thanks", "bye"} or self._bot.cases.live(turn.tx, turn.customer.id) is not None:
+            return False
+        if not self._bot.cases.recently_resolved(turn.tx, turn.customer.id):
+            return False
+        text = say(f"kb_{kind}", turn.customer.locale, self._bot.desk().texts)
+        send(turn.tx, turn.customer.id, Body(text=text), author=BOT)
+        return True

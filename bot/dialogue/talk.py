@@ -1,0 +1,165 @@
+"""One turn of the bot, and what every part of it has at hand: the desk, the cases, the search; and how it speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from bot import flows
+from bot.answers import dialogue as articles
+from bot.answers import rules
+from bot.answers.decide import Thresholds
+from bot.answers.searcher import Searcher
+from bot.desk_folder import Desk
+from bot.flows.schema import Flow
+from bot.model import BOT, Body, CaseStatus, Choice
+from bot.outbox import say as send
+from bot.storage import customers
+from bot.storage.tx import Tx
+from bot.texts import say
+from bot.turn import Turn
+
+HUMAN = articles.HUMAN
+
+
+class CaseNoun(Protocol):
+    """What the bot needs to know of a case."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def status(self) -> CaseStatus: ...
+    @property
+    def reopened(self) -> int: ...
+    @property
+    def last_agent_id(self) -> str | None: ...
+
+
+class Cases(Protocol):
+    """What the bot asks of the cases' room (handoff), handed in by app.py."""
+
+    def ensure_open(self, tx: Tx, customer_id: str, channel: str) -> CaseNoun: ...
+    def live(self, tx: Tx, customer_id: str) -> CaseNoun | None: ...
+    def recently_resolved(self, tx: Tx, customer_id: str) -> bool: ...
+    def agents_available(self, tx: Tx, now: datetime) -> int: ...
+    def is_open(self, now: datetime) -> bool: ...
+    def opens_at(self, now: datetime) -> datetime | None: ...
+    def count_question(self, tx: Tx, case_id: str) -> None: ...
+    def began_flow(self, tx: Tx, case_id: str, flow: str, version: str) -> None: ...
+
+
+@dataclass(slots=True)
+class Bot:
+    """What a turn needs beside itself. `old` are versions of flows that are no longer in force, as they were needed."""
+
+    desk: Callable[[], Desk]
+    cases: Cases
+    searcher: Searcher
+    release: Callable[[str], None]
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    old: dict[str, Flow | None] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Talk:
+    """One turn of the bot: the turn, its case, and the state that it changes."""
+
+    bot: Bot
+    turn: Turn
+    case: CaseNoun
+    flow: flows.FlowState
+    kb: articles.State
+    locale: str
+    survey: Mapping[str, Any] | None = None
+    memory: rules.Memory = field(default_factory=rules.Memory)
+    offer: rules.Rule | None = None  # a human is offered, after what else there is to say
+    over: bool = False  # people were fetched, or the case was closed
+    missing: str = ""  # the language whose words a flow needed, and which are not loaded
+    words: str = ""  # the language whose words an earlier message waits for
+
+    @property
+    def tx(self) -> Tx:
+        return self.turn.tx
+
+    @property
+    def desk(self) -> Desk:
+        return self.bot.desk()
+
+    @property
+    def customer_id(self) -> str:
+        return self.turn.customer.id
+
+    # ── saying ──
+    def sentence(self, key: str) -> str:
+        """One of the built-in sentences, or the desk's own wording of it: plain text."""
+        return say(key, self.locale, self.desk.texts)
+
+    def say(
+        self,
+        text: str,
+        choices: tuple[Choice, ...] = (),
+        *,
+        meta: Mapping[str, Any] | None = None,
+        markdown: bool = False,
+    ) -> None:
+        body = Body(text=text, markdown=markdown, choices=tuple(choices))
+        send(self.tx, self.customer_id, body, author=BOT, case_id=self.case.id, meta=meta)
+
+    def human_choice(self) -> tuple[Choice, ...]:
+        return (Choice(HUMAN, self.sentence("talk_to_human")),)
+
+    # ── what flows, rules and articles may know ──
+    def names(self) -> dict[str, dict[str, Any]]:
+        """`customer` and `case`, as expressions and texts see them."""
+        who = self.turn.customer
+        customer = {"id": who.id, "name": who.name, "locale": self.locale, **who.attributes}
+        return {"customer": customer, "case": {"id": self.case.id, "channel": self.turn.identity.channel}}
+
+    def about_articles(self, locale: str) -> articles.Context:
+        return articles.Context(locale, self.bot.searcher.knowledge.article, self.bot.thresholds, self.desk.texts)
+
+    # ── words that are still being loaded ──
+    def is_warm(self) -> bool:
+        """Whether the words of this language are loaded; if not, the turn is parked until they are."""
+        if self.bot.searcher.ready(self.locale):
+            return True
+        self.park_for_words(self.locale)
+        return False
+
+    def park_for_words(self, locale: str) -> None:
+        self.words = locale
+        waits_for = self.turn.park_for = f"words:{locale}"
+        self.tx.after_commit(lambda: self.bot.searcher.warm(locale, lambda: self.bot.release(waits_for)))
+
+
+def begin(bot: Bot, turn: Turn, case: CaseNoun) -> Talk:
+    """The turn with what is remembered of this case."""
+    state = customers.conversation(turn.tx.conn, turn.customer.id).bot_state
+    if state.get("case") != case.id:
+        state = {}
+    return Talk(
+        bot,
+        turn,
+        case,
+        flows.FlowState.from_json(state.get("flow") or {}),
+        articles.State.from_json(state.get("kb") or {}),
+        turn.customer.locale,
+        survey=state.get("survey"),
+        memory=rules.Memory.from_json(state.get("rules") or {}),
+        words=str(state.get("words") or ""),
+    )
+
+
+def remember(talk: Talk) -> None:
+    state: dict[str, Any] = {"case": talk.case.id, "flow": talk.flow.to_json(), "kb": talk.kb.as_json()}
+    if talk.memory != rules.Memory() and not talk.turn.park_for:
+        state["rules"] = talk.memory.to_json()
+    elif before := customers.conversation(talk.tx.conn, talk.customer_id).bot_state.get("rules"):
+        state["rules"] = before  # the turn will be run again: what it says must not count twice
+    if talk.survey:
+        state["survey"] = dict(talk.survey)
+    if talk.turn.park_for:
+        state["words"] = talk.words
+    customers.set_bot_state(talk.tx, talk.customer_id, state)
