@@ -35,6 +35,7 @@ from bot.flows.talk import (
     Found,
     Happened,
     Notify,
+    Outcome,
     Picked,
     Record,
     Say,
@@ -108,6 +109,7 @@ class Play:
     def take(self, event: Event) -> bool:
         self.now += timedelta(seconds=1)
         outcome = step(self.desk, self.state, event, self.context())
+        self.watched(event, outcome)
         self.state = outcome.state
         held = {name: value for frame in self.state.frames for name, value in frame.slots.items()}
         self.slots |= {**held, **self.state.slots}
@@ -118,6 +120,9 @@ class Play:
             self.now += timedelta(seconds=call.after_s)
             self.take(CallDone(call.token, *self.answered(call)))
         return outcome.handled
+
+    def watched(self, event: Event, outcome: Outcome) -> None:
+        """Each step that was taken, for whoever looks on (the simulator)."""
 
     def context(self) -> Context:
         return Context(

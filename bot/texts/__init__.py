@@ -79,6 +79,11 @@ def keys() -> list[str]:
     return list(_built_in())
 
 
+def built_in(key: str) -> Mapping[str, str]:
+    """The product's own sentence as it is written, by language; empty for a key that is not ours."""
+    return _built_in().get(key, {})
+
+
 def placeholders(template: str) -> frozenset[str]:
     """The names that `template` asks for, as written: `{"order.status", "name"}`."""
     return frozenset(_PLACEHOLDER.findall(template))
