@@ -37,7 +37,6 @@ from channels.telegram.faults import BAD_TOKEN, Answer, BadToken
 T = TypeVar("T")
 QUICK = 20  # seconds for a call without a file
 SLOW = 100  # seconds for one with a file; the outbox leases a row for 120
-LONGEST_WAIT = 3600.0  # seconds; a longer retry_after is a mistake, and the next 429 will tell
 REFUSED_TOKEN_REST = 60.0
 
 
@@ -190,7 +189,7 @@ def translated(error: Exception) -> SendFault:
     said = error.message if isinstance(error, TelegramAPIError) else ""
     match error:
         case TelegramRetryAfter():
-            return RateLimited("Telegram asks to wait", retry_after=min(float(error.retry_after), LONGEST_WAIT))
+            return RateLimited("Telegram asks to wait", retry_after=float(error.retry_after))
         case TelegramUnauthorizedError():
             return BadToken(BAD_TOKEN, retry_after=REFUSED_TOKEN_REST)
         case TelegramConflictError():
