@@ -26,6 +26,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -363,6 +364,8 @@ outbox = _table(
     _col("ext_id", null=True),
     _col("error", null=True),
     _col("doubled", Boolean, default=False),  # resent after an uncertain outcome: it may be there twice
+    _col("bulk", Boolean, default=False, server_default=false()),  # nobody waits for it: replies go first
+    _col("delayed_at", Utc, null=True),  # when it turned out to leave more than a minute late
     _col("created_at", Utc),
     Index(
         "ix_outbox_live",
@@ -370,6 +373,15 @@ outbox = _table(
         "n",
         sqlite_where=text("state IN ('ready','sending','retry','uncertain')"),
         postgresql_where=text("state IN ('ready','sending','retry','uncertain')"),
+    ),
+    Index(
+        "ix_outbox_waiting",
+        "via",
+        "bulk",
+        "due_at",
+        "n",
+        sqlite_where=text("state IN ('ready','retry','uncertain')"),
+        postgresql_where=text("state IN ('ready','retry','uncertain')"),
     ),
     Index(None, "message_id"),
     Index(None, "state", "due_at"),
