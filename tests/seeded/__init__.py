@@ -1,0 +1,1 @@
+"""Bugs that are put in on purpose: `python3 -m tests.seeded` shows that the tests notice each of them."""
