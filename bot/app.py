@@ -41,7 +41,7 @@ from bot.inbox import Inbox
 from bot.linking import Linking
 from bot.model import Clock, system_clock
 from bot.settings import Settings, kept_secret
-from bot.storage import counts, flow_rows, inbox_rows, merging, outbox_rows, schema, timer_rows
+from bot.storage import counts, flow_rows, inbox_rows, merging, outbox_rows, recording_rows, schema, timer_rows
 from bot.storage.engine import Storage
 from bot.storage.notices import Notices
 from bot.storage.tx import Subscriber, Wiring
@@ -349,6 +349,7 @@ class App:
     async def _keep_house(self) -> datetime:
         await self.inbox.forget_old()
         await self.delivery.forget_old()
+        await self.storage.write(lambda tx: recording_rows.forget_before(tx, tx.now - recording_rows.KEEP))
         return self.clock() + DAY
 
     async def _keep_flows(self, desk: Desk) -> None:

@@ -150,7 +150,8 @@ def on_escalation(tx: Tx, asked: EscalationAsked) -> Case:
         ),
     )
     text = asked.text or say("human_coming", locale_of(tx, case), terms.texts(desk_of(tx)))
-    outbox.say(tx, case.customer_id, Body(text, markdown=bool(asked.text)), author=BOT, case_id=case.id)
+    body, meta = Body(text, markdown=bool(asked.text)), {"source": "escalation"}
+    outbox.say(tx, case.customer_id, body, author=BOT, case_id=case.id, meta=meta)
     return look(tx, case)
 
 

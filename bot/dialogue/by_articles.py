@@ -46,8 +46,10 @@ def _apply(talk: Talk, effect: articles.Effect) -> None:
             if effect.text:
                 talk.say(effect.text)
         case articles.Answer():
-            talk.say(effect.text, effect.choices, markdown=True)
+            meta = {"source": f"article:{effect.article.id}", "question": talk.kb.question}
+            talk.say(effect.text, effect.choices, meta=meta, markdown=True)
         case _:
             if isinstance(effect, articles.NotUnderstood | articles.OfferHuman):
                 talk.tx.emit(Recorded(talk.customer_id, talk.case.id, "unanswered", {"question": effect.question}))
-            talk.say(effect.text, effect.choices)
+            is_miss = isinstance(effect, articles.NotUnderstood | articles.OfferHuman | articles.Rephrase)
+            talk.say(effect.text, effect.choices, meta={"source": "miss"} if is_miss else None)

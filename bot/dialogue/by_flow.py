@@ -14,18 +14,21 @@ from bot.dialogue.escalating import ask_for_people, tried
 from bot.dialogue.talk import Talk
 from bot.events import CloseAsked, EscalationAsked, NotifyAsked, Recorded
 from bot.flows import versions
-from bot.model import Occurred
+from bot.model import Occurred, new_id
 from bot.outbox import enqueue
-from bot.storage import customers, flow_rows
+from bot.storage import customers, flow_rows, recording_rows
 
 
 def take(talk: Talk) -> bool:
     turn = talk.turn
     answered, pressed = turn.answered, turn.pressed
     if isinstance(turn.happening, Occurred):
+        event = {"name": turn.happening.name, "values": dict(turn.happening.values)}
+        recording_rows.happened(talk.tx, talk.case.id, talk.customer_id, new_id(), event)
         run(talk, flows.Happened(turn.happening.name, turn.happening.values))
         return True
     if answered is not None:
+        recording_rows.answered(talk.tx, talk.customer_id, answered.token, answered.outcome, answered.value)
         run(talk, flows.CallDone(answered.token, answered.outcome, answered.value))
         return True
     if pressed is not None:
@@ -115,7 +118,7 @@ def _apply(talk: Talk, effect: flows.Effect) -> None:
     tx, customer_id = talk.tx, talk.customer_id
     match effect:
         case flows.Say():
-            meta = {"ask": effect.token} if effect.token else None
+            meta = {"source": _resting_place(talk)} | ({"ask": effect.token} if effect.token else {})
             talk.say(effect.text, effect.choices, meta=meta, markdown=True)
             if effect.token:
                 talk.bot.cases.count_question(tx, talk.case.id)
@@ -149,6 +152,12 @@ def _apply(talk: Talk, effect: flows.Effect) -> None:
             pass  # taken along with Close: the engine asks once, at resolution
 
 
+def _resting_place(talk: Talk) -> str:
+    """Where the flows rest after what is said: by it a replay tells other words from another way."""
+    frames = talk.flow.frames
+    return f"step:{frames[-1].flow}/{frames[-1].step_id}" if frames else "step:"
+
+
 def _escalate(talk: Talk, effect: flows.Escalate) -> None:
     asked = EscalationAsked(
         talk.customer_id,
@@ -175,6 +184,8 @@ def _call(talk: Talk, effect: flows.Call) -> None:
         "timeout_s": effect.timeout_s,
         "once": effect.once,
     }
+    asked = {"connector": effect.connector, "values": dict(effect.values)}
+    recording_rows.asked(talk.tx, talk.case.id, talk.customer_id, effect.token, "call", asked)
     enqueue(
         talk.tx,
         via="connector",

@@ -16,7 +16,7 @@ from bot.desk_folder import Desk
 from bot.flows.schema import Flow
 from bot.model import BOT, Body, CaseStatus, Choice
 from bot.outbox import say as send
-from bot.storage import customers
+from bot.storage import customers, recording_rows
 from bot.storage.tx import Tx
 from bot.texts import say
 from bot.turn import Turn
@@ -139,6 +139,7 @@ def begin(bot: Bot, turn: Turn, case: CaseNoun) -> Talk:
     state = customers.conversation(turn.tx.conn, turn.customer.id).bot_state
     if state.get("case") != case.id:
         state = {}
+        _record_beginning(bot, turn, case)
     return Talk(
         bot,
         turn,
@@ -150,6 +151,14 @@ def begin(bot: Bot, turn: Turn, case: CaseNoun) -> Talk:
         memory=rules.Memory.from_json(state.get("rules") or {}),
         words=str(state.get("words") or ""),
     )
+
+
+def _record_beginning(bot: Bot, turn: Turn, case: CaseNoun) -> None:
+    """How things stood: what a replay of this case (`bot.replay`) begins with."""
+    tx, who = turn.tx, turn.customer
+    agents = bot.cases.agents_available(tx, tx.now)
+    stood = {"locale": who.locale, "attributes": dict(who.attributes), "agents": agents}
+    recording_rows.began(tx, case.id, who.id, stood)
 
 
 def remember(talk: Talk) -> None:
