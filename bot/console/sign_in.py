@@ -1,4 +1,8 @@
-"""Who may see the console: one password (STAFETT_ADMIN_PASSWORD, or made at first start), a signed cookie, a brake."""
+"""Coming in: the password (STAFETT_ADMIN_PASSWORD, or made at first start), signed cookies, a brake on guessing.
+
+Sessions are signed, not stored; those that were ended before their time are (`store.revoke`). A change needs more than the
+cookie: it comes from our own page (Sec-Fetch-Site, Origin) and carries the session's own token.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,9 @@ import hmac
 import secrets
 from collections import defaultdict, deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from itsdangerous import BadData, URLSafeTimedSerializer
@@ -15,7 +21,10 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from bot.settings import Settings, kept
 
 LIFETIME = 12 * 3600  # seconds
+TOLD_LIFETIME = 60  # seconds that a line waits for the page it is shown on
 TRIES, PER = 5, 60.0  # wrong passwords a minute and address
+LONGEST_NAME = 60  # characters
+CSRF_HEADER = "x-stafett-csrf"
 
 
 def password_of(settings: Settings) -> tuple[str, Path | None]:
@@ -29,16 +38,31 @@ def password_of(settings: Settings) -> tuple[str, Path | None]:
     return kept(path, lambda: secrets.token_urlsafe(12)), path
 
 
+@dataclass(frozen=True, slots=True)
+class Session:
+    """`person_id` is "" for the holder of the password; `name` what they called themselves."""
+
+    id: str
+    person_id: str
+    name: str
+
+
 class Doorkeeper:
     """Checks passwords and cookies. The cookie's name has the `__Host-` prefix on https, a plain one on loopback."""
 
     def __init__(self, settings: Settings, secret: str, password: str) -> None:
         self._password = password
-        self._signer = URLSafeTimedSerializer(hashlib.sha256(f"stafett console\0{secret}".encode()).digest())
+        key = hashlib.sha256(f"stafett console\0{secret}".encode()).digest()
+        self._key = key
+        self._signer = URLSafeTimedSerializer(key)
+        self._lines = URLSafeTimedSerializer(key, salt="told")
         self._wrong: dict[str, deque[float]] = defaultdict(deque)
         self.secure = urlsplit(settings.url).scheme == "https"
-        self.cookie = "__Host-stafett-admin" if self.secure else "stafett-admin"
+        prefix = "__Host-" if self.secure else ""
+        self.cookie = f"{prefix}stafett-admin"
+        self.told_cookie = f"{prefix}stafett-told"
 
+    # ── guessing ──
     def may_try(self, address: str, now: float) -> bool:
         wrong = self._wrong[address]
         while wrong and now - wrong[0] > PER:
@@ -54,16 +78,43 @@ class Doorkeeper:
         self._wrong[address].append(now)
         return False
 
-    def session(self) -> str:
-        # The password is part of what is signed: a new one ends every session.
-        return self._signer.dumps({"of": self._fingerprint()})
+    # ── sessions ──
+    def begin(self, person_id: str = "", name: str = "") -> str:
+        """The cookie of a new session."""
+        content = {"id": secrets.token_urlsafe(16), "who": person_id, "name": name[:LONGEST_NAME]}
+        if not person_id:  # the password is part of what is signed: a new one ends every session that it opened
+            content["of"] = self._fingerprint()
+        return self._signer.dumps(content)
 
-    def is_in(self, cookies: Mapping[str, str]) -> bool:
+    def session(self, cookies: Mapping[str, str]) -> Session | None:
+        """The session that we signed; None for any other cookie, for one too old, and for one of another password."""
         try:
             content = self._signer.loads(cookies.get(self.cookie, ""), max_age=LIFETIME)
         except BadData:
-            return False
-        return isinstance(content, dict) and content.get("of") == self._fingerprint()
+            return None
+        if not isinstance(content, dict) or not {"id", "who", "name"} <= content.keys():
+            return None
+        if not content["who"] and content.get("of") != self._fingerprint():
+            return None
+        return Session(str(content["id"]), str(content["who"]), str(content["name"]))
+
+    def csrf(self, session_id: str) -> str:
+        return hmac.new(self._key, f"csrf\0{session_id}".encode(), hashlib.sha256).hexdigest()
+
+    def has_csrf(self, given: str, session_id: str) -> bool:
+        return hmac.compare_digest(given.encode(), self.csrf(session_id).encode())
+
+    # ── a line for the next page ──
+    def tell(self, key: str, values: Mapping[str, str]) -> str:
+        return self._lines.dumps([key, dict(values)])
+
+    def told(self, cookies: Mapping[str, str]) -> tuple[str, dict[str, Any]] | None:
+        """The text's key and values that the page before this one left."""
+        try:
+            key, values = self._lines.loads(cookies.get(self.told_cookie, ""), max_age=TOLD_LIFETIME)
+        except (BadData, ValueError, TypeError):
+            return None
+        return str(key), dict(values)
 
     def _fingerprint(self) -> str:
         return hashlib.sha256(self._password.encode()).hexdigest()[:16]

@@ -12,19 +12,21 @@ import pytest_asyncio
 from starlette.applications import Starlette
 
 from bot.console.routes import Console
-from bot.console.sign_in import PER, TRIES, Doorkeeper, from_our_page
+from bot.console.sign_in import PER, TRIES, Doorkeeper, from_our_page, password_of
+from bot.desk_folder.watch import DeskInForce
 from bot.settings import Settings
+from bot.storage import tables as t
+from bot.storage.engine import Storage
 
 VIEW = {
-    "name": "<script>alert(1)</script>",
     "faults": ["telegram: <b>down</b>"],
     "warnings": [],
-    "figures": [("customers", 3)],
+    "figures": [("console_fig_customers", 3)],
     "report": "ces7 5.3",
     "flows": [],
     "articles": 2,
-    "locales": ("en",),
-    "folder": "demo",
+    "locales_of_desk": ("en",),
+    "folder": "<script>alert(1)</script>",
 }
 
 
@@ -32,13 +34,23 @@ def settings(**more: Any) -> Settings:
     return Settings(_env_file=None, admin_password="open sesame", **more)
 
 
-@pytest_asyncio.fixture
-async def site() -> AsyncIterator[httpx2.AsyncClient]:
-    async def view() -> dict[str, Any]:
-        return VIEW
+async def view() -> dict[str, Any]:
+    return VIEW
 
-    app = Starlette(routes=list(Console(settings(), "a secret of the house", view).routes()))
-    transport = httpx2.ASGITransport(app=app)
+
+@pytest_asyncio.fixture
+async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
+    made = Storage(f"sqlite+aiosqlite:///{tmp_path / 'console.db'}")
+    await made.open()
+    await made.write(lambda tx: t.metadata.create_all(tx.conn))
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture
+async def site(storage: Storage) -> AsyncIterator[httpx2.AsyncClient]:
+    console = Console(settings(), "a secret of the house", storage, DeskInForce(), view)
+    transport = httpx2.ASGITransport(app=Starlette(routes=list(console.routes())))
     async with httpx2.AsyncClient(transport=transport, base_url="http://localhost:8080") as client:
         yield client
 
@@ -111,15 +123,15 @@ def test_the_brake_lets_go_after_a_minute_and_is_one_addresss_own() -> None:
 @pytest.mark.parametrize("cookie", ["", "x", "a.b.c", "eyJvZiI6ICJ4In0.x.y", "\x00"])
 def test_no_made_up_cookie_opens(cookie: str) -> None:
     door = Doorkeeper(settings(), "s", "open sesame")
-    assert not door.is_in({door.cookie: cookie})
+    assert door.session({door.cookie: cookie}) is None
 
 
 def test_a_session_ends_with_its_password_and_with_its_secret() -> None:
     door = Doorkeeper(settings(), "s", "open sesame")
-    cookie = {door.cookie: door.session()}
-    assert door.is_in(cookie)
-    assert not Doorkeeper(settings(), "s", "another").is_in(cookie)
-    assert not Doorkeeper(settings(), "t", "open sesame").is_in(cookie)
+    cookie = {door.cookie: door.begin()}
+    assert door.session(cookie) is not None
+    assert Doorkeeper(settings(), "s", "another").session(cookie) is None
+    assert Doorkeeper(settings(), "t", "open sesame").session(cookie) is None
 
 
 def test_on_https_the_cookie_is_bound_to_its_host() -> None:
@@ -129,14 +141,11 @@ def test_on_https_the_cookie_is_bound_to_its_host() -> None:
 
 
 def test_a_password_that_was_made_is_kept_in_a_file(tmp_path: Path) -> None:
-    async def view() -> dict[str, Any]:
-        return VIEW
-
     made = Settings(_env_file=None, database_url=f"sqlite+aiosqlite:///{tmp_path / 'a.db'}")
-    console = Console(made, "s", view)
-    assert console.password_file == tmp_path / "a.db.admin-password"
-    assert len(console.password) >= 16
-    assert console.password_file.stat().st_mode & 0o077 == 0
+    password, file = password_of(made)
+    assert file == tmp_path / "a.db.admin-password"
+    assert len(password) >= 16
+    assert file.stat().st_mode & 0o077 == 0
 
 
 def test_a_program_without_a_page_may_post() -> None:

@@ -1,0 +1,11 @@
+"""The pages, in the order of the menu. A page is a module here with a tuple PAGES; add it to the list below."""
+
+from __future__ import annotations
+
+from bot.console.page import Page
+from bot.console.pages import audit, overview
+
+PAGES: tuple[Page, ...] = (
+    *overview.PAGES,
+    *audit.PAGES,
+)

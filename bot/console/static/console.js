@@ -1,0 +1,12 @@
+// What every page needs: the menu stays open where there is room, and a question before what cannot be undone.
+
+const wide = matchMedia("(min-width: 60rem)");
+const menu = document.querySelector("[data-menu]");
+const fit = () => { if (menu) menu.open = wide.matches; };
+fit();
+wide.addEventListener("change", fit);
+
+document.addEventListener("submit", event => {
+  const question = event.target.dataset.ask;
+  if (question && !confirm(question)) event.preventDefault();
+});
