@@ -55,6 +55,8 @@ class Case:
     next_action_at: datetime | None = None
     agents: tuple[str, ...] = ()
     survey: Mapping[str, Any] | None = None
+    routing: Mapping[str, Any] | None = None  # see `routing.Route`
+    sla: Mapping[str, Any] | None = None  # see `sla.Clock`
 
     @property
     def live(self) -> bool:

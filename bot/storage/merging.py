@@ -33,6 +33,7 @@ FOLLOWS = (  # whose rows simply change hands; `messages` and `timeline` are cop
     t.survey_responses,
     t.link_codes,
     t.recordings,
+    t.promises,
 )
 
 
@@ -180,7 +181,7 @@ def _give_back(tx: Tx, moved: dict[str, list[str]], winner_id: str, loser_id: st
     for table in (t.identities, t.cases, t.files, t.timers, t.survey_responses):
         theirs = table.c.id.in_(moved.get(table.name, []))
         tx.conn.execute(update(table).where(theirs).values(customer_id=loser_id))
-    for table in (t.case_events, t.relays, t.survey_invitations, t.timers, t.outbox, t.recordings):
+    for table in (t.case_events, t.relays, t.survey_invitations, t.timers, t.outbox, t.recordings, t.promises):
         of_case = (table.c.customer_id == winner_id, table.c.case_id.in_(moved["cases"]))
         tx.conn.execute(update(table).where(*of_case).values(customer_id=loser_id))
     said = select(t.messages.c.id).where(t.messages.c.customer_id == loser_id)

@@ -236,6 +236,8 @@ cases = _table(
     _col("agents", Json, default=list),  # all who had a hand in it
     _col("survey", Json, null=True),  # {"instrument", "delay_s"}: what a flow chose
     _col("updated_at", Utc),
+    _col("routing", Json, null=True),  # who had it offered, how far up the ladder: see handoff/routing.py
+    _col("sla", Json, null=True),  # its clocks: see handoff/sla.py
     Index(None, "customer_id", "opened_at"),
     Index(None, "status"),
     Index(
@@ -257,6 +259,24 @@ case_events = _table(  # the audit: every step of a case's life, in order
     _col("data", Json, default=dict),
     _col("at", Utc),
     Index(None, "case_id"),
+)
+
+promises = _table(  # what customers were told about their wait, and what came of it
+    "promises",
+    _col("id", Text, primary_key=True),
+    _col("customer_id"),
+    _col("case_id"),
+    _col("kind"),  # wait | back | callback
+    _col("told_at", Utc),
+    _col("due_at", Utc),
+    _col("wait_s", Integer, null=True),  # as it was told
+    _col("raw_s", Float, null=True),  # as it was estimated, before what earlier errors taught
+    _col("position", Integer, null=True),
+    _col("outcome", null=True),  # kept | broken | void; None while it is open
+    _col("ended_at", Utc, null=True),
+    Index(None, "customer_id"),
+    Index(None, "case_id"),
+    Index(None, "ended_at"),
 )
 
 relays = _table(  # an agent's words on their way from a desk to the customer, through the undo window
