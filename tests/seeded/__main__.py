@@ -60,7 +60,7 @@ def in_copy(bug: Bug | None, tests: Sequence[str]) -> str | None:
     if run.returncode == 0:
         return None
     found = FAILED.search(run.stdout)
-    return found[1] if found else f"pytest ended with {run.returncode}: {run.stdout.strip().splitlines()[-1:]}"
+    return found[1] if found else f"pytest ended with {run.returncode}: {(run.stdout + run.stderr).strip()[-500:]}"
 
 
 def copy(folder: Path) -> None:
