@@ -112,6 +112,28 @@ def chat(
 
 
 @app.command()
+def replay(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The changed desk folder.")],
+    since: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Cases that opened on this day or later (ISO 8601).")
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="DATE", help="Cases that opened before this day.")] = None,
+    topic: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this topic; may be repeated.")] = None,
+    sample: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many, drawn at random.")] = 1000,
+    seed: Annotated[int, typer.Option(metavar="N", help="Which ones are drawn.")] = 1,
+    at_most: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", min=0, max=1, help="Exit 1 when a greater share of them differs: 0.05."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="All of it, as JSON.")] = False,
+) -> None:
+    """Run stored conversations against a changed desk, and list which answers would differ. Nothing is sent."""
+    from bot.cli_replay import replay as body
+
+    body(folder, since, until, topic or (), sample, seed, at_most, as_json=as_json)
+
+
+@app.command()
 def report(
     since: Annotated[str | None, typer.Option("--from", metavar="DAY", help="First day, or a time (ISO 8601).")] = None,
     until: Annotated[

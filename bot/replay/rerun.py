@@ -1,0 +1,195 @@
+"""One conversation on a stage once more: the desk as it is to be, the customer as they were, other systems as they answered.
+
+It is the stage of the conversation tests with another cast: time is that of the recording, connectors answer what they
+answered then, and everything that is said is kept with where it came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from bot.answers import dialogue as articles
+from bot.answers.knowledge import Knowledge
+from bot.dialogue.commands import LANGUAGE, own_name
+from bot.flows.play import Play
+from bot.flows.talk import Call, Effect, Escalate, Event, Files, Picked, Say, Text, TimedOut
+from bot.model import Choice
+from bot.replay.recording import ESCALATION, MISS, Asked, Exchange, Heard, Recording, Said
+from bot.texts import canonical, match_locale, say
+
+if TYPE_CHECKING:
+    from bot.desk_folder.desk import Desk
+
+
+class Rerun(Play):
+    """`answer` plays one exchange and gives what is said to it."""
+
+    def __init__(self, desk: Desk, knowledge: Knowledge, recording: Recording) -> None:
+        super().__init__(desk, match_locale(recording.locale, desk.locales), {"agents": recording.agents})
+        self.customer |= recording.customer
+        self.case = {"id": recording.case_id, "channel": recording.channel}
+        self.by_hours = True
+        self.answers: list[Asked] = list(recording.asked)
+        self.unrecorded: str | None = None  # a connector that was asked what nobody asked it then
+        self.lost_button = False
+        self._own_knowledge = knowledge
+        self._told: list[Said] = []
+        self._source: str | None = None
+        self._files: Sequence[Any] = ()
+        self._pressable: dict[str, Said] = {}  # the recording's message → what we said in its place
+
+    @property
+    def knowledge(self) -> Knowledge:
+        return self._own_knowledge
+
+    def answer(self, exchange: Exchange) -> tuple[Said, ...]:
+        """Do what the customer did; wait until they do the next thing."""
+        self._told = []
+        if exchange.agents is not None:
+            self.agents = exchange.agents
+        for heard in exchange.heard:
+            self.now = heard.at
+            if heard.channel:
+                self.case["channel"] = heard.channel
+            self.do(heard)
+        self.wait_until(exchange.until)
+        return tuple(self._told)
+
+    def pair(self, then: Sequence[Said], now: Sequence[Said]) -> None:
+        """Buttons of what was said then are pressed on what is said now in its place."""
+        pressable = [one for one in now if one.choices]
+        for before, after in zip((one for one in then if one.choices), pressable, strict=False):
+            self._pressable[before.id] = after
+
+    def wait_until(self, until: datetime) -> None:
+        while due := sorted(timer for timer in self.timers if timer[0] <= until):
+            self.timers.remove(due[0])
+            self.now = max(self.now, due[0][0])
+            self.take(TimedOut(due[0][1]))
+
+    # ── what the customer did ──
+    def do(self, heard: Heard) -> None:
+        self._files = ()
+        if heard.kind == "event":
+            self.happen((heard.text, heard.values))
+        elif heard.kind == "press":
+            self.press(heard)
+        elif self.is_for_people():
+            return
+        elif heard.files and not heard.text.strip():
+            if not self.take(Files(heard.files)):
+                self.hear(say("file_received", self.locale, self.desk.texts), (self.human(),))
+        elif not self.command(heard.text):
+            self._files = heard.files
+            self.user(heard.text)
+
+    def press(self, heard: Heard) -> None:
+        on = self._pressable.get(heard.on)
+        if on is not None and heard.value not in on.values:
+            self.lost_button = True
+        elif heard.value.startswith(LANGUAGE):
+            self.speak(heard.value.removeprefix(LANGUAGE))
+        elif heard.value == articles.HUMAN:
+            self.ask_for_human()
+        elif (event := articles.event_of(heard.value)) is not None:
+            self.ask_articles(event)
+        elif on is not None:
+            self.take(Picked(heard.value, on.token))
+
+    def command(self, text: str) -> bool:
+        head, _, argument = text.partition(" ")
+        match head.split("@")[0].lower():
+            case "/start" if not self.state.frames:
+                self.hear(say("greeting", self.locale, self.desk.texts))
+            case "/help":
+                self.hear(say("help", self.locale, self.desk.texts))
+            case "/language":
+                self.speak(argument.strip())
+            case "/restart" | "/cancel" | "/back" as verb:
+                return self.take(Text(self.phrase(verb[1:])))
+            case _:
+                return False
+        return True
+
+    def speak(self, wanted: str) -> None:
+        locale = match_locale(wanted, self.desk.locales) if wanted else ""
+        if not wanted or canonical(wanted) != locale:
+            choices = tuple(Choice(LANGUAGE + one, own_name(one)) for one in self.desk.locales)
+            self.hear(say("language_which", self.locale, self.desk.texts), choices)
+            return
+        self.locale = locale
+        self.hear(say("language_changed", locale, self.desk.texts))
+
+    def phrase(self, verb: str) -> str:
+        """What a customer would say for this in their own language."""
+        for interrupt in self.desk.interrupts:
+            if verb in (interrupt.do, interrupt.id) and interrupt.phrases.get(self.locale):
+                return interrupt.phrases[self.locale][0]
+        return verb
+
+    def human(self) -> Choice:
+        return Choice(articles.HUMAN, say("talk_to_human", self.locale, self.desk.texts))
+
+    # ── what comes of it ──
+    def take(self, event: Event) -> bool:
+        if isinstance(event, Text) and self._files:
+            event, self._files = replace(event, files=tuple(self._files)), ()
+        return super().take(event)
+
+    def feel(self, effect: Effect) -> None:
+        if isinstance(effect, Say):
+            frames = self.state.frames
+            self._source = f"step:{frames[-1].flow}/{frames[-1].step_id}" if frames else "step:"
+        super().feel(effect)
+        self._source = None
+
+    def fetch(self, effect: Escalate) -> None:
+        self._source = ESCALATION
+        super().fetch(effect)
+        self._source = None
+
+    def hear(self, text: str, choices: Sequence[Choice] = (), token: str | None = None) -> None:
+        super().hear(text, choices, token)
+        self._told.append(Said(text, tuple(choices), self._source or self._from_articles(choices), token=token or ""))
+
+    def _from_articles(self, choices: Sequence[Choice]) -> str | None:
+        if any(one.value == articles.YES for one in choices):
+            return f"article:{self.kb.shown[0]}"
+        return None
+
+    def ask_articles(self, event: articles.Event) -> None:
+        before = len(self._told)
+        super().ask_articles(event)
+        for n, one in enumerate(self._told[before:], start=before):
+            if one.source is None and one.values == (articles.HUMAN,):  # nothing but a human is offered
+                self._told[n] = replace(one, source=MISS)
+
+    def tell_place(self) -> None:
+        """Where they stand in the queue is the people's to say."""
+
+    def end(self, outcome: str) -> None:
+        """Closed by the bot; the survey is not replayed."""
+        self.closed, self.with_people = outcome, False
+
+    def answered(self, call: Call) -> tuple[str, Any]:
+        asked = next((one for one in self.answers if _is_same(one, call)), None)
+        if asked is None or asked.outcome is None:
+            self.unrecorded = call.connector
+            return "error", None
+        self.answers.remove(asked)
+        return asked.outcome, asked.answer
+
+    def pass_time(self, seconds: int) -> str:
+        self.wait_until(self.now + timedelta(seconds=seconds))
+        return ""
+
+
+def _is_same(asked: Asked, call: Call) -> bool:
+    return asked.connector == call.connector and _as_texts(asked.values) == _as_texts(call.values)
+
+
+def _as_texts(values: Any) -> dict[str, str]:
+    return {str(name): str(value) for name, value in dict(values).items()}
