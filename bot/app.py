@@ -50,6 +50,7 @@ from bot.turn import Taker, Turn
 from bot.worker import Worker
 from channels.connectors import Connectors
 from channels.delivery import DeliveryLoop
+from channels.model import ModelClient, Models
 from channels.port import Channel, Sender
 from channels.web.channel import WebChannel
 from handoff import store as cases
@@ -93,7 +94,11 @@ class App:
             locales=lambda: self.rules.locales,
         )
         self.invitations = Invitations(self._survey_setup, self._starts_something)
-        self.dialogue = Dialogue(lambda: self.rules, CasesForBot(lambda: self.rules), self.searcher, self._release)
+        key = settings.llm_key.get_secret_value() if settings.llm_key else None
+        self.model = ModelClient(settings.llm_url, settings.llm_model, key)
+        self.dialogue = Dialogue(
+            lambda: self.rules, CasesForBot(lambda: self.rules), self.searcher, self._release, model=self.model.on
+        )
         self.web_desk = WebDesk()
         self.desk_pages = WebDeskRoutes(
             self.storage, settings, self.secret, self.web_desk, lambda: self.rules, self.web.hub
@@ -104,6 +109,7 @@ class App:
         self.desks: list[AgentDesk] = [self.web_desk]
         self.senders: list[Sender] = []
         self.connectors = Connectors(self._connector, self.inbox.receive_answer)
+        self.models = Models(self.model, self.inbox.receive_answer)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._errands: set[asyncio.Task[Any]] = set()
         if settings.telegram_on:
@@ -216,6 +222,7 @@ class App:
         if self._tasks or self._errands:
             await asyncio.wait(self._tasks | self._errands, timeout=2)
         await self.connectors.close()
+        await self.model.close()
         await self.storage.close()
 
     async def settle(self) -> None:
@@ -342,7 +349,7 @@ class App:
         return bool(
             timer_rows.due(conn, now, 1)
             or inbox_rows.due(conn, now, 1)
-            or outbox_rows.heads(conn, now, self.delivery.senders, 1)
+            or outbox_rows.is_due(conn, now, self.delivery.senders)
         )
 
     async def _keep_house(self) -> datetime:
@@ -412,4 +419,4 @@ class App:
 
     def _all_senders(self) -> Sequence[Sender]:
         told = [channel.sender for channel in self.channels if channel.name != "web"]
-        return [*told, *self.senders, self.connectors]
+        return [*told, *self.senders, self.connectors, self.models]

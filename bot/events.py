@@ -119,6 +119,22 @@ class SendSettled:
 
 
 @dataclass(frozen=True, slots=True)
+class SendDelayed:
+    """A row will leave more than a minute after it was said: a limit, a platform that asks to wait, or one that is down.
+
+    `until` is when it is tried next (UTC). Told once a row; what becomes of it is told by `SendSettled`.
+    """
+
+    outbox_id: str
+    via: str
+    kind: str
+    customer_id: str | None
+    case_id: str | None
+    message_id: str | None
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ReachabilityChanged:
     identity: Identity
     reachable: bool

@@ -10,15 +10,17 @@ if need be, and each file), so that a file that fails never repeats the text. Ro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from bot.events import SendSettled
+from bot.events import SendDelayed, SendSettled
 from bot.model import Author, AuthorKind, Body, Identity, Message, new_id
 from bot.storage import customers, history, outbox_rows
 from bot.storage.tx import Tx
+
+LATE = timedelta(minutes=1)  # who waits longer for a send to leave is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,12 @@ def say(
     message_id: str | None = None,
     to: Identity | None = None,
     address: str | None = None,
+    bulk: bool = False,
 ) -> Message:
-    """Say something to a customer, where they wrote last (or `to`). Stored at once; sent after the commit."""
+    """Say something to a customer, where they wrote last (or `to`). Stored at once; sent after the commit.
+
+    `bulk`: nobody waits for it, so replies to others go before it.
+    """
     author = named(tx, author)
     talk = customers.conversation(tx.conn, customer_id)
     where = to or customers.reply_identity(tx.conn, customer_id)
@@ -74,7 +80,7 @@ def say(
     if where is None or outlet is None or address is None:
         return message
     epoch = None if author.kind is AuthorKind.AGENT else talk.epoch
-    _send_parts(tx, message, outlet, outlet.parts(message, address), address, where, epoch)
+    _send_parts(tx, message, outlet, outlet.parts(message, address), address, where, epoch, bulk=bulk)
     return message
 
 
@@ -93,6 +99,8 @@ def _send_parts(
     address: str,
     where: Identity,
     epoch: int | None,
+    *,
+    bulk: bool = False,
 ) -> None:
     for part in parts:
         outbox_id = enqueue(
@@ -106,6 +114,7 @@ def _send_parts(
             case_id=message.case_id,
             message_id=message.id,
             epoch=epoch,
+            bulk=bulk,
         )
         if not where.reachable:
             settle(tx, outbox_id, "failed", error="the customer can't be reached on this channel")
@@ -125,6 +134,7 @@ def enqueue(
     epoch: int | None = None,
     due_at: datetime | None = None,
     expires_at: datetime | None = None,
+    bulk: bool = False,
 ) -> str:
     """Put one send into its lane and return its id."""
     outbox_id = new_id()
@@ -143,6 +153,7 @@ def enqueue(
             "payload": dict(payload),
             "due_at": due_at or tx.now,
             "expires_at": expires_at,
+            "bulk": bulk,
         },
     )
     tx.wake("outbox")
@@ -206,3 +217,19 @@ def settle(
             data=dict(data or {}),
         )
     )
+
+
+def delayed(tx: Tx, rows: Collection[int]) -> None:
+    """These rows (their `n`) leave more than a minute after they were said: told once each, while they wait."""
+    for row in outbox_rows.mark_delayed(tx, rows):
+        tx.emit(
+            SendDelayed(
+                outbox_id=row.id,
+                via=row.via,
+                kind=row.kind,
+                customer_id=row.customer_id,
+                case_id=row.case_id,
+                message_id=row.message_id,
+                until=row.due_at,
+            )
+        )

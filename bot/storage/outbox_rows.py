@@ -4,15 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    TextClause,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from bot.storage import tables as t
 from bot.storage.tx import Tx
 
 LIVE = ("ready", "sending", "retry", "uncertain")
 MAY_LEAVE = ("ready", "retry", "uncertain")
+SPREAD = 500  # rows of a lane that get a time of their own
 
 
 def add(tx: Tx, values: Mapping[str, Any]) -> None:
@@ -78,27 +93,62 @@ def renew(tx: Tx, owner: str, in_flight: Collection[str], lease: timedelta) -> s
     return set(tx.conn.execute(held.values(lease_until=tx.now + lease).returning(o.c.id)).scalars())
 
 
-def bucket(tx: Tx, outbox_id: str) -> str | None:
-    """Whose rate this row spends."""
-    found: str | None = tx.conn.execute(select(t.outbox.c.bucket).where(t.outbox.c.id == outbox_id)).scalar()
-    return found
+def heads(tx: Tx, windows: Collection[tuple[str, bool]], limit: int) -> list[Row[Any]]:
+    """The first live row of each lane that is due: replies before bulk, then who waits longest.
+
+    `windows` are (via, bulk); each gives at most `limit`, so that none hides another. Besides the row's columns:
+    `held_epoch`, the baton's just now, and `follower_due`, of the next row in its lane. Two statements; the first reads as
+    many entries of ix_outbox_waiting as it returns, and those that wait behind a head which is under way.
+    """
+    if not windows:
+        return []
+    found = tx.conn.execute(_due(tuple(sorted(windows))), {"now": tx.now, "at_most": limit}).scalars().all()
+    if not found:
+        return []
+    query = _HEADS
+    if tx.conn.dialect.name == "postgresql":
+        query = query.with_for_update(skip_locked=True, of=t.outbox)
+    return list(tx.conn.execute(query, {"found": found, "now": tx.now}))
 
 
-def heads(conn: Connection, now: datetime, vias: Iterable[str], limit: int) -> list[Row[Any]]:
-    """The first live row of each lane, where it is due, oldest first."""
-    o, before = t.outbox, t.outbox.alias("before")
-    earlier = exists().where(before.c.lane == o.c.lane, before.c.n < o.c.n, before.c.state.in_(LIVE))
-    query = (
-        select(o)
-        .where(o.c.state.in_(MAY_LEAVE), o.c.due_at <= now, ~earlier)
-        .where(o.c.via.in_(list(vias)))  # what stands in the timeline needs no send: the web's rows wait to be shown
-        .where(or_(o.c.lease_owner.is_(None), o.c.lease_until < now))
-        .order_by(o.c.n)
-        .limit(limit)
+@lru_cache(maxsize=64)
+def _due(windows: tuple[tuple[str, bool], ...]) -> TextClause:
+    """As text: to build it afresh each time would cost more than to run it. The states are written out, since SQLite takes
+    an index with a condition only where it reads the same condition.
+    """
+    each = " UNION ALL ".join(
+        f"SELECT * FROM (SELECT o.n FROM outbox o WHERE o.via = :via{number} AND o.bulk = {bulk} "  # noqa: S608 - a Boolean
+        "AND o.state IN ('ready','retry','uncertain') AND o.due_at <= :now "
+        "AND (o.lease_owner IS NULL OR o.lease_until < :now) "
+        "AND NOT EXISTS (SELECT 1 FROM outbox b WHERE b.lane = o.lane AND b.n < o.n "
+        "AND b.state IN ('ready','sending','retry','uncertain')) "
+        "AND o.lane NOT IN (SELECT s.lane FROM outbox s WHERE s.state = 'sending') "
+        f"ORDER BY o.due_at, o.n LIMIT :at_most) w{number}"
+        for number, (_, bulk) in enumerate(windows)
     )
-    if conn.dialect.name == "postgresql":
-        query = query.with_for_update(skip_locked=True, of=o)
-    return list(conn.execute(query))
+    vias = {f"via{number}": via for number, (via, _) in enumerate(windows)}
+    return text(each).bindparams(bindparam("now", type_=t.Utc()), **vias)
+
+
+def _heads() -> Select[Any]:
+    o, c, f = t.outbox, t.conversations, t.outbox.alias("f")
+    waits = f.c.state.in_([literal_column(f"'{state}'") for state in LIVE])
+    follower = select(f.c.due_at).where(f.c.lane == o.c.lane, f.c.n > o.c.n, waits).order_by(f.c.n).limit(1)
+    query = select(o, c.c.epoch.label("held_epoch"), follower.scalar_subquery().label("follower_due"))
+    query = query.outerjoin_from(o, c, (c.c.customer_id == o.c.customer_id) & o.c.epoch.is_not(None))
+    now = bindparam("now", type_=t.Utc())
+    free = (o.c.state.in_(MAY_LEAVE), or_(o.c.lease_owner.is_(None), o.c.lease_until < now), o.c.due_at <= now)
+    mine = o.c.n.in_(bindparam("found", expanding=True))
+    return query.where(mine, *free).order_by(o.c.bulk, o.c.due_at, o.c.n)
+
+
+_HEADS = _heads()
+
+
+def is_due(conn: Connection, now: datetime, vias: Iterable[str]) -> bool:
+    """Whether anything could leave now."""
+    windows = tuple(sorted((via, bulk) for via in vias for bulk in (False, True)))
+    return bool(windows) and conn.execute(_due(windows), {"now": now, "at_most": 1}).first() is not None
 
 
 def next_due(conn: Connection, now: datetime, vias: Iterable[str]) -> datetime | None:
@@ -108,10 +158,71 @@ def next_due(conn: Connection, now: datetime, vias: Iterable[str]) -> datetime |
     return due
 
 
-def epoch(conn: Connection, customer_id: str) -> int | None:
-    c = t.conversations
-    found: int | None = conn.execute(select(c.c.epoch).where(c.c.customer_id == customer_id)).scalar()
-    return found
+def start(tx: Tx, owner: str, lease: timedelta, rows: Collection[Row[Any]]) -> None:
+    """This owner has them now: those that are sent are `sending`, before their first byte leaves."""
+    if not rows:
+        return
+    o = t.outbox
+    taken = (
+        update(o)
+        .where(o.c.n == bindparam("head"))
+        .values(
+            state=bindparam("into"),
+            attempts=o.c.attempts + 1,
+            lease_owner=owner,
+            lease_until=tx.now + lease,
+            started_at=bindparam("began"),
+        )
+    )
+    values = [
+        {"head": row.n, "into": "uncertain", "began": row.started_at}
+        if row.state == "uncertain"
+        else {"head": row.n, "into": "sending", "began": tx.now}
+        for row in rows
+    ]
+    tx.conn.execute(taken, values)
+
+
+def put_off(tx: Tx, due: Mapping[int, datetime]) -> None:
+    """These can't leave before then."""
+    if due:
+        o = t.outbox
+        later = update(o).where(o.c.n == bindparam("one")).values(due_at=bindparam("then"))
+        tx.conn.execute(later, [{"one": n, "then": then} for n, then in due.items()])
+
+
+def spread(tx: Tx, lane: str, after: int, first: datetime, step: timedelta) -> list[Any]:
+    """Who waits in a lane behind row `after` gets the time at which it can leave at the soonest: `first`, then by steps.
+
+    So they stand in nobody's way, and are not looked at before. Returns those that were put off: n, due_at, created_at,
+    delayed_at, message_id. A row is put off about once, however long the lane is.
+    """
+    o = t.outbox
+    query = select(o.c.n, o.c.due_at, o.c.created_at, o.c.delayed_at, o.c.message_id)
+    query = query.where(o.c.lane == lane, o.c.n > after, o.c.state.in_(("ready", "retry")))
+    rows = tx.conn.execute(query.order_by(o.c.n).limit(SPREAD)).all()
+    times = {row.n: first + step * number for number, row in enumerate(rows)}
+    late = [row for row in rows if row.due_at < times[row.n]]
+    put_off(tx, {row.n: times[row.n] for row in late})
+    if len(rows) == SPREAD:
+        behind = (o.c.lane == lane, o.c.n > rows[-1].n, o.c.state.in_(("ready", "retry")))
+        last = times[rows[-1].n]
+        tx.conn.execute(update(o).where(*behind, o.c.due_at < last).values(due_at=last))
+    return late
+
+
+def mark_delayed(tx: Tx, ns: Collection[int]) -> list[Any]:
+    """They leave later than a minute after they were said. Returns those of which nobody knew."""
+    o = t.outbox
+    new = update(o).where(o.c.n.in_(ns), o.c.delayed_at.is_(None)).values(delayed_at=tx.now)
+    return list(tx.conn.execute(new.returning(o)))
+
+
+def place_of(tx: Tx, outbox_id: str) -> Any:
+    """Where a row stands: n, lane, bucket, kind, bulk, message_id, created_at, delayed_at."""
+    o = t.outbox.c
+    query = select(o.n, o.lane, o.bucket, o.kind, o.bulk, o.message_id, o.created_at, o.delayed_at)
+    return tx.conn.execute(query.where(o.id == outbox_id)).first()
 
 
 def change(tx: Tx, outbox_id: str, **values: Any) -> None:

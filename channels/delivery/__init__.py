@@ -15,7 +15,8 @@ about it (fencing): by then another node has asked the resolver. Times of leases
 
 | module | what |
 | --- | --- |
-| `loop` | claims what may leave, sends it, asks about what is uncertain |
+| `loop` | sends what was claimed, asks about what is uncertain |
+| `claims` | which rows may leave now: fair to all lanes, within the limits, under the baton |
 | `paces` | how much the platforms take: limits per chat, channel, workspace, bot |
 | `leases` | what this process holds, and until when it may believe so |
 | `outcomes` | what is written about a send, by what came of it |

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import partial
-from typing import Any
 
 import structlog
 
@@ -15,9 +14,9 @@ from bot.errors import DatabaseFault, NotSent, Refused, Uncertain
 from bot.storage import outbox_rows, pace_rows
 from bot.storage.engine import Storage
 from bot.storage.tx import Tx
+from channels.delivery.claims import Claims
 from channels.delivery.leases import Leases, monotonic
-from channels.delivery.outcomes import Counters, Outcome, Outcomes, settled
-from channels.delivery.paces import Paces, rate_of
+from channels.delivery.outcomes import Counters, Outcome, Outcomes
 from channels.port import Delivery, Sender
 
 log = structlog.get_logger()
@@ -33,12 +32,10 @@ class DeliveryLoop:
         self.senders = dict(senders)
         self.counters = Counters()
         self._leases = Leases(storage, lost=lambda: self.counters.add("leases_lost"), beaten=self._beaten)
-        self._outcomes = Outcomes(self._leases.owner, self._block)
-        self._paces = Paces()
-        self._named: dict[str, datetime] = {}  # bucket → before which the platform takes nothing more
+        self._claims = Claims(self._leases)
+        self._outcomes = Outcomes(self._leases.owner, self._claims.held_up)
         self._tasks: set[asyncio.Task[None]] = set()
         self._owed: list[tuple[Delivery, Outcome]] = []  # what came of sends, and could not be written down
-        self._shared = self._leases.shared
         self.wake: Callable[[], None] = lambda: None
         self.overloaded: Callable[[], None] = lambda: None  # there is more than we can send at once
 
@@ -80,7 +77,7 @@ class DeliveryLoop:
 
     async def forget_old(self) -> None:
         """Rates that were kept with chats and channels which have been quiet for long."""
-        if self._shared:
+        if self._leases.shared:
             await self._storage.write(pace_rows.forget_old)
 
     def _beaten(self) -> None:
@@ -97,93 +94,18 @@ class DeliveryLoop:
 
     # ── inside a transaction ───────────────────────────────────────────────────────────────────────────────────────
     def _recover(self, tx: Tx) -> None:
-        self.counters.uncertain += self._leases.strand(tx)
+        self._count(tx, "uncertain", self._leases.strand(tx))
 
     def _claim(self, tx: Tx) -> tuple[list[tuple[Delivery, str]], datetime | None]:
-        """The heads of lanes that may leave now, marked `sending`; and when the next head is due."""
-        self._recover(tx)
-        room = AT_ONCE - len(self._tasks)
-        busy = self._leases.lanes()
-        claimed: list[tuple[Delivery, str]] = []
-        later: list[datetime] = []
-        heads = outbox_rows.heads(tx.conn, tx.now, self.senders, room * 4)
-        paces, now = self._paces_for(tx, heads)
-        before = dict(paces.free)
-        for row in heads:
-            if row.lane in busy:
-                continue
-            if len(claimed) >= room:
-                break
-            if self._is_over(tx, row):
-                later.append(tx.now)
-                continue
-            wait = self._wait(tx, row, paces, now) if row.state != "uncertain" else 0.0
-            if wait > 0:
-                later.append(tx.now + timedelta(seconds=wait))
-                continue
-            claimed.append((self._mark_sending(tx, row), row.state))
-        if self._shared:
-            spent = {name: at for name, at in paces.free.items() if before.get(name) != at}
-            pace_rows.keep(tx, {name: datetime.fromtimestamp(at, UTC) for name, at in spent.items()})
-        due = outbox_rows.next_due(tx.conn, tx.now, self.senders)
-        if due is not None:
-            later.append(due)
-        return claimed, min(later) if later else None
+        """The heads of lanes that may leave now, marked `sending`; and when to look again."""
+        claimed, found = self._claims.claim(tx, self.senders, AT_ONCE - len(self._tasks))
+        self._count(tx, "uncertain", found.stranded)
+        self._count(tx, "expired", found.expired)
+        return claimed, min(found.later, default=None)
 
-    def _paces_for(self, tx: Tx, heads: Sequence[Any]) -> tuple[Paces, float]:
-        """The rates to keep, and the time by which they count: this process's own, or those that nodes share."""
-        if not self._shared:
-            return self._paces, monotonic()
-        paced = {row.bucket for row in heads if row.state != "uncertain" and rate_of(row.bucket) is not None}
-        shared = Paces()
-        shared.free = {name: at.timestamp() for name, at in pace_rows.hold(tx, paced).items()}
-        return shared, tx.now.timestamp()
-
-    def _wait(self, tx: Tx, row: Any, paces: Paces, now: float) -> float:
-        """Seconds until this row's bucket may spend one. A time that the platform named counts by the house's clock."""
-        named = self._named.get(row.bucket)
-        if named is not None and named > tx.now:
-            return (named - tx.now).total_seconds()
-        self._named.pop(row.bucket, None)
-        return paces.wait(row.bucket, now)
-
-    def _is_over(self, tx: Tx, row: Any) -> bool:
-        bound = row.epoch is not None and row.state in {"ready", "retry"}
-        if bound and outbox_rows.epoch(tx.conn, row.customer_id) != row.epoch:
-            settled(tx, row.id, "expired", error="a human has taken over")
-            self.counters.expired += 1
-            return True
-        if row.expires_at is not None and row.expires_at <= tx.now:
-            settled(tx, row.id, "expired", error="it would have come too late")
-            self.counters.expired += 1
-            return True
-        return False
-
-    def _mark_sending(self, tx: Tx, row: Any) -> Delivery:
-        state = "uncertain" if row.state == "uncertain" else "sending"
-        outbox_rows.change(
-            tx,
-            row.id,
-            state=state,
-            attempts=row.attempts + 1,
-            lease_owner=self._leases.owner,
-            lease_until=tx.now + self._leases.lease,
-            started_at=tx.now if state == "sending" else row.started_at,
-        )
-        started = tx.now if state == "sending" else (row.started_at or row.created_at)
-        return Delivery(
-            row.id,
-            row.via,
-            row.kind,
-            row.payload,
-            row.lane,
-            row.attempts + 1,
-            row.customer_id,
-            row.case_id,
-            row.message_id,
-            started,
-            row.created_at,
-        )
+    def _count(self, tx: Tx, name: str, count: int) -> None:
+        if count:
+            tx.after_commit(lambda: self.counters.add(*(name,) * count))
 
     # ── the network ────────────────────────────────────────────────────────────────────────────────────────────────
     async def _send(self, delivery: Delivery) -> None:
@@ -198,14 +120,14 @@ class DeliveryLoop:
         except DatabaseFault:
             self._owed.append((delivery, outcome))
             raise
-        self.counters.add(*outcome.counts)
+        self.counters.add(*outcome.counts, via=delivery.via)
 
     async def _write_owed(self) -> None:
         while self._owed:
             delivery, outcome = self._owed[0]
             await self._storage.write(partial(self._if_ours, delivery=delivery, outcome=outcome))
             self._owed.pop(0)
-            self.counters.add(*outcome.counts)
+            self.counters.add(*outcome.counts, via=delivery.via)
             self._leases.let_go(delivery.id)
 
     def _if_ours(self, tx: Tx, delivery: Delivery, outcome: Outcome) -> None:
@@ -242,12 +164,3 @@ class DeliveryLoop:
             await self._conclude(delivery, self._outcomes.ask_later(delivery))
             return
         await self._conclude(delivery, self._outcomes.resolved(delivery, found))
-
-    def _block(self, tx: Tx, delivery: Delivery, wait: float) -> None:
-        bucket = outbox_rows.bucket(tx, delivery.id)
-        if bucket is None or rate_of(bucket) is None:
-            return
-        if self._shared:
-            pace_rows.block(tx, bucket, tx.now + timedelta(seconds=wait))
-        else:
-            self._named[bucket] = tx.now + timedelta(seconds=wait)

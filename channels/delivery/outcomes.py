@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -41,10 +41,13 @@ class Counters:
     expired: int = 0
     rate_limited: int = 0
     leases_lost: int = 0
+    rate_limited_by: dict[str, int] = field(default_factory=dict)  # channel → how often it asked us to wait
 
-    def add(self, *names: str) -> None:
+    def add(self, *names: str, via: str = "") -> None:
         for name in names:
             setattr(self, name, getattr(self, name) + 1)
+        if "rate_limited" in names:
+            self.rate_limited_by[via] = self.rate_limited_by.get(via, 0) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +59,11 @@ class Outcome:
 
 
 class Outcomes:
-    """`owner` holds the rows. `block` is told how long (seconds) a platform wants nothing more of a row's kind."""
+    """`owner` holds the rows. `held_up` is told that a send has to wait for so many seconds, and whether by a 429."""
 
-    def __init__(self, owner: str, block: Callable[[Tx, Delivery, float], None]) -> None:
+    def __init__(self, owner: str, held_up: Callable[[Tx, Delivery, float, bool], None]) -> None:
         self._owner = owner
-        self._block = block
+        self._held_up = held_up
 
     def sent(self, delivery: Delivery, sent: Sent) -> Outcome:
         return Outcome(
@@ -92,9 +95,8 @@ class Outcomes:
             return
         sensible = retry_after is not None and 0 < retry_after <= LONGEST_WAIT
         wait = retry_after if retry_after is not None and sensible else backoff(delivery.attempts)
-        if isinstance(error, RateLimited):
-            self._block(tx, delivery, wait)
         self._set(tx, delivery, state="retry", due_at=tx.now + timedelta(seconds=wait), error=reason)
+        self._held_up(tx, delivery, wait, isinstance(error, RateLimited))
 
     def _unsure(self, tx: Tx, delivery: Delivery, error: str) -> None:
         # Asking is counted apart from sending: what was tried often before may still be asked about.
@@ -131,18 +133,26 @@ def settled(
     data: Mapping[str, Any] | None = None,
 ) -> None:
     """Settle a row; if a room that hears of it fails, the row has come to its end all the same, and is not sent again."""
+    told = safely(tx, partial(settle, tx, outbox_id, outcome, ext_id=ext_id, error=error, data=data))
+    if not told:
+        outbox_rows.end(tx, outbox_id, outcome, ext_id, error)
+
+
+def safely(tx: Tx, tell: Callable[[], None]) -> bool:
+    """Tell the house; False if a room failed over it, and all of that is undone. The sends go on either way."""
     savepoint = tx.savepoint()
     afterwards = list(tx.afterwards)
     try:
-        settle(tx, outbox_id, outcome, ext_id=ext_id, error=error, data=data)
+        tell()
         savepoint.commit()
     except Exception as fault:
         if not savepoint.is_active or lost_a_lock(fault):
             raise
         savepoint.rollback()
         tx.afterwards[:] = afterwards
-        log.exception("a send's outcome could not be told", outbox_id=outbox_id, outcome=outcome)
-        outbox_rows.end(tx, outbox_id, outcome, ext_id, error)
+        log.exception("what became of a send could not be told")
+        return False
+    return True
 
 
 def backoff(attempts: int) -> float:

@@ -17,7 +17,7 @@ from bot.storage.engine import Storage
 from channels.delivery import DeliveryLoop
 from channels.delivery.leases import SHARED_LEASE
 from channels.delivery.outcomes import FIRST_BACKOFF, LAST_BACKOFF, backoff
-from channels.delivery.paces import Paces
+from channels.delivery.paces import Paces, limits
 from channels.port import Delivery, Sent, Verdict
 from tests.support.rooms import NOON, PaperSender, Rooms, SetClock, rooms
 
@@ -382,18 +382,18 @@ async def test_a_live_nodes_lease_is_respected(postgres_url: str) -> None:
 
 
 # ── pace ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-def test_a_bucket_bursts_then_keeps_the_platforms_pace_and_others_are_free() -> None:
-    paces = Paces(burst=3)
+def test_a_chat_bursts_then_keeps_the_platforms_pace_and_others_are_free() -> None:
+    paces, chat = Paces(), limits("telegram:1", "text")
     at, spent = 100.0, []
     while len(spent) < 10:
-        wait = paces.wait("telegram:1", at)
+        wait, _ = paces.wait(chat, at)
         if wait == 0:
             spent.append(at)
         at += wait
-    assert spent[-1] - spent[3] == pytest.approx(6, abs=0.01)
-    assert all(spent[n + 4] - spent[n] >= 0.99 for n in range(6))
-    assert paces.wait("telegram:2", at) == 0
-    assert paces.wait(None, at) == paces.wait("web:1", at) == 0
+    assert spent[2] == spent[0], "three at once"
+    assert spent[-1] - spent[2] == pytest.approx(7, abs=0.01)
+    assert paces.wait(limits("telegram:2", "text"), at)[0] == 0
+    assert paces.wait(limits(None), at)[0] == paces.wait(limits("web:1"), at)[0] == 0
 
 
 async def test_a_chat_over_its_pace_waits_and_says_until_when(sqlite_url: str) -> None:

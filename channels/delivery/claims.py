@@ -1,0 +1,197 @@
+"""Which rows may leave now: the heads of lanes, as far as limits and the baton let them.
+
+Fair: each lane shows only its head, whoever waits longest goes first, and what is queued behind gets the time at which it
+can leave at the soonest. A customer with a thousand lines takes turns with the others. Each channel has a window of its
+own, so that one that is full hides no other; replies go before what nobody waits for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bot import outbox
+from bot.storage import outbox_rows, pace_rows
+from bot.storage.tx import Tx
+from channels.delivery.leases import Leases, monotonic
+from channels.delivery.outcomes import safely, settled
+from channels.delivery.paces import Limit, Paces, limits
+from channels.port import Delivery
+
+STRAND_EVERY = timedelta(seconds=1)  # to look for what a dead sender left
+SECOND = timedelta(seconds=1)
+SHORT = 10.0  # seconds; what waits for less may be looked at in vain meanwhile
+
+
+@dataclass(slots=True)
+class Found:
+    """What one look brought: rows to take, later times to look again, and counts."""
+
+    taken: list[Any] = field(default_factory=list)
+    later: list[datetime] = field(default_factory=list)
+    put_off: dict[int, datetime] = field(default_factory=dict)
+    late: list[int] = field(default_factory=list)  # of them, those that are to be told of
+    expired: int = 0
+    stranded: int = 0
+
+
+class Claims:
+    """What this process knows of limits between two looks. Where nodes share a database, they are in it as well."""
+
+    def __init__(self, leases: Leases) -> None:
+        self._leases = leases
+        self._paces = Paces()
+        self._named: dict[str, datetime] = {}  # limit → before which the platform takes nothing more
+        self._resting: dict[tuple[str, bool], datetime] = {}  # (via, bulk) → when the whole platform takes more
+        self._stranded_at: datetime | None = None
+
+    def claim(self, tx: Tx, vias: Collection[str], room: int) -> tuple[list[tuple[Delivery, str]], Found]:
+        """At most `room` rows, marked `sending` (what is asked about stays `uncertain`), with the state that they had."""
+        found = Found(stranded=self._strand(tx))
+        windows = {(via, bulk) for via in vias for bulk in (False, True)}
+        self._resting = {window: until for window, until in self._resting.items() if until > tx.now}
+        heads = outbox_rows.heads(tx, windows - self._resting.keys(), room)
+        self._sort(tx, heads, room, found)
+        outbox_rows.start(tx, self._leases.owner, self._leases.lease, found.taken)
+        outbox_rows.put_off(tx, found.put_off)
+        tell(tx, found.late)
+        found.later += [until for until in self._resting.values() if until > tx.now]
+        if len(found.taken) < room <= len(heads) and (found.taken or found.put_off or found.expired or self._resting):
+            found.later.append(tx.now)  # behind these may be others
+        due = outbox_rows.next_due(tx.conn, tx.now, vias)
+        found.later += [due] if due is not None else []
+        return [(delivery_of(tx, row), row.state) for row in found.taken], found
+
+    def held_up(self, tx: Tx, delivery: Delivery, wait: float, limited: bool) -> None:
+        """A send has to wait for so many seconds: what is queued behind it waits too, and if that is long, it is told.
+
+        `limited`: the platform wants nothing more of this kind in this place for so long.
+        """
+        until = tx.now + timedelta(seconds=wait)
+        if not limited and wait < SHORT and until - delivery.created_at <= outbox.LATE:
+            return
+        row = outbox_rows.place_of(tx, delivery.id)
+        if row is None:
+            return
+        narrowest = next(iter(limits(row.bucket, row.kind, bulk=row.bulk)), None)
+        if limited and narrowest is not None:
+            self._block(tx, narrowest, until)
+        late = [row.n] if is_late(row, until) else []
+        step = SECOND / narrowest.rate.per_second if narrowest else timedelta()
+        behind = outbox_rows.spread(tx, row.lane, row.n, until + step, step)
+        tell(tx, [*late, *(one.n for one in behind if is_late(one, until))])
+
+    def _block(self, tx: Tx, limit: Limit, until: datetime) -> None:
+        if self._leases.shared:
+            pace_rows.block(tx, limit.name, until)
+            return
+        self._named = {name: at for name, at in self._named.items() if at > tx.now}
+        self._named[limit.name] = until
+
+    # ── one look ───────────────────────────────────────────────────────────────────────────────────────────────────
+    def _strand(self, tx: Tx) -> int:
+        if self._stranded_at is not None and timedelta() <= tx.now - self._stranded_at < STRAND_EVERY:
+            return 0
+        self._stranded_at = tx.now
+        return self._leases.strand(tx)
+
+    def _sort(self, tx: Tx, heads: Sequence[Any], room: int, found: Found) -> None:
+        busy = self._leases.lanes()
+        spends = {row.n: limits(row.bucket, row.kind, bulk=row.bulk, asks=row.state == "uncertain") for row in heads}
+        paces, now = self._paces_for(tx, {one.name for limited in spends.values() for one in limited})
+        before, behind = dict(paces.free), dict[str, int]()
+        for row in heads:
+            if len(found.taken) >= room:
+                break
+            if row.lane in busy or (row.via, row.bulk) in self._resting:
+                continue
+            if is_over(tx, row):
+                found.expired += 1
+                found.later.append(tx.now)
+                continue
+            wait, slowest = self._wait(tx, spends[row.n], paces, now)
+            if slowest is None:
+                found.taken.append(row)
+                self._spread(tx, row, tx.now + SECOND * paces.next(spends[row.n], now), spends[row.n], found)
+            elif slowest.is_wide:
+                self._rest(row, slowest, tx.now + timedelta(seconds=wait))
+            else:
+                number = behind[slowest.name] = behind.get(slowest.name, 0) + 1
+                until = tx.now + timedelta(seconds=wait + (number - 1) / slowest.rate.per_second)
+                self._put_off(row, until, found)
+                self._spread(tx, row, until + SECOND / slowest.rate.per_second, spends[row.n], found)
+        if self._leases.shared:
+            spent = {name: at for name, at in paces.free.items() if before.get(name) != at}
+            pace_rows.keep(tx, {name: datetime.fromtimestamp(at, UTC) for name, at in spent.items()})
+
+    def _put_off(self, row: Any, until: datetime, found: Found) -> None:
+        found.put_off[row.n] = until
+        if is_late(row, until):
+            found.late.append(row.n)
+
+    def _spread(self, tx: Tx, row: Any, first: datetime, spends: Sequence[Limit], found: Found) -> None:
+        """Who waits behind it in its lane can't leave before that."""
+        if not spends or row.follower_due is None or row.follower_due >= first or first <= tx.now:
+            return
+        step = timedelta(seconds=max(1 / one.rate.per_second for one in spends))
+        for one in outbox_rows.spread(tx, row.lane, row.n, first, step):
+            if is_late(one, first):
+                found.late.append(one.n)
+
+    def _rest(self, row: Any, slowest: Limit, until: datetime) -> None:
+        kinds = (True,) if slowest.name.endswith(".bulk") else (False, True)
+        self._resting.update({(row.via, bulk): until for bulk in kinds})
+
+    def _paces_for(self, tx: Tx, names: set[str]) -> tuple[Paces, float]:
+        """The limits to keep, and the time by which they count: this process's own, or those that nodes share."""
+        if not self._leases.shared:
+            return self._paces, monotonic()
+        return Paces({name: at.timestamp() for name, at in pace_rows.hold(tx, names).items()}), tx.now.timestamp()
+
+    def _wait(self, tx: Tx, spends: Sequence[Limit], paces: Paces, now: float) -> tuple[float, Limit | None]:
+        """Seconds until this row may leave, and what it waits for. What the platform named counts by the house's clock."""
+        for one in spends:
+            named = self._named.get(one.name)
+            if named is not None and named > tx.now:
+                return (named - tx.now).total_seconds(), one
+        return paces.wait(spends, now)
+
+
+def is_over(tx: Tx, row: Any) -> bool:
+    """Whether it must not leave any more; then it has expired. The baton is read in the transaction that claims."""
+    if row.epoch is not None and row.state in {"ready", "retry"} and row.held_epoch != row.epoch:
+        settled(tx, row.id, "expired", error="a human has taken over")
+        return True
+    if row.expires_at is not None and row.expires_at <= tx.now:
+        settled(tx, row.id, "expired", error="it would have come too late")
+        return True
+    return False
+
+
+def tell(tx: Tx, late: Collection[int]) -> None:
+    if late:
+        safely(tx, lambda: outbox.delayed(tx, late))
+
+
+def is_late(row: Any, until: datetime) -> bool:
+    """Whether somebody should know that it has to wait."""
+    return row.message_id is not None and row.delayed_at is None and until - row.created_at > outbox.LATE
+
+
+def delivery_of(tx: Tx, row: Any) -> Delivery:
+    asked = row.state == "uncertain"
+    return Delivery(
+        row.id,
+        row.via,
+        row.kind,
+        row.payload,
+        row.lane,
+        row.attempts + 1,
+        row.customer_id,
+        row.case_id,
+        row.message_id,
+        (row.started_at or row.created_at) if asked else tx.now,
+        row.created_at,
+    )
