@@ -49,9 +49,9 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"  # from the command line
     port: int = 8080
 
-    @field_validator("public_url", "slack_api_url", "telegram_api_url")
+    @field_validator("public_url", "slack_api_url", "telegram_api_url", "llm_url")
     @classmethod
-    def _is_a_url(cls, value: str) -> str:
+    def _is_a_url(cls, value: str | None) -> str | None:
         if value and not is_url(value):
             msg = "is not a URL; write it like https://support.example.com"
             raise ValueError(msg)

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from bot.answers.decide import SHOWN, NoAnswer, Search, Sure, Thresholds, Unsure, decide, is_blank, small_talk, yes_no
+from bot.answers.grounded import LONGEST_PASSAGE, MOST_PASSAGES, Passage
 from bot.answers.words import base_locale, words
 from bot.model import Choice
 from bot.texts import Texts, escape_markdown, say
@@ -339,16 +340,29 @@ def sure_answer(text: str, search: Search, context: Context) -> tuple[str, str] 
     return article.id, "\n\n".join(parts)
 
 
-def answer_of(query: str, tags: Sequence[str], search: Search, context: Context) -> tuple[str, str, str]:
-    """(band, article id, Markdown): what the articles, or those of them that carry one of `tags`, say to a flow's question.
+def answer_of(
+    query: str, tags: Sequence[str], search: Search, context: Context
+) -> tuple[str, str, str, tuple[Passage, ...]]:
+    """(band, article id, Markdown, passages): what the articles, or those that carry one of `tags`, say to a flow's question.
 
-    The band is sure | unsure | none; only a sure one has the rest: intro, body, source.
+    The band is sure | unsure | none; only a sure one has id and Markdown: intro, body, source. Passages are for a model.
     """
     hits = [hit for hit in search(query, context.locale) if not tags or set(tags) & set(hit.article.tags)]
     decision = decide(hits, context.thresholds)
     if isinstance(decision, Sure):
-        return "sure", decision.hit.article.id, _told(decision.hit.article, context)
-    return ("unsure" if isinstance(decision, Unsure) else "none"), "", ""
+        near = [hit for hit in hits[:MOST_PASSAGES] if hit.score >= hits[0].score / 2]
+        return "sure", decision.hit.article.id, _told(decision.hit.article, context), _passages(near)
+    if isinstance(decision, Unsure):
+        return "unsure", "", "", _passages(decision.hits)
+    return "none", "", "", ()
+
+
+def _passages(hits: Sequence[Hit]) -> tuple[Passage, ...]:
+    return tuple(
+        Passage(hit.article.id, hit.article.title, hit.article.body.strip()[:LONGEST_PASSAGE])
+        for hit in hits[:MOST_PASSAGES]
+        if hit.article.body.strip()
+    )
 
 
 def _in_short(body: str) -> str:

@@ -127,6 +127,15 @@ class Privacy:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelLimits:
+    """What the optional language model may cost in 24 hours, in tokens, and how long an answer may take."""
+
+    tokens_per_day: int = 500_000
+    tokens_per_customer: int = 10_000
+    timeout: timedelta = timedelta(seconds=20)
+
+
+@dataclass(frozen=True, slots=True)
 class Macro:
     """An agents' saved reply. `body` is Markdown with `{{ customer.name }}`, `{{ agent.name }}` or `{{ case.id }}`."""
 
@@ -163,6 +172,7 @@ class Desk:
     reopen_window: timedelta = timedelta(hours=72)
     privacy: Privacy = field(default_factory=Privacy)
     targets: Mapping[str, float] = field(default_factory=dict)
+    model: ModelLimits = field(default_factory=ModelLimits)
     allow_hosts: tuple[str, ...] = ()
     flows: Mapping[str, Flow] = field(default_factory=dict)
     articles: tuple[Article, ...] = ()

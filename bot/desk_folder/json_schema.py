@@ -12,7 +12,7 @@ from typing import Any
 from bot.answers.rules import KINDS
 from bot.desk_folder.rules import RULE_KEYS
 from bot.desk_folder.settings import _SECTIONS as SECTIONS
-from bot.desk_folder.settings import DOES, ESCALATION_KEYS, METHODS
+from bot.desk_folder.settings import DOES, ESCALATION_KEYS, METHODS, MODEL_KEYS
 from bot.flows.load import _COMMON_KEYS, _FLOW_KEYS, _SLOT_KEYS, _TRIGGER_KEYS
 from bot.flows.schema import INSTRUMENTS, OUTCOMES, PRIORITIES, SCOPES, SLOT_TYPES
 from bot.flows.transcripts import CHANNELS, EXPECTED
@@ -26,6 +26,7 @@ _FLAG: Schema = {"type": "boolean"}
 _MAP: Schema = {"type": "object"}
 _LIST: Schema = {"type": "array"}
 _ANY: Schema = {}
+_COUNT: Schema = {"type": "integer", "minimum": 0}
 _SPAN: Schema = {
     "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\s*[0-9]{1,6}\s*[smhdw]?\s*$"}]
 }
@@ -84,6 +85,7 @@ _VERB_VALUES: Mapping[str, Schema] = {
     "notify": _object({"slack": _NAME, "text": _TEXT}, ("slack", "text")),
     "wait": _WAIT,
     "kb": _WORDING,
+    "llm": _TEXT,
 }
 _KINDS: Mapping[str, Schema] = {
     "id": _NAME,
@@ -107,6 +109,8 @@ _KINDS: Mapping[str, Schema] = {
     "delay": _SPAN,
     "collections": _TEXTS,
     "confirm": _FLAG,
+    "grounded_in": _NAME,
+    "max_chars": {"type": "integer", "minimum": 50, "maximum": 2000},
 }
 _SLOT_VALUES: Mapping[str, Schema] = {
     "type": _one_of(SLOT_TYPES),
@@ -166,6 +170,7 @@ _SECTION_VALUES: Mapping[str, Schema] = {
     "reopen_window": _SPAN,
     "privacy": _MAP,
     "targets": _MAP,
+    "model": _of(MODEL_KEYS, {"tokens_per_day": _COUNT, "tokens_per_customer": _COUNT, "timeout": _SPAN}),
     "allow_hosts": _TEXTS,
 }
 

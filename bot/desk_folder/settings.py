@@ -14,6 +14,7 @@ from bot.desk_folder.desk import (
     Connector,
     Escalation,
     Interrupt,
+    ModelLimits,
     Privacy,
     Routing,
     Sla,
@@ -32,6 +33,7 @@ from bot.texts import canonical
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 ESCALATION_KEYS = ("team", "queue_updates", "silence", "idle", "rules")
+MODEL_KEYS = ("tokens_per_day", "tokens_per_customer", "timeout")
 DOES = ("escalate", "restart", "cancel", "back", "language")
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,59}\Z")
 _LOCALE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*\Z")
@@ -346,6 +348,17 @@ class Settings:
         found = self.reader.entries(node, keys, "privacy")
         return Privacy(**{key: self.reader.span(one, key) for key, one in found.items()})
 
+    def read_model(self, node: Node) -> ModelLimits:
+        found = self.reader.entries(node, MODEL_KEYS, "model")
+        limits: dict[str, Any] = {
+            key: self.reader.whole(found[key], f"model: {key}", 0, 10**9)
+            for key in ("tokens_per_day", "tokens_per_customer")
+            if key in found
+        }
+        if "timeout" in found:
+            limits["timeout"] = self.reader.span(found["timeout"], "model: timeout", timedelta(seconds=60))
+        return ModelLimits(**{key: value for key, value in limits.items() if value is not None})
+
     def read_targets(self, node: Node) -> dict[str, float]:
         metrics = ("csat", "ces", "nps", "frt", "ttr", "fcr", "containment")
         found = self.reader.entries(node, metrics, "targets")
@@ -457,6 +470,7 @@ _SECTIONS: Mapping[str, tuple[str, Callable[[Settings, Node], Any]]] = {
     "reopen_window": ("reopen_window", Settings.read_window),
     "privacy": ("privacy", Settings.read_privacy),
     "targets": ("targets", Settings.read_targets),
+    "model": ("model", Settings.read_model),
     "allow_hosts": ("allow_hosts", Settings.read_hosts),
 }
 """key of desk.yaml → the desk's field, and its reader; in the order in which they are read."""

@@ -10,6 +10,7 @@ from typing import Any
 from bot import flows, timers
 from bot.answers import dialogue as articles
 from bot.desk_folder import Desk
+from bot.dialogue import by_model
 from bot.dialogue.escalating import ask_for_people, tried
 from bot.dialogue.talk import Talk
 from bot.events import CloseAsked, EscalationAsked, NotifyAsked, Recorded
@@ -85,6 +86,7 @@ def _context(talk: Talk) -> flows.Context:
         knows=lambda text, locale: _knows(talk, text, locale),
         search=lambda query, locale, tags: _found(talk, query, locale, tags),
         opens_in_s=_opens_in(talk, tx.now),
+        model=by_model.may_ask(talk),
     )
 
 
@@ -124,6 +126,8 @@ def _apply(talk: Talk, effect: flows.Effect) -> None:
                 talk.bot.cases.count_question(tx, talk.case.id)
         case flows.Call():
             _call(talk, effect)
+        case flows.AskModel():
+            by_model.ask(talk, effect)
         case flows.Escalate():
             _escalate(talk, effect)
         case flows.Close():

@@ -20,7 +20,10 @@ from bot.turn import Turn
 
 
 class Dialogue:
-    """`take` is the taker; `timed_out` rings for flows that wait; `release` runs parked turns again (the inbox's)."""
+    """`take` is the taker; `timed_out` rings for flows that wait; `release` runs parked turns again (the inbox's).
+
+    `model`: whether a language model is set up.
+    """
 
     def __init__(
         self,
@@ -29,8 +32,10 @@ class Dialogue:
         searcher: Searcher,
         release: Callable[[str], None],
         thresholds: Thresholds | None = None,
+        *,
+        model: bool = False,
     ) -> None:
-        self._bot = Bot(desk, cases, searcher, release, thresholds or Thresholds())
+        self._bot = Bot(desk, cases, searcher, release, thresholds or Thresholds(), model=model)
 
     def take(self, turn: Turn) -> bool:
         if turn.message is not None and self._only_polite(turn):

@@ -60,6 +60,7 @@ class Bot:
     release: Callable[[str], None]
     thresholds: Thresholds = field(default_factory=Thresholds)
     old: dict[str, Flow | None] = field(default_factory=dict)
+    model: bool = False  # a language model is set up
 
 
 @dataclass(slots=True)

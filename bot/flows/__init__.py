@@ -3,7 +3,7 @@
     step(desk, state, event, context) -> Outcome(state, effects, handled, trace)
     FlowState() is the beginning; FlowState.to_json() and FlowState.from_json() store it
     events    Text, Picked, Files, CallDone, StartFlow, TimedOut, Happened, FetchHuman
-    effects   Say, Call, Escalate, Close, Survey, SetCustomer, SwitchLocale, Record, Notify, SetTimer
+    effects   Say, Call, AskModel, Escalate, Close, Survey, SetCustomer, SwitchLocale, Record, Notify, SetTimer
 
 `schema` the nouns · `source` YAML with places and the reader that collects faults · `expressions` conditions ·
 `templates` texts with `{{ values }}` · `load` one flow's file · `lint` what only a whole flow shows · `words` phrases ·
@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from bot.flows.run import asks_for_human, is_request, step
 from bot.flows.talk import (
+    AskModel,
     Call,
     CallDone,
     Close,
@@ -55,6 +56,7 @@ from bot.flows.talk import (
 )
 
 __all__ = [
+    "AskModel",
     "Call",
     "CallDone",
     "Close",

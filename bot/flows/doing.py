@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from bot.flows import card, templates
+from bot.flows import card, rewording, templates
 from bot.flows.schema import (
     AskStep,
     BranchStep,
@@ -15,6 +15,7 @@ from bot.flows.schema import (
     Flow,
     GotoStep,
     KbStep,
+    LlmStep,
     NotifyStep,
     RecordStep,
     RunStep,
@@ -176,18 +177,25 @@ def _wait(machine: Machine, flow: Flow, here: Step, verb: WaitStep) -> None:
 def _kb(machine: Machine, flow: Flow, here: Step, verb: KbStep) -> None:
     query, found = machine.search(verb)
     machine.trace.append({"flow": flow.id, "step": here.id, "kb": found.band, "article": found.name})
+    if verb.silent:
+        rewording.keep(machine, here.id, query, found)
     if found.band != "sure":
         if found.band == "none" and query.strip():
             machine.effects.append(Record("unanswered", {"question": query}))
         machine.move(verb.unsure if found.band == "unsure" else verb.none)
         return
     if not verb.confirm:
-        machine.effects.append(Say(found.text))
+        if not verb.silent:
+            machine.effects.append(Say(found.text))
         machine.move(flow.after(here))
         return
     machine.effects.append(Say(found.text))
     machine.pending = Pending("confirm", here.id, flow.hash, machine.token())
     machine.ask_again()
+
+
+def _llm(machine: Machine, flow: Flow, here: Step, verb: LlmStep) -> None:
+    rewording.begin(machine, flow, here, verb)
 
 
 _DO: Mapping[type, Callable[[Machine, Flow, Step, Any], None]] = {
@@ -205,4 +213,5 @@ _DO: Mapping[type, Callable[[Machine, Flow, Step, Any], None]] = {
     NotifyStep: _notify,
     WaitStep: _wait,
     KbStep: _kb,
+    LlmStep: _llm,
 }

@@ -22,6 +22,7 @@ from bot.flows.schema import (
     Flow,
     GotoStep,
     KbStep,
+    LlmStep,
     NotifyStep,
     RecordStep,
     RunStep,
@@ -53,6 +54,7 @@ VERB_OF: dict[type, str] = {
     GotoStep: "goto",
     RunStep: "run",
     KbStep: "kb",
+    LlmStep: "llm",
 }
 
 
@@ -148,6 +150,9 @@ def _failures(step: Step) -> Iterator[tuple[str, str]]:
     elif isinstance(verb, KbStep):
         yield "unsure", verb.unsure
         yield "none", verb.none
+    elif isinstance(verb, LlmStep):
+        yield "refused", verb.refused
+        yield from ((label, target) for label, target in (("off", verb.off), ("timeout", verb.timeout)) if target)
 
 
 def _node(flow: Flow, step: Step, locale: str) -> Node:
@@ -173,6 +178,8 @@ def _about(step: Step, locale: str) -> str:
         return _short(verb.reason or _in(verb.text, locale))
     if isinstance(verb, KbStep):
         return _short(_in(verb.query, locale))
+    if isinstance(verb, LlmStep):
+        return _short(verb.order)
     if isinstance(verb, SetStep):
         return _short(", ".join(f"{name} = {value.text}" for name, value in verb.slots))
     return _short(_named(verb))

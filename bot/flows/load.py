@@ -9,13 +9,27 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from bot.flows import lint
 from bot.flows.names import Names, Seen
-from bot.flows.schema import END, SCOPES, SLOT_TYPES, AskStep, EscalateStep, Flow, Slot, Step, Triggers, WaitStep
+from bot.flows.schema import (
+    END,
+    SCOPES,
+    SLOT_TYPES,
+    AskStep,
+    EscalateStep,
+    Flow,
+    KbStep,
+    LlmStep,
+    Slot,
+    Step,
+    Triggers,
+    WaitStep,
+)
 from bot.flows.source import Node, Reader, nearest
-from bot.flows.verbs import NOT_YET, VERBS, event_name
+from bot.flows.verbs import VERBS, event_name
 from bot.texts import canonical
 
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,59}\Z")
@@ -196,7 +210,24 @@ def _steps(node: Node, seen: Seen) -> tuple[Step, ...]:
         step = _step(body, seen, taken)
         if step is not None:
             steps.append(step)
-    return tuple(steps)
+    return tuple(_silenced(step, steps, seen) for step in steps)
+
+
+def _silenced(step: Step, steps: Sequence[Step], seen: Seen) -> Step:
+    """A kb step whose articles a model tells does not tell them itself; a model tells only what a kb step found."""
+    if isinstance(step.verb, LlmStep):
+        source = next((one for one in steps if one.id == step.verb.grounded_in), None)
+        if source is not None and not isinstance(source.verb, KbStep):
+            message = f'grounded_in: "{source.id}" is no kb step: a model only rewords what articles say'
+            seen.reader.faults.add(seen.reader.file, step.line, step.column, message, "grounded")
+    if not isinstance(step.verb, KbStep):
+        return step
+    if not any(isinstance(one.verb, LlmStep) and one.verb.grounded_in == step.id for one in steps):
+        return step
+    if step.verb.confirm:
+        message = f'"{step.id}" leaves the telling to a step llm: confirm cannot stand here; ask after it'
+        seen.reader.faults.add(seen.reader.file, step.line, step.column, message, "grounded")
+    return replace(step, verb=replace(step.verb, silent=True))
 
 
 def _is_step(node: Node, reader: Reader) -> bool:
@@ -225,11 +256,6 @@ def _named(bodies: list[Node], reader: Reader) -> dict[str, Node]:
 
 def _step(body: Node, seen: Seen, taken: dict[str, int]) -> Step | None:
     reader = seen.reader
-    not_yet = [key for key in body.entries if key in NOT_YET]
-    if not_yet:
-        why = NOT_YET[not_yet[0]]
-        reader.fault(body.keys[not_yet[0]], f'the verb "{not_yet[0]}" cannot be run: {why}', "not-yet")
-        return None
     verbs = [key for key in body.entries if key in VERBS]
     if not verbs:
         unknown = [key for key in body.entries if key not in _COMMON_KEYS]

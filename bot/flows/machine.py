@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bot.flows import card, templates
+from bot.flows import card, rewording, templates
 from bot.flows.answers import matching
 from bot.flows.doing import do
 from bot.flows.expressions import Scope
@@ -23,6 +23,7 @@ from bot.flows.schema import (
     EscalateStep,
     Flow,
     KbStep,
+    LlmStep,
     RunStep,
     Step,
     WaitStep,
@@ -102,7 +103,7 @@ class Machine:
     def _fits(self, found: Step | None, *, top: bool) -> bool:
         if found is None:
             return False
-        verbs = {"ask": AskStep, "confirm": KbStep, "call": CallStep, "wait": WaitStep, "escalate": EscalateStep}
+        verbs = {"confirm": KbStep, "call": CallStep | LlmStep, "wait": WaitStep, "escalate": EscalateStep}
         return isinstance(found.verb, verbs.get(self.waiting, AskStep) if top else RunStep)
 
     def _lost(self) -> None:
@@ -390,6 +391,10 @@ class Machine:
 
     def call_done(self, outcome: str, value: Any) -> None:
         flow, called = self.place()
+        if isinstance(called.verb, LlmStep):
+            rewording.done(self, flow, called, called.verb, outcome, value)
+            self.run()
+            return
         assert isinstance(called.verb, CallStep)
         self.pending = None
         name = f"{flow.id}/{called.id}"

@@ -22,6 +22,7 @@ from bot.flows import templates
 from bot.flows.expressions import Scope
 from bot.flows.run import asks_for_human, step
 from bot.flows.talk import (
+    AskModel,
     Call,
     CallDone,
     Close,
@@ -86,6 +87,7 @@ class Play:
         self.locale = locale
         self.customer: dict[str, Any] = {"locale": locale, **(given.get("customer") or {})}
         self.case: dict[str, Any] = {"id": "case-1", "channel": "web", **(given.get("case") or {})}
+        self.model = str(given.get("model", "off"))  # what it answers, or off, or timeout
         self.agents = int(given.get("agents", 1))
         self.now = _moment(desk, given["at"]) if "at" in given else START
         self.by_hours = "at" in given and "open" not in given
@@ -116,8 +118,9 @@ class Play:
         self.flow = self.state.frames[-1].flow if self.state.frames else None
         for effect in outcome.effects:
             self.feel(effect)
-        for call in [effect for effect in outcome.effects if isinstance(effect, Call)]:
-            self.now += timedelta(seconds=call.after_s)
+        for call in [effect for effect in outcome.effects if isinstance(effect, Call | AskModel)]:
+            if isinstance(call, Call):
+                self.now += timedelta(seconds=call.after_s)
             self.take(CallDone(call.token, *self.answered(call)))
         return outcome.handled
 
@@ -134,6 +137,7 @@ class Play:
             self.agents,
             knows=self.knows,
             search=self.found,
+            model=self.model != "off",
         )
 
     @property
@@ -203,8 +207,10 @@ class Play:
             own = self.desk.texts
             self.hear(say(f"survey_{self.survey}_question", self.locale, own, company=self.desk.name))
 
-    def answered(self, call: Call) -> tuple[str, Any]:
-        """What `given` says the connector answers."""
+    def answered(self, call: Call | AskModel) -> tuple[str, Any]:
+        """What `given` says the connector, or the model, answers."""
+        if isinstance(call, AskModel):
+            return ("timeout", None) if self.model == "timeout" else ("ok", {"text": self.model})
         answers = self.given.get(call.connector, "error")
         if isinstance(answers, Mapping):
             sent = [str(value) for value in call.values.values()]

@@ -171,13 +171,33 @@ class RunStep:
 
 @dataclass(frozen=True, slots=True)
 class KbStep:
-    """Asks the articles. A sure answer is said (with `confirm` also whether it helped), else `on` has where to go."""
+    """Asks the articles. A sure answer is said (with `confirm` also whether it helped), else `on` has where to go.
+
+    `silent`: it only looks up, because a step `llm` below tells what was found in words of its own.
+    """
 
     query: Wording
     unsure: str
     none: str
     collections: tuple[str, ...] = ()
     confirm: bool = False
+    silent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LlmStep:
+    """A language model rewords what the step `grounded_in` (a `kb`) found, in at most `longest` characters.
+
+    `order` is the admin's own wish, a template. `refused`: where to go when the articles had nothing. `off` (there is no
+    model) and `timeout` (it failed, or said what may not be told) name a step, or None: then the article itself is said.
+    """
+
+    order: str
+    grounded_in: str
+    refused: str
+    longest: int
+    off: str | None = None
+    timeout: str | None = None
 
 
 Verb = (
@@ -195,6 +215,7 @@ Verb = (
     | GotoStep
     | RunStep
     | KbStep
+    | LlmStep
 )
 
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from bot.answers.grounded import Passage
 from bot.model import Choice, FileRef
 
 # ── events: what happened ──
@@ -106,6 +107,20 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class AskModel:
+    """Have a language model reword passages that answer `question`; `order` is the admin's wish, `longest` characters.
+
+    The answer comes back as `CallDone(token)` with `{"text"}`; whether it is told is decided there.
+    """
+
+    token: str
+    question: str
+    passages: tuple[Passage, ...]
+    order: str
+    longest: int
+
+
+@dataclass(frozen=True, slots=True)
 class Escalate:
     """Fetch a human. `reason_code` is flow | asked | retry | breaker | connector | version | a code of the desk's.
 
@@ -167,7 +182,7 @@ class SetTimer:
     after_s: int
 
 
-Effect = Say | Call | Escalate | Close | Survey | SetCustomer | SwitchLocale | Record | Notify | SetTimer
+Effect = Say | Call | AskModel | Escalate | Close | Survey | SetCustomer | SwitchLocale | Record | Notify | SetTimer
 
 # ── state: where the conversation stands ──
 
@@ -257,11 +272,15 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the articles say to a step's question. `band` is sure | unsure | none; only a sure one has `name` and `text`."""
+    """What the articles say to a step's question. `band` is sure | unsure | none; only a sure one has `name` and `text`.
+
+    `passages` are what a model may reword: none where there is nothing.
+    """
 
     band: str
     name: str = ""
     text: str = ""
+    passages: tuple[Passage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +290,7 @@ class Context:
     `knows` asks the articles, (text, locale) → Told or None: what is no answer to the open question may be a question of
     the customer's own, which is answered before ours is asked again. None: nobody can be asked just now. `search` is what
     the step `kb` asks: (question, locale, collections). `opens_in_s`: seconds until the desk opens, None when nobody knows.
+    `model`: whether a language model may be asked just now.
     """
 
     now: datetime
@@ -282,6 +302,7 @@ class Context:
     knows: Callable[[str, str], Told | None] | None = None
     search: Callable[[str, str, Sequence[str]], Found] | None = None
     opens_in_s: int | None = None
+    model: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@
 
 `bot:` looks forward through what was said since the customer's last words, be it by the bot, the queue, the survey or an
 agent. A connector that `given` does not name is a table of the desk, or answers `error`. `given` maps the value that the
-call sends (or "*") to the answer, or to 404, timeout or error. `given: {at: 2026-01-05T22:00}` is a time of the desk's own
+call sends (or "*") to the answer, or to 404, timeout or error. `given: {model: "Within 14 days [1]."}` is what the language
+model answers; off (there is none) and timeout are its other words. `given: {at: 2026-01-05T22:00}` is a time of the desk's own
 clock, from which on its opening hours count; without it, it is open.
 """
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     ReadFlow = Callable[[Node, Reader], Flow | None]
     """The flow of a file that a `reload:` names; what is wrong with it goes to the reader."""
 
-_GIVEN = ("connectors", "agents", "open", "at", "customer", "case")
+_GIVEN = ("connectors", "model", "agents", "open", "at", "customer", "case")
 _INSIDE: Mapping[str, tuple[str, ...]] = {
     "user": ("choose", "file", "score"),
     "agent": ("claim", "reply", "note", "resolve"),
@@ -131,6 +132,8 @@ def _given(node: Node, reader: Reader) -> dict[str, Any]:
         reader.whole(found["agents"], "given: agents")
     if "open" in found:
         reader.flag(found["open"], "given: open")
+    if "model" in found:
+        reader.text(found["model"], "given: model")
     if "at" in found and not _is_moment(found["at"]):
         reader.wrong(found["at"], "given: at must be a time such as 2026-01-05T22:00")
         found.pop("at")

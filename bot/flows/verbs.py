@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from bot.answers.grounded import LONGEST_ANSWER
 from bot.flows.names import BUTTON, Seen
 from bot.flows.schema import (
     INSTRUMENTS,
@@ -18,6 +19,7 @@ from bot.flows.schema import (
     EscalateStep,
     GotoStep,
     KbStep,
+    LlmStep,
     NotifyStep,
     Option,
     RecordStep,
@@ -31,13 +33,12 @@ from bot.flows.schema import (
 )
 from bot.flows.source import Node, nearest
 
-NOT_YET: Mapping[str, str] = {"llm": "no language model is configured; answer from articles with kb"}
-"""In the language, but not run, and why: refused, so that nobody waits for what never comes."""
 RETRY_KEYS = ("max", "text", "then")
 ESCALATE_KEYS = ("team", "priority", "reason", "show", "sla")
 WAIT_KEYS = ("for", "event", "business_open", "timeout", "then")
 RECORD_KINDS = ("feature_request", "complaint", "promise")
 LONGEST_CALL = 60  # seconds; the sender of connectors waits no longer
+MOST_ANSWER = 2000  # characters that a model may be allowed
 MOST_RETRIES = 5  # after 1, 2, 4 … s: with calls of a minute each the customer has waited six minutes by then
 EVENT = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*\Z")
 _OUTCOME = re.compile(r"[1-5][0-9][0-9]\Z|timeout\Z|error\Z")
@@ -363,6 +364,32 @@ def _kb(body: Node, found: Found, seen: Seen) -> Verb | None:
     return KbStep(query, unsure, none, collections, confirm)
 
 
+def _llm(body: Node, found: Found, seen: Seen) -> Verb | None:
+    reader = seen.reader
+    order = seen.template(found["llm"], "llm")
+    source = seen.target(found["grounded_in"]) if "grounded_in" in found else None
+    if "grounded_in" not in found:
+        reader.fault(
+            body.keys["llm"],
+            'llm: "grounded_in" is missing: the kb step whose articles the model may reword',
+            "missing-key",
+        )
+    longest = reader.whole(found["max_chars"], "max_chars", 50, MOST_ANSWER) if "max_chars" in found else LONGEST_ANSWER
+    if "on" not in found:
+        reader.fault(body.keys["llm"], 'a step llm needs "on": where to go for refused (no article)', "missing-failure")
+        return None
+    on = reader.entries(found["on"], ("refused", "off", "timeout"), "on")
+    if "refused" not in on:
+        reader.fault(
+            body.keys["on"], 'on: "refused" is missing: where to go when there is no article', "missing-failure"
+        )
+    targets = {key: seen.target(node) for key, node in on.items()}
+    refused = targets.get("refused")
+    if order is None or source is None or refused is None or longest is None:
+        return None
+    return LlmStep(order, source, refused, longest, targets.get("off"), targets.get("timeout"))
+
+
 def _each(node: Node | None) -> list[Node]:
     return [] if node is None else node.items if node.kind == "list" else [node]
 
@@ -382,5 +409,6 @@ VERBS: Mapping[str, tuple[tuple[str, ...], Callable[[Node, Found, Seen], Verb | 
     "notify": ((), _notify),
     "wait": ((), _wait),
     "kb": (("collections", "confirm", "on"), _kb),
+    "llm": (("grounded_in", "max_chars", "on"), _llm),
 }
 """verb → the keys that it takes beside those of every step, and its reader."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from bot.storage import tables as t
 from bot.storage.tx import Tx
@@ -47,6 +47,16 @@ def of_cases(conn: Connection, case_ids: Sequence[str]) -> list[Row[Any]]:
     r = t.recordings
     query = select(r).where(r.c.case_id.in_(case_ids)).order_by(r.c.case_id, r.c.seq, r.c.at, r.c.token)
     return list(conn.execute(query))
+
+
+def tokens_since(conn: Connection, when: datetime, customer_id: str | None = None) -> int:
+    """What the language model has cost since then: for all of them, or for one customer."""
+    r = t.recordings
+    spent = func.sum(r.c.answer["tokens"].as_integer())
+    query = select(spent).where(r.c.kind == "model", r.c.at >= when, r.c.outcome.is_not(None))
+    if customer_id is not None:
+        query = query.where(r.c.customer_id == customer_id)
+    return conn.execute(query).scalar() or 0
 
 
 def forget_before(tx: Tx, when: datetime) -> int:

@@ -126,7 +126,7 @@ MISTAKES: list[tuple[str, str, str, str, str]] = [
     ("a choice without options", FLOW, ', options: [{value: "yes", label: $yes_l}, {value: "no", label: $no_l}]', "", "options"),
     ("a type that is none", FLOW, "type: object", "type: ▸objct", 'did you mean "object"?'),
     ("two verbs", FLOW, "{id: late, say: $late}", "{id: late, say: $late, ▸goto: lookup}", "verb"),
-    ("a verb that is not run yet", FLOW, "{id: late, say: $late}", "{id: late, ▸llm: x}", "no language model"),
+    ("a model without an article", FLOW, "{id: late, say: $late}", "{id: late, ▸llm: x}", '"grounded_in" is missing'),
     ("an article's tag", FLOW, "{id: late, say: $late}", "{id: late, kb: $late, collections: [▸retuns], on: {unsure: end, none: end}}", 'did you mean "returns"?'),
     ("articles without a way out", FLOW, "{id: late, say: $late}", "{id: late, kb: $late, ▸on: {unsure: end}}", '"none" is missing'),
     ("a second try without a key", FLOW, "timeout: 5s", "▸retries: 2", '"once" is missing'),
