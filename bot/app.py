@@ -52,6 +52,7 @@ from channels.connectors import Connectors
 from channels.delivery import DeliveryLoop
 from channels.model import ModelClient, Models
 from channels.port import Channel, Sender
+from channels.preview import PREVIEWS
 from channels.web.channel import WebChannel
 from handoff import store as cases
 from handoff import taker as people
@@ -104,7 +105,7 @@ class App:
             self.storage, settings, self.secret, self.web_desk, lambda: self.rules, self.web.hub
         )
         self.feed = Feed(self.storage)
-        self.console = Console(settings, self.secret, self.storage, self.desk, self._overview)
+        self.console = Console(settings, self.secret, self.storage, self.desk, self._overview, PREVIEWS)
         self.channels: list[Channel] = [self.web]
         self.desks: list[AgentDesk] = [self.web_desk]
         self.senders: list[Sender] = []

@@ -16,6 +16,7 @@ from bot.console.drafting import Drafting
 from bot.console.people import Person, Role
 from bot.console.sign_in import CSRF_HEADER, Session
 from bot.errors import Conflict
+from bot.model import Choice
 from bot.settings import Settings
 from bot.storage.engine import Storage
 from bot.texts import is_rtl, known, say
@@ -43,6 +44,8 @@ HEADERS = {
 
 Handler: TypeAlias = Callable[["Visit"], Awaitable[Response]]
 View = Callable[[], Awaitable[Mapping[str, Any]]]
+Draw: TypeAlias = Callable[[str, Sequence[Choice]], Sequence[tuple[str, Sequence[Sequence[str]]]]]
+"""What becomes of a text (Markdown) and its choices on one channel: posts, each its safe HTML and its rows of buttons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +67,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """What pages may reach. `overview()` gives what the first page shows."""
+    """What pages may reach. `overview()` gives what the first page shows; `drawn` how a text looks on each channel."""
 
     settings: Settings
     storage: Storage
     desk: DeskInForce
     drafting: Drafting
     overview: View
+    drawn: Mapping[str, Draw] = field(default_factory=dict)
 
     @property
     def rules(self) -> Desk:

@@ -18,6 +18,7 @@ from bot.console.drafting import Drafting
 from bot.console.page import (
     HERE,
     LOCALES,
+    Draw,
     Form,
     Frame,
     Page,
@@ -53,11 +54,12 @@ class Console:
         storage: Storage,
         desk: DeskInForce,
         overview: View,
+        drawn: Mapping[str, Draw] | None = None,
     ) -> None:
         self._settings = settings
         self.password, self.password_file = password_of(settings)
         self._door = Doorkeeper(settings, secret, self.password)
-        self._rooms = Rooms(settings, storage, desk, Drafting(storage, desk), overview)
+        self._rooms = Rooms(settings, storage, desk, Drafting(storage, desk), overview, drawn or {})
         self._shell = Shell(PAGES, self._door.told_cookie, self._door.tell)
 
     def routes(self) -> Sequence[BaseRoute]:

@@ -68,7 +68,7 @@ def rows(files: Files, locales: Sequence[str]) -> list[Row]:
     """Every row, the desk's own first, then those in flows, then the product's."""
     parsed = {path: node for path, text in files.items() if path.endswith((".yaml", ".yml")) and (node := _read(text))}
     uses = _uses(parsed)
-    product = set(keys())
+    product = {key for key in keys() if not key.startswith("console_")}  # a desk does not reword its console
     own: list[Row] = []
     said: dict[str, Row] = {}
     for path, root in parsed.items():
