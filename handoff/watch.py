@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from bot.events import (
@@ -16,6 +17,7 @@ from bot.events import (
     NotifyAsked,
     ReachabilityChanged,
     Recorded,
+    SendDelayed,
     SendSettled,
     TurnFailed,
 )
@@ -29,6 +31,8 @@ from handoff.desk import AgentDesk, TellsColleagues
 from handoff.steps import changed, desk_of, move, next_action, schedule, tell_agents
 from handoff.waiting_room import look
 
+TELL_AGAIN = timedelta(minutes=5)  # that sends of a case are delayed
+
 
 def subscribers(desks: Sequence[AgentDesk]) -> dict[type, list[Subscriber]]:
     """Event → who hears it, in this order."""
@@ -40,6 +44,7 @@ def subscribers(desks: Sequence[AgentDesk]) -> dict[type, list[Subscriber]]:
         Recorded: [on_recorded],
         NotifyAsked: [on_notify, *(desk.on_notify for desk in desks if isinstance(desk, TellsColleagues))],
         SendSettled: [on_settled],
+        SendDelayed: [on_delayed],
         TurnFailed: [on_turn_failed],
         CaseChanged: [_to_desks(desks, tell_case)],
         MessageStored: [_to_desks(desks, tell_stored)],
@@ -106,6 +111,8 @@ def _ignoring_result(verb: Callable[[Tx, Any], object]) -> Subscriber:
 # ── what went wrong, and what is worth keeping ─────────────────────────────────────────────────────────────────────
 def on_settled(tx: Tx, event: SendSettled) -> None:
     """An agent's words were delivered, or not: the mark at the desk changes; a failure is noted in the case too."""
+    if event.outcome == "sent" and event.doubled:
+        on_perhaps_twice(tx, event)
     relay = store.relay_of(tx.conn, event.message_id) if event.message_id else None
     if relay is None or relay.state != "said":
         return
@@ -114,9 +121,31 @@ def on_settled(tx: Tx, event: SendSettled) -> None:
     if event.outcome == "failed" and case is not None:
         store.log(tx, case, "not_delivered", relay.agent_id, relay=relay.id, error=event.error)
         tell_agents(tx, case, "not_delivered", reason=event.error or event.via)
-    if event.outcome == "sent" and event.doubled and case is not None:
-        store.log(tx, case, "perhaps_twice", relay.agent_id, relay=relay.id)
+
+
+def on_perhaps_twice(tx: Tx, event: SendSettled) -> None:
+    """What was said in a case of people's may stand there twice, whoever said it: they should know before they ask."""
+    case = _case_of(tx, event.message_id)
+    if case is not None:
+        relay = store.relay_of(tx.conn, event.message_id or "")
+        store.log(tx, case, "perhaps_twice", relay.agent_id if relay else None, outbox=event.outbox_id)
         tell_agents(tx, case, "perhaps_twice", channel=event.via.capitalize())
+
+
+def on_delayed(tx: Tx, event: SendDelayed) -> None:
+    """What was said waits for longer than a minute: its case says so, once for all that waits at the time."""
+    case = _case_of(tx, event.message_id)
+    if case is None or not case.with_people:
+        return
+    told = [one.at for one in store.events(tx.conn, case.id) if one.kind == "delayed"]
+    store.log(tx, case, "delayed", via=event.via, outbox=event.outbox_id)
+    if not told or tx.now - told[-1] > TELL_AGAIN:
+        tell_agents(tx, case, "delayed", channel=event.via.capitalize())
+
+
+def _case_of(tx: Tx, message_id: str | None) -> Case | None:
+    message = history.message(tx.conn, message_id) if message_id else None
+    return _peoples_case(tx, message) if message is not None else None
 
 
 def on_turn_failed(tx: Tx, event: TurnFailed) -> None:

@@ -117,7 +117,7 @@ class Invitations:
         who = customers.customer(tx.conn, customer_id)
         to = who.id if who else customer_id
         body = surveys.body(name, planned.id, locale, setup.texts, setup.company)
-        said = outbox.say(tx, to, body, author=BOT, case_id=planned.case_id, meta={"survey": planned.id})
+        said = outbox.say(tx, to, body, author=BOT, case_id=planned.case_id, meta={"survey": planned.id}, bulk=True)
         expires_at = tx.now + EXPIRES_AFTER
         store.change(
             tx.conn,

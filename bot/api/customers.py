@@ -73,7 +73,8 @@ def router(rooms: Rooms) -> APIRouter:
             tx.lock_customer(who.id)
             case_id = rooms.cases.live(tx.conn, who.id)
             meta = {"by": "api"}
-            return message_shape(say(tx, who.id, Body(said.text), author=BOT, case_id=case_id, meta=meta))
+            said_now = say(tx, who.id, Body(said.text), author=BOT, case_id=case_id, meta=meta, bulk=True)
+            return message_shape(said_now)
 
         return await write(storage, request, 201, unit)
 

@@ -102,6 +102,7 @@ class Claims:
         spends = {row.n: limits(row.bucket, row.kind, bulk=row.bulk, asks=row.state == "uncertain") for row in heads}
         paces, now = self._paces_for(tx, {one.name for limited in spends.values() for one in limited})
         before, behind = dict(paces.free), dict[str, int]()
+        crowded = len(heads) >= room or bool(self._resting)  # others wait: who has had a turn stands behind them
         for row in heads:
             if len(found.taken) >= room:
                 break
@@ -114,7 +115,9 @@ class Claims:
             wait, slowest = self._wait(tx, spends[row.n], paces, now)
             if slowest is None:
                 found.taken.append(row)
-                self._spread(tx, row, tx.now + SECOND * paces.next(spends[row.n], now), spends[row.n], found)
+                pause = paces.next(spends[row.n], now)
+                if pause > 0 or crowded:
+                    self._spread(tx, row, tx.now + SECOND * pause, spends[row.n], found)
             elif slowest.is_wide:
                 self._rest(row, slowest, tx.now + timedelta(seconds=wait))
             else:
@@ -133,9 +136,9 @@ class Claims:
 
     def _spread(self, tx: Tx, row: Any, first: datetime, spends: Sequence[Limit], found: Found) -> None:
         """Who waits behind it in its lane can't leave before that."""
-        if not spends or row.follower_due is None or row.follower_due >= first or first <= tx.now:
+        if not spends or row.follower_due is None or row.follower_due >= first:
             return
-        step = timedelta(seconds=max(1 / one.rate.per_second for one in spends))
+        step = timedelta(seconds=max(1 / one.rate.per_second for one in spends) if first > tx.now else 0)
         for one in outbox_rows.spread(tx, row.lane, row.n, first, step):
             if is_late(one, first):
                 found.late.append(one.n)

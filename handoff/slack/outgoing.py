@@ -30,6 +30,7 @@ WAITS, SENT, FAILED, NOTE, TAKEN_BACK = (
     "lock",
     "leftwards_arrow_with_hook",
 )
+CHANNEL = "slack"  # whose limits its rows spend, kind by kind: see channels/delivery/paces.py
 TELL_WITHIN = timedelta(minutes=10)  # later, nobody knows any more what it was about
 
 
@@ -87,6 +88,7 @@ def mark(tx: Tx, case_id: str, customer_id: str, ref: str, add: str, remove: Seq
         lane=f"{VIA}:mark:{ref}",
         kind="mark",
         payload={"channel": channel, "ts": ts, "add": add, "remove": list(remove)},
+        bucket=f"{CHANNEL}:{channel}",
         customer_id=customer_id,
         case_id=case_id,
     )
@@ -100,6 +102,7 @@ def tell(tx: Tx, channel: str, user: str, text: str, thread: str | None, case: C
         lane=f"{VIA}:tell:{user}",
         kind="tell",
         payload={"channel": channel, "user": user, "text": plain_to_mrkdwn(text), "thread_ts": thread},
+        bucket=f"{CHANNEL}:{channel}",
         customer_id=case.customer_id if case else None,
         case_id=case.id if case else None,
         expires_at=tx.now + TELL_WITHIN,
@@ -114,7 +117,7 @@ def notify(tx: Tx, channel: str, text: str, customer_id: str, case_id: str | Non
         lane=f"{VIA}:notify:{channel}",
         kind="notify",
         payload={"channel": channel, "text": plain_to_mrkdwn(text)},
-        bucket=f"slack:{channel}",
+        bucket=f"{CHANNEL}:{channel}",
         customer_id=customer_id,
         case_id=case_id,
     )
@@ -129,7 +132,7 @@ def _put(
         lane=lane_ or lane(case.id),
         kind=kind,
         payload=payload,
-        bucket=f"slack:{channel}" if channel else None,
+        bucket=f"{CHANNEL}:{channel}" if channel else None,
         customer_id=case.customer_id,
         case_id=case.id,
     )

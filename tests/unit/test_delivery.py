@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from bot.errors import DatabaseFault, NotSent, RateLimited, Refused, Uncertain
-from bot.events import SendSettled
+from bot.events import SendDelayed, SendSettled
 from bot.model import BOT, Author, AuthorKind, Body, Inbound, Reachability, Sender
 from bot.outbox import edit, enqueue, say
 from bot.storage import customers, history, outbox_rows
+from bot.storage import tables as t
 from bot.storage.engine import Storage
-from channels.delivery import DeliveryLoop
+from channels.delivery import DeliveryLoop, claims
 from channels.delivery.leases import SHARED_LEASE
 from channels.delivery.outcomes import FIRST_BACKOFF, LAST_BACKOFF, backoff
 from channels.delivery.paces import Paces, limits
@@ -26,7 +27,8 @@ ANN = Author(AuthorKind.AGENT, "Ann", "ann")
 
 async def queue(house: Rooms, *texts: str, lane: str = "paper:1", via: str = "paper", **more: Any) -> list[str]:
     def unit(tx: Any) -> list[str]:
-        return [enqueue(tx, via=via, lane=lane, kind="text", payload={"text": one}, **more) for one in texts]
+        kind = more.pop("kind", "text")
+        return [enqueue(tx, via=via, lane=lane, kind=kind, payload={"text": one}, **more) for one in texts]
 
     return await house.storage.write(unit)
 
@@ -384,7 +386,7 @@ async def test_a_live_nodes_lease_is_respected(postgres_url: str) -> None:
 # ── pace ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 def test_a_chat_bursts_then_keeps_the_platforms_pace_and_others_are_free() -> None:
     paces, chat = Paces(), limits("telegram:1", "text")
-    at, spent = 100.0, []
+    at, spent = 100.0, list[float]()
     while len(spent) < 10:
         wait, _ = paces.wait(chat, at)
         if wait == 0:
@@ -406,3 +408,225 @@ async def test_a_chat_over_its_pace_waits_and_says_until_when(sqlite_url: str) -
             await house.delivery.idle()
         assert 3 <= len(house.sender.sent) <= 5
         assert due <= NOON + timedelta(seconds=1.1)
+
+
+def test_each_row_spends_the_limits_of_its_place_its_method_and_its_platform() -> None:
+    def names(*args: Any, **how: Any) -> list[str]:
+        return [one.name for one in limits(*args, **how)]
+
+    assert names("telegram:42", "text") == ["telegram:42", "telegram.all"]
+    assert names("telegram:-100", "text") == ["telegram:-100.group", "telegram:-100", "telegram.all"]
+    assert names("telegram:42", "text", bulk=True) == ["telegram:42", "telegram.bulk", "telegram.all"]
+    assert names("slack:C1", "thread") == names("slack:C1", "text") == ["slack:C1", "slack.all"]
+    assert names("slack:C1", "card") == names("slack:D1", "edit") == ["slack.update"]
+    assert names("slack:C1", "mark") == ["slack.react"]
+    assert names("slack:C1", "thread", asks=True) == ["slack.ask"]
+    assert names("telegram:42", "text", asks=True) == names(None, "fetch") == names("web:1", "text") == []
+
+
+def spent_within(spends: Any, seconds: float, tries: int = 400) -> int:
+    """How many leave in the first so many seconds when somebody always wants to."""
+    paces, at, count = Paces(), 0.0, 0
+    for _ in range(tries):
+        wait, _ = paces.wait(spends, at)
+        at += wait
+        if at >= seconds:
+            break
+        count += wait == 0
+    return count
+
+
+@pytest.mark.parametrize(
+    ("bucket", "kind", "seconds", "most"),
+    [
+        ("telegram:-100", "text", 60, 20),  # a group takes 20 a minute
+        ("telegram:1", "text", 60, 62),
+        ("slack:C1", "card", 60, 50),  # tier 3
+        ("slack:C1", "tell", 60, 100),  # tier 4
+    ],
+)
+def test_no_minute_sees_more_than_the_platform_takes(bucket: str, kind: str, seconds: float, most: int) -> None:
+    count = spent_within(limits(bucket, kind), seconds)
+    assert most * 0.8 <= count <= most
+
+
+@pytest.mark.parametrize(
+    ("places", "bulk", "seconds", "most"),
+    [("telegram", False, 1, 30), ("telegram", True, 1, 24), ("slack", False, 60, 200)],
+)
+def test_all_places_together_keep_the_platforms_limit(places: str, bulk: bool, seconds: float, most: int) -> None:
+    paces, at, count = Paces(), 0.0, 0
+    for number in range(1_000):
+        wait, slowest = paces.wait(limits(f"{places}:{number}", "text", bulk=bulk), at)
+        assert slowest is None or slowest.is_wide
+        at += wait
+        if at >= seconds:
+            break
+        count += wait == 0
+    assert most * 0.8 <= count <= most
+
+
+def test_bulk_leaves_room_for_replies() -> None:
+    """Of Telegram's 25 a second, five are never given to what nobody waits for."""
+    paces, bulk, replies, at = Paces(), 0, 0, 0.0
+    for tick in range(1_000):
+        at = tick / 100  # ten seconds
+        while paces.wait(limits(f"telegram:b{tick}.{bulk}", "text", bulk=True), at)[0] == 0:
+            bulk += 1
+        if tick % 20 == 0:
+            reply = limits(f"telegram:r{tick}", "text")
+            wait, _ = paces.wait(reply, at)
+            assert wait <= 1 / 25 + 0.001, "a reply waits for nobody's news"
+            assert wait == 0 or paces.wait(reply, at + wait)[0] == 0
+            replies += 1
+    assert replies == 50
+    assert 190 <= bulk <= 210
+
+
+async def delivered(house: Rooms, seconds: int) -> None:
+    """Let the platform take what it may for so many seconds; the house's clock is the paces' too."""
+    for _ in range(seconds * 5):
+        await house.deliver()
+        house.clock.passes(seconds=0.2)
+
+
+@pytest.fixture
+def house_time(monkeypatch: pytest.MonkeyPatch) -> SetClock:
+    """A clock by which paces count as well, so that seconds pass when the test says so."""
+    clock = SetClock()
+    monkeypatch.setattr(claims, "monotonic", lambda: clock().timestamp())
+    return clock
+
+
+async def test_a_customer_with_a_thousand_lines_takes_turns_with_the_others(
+    database_url: str, house_time: SetClock
+) -> None:
+    async with rooms(database_url, clock=house_time) as house:
+        house.delivery.senders["telegram"] = house.sender
+        for number in range(40):  # enough of them to fill all that leaves at once, and all that Telegram takes
+            lines = [f"{number}:{line}" for line in range(25)]
+            await queue(house, *lines, lane=f"telegram:{number}", via="telegram", bucket=f"telegram:{number}")
+        await delivered(house, 2)
+        house.sender.sent.clear()
+        for number in range(100, 110):
+            await queue(house, f"{number}:0", lane=f"telegram:{number}", via="telegram", bucket=f"telegram:{number}")
+        await delivered(house, 4)  # one round of all
+        assert {f"{number}:0" for number in range(100, 110)} <= set(house.sender.texts)
+        await delivered(house, 4)  # one round of all
+        for number in range(40):
+            lines = [one for one in house.sender.texts if one.startswith(f"{number}:")]
+            assert lines == sorted(lines, key=lambda one: int(one.split(":")[1])), "in order"
+
+
+async def test_a_full_channel_hides_no_other_and_no_other_customers(database_url: str, house_time: SetClock) -> None:
+    """A hundred cases wait for one Slack channel, which takes one post a second: Telegram goes on, and the next channel."""
+    async with rooms(database_url, clock=house_time) as house:
+        other = PaperSender("telegram")
+        house.delivery.senders = {"slack": house.sender, "telegram": other}
+        for number in range(100):
+            await queue(house, f"C1:{number}", lane=f"case:{number}", via="slack", bucket="slack:C1")
+        await queue(house, "C2", lane="case:x", via="slack", bucket="slack:C2")
+        await queue(house, "T", lane="telegram:1", via="telegram", bucket="telegram:1")
+        await house.deliver()
+        assert other.texts == ["T"]
+        assert "C2" in house.sender.texts
+        await delivered(house, 20)
+        posts = [one for one in house.sender.texts if one.startswith("C1:")]
+        assert posts == [f"C1:{number}" for number in range(len(posts))], "in the order in which they were asked for"
+        assert 18 <= len(posts) <= 24
+
+
+async def test_replies_go_before_what_nobody_waits_for(database_url: str, house_time: SetClock) -> None:
+    async with rooms(database_url, clock=house_time) as house:
+        house.delivery.senders["telegram"] = house.sender
+        for number in range(60):
+            lane = f"telegram:{number}"
+            await queue(house, f"survey {number}", lane=lane, via="telegram", bucket=lane, bulk=True)
+        await queue(house, "reply", lane="telegram:x", via="telegram", bucket="telegram:x")
+        await house.deliver()
+        assert house.sender.texts[0] == "reply"
+        await delivered(house, 4)
+        assert len(house.sender.texts) == 61
+
+
+async def test_a_method_of_slacks_that_is_asked_to_wait_holds_up_that_method_alone(
+    database_url: str, house_time: SetClock
+) -> None:
+    async with rooms(database_url, clock=house_time) as house:
+        house.delivery.senders["slack"] = house.sender
+        house.sender.script = [RateLimited("429", retry_after=30)]
+
+        def unit(tx: Any) -> None:
+            for kind, channel in (("card", "C1"), ("redraw", "C2"), ("thread", "C1"), ("mark", "C1")):
+                payload = {"text": f"{kind} {channel}"}
+                enqueue(
+                    tx, via="slack", lane=f"{kind}:{channel}", kind=kind, payload=payload, bucket=f"slack:{channel}"
+                )
+
+        await queue(house, "card C3", lane="first", via="slack", bucket="slack:C3", kind="card")
+        await house.deliver()
+        await house.storage.write(unit)
+        await house.deliver()
+        assert sorted(house.sender.texts) == ["mark C1", "thread C1"]
+        assert house.delivery.counters.rate_limited_by == {"slack": 1}
+        await delivered(house, 34)
+        assert len(house.sender.texts) == 5
+
+
+async def test_what_leaves_more_than_a_minute_late_is_told_once_and_by_then_only(database_url: str) -> None:
+    told: list[SendDelayed] = []
+    clock = SetClock()
+    async with rooms(
+        database_url, clock=clock, subscribers={SendDelayed: [lambda _, event: told.append(event)]}
+    ) as house:
+        await house.hears("hi")
+        who = await house.customer()
+        house.sender.script = [RateLimited("429", retry_after=50), RateLimited("429", retry_after=50), NotSent("down")]
+        await house.storage.write(lambda tx: say(tx, who, Body(text="from Ann"), author=ANN))
+        await house.deliver()
+        assert told == [], "fifty seconds are not a minute"
+        clock.passes(seconds=51)
+        await house.deliver()
+        assert [one.via for one in told] == ["paper"] * 2, "the head of the lane, and who stands behind it"
+        clock.passes(seconds=51)
+        await house.deliver()
+        clock.passes(seconds=60)
+        await house.deliver()
+        assert house.sender.texts == ["heard: hi", "from Ann"]
+        assert len(told) == 2
+
+
+async def test_a_room_that_fails_over_a_delay_does_not_stop_the_sends(database_url: str) -> None:
+    def breaks(_tx: Any, _event: Any) -> None:
+        raise ZeroDivisionError
+
+    async with rooms(database_url, subscribers={SendDelayed: [breaks]}) as house:
+        await house.hears("hi")
+        house.sender.script = [RateLimited("429", retry_after=300)]
+        await house.deliver()
+        house.clock.passes(seconds=301)
+        await house.deliver()
+        assert house.sender.texts == ["heard: hi"]
+
+
+async def test_nothing_leaves_beside_what_is_under_way_in_its_lane_even_where_an_earlier_number_comes_later(
+    database_url: str,
+) -> None:
+    """Numbers are given before their commits: on PostgreSQL an earlier row may turn up while a later one is being sent."""
+    async with rooms(database_url) as house:
+        await queue(house, "b")
+        await house.storage.write(house.delivery._claim)
+
+        def earlier(tx: Any) -> None:
+            tx.conn.execute(t.outbox.update().values(n=7))
+            outbox_rows.add(tx, {**late_row(), "n": 3, "due_at": tx.now})
+
+        await house.storage.write(earlier)
+        other = DeliveryLoop(house.storage, {"paper": house.sender})
+        other._claims._stranded_at = house.clock.now  # it believes that the first one lives
+        claimed, _ = await house.storage.write(other._claim)
+        assert claimed == []
+
+
+def late_row() -> dict[str, Any]:
+    return {"id": "late", "lane": "paper:1", "via": "paper", "kind": "text", "payload": {"text": "a"}}

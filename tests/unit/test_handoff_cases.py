@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select, update
 
+from bot import outbox
 from bot.desk_folder.desk import SlackAccount
 from bot.errors import Conflict, NotAllowed, NotFound
 from bot.events import (
@@ -21,7 +22,7 @@ from bot.events import (
     ReachabilityChanged,
     TurnFailed,
 )
-from bot.model import CaseStatus
+from bot.model import BOT, Body, CaseStatus
 from bot.outbox import settle
 from bot.storage import customers, history, merging
 from bot.storage import tables as t
@@ -408,6 +409,34 @@ async def test_what_may_have_arrived_twice_is_told_to_the_agents(house: House) -
     (note,) = await house.notes(case)
     assert note.startswith("Perhaps delivered twice: ")
     assert row.via.capitalize() in note
+
+
+async def test_also_what_the_bot_said_twice_in_peoples_case_is_told(house: House) -> None:
+    case = await house.taken("ann")
+    said = await house.do(outbox.say, case.customer_id, Body(text="You are next"), author=BOT, case_id=case.id)
+    o = t.outbox
+    row_id = await house.storage.read(
+        lambda conn: conn.execute(select(o.c.id).where(o.c.message_id == said.id)).scalar()
+    )
+    await house.do(lambda tx: tx.conn.execute(update(o).where(o.c.id == row_id).values(doubled=True)))
+    await house.do(settle, row_id, "sent", ext_id="42:7")
+    (note,) = await house.notes(case)
+    assert note.startswith("Perhaps delivered twice: ")
+
+
+async def test_what_waits_for_longer_than_a_minute_is_told_to_the_agents_once_for_all_of_it(house: House) -> None:
+    case = await house.taken("ann")
+    for text in ("one", "two"):
+        await house.do(cases.reply, case.id, "ann", text, desk="wall")
+    o = t.outbox
+    query = select(o.c.n).where(o.c.kind == "text", o.c.case_id == case.id)
+    waiting = await house.storage.read(lambda conn: conn.execute(query).scalars().all())
+    for _ in range(2):
+        await house.do(outbox.delayed, waiting)
+    (note,) = await house.notes(case)
+    assert note.startswith("Delayed: ")
+    kinds = [one.kind for one in await house.look(store.events, case.id)]
+    assert kinds.count("delayed") == len(waiting)
 
 
 # ── the customer, meanwhile ────────────────────────────────────────────────────────────────────────────────────────
