@@ -67,6 +67,7 @@ class Storage:
         self.read_only = read_only
         self.wiring = Wiring()
         self.db_retries = 0
+        self._commits = 0
         self._writer: SqliteWriter | None = None
         self._lock: IO[bytes] | None = None
         self._is_open = False
@@ -99,6 +100,11 @@ class Storage:
     def is_open(self) -> bool:
         """Whether it takes writes: not before `open`, and not once `close` has begun."""
         return self._is_open
+
+    @property
+    def commits(self) -> int:
+        """How many transactions were committed since the start."""
+        return self._commits + (self._writer.commits if self._writer else 0)
 
     async def open(self) -> None:
         """Take the lock (SQLite) and begin to write. Raises DatabaseFault in one line."""
@@ -187,6 +193,7 @@ class Storage:
                     raise
                 if not await self._was_committed(stamps[0]):
                     raise
+        self._commits += 1
         for action in afterwards:
             action()
         return result
@@ -289,7 +296,7 @@ def lock_file(database: Path) -> IO[bytes]:
 
     path = database.with_name(database.name + ".lock")
     try:
-        handle = path.open("a+b")
+        handle = path.open("a+b", buffering=0)  # what a full disk refuses is not tried once more when it is closed
     except OSError as error:
         msg = f"{database}: can't write in its folder ({error.strerror}); choose another place by STAFETT_DATABASE_URL"
         raise DatabaseFault(msg) from error
