@@ -95,7 +95,7 @@ class Inbox:
             for row in rows:
                 await self._again(row.source, row.key)
         for waits_for in await self._storage.read(lambda conn: inbox_rows.overdue(conn, self._storage.clock())):
-            await self.release(waits_for)
+            await self._release_all(waits_for)  # raises where the database takes nothing: what is overdue is no hurry
         return await self._storage.read(inbox_rows.next_due)
 
     async def _again(self, source: str, key: str) -> None:
@@ -110,10 +110,13 @@ class Inbox:
         if not self._storage.is_open:
             return  # we have stopped; the next start wakes them
         try:
-            for row in await self._storage.write(lambda tx: inbox_rows.parked(tx, waits_for)):
-                await self._storage.write(lambda tx, one=row: self._release_one(tx, one))  # type: ignore[misc]
+            await self._release_all(waits_for)
         except DatabaseFault as error:
             log.warning("parked turns wait on", waits_for=waits_for, error=str(error))  # `run` releases what is overdue
+
+    async def _release_all(self, waits_for: str) -> None:
+        for row in await self._storage.write(lambda tx: inbox_rows.parked(tx, waits_for)):
+            await self._storage.write(lambda tx, one=row: self._release_one(tx, one))  # type: ignore[misc]
 
     async def wake_parked(self, prefix: str) -> None:
         """After a start: what was parked for something that only the last process knew."""

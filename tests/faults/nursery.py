@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from datetime import datetime, timedelta
 from functools import partial
@@ -25,16 +26,22 @@ def main() -> None:
     assert all([channels.slack.connection, handoff.slack.desk])
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     answers.write("ready\n")
+    children: set[int] = set()
     for line in sys.stdin:
         order: dict[str, Any] = json.loads(line)
-        answers.write(json.dumps(start(order) if "start" in order else state(order["ask"])) + "\n")
-
-
-def start(order: dict[str, Any]) -> int:
-    child = os.fork()
-    if child == 0:
-        be(order)
-    return child
+        if "start" in order:
+            child = os.fork()
+            if child == 0:
+                answers.close()
+                be(order)
+            children.add(child)
+            answers.write(f"{child}\n")
+        else:
+            ended = state(order["ask"])
+            children -= {order["ask"]} if ended is not None else set()
+            answers.write(json.dumps(ended) + "\n")
+    for child in children:  # whom a failed test left behind
+        os.kill(child, signal.SIGKILL)
 
 
 def be(order: dict[str, Any]) -> NoReturn:
