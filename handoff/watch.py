@@ -140,7 +140,7 @@ def on_delayed(tx: Tx, event: SendDelayed) -> None:
     told = [one.at for one in store.events(tx.conn, case.id) if one.kind == "delayed"]
     store.log(tx, case, "delayed", via=event.via, outbox=event.outbox_id)
     if not told or tx.now - told[-1] > TELL_AGAIN:
-        tell_agents(tx, case, "delayed", channel=event.via.capitalize())
+        tell_agents(tx, case, "sends_delayed", channel=event.via.capitalize())
 
 
 def _case_of(tx: Tx, message_id: str | None) -> Case | None:
