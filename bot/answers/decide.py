@@ -30,7 +30,7 @@ FEWEST_LABELLED = 30
 class Thresholds:
     """From `sure` on the best article is the answer, from `unsure` on titles are shown. Both confidences, 0..1.
 
-    The defaults stand until `calibrate` has seen the desk's own questions. On the desks of `curve.py` 0.75 gave a
+    The defaults stand until `stafett kb calibrate` has seen the desk's own questions. On the desks of `curve.py` 0.75 gave a
     precision of 0.92-0.96 (0.87 on BANKING77 with 5 questions an article); below 0.3 one first hit in four is right.
     """
 
@@ -93,29 +93,21 @@ class Labelled:
 
 
 def labelled(asked: Iterable[tuple[str, str, str | None]], search: Search) -> list[Labelled]:
-    """What the search finds for logged (question, locale, right article's id or None): the input of `calibrate`."""
+    """What the search finds for logged (question, locale, right article's id or None): the input of `calibration`."""
     return [Labelled(tuple(search(question, locale)), article_id) for question, locale, article_id in asked]
 
 
-def calibrate(judged: Iterable[Labelled], precision: float = 0.9, worth_showing: float = 0.5) -> Thresholds:
-    """The lowest `sure` at which at least `precision` of the answered questions were answered rightly, and the
-    lowest `unsure` at which the right article was among the titles shown in `worth_showing` of the cases.
-
-    Raises ValueError with fewer than 30 labelled questions: their share would be a guess.
-    """
-    entries = sorted(judged, key=lambda entry: -entry.confidence)
-    if len(entries) < FEWEST_LABELLED:
-        raise ValueError(f"{len(entries)} labelled questions; at least {FEWEST_LABELLED} are needed to set thresholds")
-    sure = _lowest([(entry.confidence, entry.right) for entry in entries], precision)
+def unsure_from(entries: Sequence[Labelled], sure: float, worth_showing: float) -> float:
+    """The lowest `unsure` below `sure`; `entries` fall by confidence."""
     below = [(e.confidence, _among_shown(e)) for e in entries if e.confidence < sure]
-    return Thresholds(sure=sure, unsure=min(sure, _lowest(below, worth_showing) if below else sure))
+    return min(sure, lowest(below, worth_showing) if below else sure)
 
 
 def _among_shown(entry: Labelled) -> bool:
     return any(hit.article.id == entry.article_id for hit in entry.hits[:SHOWN])
 
 
-def _lowest(judged: Sequence[tuple[float, bool]], share: float) -> float:
+def lowest(judged: Sequence[tuple[float, bool]], share: float) -> float:
     """The lowest confidence such that of all entries from it up (`judged` falls) at least `share` are right; else 1."""
     lowest, right = 1.0, 0
     for count, (confidence, is_right) in enumerate(judged, start=1):

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from bot.answers import embedding
 from bot.answers.article import Article
 from bot.answers.decide import Search
 from bot.answers.knowledge import Knowledge
@@ -30,7 +31,7 @@ class Searcher:
     def knowledge(self) -> Knowledge:
         current = self._articles()
         if current is not self._built_from:
-            self._knowledge, self._built_from = Knowledge.build(current), current
+            self._knowledge, self._built_from = Knowledge.build(current, embedder=embedding.installed_or_none), current
             self._ready, self._warming = set(), set()
         return self._knowledge
 

@@ -1,13 +1,17 @@
-"""What customers asked and no article answered, as a work list for those who write articles. Pure.
+"""What customers asked and no article answered, as a work list for those who write articles. Pure, but for `work_list`.
 
-Questions whose lemmas are mostly the same make one entry: twenty ways to ask for the invoice are one article.
+Questions whose lemmas are mostly the same make one entry: twenty ways to ask for the invoice are one article. The order in
+which they were asked decides which question leads a group, so the same questions make the same list at every run; a
+clustering library would give groups of the same kind for a hundred times the memory (and seeds to choose).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
 
 from bot.answers.words import STOP_WORDS, base_locale, compound_parts, lemma, words
 
@@ -15,16 +19,70 @@ ALIKE = 0.5
 """Two questions belong together where they share at least half of their lemmas (Jaccard)."""
 
 
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question that was not answered. `tried` is the article that was told and did not help, "" where none was."""
+
+    question: str
+    locale: str
+    at: datetime
+    tried: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """One gap in the knowledge: the questions (each once, most asked first), how often they were asked in all,
-    and the lemmas that most of them share, for a heading.
+    """One gap in the knowledge: the questions (each once, most asked first), how often they were asked in all, and the
+    lemmas that most of them share, for a heading. `last` is when it was asked last, `tried` articles that did not help.
     """
 
     locale: str
     questions: tuple[str, ...]
     asked: int
     lemmas: tuple[str, ...]
+    last: datetime | None = None
+    tried: tuple[str, ...] = ()
+
+
+class Read(Protocol):
+    """`Storage.read`: a query on the database, which it cannot change."""
+
+    def __call__(self, query: Callable[[Any], T], /) -> Awaitable[T]: ...
+
+
+async def work_list(read: Read, since: datetime | None = None) -> list[Unanswered]:
+    """The gaps in the knowledge, the most asked first, by language where equal; from what is stored of conversations.
+
+    Loads the languages' words in a thread (seconds, once a process).
+    """
+    import asyncio
+
+    from bot.answers import store
+
+    found = await read(lambda conn: store.unanswered(conn, since))
+    return await asyncio.to_thread(gaps, found)
+
+
+def gaps(asked: Iterable[Asked]) -> list[Unanswered]:
+    """As `cluster`, with when each was asked last and what was tried."""
+    found = list(asked)
+    last: dict[tuple[str, str], datetime] = {}
+    tried: dict[tuple[str, str], set[str]] = {}
+    for one in found:
+        key = base_locale(one.locale), " ".join(one.question.split())
+        last[key] = max(one.at, last.get(key, one.at))
+        tried.setdefault(key, set()).update({one.tried} - {""})
+    entries = cluster((one.question, one.locale) for one in found)
+    return [
+        replace(
+            entry,
+            last=max(last[entry.locale, question] for question in entry.questions),
+            tried=tuple(sorted(set().union(*(tried[entry.locale, question] for question in entry.questions)))),
+        )
+        for entry in entries
+    ]
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ A place is the way to a value: `("order_q", "nl")`, `("questions", 2)`. What is 
 back: when anything but this value reads differently, nothing is changed and `CannotEdit` says so. Pure: bytes → bytes.
 
     change(raw, place, value)     a text; what of its place is missing in mappings is added at the end of the last one there is
+    change_number(raw, place, value)  a number
     remove(raw, place)            an entry with its key, or an item of a list
     change_list(raw, place, values)   a list of texts: items that stay keep their lines and comments
     append(raw, block)            more items, as YAML, behind a file that is one list
@@ -33,7 +34,7 @@ from bot.desk_folder.splices import (
 )
 from bot.flows.source import Faults, Node, read
 
-__all__ = ["CannotEdit", "Place", "append", "change", "change_list", "remove"]
+__all__ = ["CannotEdit", "Place", "append", "change", "change_list", "change_number", "remove"]
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -41,6 +42,21 @@ _BOM = b"\xef\xbb\xbf"
 def change(raw: bytes, place: Place, value: str) -> bytes:
     """The file with the text `value` at `place`. Raises CannotEdit."""
     return _edited(raw, lambda file: changes(file, tuple(place), value), lambda tree: _put(tree, place, value))
+
+
+def change_number(raw: bytes, place: Place, value: float) -> bytes:
+    """As `change`, with a number."""
+    words = repr(value)
+
+    def edits(file: File) -> Iterator[Edit]:
+        node = file.find(place)
+        if node is not None:
+            yield node.start, file.end(node), f" {words}" if node.start == node.end else words
+            return
+        depth = next((n for n in range(len(place) - 1, 0, -1) if file.find(place[:n]) is not None), 0)
+        yield from additions(file, file.at(place[:depth]), [str(part) for part in place[depth:]], words)
+
+    return _edited(raw, edits, lambda tree: _put(tree, place, _Scalar(words, value)))
 
 
 def remove(raw: bytes, place: Place) -> bytes:

@@ -6,12 +6,10 @@ import pytest
 
 from bot.answers.article import Article
 from bot.answers.decide import (
-    Labelled,
     NoAnswer,
     Sure,
     Thresholds,
     Unsure,
-    calibrate,
     decide,
     is_blank,
     small_talk,
@@ -45,31 +43,6 @@ def test_never_more_than_three_titles_and_none_that_is_far_behind() -> None:
 def test_crossed_thresholds_are_refused_with_both_figures() -> None:
     with pytest.raises(ValueError, match=r"unsure 0\.9, sure 0\.5"):
         Thresholds(sure=0.5, unsure=0.9)
-
-
-def test_calibrate_finds_the_lowest_threshold_with_nine_of_ten_right() -> None:
-    """Right from 0.5 up, a coin between 0.2 and 0.5, wrong below."""
-    labelled = [Labelled((hit("a", n / 100),), "a" if n >= 50 or (n >= 20 and n % 2) else None) for n in range(100)]
-    limits = calibrate(labelled)
-    chosen = [entry.right for entry in labelled if entry.confidence >= limits.sure]
-    assert sum(chosen) / len(chosen) >= 0.9
-    assert 0.35 < limits.sure < 0.5
-    assert 0.15 <= limits.unsure <= 0.25
-
-
-def test_calibrate_with_equal_confidences_takes_all_or_none_of_them() -> None:
-    labelled = [Labelled((hit("a", 0.5),), "a" if n < 20 else "b") for n in range(40)]
-    limits = calibrate(labelled)
-    assert limits.sure == 1.0
-
-
-def test_calibrate_refuses_too_few() -> None:
-    with pytest.raises(ValueError, match="3 labelled questions; at least 30"):
-        calibrate([Labelled((), None)] * 3)
-
-
-def test_calibrate_survives_a_desk_that_finds_nothing() -> None:
-    assert calibrate([Labelled((), None)] * 40) == Thresholds(1.0, 1.0)
 
 
 @pytest.mark.parametrize(
