@@ -29,13 +29,21 @@ KINDS = ("desk", "flow", "product")
 
 
 @dataclass(frozen=True, slots=True)
+class Wrong:
+    """What is wrong with a wording, for a reader of any language: `console_texts_fault_<kind>` says it."""
+
+    kind: str  # template | lacks | strange | long
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One sentence in one language. `text` None: missing. `own` false: the product's, which nobody has reworded."""
 
     locale: str
     text: str | None
     own: bool = True
-    faults: tuple[str, ...] = ()
+    faults: tuple[Wrong, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,20 +192,20 @@ def _named(text: str) -> frozenset[str]:
         return frozenset()
 
 
-def faults_of(text: str, wanted: Iterable[str]) -> Iterator[str]:
+def faults_of(text: str, wanted: Iterable[str]) -> Iterator[Wrong]:
     """What is wrong with one wording of a sentence whose wordings name the values `wanted`."""
     try:
         named = frozenset(place.name for place in places(text))
     except TemplateFault as error:
-        yield error.message
+        yield Wrong("template", {"why": error.message})
         return
     wanted = frozenset(wanted)
     if missing := sorted(wanted - named):
-        yield f"does not say {_listed(missing)}, as the other languages do"
+        yield Wrong("lacks", {"names": _listed(missing)})
     if strange := sorted(named - wanted):
-        yield f"says {_listed(strange)}, which the other languages do not"
+        yield Wrong("strange", {"names": _listed(strange)})
     if len(text) > TELEGRAM_TEXT:
-        yield f"{len(text)} characters: Telegram takes {TELEGRAM_TEXT} in one message"
+        yield Wrong("long", {"count": str(len(text)), "most": str(TELEGRAM_TEXT)})
 
 
 def _listed(names: Sequence[str]) -> str:
