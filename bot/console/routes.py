@@ -64,6 +64,7 @@ class Console:
 
     def routes(self) -> Sequence[BaseRoute]:
         return (
+            Route("/admin/", lambda _request: RedirectResponse("/admin", 307)),
             Route("/admin/sign-in", self._sign_in, methods=["GET", "POST"]),
             Route("/admin/join", self._join, methods=["GET", "POST"]),
             Route("/admin/sign-out", self._sign_out, methods=["POST"]),

@@ -87,7 +87,7 @@ def use_link(tx: Tx, token: str) -> Listed | None:
 
 
 def set_role(tx: Tx, person_id: str, role: Role, by: Person) -> Listed:
-    found = _must_be(tx.conn, person_id)
+    found = listed(tx.conn, person_id)
     p = t.console_people
     tx.conn.execute(update(p).where(p.c.id == person_id).values(role=role.word))
     note(tx, by, "role changed", person=found.name, role=role.word)
@@ -96,7 +96,7 @@ def set_role(tx: Tx, person_id: str, role: Role, by: Person) -> Listed:
 
 def remove(tx: Tx, person_id: str, by: Person) -> Listed:
     """Their sessions end with their row."""
-    found = _must_be(tx.conn, person_id)
+    found = listed(tx.conn, person_id)
     tx.conn.execute(delete(t.console_people).where(t.console_people.c.id == person_id))
     tx.conn.execute(delete(t.sign_ins).where(t.sign_ins.c.kind == INVITED, t.sign_ins.c.agent_id == person_id))
     note(tx, by, "removed", person=found.name)
@@ -108,7 +108,8 @@ def seen(tx: Tx, person_id: str) -> None:
     tx.conn.execute(update(p).where(p.c.id == person_id).values(seen_at=tx.now))
 
 
-def _must_be(conn: Connection, person_id: str) -> Listed:
+def listed(conn: Connection, person_id: str) -> Listed:
+    """As `person`. Raises NotFound."""
     found = person(conn, person_id)
     if found is None:
         raise NotFound("there is nobody by that id any more; look at the list again")
@@ -260,3 +261,12 @@ def add_version(
         "changes": {path: list(pair) for path, pair in changed.items()},
     }
     return int(tx.conn.execute(insert(t.desk_versions).values(**values).returning(t.desk_versions.c.n)).scalar_one())
+
+
+# ── who is where ───────────────────────────────────────────────────────────────────────────────────────────────────
+def states_in_flows(conn: Connection) -> list[Mapping[str, Any]]:
+    """The bot's state of every conversation whose living case is in a flow."""
+    c, k = t.conversations.c, t.cases.c
+    alive = k.status.in_(("bot", "queued", "open", "pending", "snoozed"))
+    query = select(c.bot_state, k.id).join_from(t.conversations, t.cases, k.customer_id == c.customer_id).where(alive)
+    return [row.bot_state for row in conn.execute(query) if row.bot_state and row.bot_state.get("case") == row.id]

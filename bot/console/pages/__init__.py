@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from bot.console.page import Page
-from bot.console.pages import audit, overview
+from bot.console.pages import audit, changes, files, flows, history, overview, people
 
 PAGES: tuple[Page, ...] = (
     *overview.PAGES,
+    *flows.PAGES,
+    *files.PAGES,
+    *changes.PAGES,
+    *history.PAGES,
+    *people.PAGES,
     *audit.PAGES,
 )

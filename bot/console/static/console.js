@@ -10,3 +10,8 @@ document.addEventListener("submit", event => {
   const question = event.target.dataset.ask;
   if (question && !confirm(question)) event.preventDefault();
 });
+
+for (const field of document.querySelectorAll("[data-copy]")) {
+  field.addEventListener("focus", () => field.select());
+  field.focus();
+}
