@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from bot.answers.rules import is_unhappy
 from bot.model import CaseStatus
 from bot.storage.tx import Tx
 from handoff import cases, hours, store, terms
@@ -29,6 +30,19 @@ class CasesForBot:
         """Whether their last case has ended, but could still be reopened."""
         last = store.last_case(tx.conn, customer_id)
         return last is not None and last.status is CaseStatus.RESOLVED
+
+    def knew(self, tx: Tx, customer_id: str, topics: Sequence[str], since: datetime) -> str | None:
+        """The agent who last had one of these topics with this customer in a case that ended after `since`."""
+        ended = (one for one in store.of_customer(tx.conn, customer_id) if not one.live)
+        for case in ended:
+            at = case.resolved_at or case.closed_at
+            if at is not None and at >= since and case.last_agent_id and {case.flow, case.topic} & set(topics):
+                return case.last_agent_id
+        return None
+
+    def was_unhappy(self, tx: Tx, customer_id: str) -> bool:
+        """Whether the customer's last answer to a survey was a detractor's."""
+        return any(is_unhappy(instrument, score) for instrument, score, *_ in store.scores(tx.conn, customer_id, 1))
 
     def agents_available(self, tx: Tx, now: datetime) -> int:
         return len(store.on_duty(tx.conn, self._desk(), None, now))

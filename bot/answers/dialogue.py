@@ -33,9 +33,8 @@ YES, NO, NONE, HUMAN, ARTICLE = "kb:yes", "kb:no", "kb:none", "human", "kb:artic
 NOT_UNDERSTOOD, NOT_HELPED = "not_understood", "not_helped"
 """Reason codes of fetching a human."""
 
-WINDOW, MISSES = 3, 2
-"""So many misses among so many last questions, and a human is offered (ANSWERS: 2 in a row, or 2 of 3)."""
-MOST_NOT_HELPED = 2
+OFTEN = 2
+"""So many misses among the last so many and one more: in a row, or all but one."""
 REMEMBERED = 10
 """Questions and articles kept for the agent's card."""
 SHORT = 500
@@ -49,7 +48,7 @@ class State:
     """Where the talk about articles stands in one case.
 
     `shown` the article ids of the last answer or choice · `awaiting` "helped", "choice" or "" · `misses` the last
-    three questions, true where it was not understood · `tried` articles that did not help.
+    questions, true where it was not understood · `tried` articles that did not help.
     """
 
     question: str = ""
@@ -70,10 +69,6 @@ class State:
         known: dict[str, Any] = {f.name: stored[f.name] for f in fields(cls) if f.name in stored}
         known |= {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
         return cls(**known)
-
-    @property
-    def often_missed(self) -> bool:
-        return sum(self.misses) >= MISSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +160,16 @@ Effect = Answer | Clarify | NotUnderstood | Rephrase | OfferHuman | FetchHuman |
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """After how many misses (of that many questions and one more) a human is offered, whom the next one fetches; and after
+    how many "no, that did not help" one is fetched. None: a human is only offered.
+    """
+
+    misses: int | None = OFTEN
+    not_helped: int | None = OFTEN
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """What an answer depends on beside the state.
 
@@ -175,6 +180,7 @@ class Context:
     article: Callable[[str, str], Article | None]
     thresholds: Thresholds = field(default_factory=Thresholds)
     own_texts: Texts | None = None
+    limits: Limits = field(default_factory=Limits)
 
     def say(self, key: str, **values: object) -> str:
         """A sentence in the customer's language: plain text."""
@@ -278,7 +284,8 @@ def _helped(state: State, yes: bool, search: Search, context: Context) -> Outcom
         tried=(*state.tried, *state.shown)[-REMEMBERED:],
         awaiting="",
     )
-    if state.not_helped >= MOST_NOT_HELPED:
+    most = context.limits.not_helped
+    if most is not None and state.not_helped >= most:
         return _fetch(state, NOT_HELPED, context)
     state = replace(state, offered=True)
     if others := _others(search(state.question, context.locale), state.tried):
@@ -388,7 +395,7 @@ def language_name(locale: str, within: str) -> str:
 
 
 def _clarify(state: State, key: str, hits: Sequence[Hit], context: Context, *, with_human: bool = False) -> Outcome:
-    with_human = with_human or state.often_missed or state.offered
+    with_human = with_human or _often_missed(state, context) or state.offered
     state = replace(
         state, shown=tuple(hit.article.id for hit in hits), awaiting="choice", offered=state.offered or with_human
     )
@@ -398,11 +405,11 @@ def _clarify(state: State, key: str, hits: Sequence[Hit], context: Context, *, w
 
 
 def _miss(state: State, key: str, context: Context) -> Outcome:
-    """Not understood: say so; the second time offer a human; after that fetch one."""
+    """Not understood: say so; too often: offer a human; after that fetch one, unless the desk does not want that."""
     state = replace(_missed(state), awaiting="", shown=())
-    if not state.often_missed:
+    if not _often_missed(state, context):
         return Outcome(state, (NotUnderstood(context.say(key), (_human(context),), state.question),))
-    if state.offered:
+    if state.offered and context.limits.misses is not None:
         return _fetch(state, NOT_UNDERSTOOD, context)
     offer = OfferHuman(context.say("not_understood_offer_human"), (_human(context),), state.question)
     return Outcome(replace(state, offered=True), (offer,))
@@ -412,14 +419,20 @@ def _fetch(state: State, reason: str, context: Context) -> Outcome:
     return Outcome(State(), (FetchHuman(reason, state.questions, state.tried, context.say("kb_fetching")),))
 
 
+def _often_missed(state: State, context: Context) -> bool:
+    most = context.limits.misses or OFTEN
+    return sum(state.misses[-most - 1 :]) >= most
+
+
 def _missed(state: State) -> State:
-    return replace(state, misses=(*state.misses, True)[-WINDOW:])
+    return replace(state, misses=(*state.misses, True)[-REMEMBERED:])
 
 
 def _understood(state: State) -> State:
     """A question that was understood; when none of the last was missed, the offer of a human is over, too."""
-    misses = (*state.misses, False)[-WINDOW:]
-    return replace(state, misses=misses, offered=state.offered and (any(misses) or state.not_helped > 0))
+    misses = (*state.misses, False)[-REMEMBERED:]
+    lately = any(misses[-OFTEN - 1 :])
+    return replace(state, misses=misses, offered=state.offered and (lately or state.not_helped > 0))
 
 
 def _human(context: Context) -> Choice:

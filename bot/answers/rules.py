@@ -1,56 +1,60 @@
 """When to fetch a human: an ordered list of rules, each with its text and reason code. Pure.
 
-What lives here: the signals in a customer's words (danger, repeating oneself, anger), what each rule makes of them, and how
-a rule dresses an escalation that was decided elsewhere (a flow failed, an article did not help). What it must not know:
-cases, desks, the outbox. The memory is a few plain values, for a JSON column.
+What lives here: what each rule makes of the signals in a talk (`signals`), and how a rule dresses an escalation that was
+decided elsewhere (a flow failed, an article did not help). What it must not know: cases, desks, the outbox. The memory is a
+few plain values, for a JSON column.
 
 Decisions
-- Anger is counted in points over the last turns, and one weak sign alone does nothing: "!!" or "again" is how people write.
-  Five cheap signs together tell as much as a trained classifier (AUROC .77-.87 on four public sets), each alone far less.
-- The lexicons are our own and short: what is listed must be rude or desperate in any sentence.
+- A bot that repeats itself is told by its own sentences, counted since the talk last got on (a question was answered, an
+  article told): who looks up five orders hears "Did this help?" five times, and nothing is wrong.
+- `vip` and `detractor` never fetch anybody: together they raise the priority of another rule's case by one step.
 """
 
 from __future__ import annotations
 
-import re
+import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
 from typing import Any
 
+from bot.answers.signals import alike, anger, is_danger
 from bot.flows.expressions import Expression, Scope
-from bot.flows.heard import Heard
 from bot.flows.words import tokens
 
-KINDS = ("asked", "safety", "failure", "not_helped", "unsure", "repeated", "loop", "anger", "vip")
-"""What a rule is about (`when:`). `vip` only raises the priority of another's."""
+KINDS = ("asked", "safety", "failure", "not_helped", "unsure", "repeated", "loop", "anger", "vip", "detractor")
+"""What a rule is about (`when:`). `vip` and `detractor` only raise the priority of another's."""
+RAISING = ("vip", "detractor")
+TIMES: Mapping[str, int] = {"not_helped": 2, "unsure": 2, "loop": 2}
+"""How often it takes (`times:`), of the rules that count."""
+WITHIN_S = 7 * 86_400
+"""So long a contact on the same topic counts as repeated, where the rule says nothing."""
 PRIORITIES = ("low", "normal", "high", "urgent")
 OF_CODE: Mapping[str, str] = {
     "asked": "asked",
     **dict.fromkeys(("retry", "breaker", "connector", "version"), "failure"),
     "not_helped": "not_helped",
     "not_understood": "unsure",
-    "reopened": "repeated",
+    **dict.fromkeys(("reopened", "returned"), "repeated"),
     "safety": "safety",
     "loop": "loop",
     "anger": "anger",
 }
 """reason code → the kind of rule that dresses it."""
 
-ALIKE = 0.8  # of the trigrams of two texts: the same said again
-REPEATED = 2  # times that something was said before: a loop
 FEWEST_WORDS = 3  # of a text that can be repeated: "yes" and "no" may come as often as they are asked for
-REMEMBERED = 6  # texts
+REMEMBERED = 6  # texts of the customer
+OWN_REMEMBERED = 24  # of the bot, since the talk last got on
 TURNS = 4  # over which anger is counted
 OFFER, FETCH = 2, 4  # points of anger: one strong turn or two weak ones; twice that
-
-_MARKS = re.compile(r"[!?]{2,}")
-_WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`text` by language, empty for the built-in sentence. `words` replace the built-in ones of `safety` and `anger`."""
+    """`text` by language, empty for the built-in sentence. `words` replace the built-in ones of `safety` and `anger`.
+
+    `times` is how often it takes (`TIMES`), `within_s` how long ago a contact may be to count (`repeated`).
+    """
 
     when: str
     reason: str = ""
@@ -59,6 +63,8 @@ class Rule:
     team: str | None = None
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     condition: Expression | None = None
+    times: int | None = None
+    within_s: int | None = None
 
 
 DEFAULT: tuple[Rule, ...] = tuple(
@@ -68,19 +74,23 @@ DEFAULT: tuple[Rule, ...] = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """`said` the last texts, folded · `anger` points of the last turns · `offered` whether a human was offered."""
+    """`said` the last texts, folded · `anger` points of the last turns · `offered` whether a human was offered.
+
+    `told` are sums of what the bot said since the talk last got on.
+    """
 
     said: tuple[str, ...] = ()
     anger: tuple[int, ...] = ()
     offered: bool = False
+    told: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Memory:
-        said, anger = stored.get("said") or (), stored.get("anger") or ()
-        return cls(tuple(said), tuple(anger), bool(stored.get("offered")))
+        said, points, told = (tuple(stored.get(key) or ()) for key in ("said", "anger", "told"))
+        return cls(said, points, bool(stored.get("offered")), told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +103,13 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Dress:
-    """What a rule adds to an escalation: None and {} where it adds nothing."""
+    """What rules add to an escalation: None and {} where they add nothing. `raised` the reasons of a higher priority."""
 
     reason: str
     text: Mapping[str, str]
     priority: str | None
     team: str | None
+    raised: tuple[str, ...] = ()
 
 
 def hear(rules: Sequence[Rule], memory: Memory, text: str) -> tuple[Memory, Verdict | None]:
@@ -106,6 +117,7 @@ def hear(rules: Sequence[Rule], memory: Memory, text: str) -> tuple[Memory, Verd
     said = tokens(text)
     folded = " ".join(said)
     again = sum(alike(folded, before) for before in memory.said) if len(said) >= FEWEST_WORDS else 0
+    again = max(again, *(count - 1 for count in Counter(memory.told).values()), 0)
     angry = next((rule for rule in rules if rule.when == "anger"), None)
     points = anger(text, said, angry.words) if angry is not None else 0
     after = replace(
@@ -125,7 +137,8 @@ def _speaks(rule: Rule, memory: Memory, said: tuple[str, ...], again: int, point
     if rule.when == "safety":
         return True if is_danger(said, rule.words) else None
     if rule.when == "loop":
-        strength = OFFER if again == REPEATED else FETCH if again > REPEATED else 0
+        most = rule.times or TIMES["loop"]
+        strength = OFFER if again == most else FETCH if again > most else 0
     elif rule.when == "anger":
         strength = sum(memory.anger) if points else 0
     else:
@@ -135,178 +148,48 @@ def _speaks(rule: Rule, memory: Memory, said: tuple[str, ...], again: int, point
     return False if strength >= OFFER and not memory.offered else None
 
 
-def dress(rules: Sequence[Rule], code: str, priority: str | None, scope: Scope) -> Dress:
-    """How the rules see an escalation for this reason code. `vip` raises the priority by one where its condition holds."""
+def told(memory: Memory, texts: Sequence[str], *, got_on: bool) -> Memory:
+    """What the bot said in a turn is remembered, until the talk gets on: then repeating oneself begins anew."""
+    if got_on:
+        return replace(memory, told=())
+    folded = [" ".join(said) for one in texts if len(said := tokens(one)) >= FEWEST_WORDS]
+    sums = (f"{zlib.crc32(one.encode('utf-8', 'replace')):x}" for one in dict.fromkeys(folded))
+    return replace(memory, told=(*memory.told, *sums)[-OWN_REMEMBERED:])
+
+
+def dress(rules: Sequence[Rule], code: str, priority: str | None, scope: Scope, *, unhappy: bool = False) -> Dress:
+    """How the rules see an escalation for this reason code.
+
+    Where the condition of `vip` holds, or the customer was `unhappy` the last time they were asked, the priority is one
+    step higher; such a rule's own text is told where the first one has none.
+    """
     kind = OF_CODE.get(code, "")
     rule = next((one for one in rules if one.when == kind), Rule(kind))
+    holds = [one for one in rules if _raises(one, scope, unhappy=unhappy)]
     wanted = priority or rule.priority
-    if any(one.when == "vip" and one.condition is not None and one.condition.holds(scope) for one in rules):
+    if holds:
         wanted = PRIORITIES[min(PRIORITIES.index(wanted or "normal") + 1, len(PRIORITIES) - 1)]
-    return Dress(rule.reason or code, rule.text, wanted, rule.team)
+    text = next((one.text for one in (rule, *holds) if one.text), {})
+    team = next((one.team for one in (rule, *holds) if one.team), None)
+    return Dress(rule.reason or code, text, wanted, team, tuple(one.reason or one.when for one in holds))
 
 
-def has(rules: Sequence[Rule], kind: str) -> bool:
-    return any(rule.when == kind for rule in rules)
+def _raises(rule: Rule, scope: Scope, *, unhappy: bool) -> bool:
+    if rule.when == "detractor":
+        return unhappy
+    return rule.when == "vip" and rule.condition is not None and rule.condition.holds(scope)
 
 
-# ── signals ──
+def find(rules: Sequence[Rule], kind: str) -> Rule | None:
+    return next((rule for rule in rules if rule.when == kind), None)
 
 
-def is_danger(said: tuple[str, ...], words: Mapping[str, tuple[str, ...]] | None = None) -> bool:
-    """Whether safety, law, privacy or fraud is spoken of, in any of the four languages; or the desk's own words are."""
-    return bool(_heard(_frozen(words or _SAFETY)).find(said, ""))
+def times(rules: Sequence[Rule], kind: str) -> int | None:
+    """After how often a rule that counts fetches a human; None: the desk has no such rule, nobody is fetched."""
+    rule = find(rules, kind)
+    return None if rule is None else rule.times or TIMES[kind]
 
 
-def anger(text: str, said: tuple[str, ...], words: Mapping[str, tuple[str, ...]] | None = None) -> int:
-    """0 none, 1 a weak sign, 2 a strong one: an insult, or three signs in one text."""
-    if _heard(_frozen(words or _INSULTS)).find(said, ""):
-        return 2
-    signs = [
-        bool(_heard(_frozen(_UPSET)).find(said, "")),
-        _is_shouted(text),
-        _MARKS.search(text) is not None,
-        bool(_heard(_frozen(_AGAIN)).find(said, "")) and bool(_heard(_frozen(_NOT)).find(said, "")),
-    ]
-    return 2 if sum(signs) >= 3 else min(sum(signs), 1)
-
-
-def _is_shouted(text: str) -> bool:
-    """Three words and more, nearly all in capitals: neither an order number nor "OK"."""
-    words = [word for word in _WORD.findall(text) if word.lower() != word.upper()]
-    return len(words) >= 3 and sum(word.isupper() for word in words) >= 0.7 * len(words)
-
-
-def alike(one: str, other: str) -> bool:
-    """Jaccard of the two folded texts' trigrams."""
-    left, right = _trigrams(one), _trigrams(other)
-    return bool(left) and len(left & right) >= ALIKE * len(left | right)
-
-
-@lru_cache(maxsize=1000)
-def _trigrams(text: str) -> frozenset[str]:
-    padded = f"  {text[:500]} "
-    return frozenset(padded[at : at + 3] for at in range(len(padded) - 2)) if text else frozenset()
-
-
-_Frozen = tuple[tuple[str, tuple[str, ...]], ...]
-
-
-def _frozen(words: Mapping[str, tuple[str, ...]]) -> _Frozen:
-    return tuple((locale, tuple(listed)) for locale, listed in words.items())
-
-
-@lru_cache(maxsize=50)
-def _heard(words: _Frozen) -> Heard:
-    return Heard([("words", dict(words))])
-
-
-# ── words ──
-
-_SAFETY: Mapping[str, tuple[str, ...]] = {
-    "en": (
-        *("caught fire", "on fire", "burst into flames", "exploded", "electric shock", "electrocuted", "injured"),
-        *("got hurt", "hospital", "poisoned", "allergic reaction", "life threatening", "suicide", "kill myself"),
-        *("fraud", "scam", "scammed", "identity theft", "stolen card", "my card was stolen", "hacked", "not my order"),
-        *("lawyer", "attorney", "sue you", "legal action", "take you to court", "police", "gdpr", "data breach"),
-    ),
-    "nl": (
-        *("vlam gevat", "in brand", "ontploft", "elektrische schok", "gewond", "ziekenhuis", "vergiftigd"),
-        *("allergische reactie", "levensgevaarlijk", "zelfmoord", "fraude", "oplichting", "opgelicht", "gehackt"),
-        *("identiteitsfraude", "pas gestolen", "advocaat", "rechtszaak", "juridische stappen", "aangifte", "politie"),
-        *("datalek", "avg verzoek"),
-    ),
-    "nb": (
-        *("tok fyr", "tatt fyr", "i brann", "eksploderte", "elektrisk støt", "skadet meg", "ble skadet", "sykehus"),
-        *("sykehuset", "forgiftet", "allergisk reaksjon", "livsfarlig", "selvmord", "svindel", "svindlet", "hacket"),
-        *("identitetstyveri", "stjålet kort", "advokat", "advokaten", "søksmål", "rettssak", "rettslige skritt"),
-        *("politiet", "politianmelde", "gdpr", "datainnbrudd"),
-    ),
-    "he": (
-        *("עלה באש", "נשרף", "התפוצץ", "התחשמלתי", "נפצעתי", "נפצע", "בית חולים", "הרעלה", "תגובה אלרגית"),
-        *("סכנת חיים", "להתאבד", "התאבדות", "הונאה", "עוקץ", "רימו אותי", "גניבת זהות", "גנבו לי את הכרטיס", "פרצו לי"),
-        *("עורך דין", "עורכת דין", "אתבע אתכם", "תביעה", "בית משפט", "משטרה", "דליפת מידע"),
-    ),
-}
-_INSULTS: Mapping[str, tuple[str, ...]] = {
-    "en": (
-        *("idiot", "idiots", "idiotic", "stupid bot", "you are stupid", "useless", "bullshit", "fuck", "fucking"),
-        *("shit", "wtf", "crap", "pathetic", "worst service", "worst company", "go to hell", "screw you"),
-    ),
-    "nl": (
-        *(
-            "idioot",
-            "idioten",
-            "sukkel",
-            "sukkels",
-            "kut",
-            "klote",
-            "godverdomme",
-            "verdomme",
-            "stomme bot",
-            "waardeloos",
-        ),
-        *("waardeloze", "rotzooi", "oprotten", "slechtste service", "belachelijk slecht"),
-    ),
-    "nb": (
-        *("idiot", "idioter", "faen", "jævla", "jævlig", "helvete", "dritt", "drittservice", "elendig", "ubrukelig"),
-        *("dum bot", "verste service", "håpløs bot"),
-    ),
-    "he": (
-        *(
-            "אידיוט",
-            "אידיוטים",
-            "מטומטם",
-            "מטומטמים",
-            "דפוק",
-            "דפוקים",
-            "חרא",
-            "לעזאזל",
-            "זבל של שירות",
-            "שירות מחורבן",
-        ),
-        *("בוט מטופש", "חסר תועלת", "השירות הכי גרוע"),
-    ),
-}
-_UPSET: Mapping[str, tuple[str, ...]] = {
-    "en": (
-        *("ridiculous", "terrible", "awful", "horrible", "unacceptable", "angry", "furious", "fed up", "sick of"),
-        *("frustrated", "frustrating", "disgusting", "a joke", "waste of time", "disappointed", "outrageous"),
-    ),
-    "nl": (
-        *("belachelijk", "verschrikkelijk", "vreselijk", "onacceptabel", "boos", "woedend", "zat", "gefrustreerd"),
-        *("frustrerend", "schandalig", "tijdverspilling", "teleurgesteld", "teleurstellend", "schande"),
-    ),
-    "nb": (
-        *("latterlig", "forferdelig", "uakseptabelt", "sint", "rasende", "lei av", "drittlei", "frustrert"),
-        *("frustrerende", "skandaløst", "skandale", "bortkastet tid", "skuffet", "skuffende"),
-    ),
-    "he": (
-        *("מגוחך", "נורא", "נוראי", "איום", "לא מקובל", "כועס", "כועסת", "עצבני", "עצבנית", "נמאס", "מתסכל"),
-        *("מתוסכל", "מתוסכלת", "שערורייה", "בושה", "בזבוז זמן", "מאוכזב", "מאוכזבת"),
-    ),
-}
-_AGAIN: Mapping[str, tuple[str, ...]] = {
-    "en": ("again", "still", "already told", "already said", "how many times", "third time", "as i said"),
-    "nl": ("weer", "alweer", "nog steeds", "al gezegd", "hoe vaak", "derde keer", "opnieuw"),
-    "nb": ("igjen", "fortsatt", "allerede sagt", "hvor mange ganger", "tredje gang", "nok en gang"),
-    "he": ("שוב", "עדיין", "כבר אמרתי", "כבר כתבתי", "כמה פעמים", "פעם שלישית"),
-}
-_NOT: Mapping[str, tuple[str, ...]] = {
-    "en": (
-        "not",
-        "no",
-        "never",
-        "nothing",
-        "nobody",
-        "cannot",
-        "can't",
-        "doesn't",
-        "isn't",
-        "hasn't",
-        "haven't",
-        "won't",
-    ),
-    "nl": ("niet", "geen", "nooit", "niets", "niemand"),
-    "nb": ("ikke", "ingen", "aldri", "ingenting"),
-    "he": ("לא", "אין", "אף אחד", "שום", "אף פעם"),
-}
+def is_unhappy(instrument: str, score: float) -> bool:
+    """Whether a survey's answer is a detractor's: CES 1–3, CSAT 1–2 or no, NPS 0–6."""
+    return score <= {"csat5": 2, "csat2": 0, "nps": 6}.get(instrument, 3)

@@ -137,6 +137,8 @@ _RULE_VALUES: Mapping[str, Schema] = {
     "team": _NAME,
     "words": _BY_LANGUAGE,
     "if": _TEXT,
+    "times": {"type": "integer", "minimum": 1, "maximum": 9},
+    "within": _SPAN,
 }
 _SECTION_VALUES: Mapping[str, Schema] = {
     "name": _TEXT,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bot.answers.rules import KINDS, Rule
+from bot.answers.rules import KINDS, TIMES, Rule
 from bot.flows.load import phrases
 from bot.flows.names import Seen
 from bot.flows.schema import PRIORITIES
 from bot.flows.source import Node
 
-RULE_KEYS = ("when", "reason", "text", "priority", "team", "words", "if")
+RULE_KEYS = ("when", "reason", "text", "priority", "team", "words", "if", "times", "within")
 _WITH_WORDS = ("safety", "anger")
 
 
@@ -34,6 +34,11 @@ def _rule(node: Node, seen: Seen) -> Rule | None:
         reader.fault(node, 'a rule for "vip" needs an "if": who is one, such as customer.vip', "missing-key")
     if "if" in found and when not in {"vip", None}:
         reader.fault(node.keys["if"], 'only "vip" has a condition', "value")
+    if "times" in found and when not in {*TIMES, None}:
+        reader.fault(node.keys["times"], f"only {', '.join(TIMES)} count how often", "value")
+    if "within" in found and when not in {"repeated", None}:
+        reader.fault(node.keys["within"], 'only "repeated" has a time: how long ago the last contact may be', "value")
+    within = reader.span(found["within"], "within") if "within" in found else None
     rule = Rule(
         when=when or "",
         reason=(reader.text(found["reason"], "reason") if "reason" in found else None) or "",
@@ -42,5 +47,7 @@ def _rule(node: Node, seen: Seen) -> Rule | None:
         team=reader.one_of(found["team"], seen.names.teams, "team", "unknown-team") if "team" in found else None,
         words=phrases(found["words"], reader, seen.names.locales, f'rule "{when}"') if "words" in found else {},
         condition=seen.expression(found["if"], "if") if "if" in found else None,
+        times=reader.whole(found["times"], "times", 1, 9) if "times" in found else None,
+        within_s=None if within is None else int(within.total_seconds()),
     )
     return rule if when is not None else None

@@ -24,7 +24,7 @@ def take(talk: Talk) -> bool:
 def answer(talk: Talk, event: articles.Event) -> None:
     outcome = articles.respond(talk.kb, event, talk.bot.searcher.search, talk.about_articles(talk.locale))
     unsure = (articles.NotUnderstood, articles.OfferHuman, articles.Clarify)
-    known = talk.case.reopened and talk.case.last_agent_id and rules.has(talk.desk.escalation.rules, "repeated")
+    known = talk.case.reopened and talk.case.last_agent_id and rules.find(talk.desk.escalation.rules, "repeated")
     if known and any(isinstance(one, unsure) for one in outcome.effects):
         escalate(talk, "reopened")  # it was theirs, and it is not plainly ours
         return
@@ -46,6 +46,7 @@ def _apply(talk: Talk, effect: articles.Effect) -> None:
             if effect.text:
                 talk.say(effect.text)
         case articles.Answer():
+            talk.got_on = True
             meta = {"source": f"article:{effect.article.id}", "question": talk.kb.question}
             talk.say(effect.text, effect.choices, meta=meta, markdown=True)
         case _:

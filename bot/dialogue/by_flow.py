@@ -9,6 +9,7 @@ from typing import Any
 
 from bot import flows, timers
 from bot.answers import dialogue as articles
+from bot.answers import rules
 from bot.desk_folder import Desk
 from bot.dialogue import by_model
 from bot.dialogue.escalating import ask_for_people, tried
@@ -18,6 +19,7 @@ from bot.flows import versions
 from bot.model import Occurred, new_id
 from bot.outbox import enqueue
 from bot.storage import customers, flow_rows, recording_rows
+from bot.texts import escape_markdown
 
 
 def take(talk: Talk) -> bool:
@@ -51,16 +53,31 @@ def run(talk: Talk, event: flows.Event) -> bool:
         talk.park_for_words(talk.missing)
         return True
     before = talk.flow
+    begins = outcome.handled and outcome.state.frames and not before.frames
+    if begins and _comes_back(talk, outcome.state.frames[0].flow):
+        text = escape_markdown(talk.sentence("rules_returned"))
+        outcome = flows.step(_desk_for(talk), outcome.state, flows.FetchHuman("returned", text), _context(talk))
     talk.flow = outcome.state
+    talk.got_on = talk.got_on or any("answer" in one for one in outcome.trace)
     chosen = [effect for effect in outcome.effects if isinstance(effect, flows.Survey)]
     if chosen:
         talk.survey = _as_values(chosen[-1])
     for effect in outcome.effects:
         _apply(talk, effect)
-    if outcome.handled and talk.flow.frames and not before.frames:
+    if begins and talk.flow.frames:
         first = talk.flow.frames[0]
         talk.bot.cases.began_flow(talk.tx, talk.case.id, first.flow, first.hash)
     return outcome.handled
+
+
+def _comes_back(talk: Talk, flow: str) -> bool:
+    """Whether people had this topic with them lately: then it goes on with whoever knows it, and not with a bot."""
+    rule = rules.find(talk.desk.escalation.rules, "repeated")
+    if rule is None or flow == talk.desk.human_flow:
+        return False
+    since = talk.tx.now - timedelta(seconds=rule.within_s or rules.WITHIN_S)
+    talk.knows = talk.bot.cases.knew(talk.tx, talk.customer_id, (flow,), since)
+    return talk.knows is not None
 
 
 def _desk_for(talk: Talk) -> Desk:

@@ -16,7 +16,9 @@ from bot.texts import match_locale
 def ask_for_people(talk: Talk, asked: EscalationAsked) -> None:
     now = talk.tx.now
     scope = Scope(talk.names(), now, talk.bot.cases.is_open(now))
-    dressed = rules.dress(talk.desk.escalation.rules, asked.reason_code, asked.priority or None, scope)
+    own = talk.desk.escalation.rules
+    unhappy = rules.find(own, "detractor") is not None and talk.bot.cases.was_unhappy(talk.tx, talk.customer_id)
+    dressed = rules.dress(own, asked.reason_code, asked.priority or None, scope, unhappy=unhappy)
     talk.over = True
     talk.tx.emit(
         replace(
@@ -25,6 +27,8 @@ def ask_for_people(talk: Talk, asked: EscalationAsked) -> None:
             priority=dressed.priority or "normal",
             team=asked.team or dressed.team,
             text=wording(talk, dressed.text) or asked.text,
+            show=(*asked.show, *((("priority", ", ".join(dressed.raised)),) if dressed.raised else ())),
+            prefer_agent=talk.knows or asked.prefer_agent,
         )
     )
 

@@ -34,3 +34,4 @@ def offer(talk: Talk) -> None:
         return
     text = wording(talk, talk.offer.text) or escape_markdown(talk.sentence("rules_offer_human"))
     talk.say(text, talk.human_choice(), markdown=True)
+    talk.told.pop()  # an offer is no answer: it may come again

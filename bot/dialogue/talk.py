@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -40,6 +40,8 @@ class CaseNoun(Protocol):
 class Cases(Protocol):
     """What the bot asks of the cases' room (handoff), handed in by app.py."""
 
+    def knew(self, tx: Tx, customer_id: str, topics: Sequence[str], since: datetime) -> str | None: ...
+    def was_unhappy(self, tx: Tx, customer_id: str) -> bool: ...
     def ensure_open(self, tx: Tx, customer_id: str, channel: str) -> CaseNoun: ...
     def live(self, tx: Tx, customer_id: str) -> CaseNoun | None: ...
     def recently_resolved(self, tx: Tx, customer_id: str) -> bool: ...
@@ -79,6 +81,9 @@ class Talk:
     over: bool = False  # people were fetched, or the case was closed
     missing: str = ""  # the language whose words a flow needed, and which are not loaded
     words: str = ""  # the language whose words an earlier message waits for
+    told: list[str] = field(default_factory=list)  # what the bot said in this turn
+    got_on: bool = False  # a question was answered, an article told: nobody goes in circles
+    knows: str | None = None  # the agent who had this topic before
 
     @property
     def tx(self) -> Tx:
@@ -105,6 +110,7 @@ class Talk:
         meta: Mapping[str, Any] | None = None,
         markdown: bool = False,
     ) -> None:
+        self.told.append(text)
         body = Body(text=text, markdown=markdown, choices=tuple(choices))
         send(self.tx, self.customer_id, body, author=BOT, case_id=self.case.id, meta=meta)
 
@@ -119,7 +125,9 @@ class Talk:
         return {"customer": customer, "case": {"id": self.case.id, "channel": self.turn.identity.channel}}
 
     def about_articles(self, locale: str) -> articles.Context:
-        return articles.Context(locale, self.bot.searcher.knowledge.article, self.bot.thresholds, self.desk.texts)
+        article, own = self.bot.searcher.knowledge.article, self.desk.escalation.rules
+        limits = articles.Limits(rules.times(own, "unsure"), rules.times(own, "not_helped"))
+        return articles.Context(locale, article, self.bot.thresholds, self.desk.texts, limits)
 
     # ── words that are still being loaded ──
     def is_warm(self) -> bool:
@@ -164,10 +172,13 @@ def _record_beginning(bot: Bot, turn: Turn, case: CaseNoun) -> None:
 
 def remember(talk: Talk) -> None:
     state: dict[str, Any] = {"case": talk.case.id, "flow": talk.flow.to_json(), "kb": talk.kb.as_json()}
-    if talk.memory != rules.Memory() and not talk.turn.park_for:
-        state["rules"] = talk.memory.to_json()
-    elif before := customers.conversation(talk.tx.conn, talk.customer_id).bot_state.get("rules"):
-        state["rules"] = before  # the turn will be run again: what it says must not count twice
+    memory = rules.told(talk.memory, talk.told, got_on=talk.got_on)
+    if talk.turn.park_for:  # the turn will be run again: what it says must not count twice
+        memory = rules.Memory.from_json(
+            customers.conversation(talk.tx.conn, talk.customer_id).bot_state.get("rules") or {}
+        )
+    if memory != rules.Memory():
+        state["rules"] = memory.to_json()
     if talk.survey:
         state["survey"] = dict(talk.survey)
     if talk.turn.park_for:

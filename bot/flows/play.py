@@ -83,6 +83,7 @@ class Play:
         self.state = FlowState()
         self.kb = articles.State()
         self.memory = rules.Memory()
+        self.got_on = False  # in this turn a question was answered, or an article told
         self.searched = False
         self.locale = locale
         self.customer: dict[str, Any] = {"locale": locale, **(given.get("customer") or {})}
@@ -118,6 +119,7 @@ class Play:
         self.flow = self.state.frames[-1].flow if self.state.frames else None
         for effect in outcome.effects:
             self.feel(effect)
+        self.got_on = self.got_on or any("answer" in one for one in outcome.trace)
         for call in [effect for effect in outcome.effects if isinstance(effect, Call | AskModel)]:
             if isinstance(call, Call):
                 self.now += timedelta(seconds=call.after_s)
@@ -177,7 +179,9 @@ class Play:
         if self.with_people:
             return
         scope = Scope(self.names(), self.now, self.is_open)
-        dressed = rules.dress(self.desk.escalation.rules, effect.reason_code, effect.priority, scope)
+        own_rules, unhappy = self.desk.escalation.rules, bool(self.customer.get("detractor"))
+        unhappy = unhappy and rules.find(own_rules, "detractor") is not None
+        dressed = rules.dress(own_rules, effect.reason_code, effect.priority, scope, unhappy=unhappy)
         own = templates.render(dressed.text.get(self.locale, ""), self.names(), self.locale)
         self.hear(own or effect.text or say("human_coming", self.locale, self.desk.texts))
         team, priority = effect.team or dressed.team, dressed.priority
@@ -226,7 +230,9 @@ class Play:
         return knowledge_of(self.desk.articles)
 
     def about(self, locale: str) -> articles.Context:
-        return articles.Context(locale, self.knowledge.article, own_texts=self.desk.texts)
+        own = self.desk.escalation.rules
+        limits = articles.Limits(rules.times(own, "unsure"), rules.times(own, "not_helped"))
+        return articles.Context(locale, self.knowledge.article, own_texts=self.desk.texts, limits=limits)
 
     def knows(self, text: str, locale: str) -> Told | None:
         found = articles.sure_answer(text, self.knowledge.search, self.about(locale))
@@ -248,6 +254,9 @@ class Play:
                 case articles.NotAQuestion():
                     if effect.text:
                         self.hear(effect.text)
+                case articles.Answer():
+                    self.got_on = True
+                    self.hear(effect.text, effect.choices)
                 case _:
                     self.hear(effect.text, effect.choices)
 
@@ -259,9 +268,11 @@ class Play:
         if text.split(maxsplit=1)[:1] in (["/human"], ["/agent"]):
             self.ask_for_human()
             return ""
+        self.got_on = False
         offered = self.by_rules(text)
         if not self.with_people and not self.take(Text(text)):
             self.ask_articles(articles.Asked(text))
+        self.memory = rules.told(self.memory, self.said, got_on=self.got_on)
         if offered is not None and not self.with_people and self.closed is None:
             own = templates.render(offered.text.get(self.locale, ""), self.names(), self.locale)
             human = Choice(articles.HUMAN, say("talk_to_human", self.locale, self.desk.texts))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -180,3 +182,50 @@ async def test_a_rule_of_the_desk_fetches_people_with_what_was_told_and_offers_t
         async with house.http(Authorization="Bearer a token for the test") as http:
             cases = (await http.get("/api/v1/cases")).json()["items"]
         assert [case["status"] for case in cases] == ["queued", "queued"]
+
+
+async def test_who_comes_back_on_the_same_topic_goes_on_with_who_knows_it_and_sooner_if_they_were_unhappy(
+    tmp_path: Path, folder: Path
+) -> None:
+    async with House(tmp_path, desk=folder, api_token="a token for the test") as house:
+        visitor = await house.visitor()
+        await visitor.says("guide")
+        await visitor.says("human")
+        await visitor.hears("Somebody comes.")
+        await _resolved_by_ann(house)
+        asked = await visitor.gets(lambda frame: frame["type"] == "message" and frame["survey"] is not None)
+        await visitor.presses(asked, "1")
+        await house.passes(days=5)
+        await visitor.says("guide")
+        await visitor.hears("a few days ago")
+        latest = (await _cases(house))[-1]
+        assert latest.status == "queued"
+        assert latest.priority == "high", "their last score was a detractor's"
+        assert latest.escalation["reason_code"] == "returned"
+        assert latest.escalation["prefer_agent"] == "ann"
+        assert ["priority", "detractor"] in [list(pair) for pair in latest.escalation["show"]]
+
+        await _resolved_by_ann(house)
+        await house.passes(days=15)
+        await visitor.says("guide")
+        await visitor.hears("What about?")
+        assert (await _cases(house))[-1].status == "bot", "after two weeks it is a new question"
+
+
+async def _resolved_by_ann(house: House) -> None:
+    async with house.http(Authorization="Bearer a token for the test") as http:
+        (case,) = (await http.get("/api/v1/cases?status=queued")).json()["items"]
+        done = await http.post(f"/api/v1/cases/{case['id']}/resolve", json={"outcome": "resolved", "agent": "ann"})
+    assert done.status_code < 300, done.text
+    await house.settle()
+
+
+async def _cases(house: House) -> Sequence[Any]:
+    from sqlalchemy import select
+
+    from bot.storage import tables as t
+
+    found: Sequence[Any] = await house.app.storage.read(
+        lambda conn: conn.execute(select(t.cases).order_by(t.cases.c.opened_at)).all()
+    )
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from bot.answers.dialogue import (
     Event,
     FetchHuman,
     Helped,
+    Limits,
     NotAQuestion,
     NotUnderstood,
     OfferHuman,
@@ -48,12 +50,12 @@ def search(query: str, locale: str) -> Sequence[Hit]:
 EN = Context("en", lambda name, locale: ARTICLES.get(name))
 
 
-def talk(*events: Event | str, state: State | None = None) -> tuple[State, list[Effect]]:
+def talk(*events: Event | str, state: State | None = None, about: Context = EN) -> tuple[State, list[Effect]]:
     """The effects of all events in order; the state makes a round through JSON after each."""
     at = state or State()
     effects: list[Effect] = []
     for event in events:
-        outcome = respond(at, Asked(event) if isinstance(event, str) else event, search, EN)
+        outcome = respond(at, Asked(event) if isinstance(event, str) else event, search, about)
         at = State.from_json(json.loads(json.dumps(outcome.state.as_json())))
         assert at == outcome.state
         effects += outcome.effects
@@ -149,6 +151,23 @@ def test_not_understood_twice_offers_a_human_and_the_next_miss_fetches_one() -> 
     assert (effects[2].reason, effects[2].questions) == ("not_understood", ("what", "eh", "hm"))
 
 
+@pytest.mark.parametrize(
+    ("limits", "said", "expected"),
+    [
+        (Limits(misses=3), ("what", "eh", "hm"), [NotUnderstood, NotUnderstood, OfferHuman]),
+        (Limits(misses=1), ("what", "eh"), [OfferHuman, FetchHuman]),
+        (Limits(misses=None), ("what", "eh", "hm"), [NotUnderstood, OfferHuman, OfferHuman]),
+        (Limits(not_helped=1), ("sure apples", Helped(False)), [Answer, FetchHuman]),
+        (Limits(not_helped=None), ("sure apples", Helped(False), "sure pears", Helped(False)), [Answer, Rephrase] * 2),
+    ],
+)
+def test_a_desk_says_how_often_or_that_nobody_is_fetched(
+    limits: Limits, said: tuple[Event | str, ...], expected: list[type]
+) -> None:
+    _, effects = talk(*said, about=replace(EN, limits=limits))
+    assert [type(effect) for effect in effects] == expected
+
+
 def test_two_misses_of_the_last_three_count_even_with_an_answer_between() -> None:
     assert kinds("what", "sure apples", "eh") == [NotUnderstood, Answer, OfferHuman]
     assert kinds("what", "sure apples", "sure pears", "eh") == [NotUnderstood, Answer, Answer, NotUnderstood]
@@ -235,7 +254,7 @@ def test_no_order_of_events_breaks_it_and_nobody_is_kept_from_a_human(happened: 
             assert state == State()
             refused = 0
         assert refused < 2
-        assert len(state.misses) <= 3
+        assert len(state.misses) <= 10
 
 
 def test_every_sentence_is_there_in_four_languages() -> None:

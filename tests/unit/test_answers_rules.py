@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.answers.rules import DEFAULT, KINDS, Memory, Rule, Verdict, dress, hear
+from bot.answers.rules import DEFAULT, KINDS, RAISING, Memory, Rule, Verdict, dress, hear, is_unhappy
+from bot.answers.rules import told as bot_said
 from bot.flows.expressions import Scope, parse
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -141,3 +142,56 @@ def test_a_rule_dresses_an_escalation_and_a_vip_comes_one_step_sooner() -> None:
 
 def test_the_built_in_list_holds_every_kind_but_the_one_that_needs_a_condition() -> None:
     assert [rule.when for rule in DEFAULT] == [kind for kind in KINDS if kind != "vip"]
+
+
+def test_an_unhappy_or_dear_customer_comes_one_step_sooner_and_only_one() -> None:
+    rules = (
+        Rule("failure", reason="shop_down"),
+        Rule("vip", reason="gold", text={"en": "At once."}, team="vips", condition=parse("customer.vip")),
+        Rule("detractor"),
+    )
+    plain, vip = (Scope({"customer": {"vip": one}, "case": {}}, NOON, True) for one in (False, True))
+    assert dress(rules, "connector", None, plain).raised == ()
+    assert dress(rules, "connector", None, plain, unhappy=True).raised == ("detractor",)
+    both = dress(rules, "connector", None, vip, unhappy=True)
+    assert (both.reason, both.priority, both.team, both.text) == ("shop_down", "high", "vips", {"en": "At once."})
+    assert both.raised == ("gold", "detractor")
+    assert dress((), "connector", None, vip, unhappy=True).raised == ()
+    assert all(rule.when not in RAISING or named_by(rule) == [""] for rule in rules)
+
+
+def named_by(rule: Rule) -> list[str]:
+    return told("you are useless, where is my green tent", rules=(rule,))
+
+
+@pytest.mark.parametrize(
+    ("instrument", "score", "unhappy"),
+    [
+        *(("ces7", 3, True), ("ces7", 4, False), ("csat5", 2, True), ("csat5", 3, False), ("csat2", 0, True)),
+        *(("csat2", 1, False), ("nps", 6, True), ("nps", 7, False), ("ces7_statement", 1, True)),
+    ],
+)
+def test_who_was_unhappy(instrument: str, score: float, unhappy: bool) -> None:
+    assert is_unhappy(instrument, score) is unhappy
+
+
+def heard_after(*turns: tuple[bool, str], rules: tuple[Rule, ...] = DEFAULT) -> list[str]:
+    """Turns of the bot, each (whether the talk got on, what it said), and what comes of a harmless word after each."""
+    memory, verdicts = Memory(), []
+    for got_on, said in turns:
+        memory = bot_said(memory, [said], got_on=got_on)
+        memory, verdict = hear(rules, Memory.from_json(json.loads(json.dumps(memory.to_json()))), "hm")
+        verdicts.append(named(verdict))
+    return verdicts
+
+
+def test_a_bot_that_says_the_same_a_third_time_offers_a_human_and_then_fetches_one() -> None:
+    again = (False, "What is your order number?")
+    assert heard_after(again, again, again, again) == ["", "", "offer loop", "fetch loop"]
+    assert heard_after(again, again, again, rules=(Rule("loop", times=1),)) == ["", "offer loop", "fetch loop"]
+    assert heard_after(again, again, again, again, rules=(Rule("anger"),)) == [""] * 4
+
+
+def test_a_bot_that_gets_on_may_say_the_same_as_often_as_it_likes() -> None:
+    assert heard_after(*[(True, "Is that what you wanted to know?")] * 9) == [""] * 9
+    assert heard_after(*[(False, "Is that what you wanted?"), (True, "Yes.")] * 5) == [""] * 10
