@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import pytest_asyncio
 from starlette.applications import Starlette
 
+from bot.console.pages import PAGES
 from bot.console.routes import Console
 from bot.console.sign_in import PER, TRIES, Doorkeeper, from_our_page, password_of
 from bot.desk_folder.watch import DeskInForce
@@ -150,3 +152,150 @@ def test_a_password_that_was_made_is_kept_in_a_file(tmp_path: Path) -> None:
 
 def test_a_program_without_a_page_may_post() -> None:
     assert from_our_page({}, frozenset())
+
+
+# ── roles ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+class Hand:
+    """Somebody with a browser: their own cookies, the token of the last page."""
+
+    def __init__(self, client: httpx2.AsyncClient) -> None:
+        self.http = client
+        self.csrf = ""
+
+    async def sees(self, path: str) -> httpx2.Response:
+        answer = await self.http.get(path)
+        found = re.search(r'name="csrf" value="(\w+)"', answer.text) or re.search(r'csrf": "(\w+)"', answer.text)
+        self.csrf = found[1] if found else self.csrf
+        return answer
+
+    async def does(self, path: str, **fields: str) -> httpx2.Response:
+        return await self.http.post(path, data={"csrf": self.csrf, **fields}, headers=OURS)
+
+
+@pytest_asyncio.fixture
+async def admin(site: httpx2.AsyncClient) -> Hand:
+    await sign_in(site)
+    hand = Hand(site)
+    await hand.sees("/admin/people")
+    return hand
+
+
+async def joined(admin: Hand, role: str, client: httpx2.AsyncClient) -> Hand:
+    """Somebody invited with this role, signed in by their link."""
+    answer = await admin.does("/admin/people", do="invite", name="Bob <b>", role=role)
+    link = re.search(r'value="http://localhost:8080(/admin/join\?token=([\w-]+))"', answer.text)
+    assert link is not None
+    assert "Bob &lt;b&gt;" in (await client.get(link[1])).text
+    assert (await client.post("/admin/join", data={"token": link[2]}, headers=OURS)).status_code == 303
+    assert (await client.post("/admin/join", data={"token": link[2]}, headers=OURS)).status_code == 404  # used up
+    hand = Hand(client)
+    await hand.sees("/admin/flows")
+    return hand
+
+
+@pytest_asyncio.fixture
+async def other(site: httpx2.AsyncClient) -> AsyncIterator[httpx2.AsyncClient]:
+    """A second browser."""
+    async with httpx2.AsyncClient(transport=site._transport, base_url="http://localhost:8080") as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("role", "edits", "publishes", "invites"),
+    [
+        ("viewer", 403, 403, 403),
+        ("editor", 303, 403, 403),
+        ("publisher", 303, 403, 403),  # 403 of the demo desk, which nobody can write
+        ("admin", 303, 403, 200),
+    ],
+)
+async def test_each_role_may_do_what_its_name_says_and_no_more(
+    admin: Hand, other: httpx2.AsyncClient, role: str, edits: int, publishes: int, invites: int
+) -> None:
+    hand = await joined(admin, role, other)
+    assert (await hand.sees("/admin/flows/refund.yaml")).status_code == 200
+    assert (await hand.does("/admin/flows/new", id="brand new")).status_code == edits
+    answer = await hand.does("/admin/changes/publish", note="x")
+    assert answer.status_code == publishes
+    assert ("demo desk" in answer.text) == (role in {"publisher", "admin"})
+    assert (await hand.does("/admin/people", do="invite", name="Eve", role="admin")).status_code == invites
+    assert (await hand.http.get("/admin/people")).status_code == (200 if role == "admin" else 403)
+
+
+async def test_whoever_is_removed_or_signs_out_is_out_at_once(admin: Hand, other: httpx2.AsyncClient) -> None:
+    bob = await joined(admin, "editor", other)
+    cookie = {"stafett-admin": other.cookies["stafett-admin"]}
+    people = (await admin.sees("/admin/people")).text
+    bobs_id = re.search(r'name="id" value="([\w-]+)"', people)
+    assert bobs_id is not None
+    await admin.does("/admin/people", do="role", id=bobs_id[1], role="viewer")
+    assert (
+        await bob.does("/admin/flows/new", id="late")
+    ).status_code == 403  # a role counts from now on, not from sign-in
+    await admin.does("/admin/people", do="remove", id=bobs_id[1])
+    assert (await bob.sees("/admin/flows")).status_code == 401
+    await sign_in(other)
+    mine = {"stafett-admin": other.cookies["stafett-admin"]}
+    await other.post("/admin/sign-out", headers=OURS)
+    for old in (cookie, mine):  # the cookies themselves are dead, not only forgotten
+        other.cookies.clear()
+        other.cookies.update(old)
+        assert (await other.get("/admin/flows")).status_code == 401
+
+
+@pytest.mark.parametrize("csrf", ["", "0" * 64, "é"])
+async def test_a_change_without_the_sessions_own_token_is_refused(admin: Hand, csrf: str) -> None:
+    answer = await admin.http.post("/admin/flows/new", data={"csrf": csrf, "id": "forged"}, headers=OURS)
+    assert answer.status_code == 403
+    answer = await admin.http.post(
+        "/admin/flows/new", data={"csrf": admin.csrf, "id": "forged"}, headers={"Sec-Fetch-Site": "cross-site"}
+    )
+    assert answer.status_code == 403
+    assert "forged" not in (await admin.sees("/admin/changes")).text
+
+
+async def test_every_page_is_closed_without_a_session_and_open_with_one(admin: Hand, other: httpx2.AsyncClient) -> None:
+    for page in PAGES:
+        path = "/admin" + re.sub(r"\{\w+(:path)?\}", "refund.yaml", page.path).rstrip("/")
+        assert (await other.get(path)).status_code in {401, 405}
+        assert (await other.post(path, headers=OURS)).status_code in {401, 405}
+        if page.show is not None:
+            answer = await admin.http.get(path)
+            assert answer.status_code in {200, 403, 404}
+            assert "script-src 'self';" in answer.headers["content-security-policy"]
+
+
+async def test_the_console_speaks_the_readers_language_and_keeps_the_one_that_was_chosen(
+    admin: Hand, other: httpx2.AsyncClient
+) -> None:
+    door = await other.get("/admin", headers={"Accept-Language": "he-IL,en;q=0.5"})
+    assert 'lang="he" dir="rtl"' in door.text
+    assert 'lang="nb"' in (await admin.sees("/admin/flows?lang=nb")).text
+    assert "Flyter" in (await admin.sees("/admin/flows")).text
+
+
+async def test_the_audit_says_who_came_in_and_what_they_did(admin: Hand, other: httpx2.AsyncClient) -> None:
+    bob = await joined(admin, "editor", other)
+    await bob.does("/admin/flows/new", id="brand_new")
+    page = (await admin.sees("/admin/audit")).text
+    for words in ("Signed in", "Invited", "Edited", "flows/brand_new.yaml", "Bob &lt;b&gt;"):
+        assert words in page
+    assert "Bob <b>" not in page
+
+
+async def test_the_editor_shows_faults_with_their_lines_and_escapes_what_was_written(admin: Hand) -> None:
+    broken = 'schema: 1\nflow: refund\nversion: 1\nsteps:\n  - sya: "</textarea><script>alert(1)</script>"\n'
+    part = await admin.http.post(
+        "/admin/flows/check/refund.yaml", data={"text": broken}, headers={**OURS, "X-Stafett-CSRF": admin.csrf}
+    )
+    assert part.status_code == 200
+    assert 'data-line="5"' in part.text
+    assert "<script>" not in part.text
+    await admin.sees("/admin/flows/refund.yaml")
+    seen = re.search(r'name="seen" value="(\w+)"', (await admin.sees("/admin/flows/refund.yaml")).text)
+    assert seen is not None
+    await admin.does("/admin/flows/refund.yaml", text=broken, seen=seen[1])
+    page = (await admin.sees("/admin/flows/refund.yaml")).text
+    assert "&lt;/textarea&gt;&lt;script&gt;" in page
+    assert "<script>alert" not in page
+    assert "<script>alert" not in (await admin.sees("/admin/changes")).text
