@@ -198,11 +198,22 @@ class Inbox:
         if original is None:
             self._park(tx, inbound, f"{identity.channel}:{ref}")
         elif original.customer_id == identity.customer_id and original.author.kind is AuthorKind.CUSTOMER:
-            if isinstance(inbound.happening, Deleted):
-                if original.deleted_at is None:
-                    history.delete(tx, original)
-            elif isinstance(inbound.happening, Edited) and original.body.text != inbound.happening.text:
-                history.edit(tx, original, inbound.happening.text)
+            if original.deleted_at is not None:
+                inbox_rows.forget_raw(tx, inbound.source, inbound.key)  # an edit that comes late brings no word back
+            elif isinstance(inbound.happening, Deleted):
+                history.delete(tx, original)
+            elif isinstance(inbound.happening, Edited):
+                self._edit(tx, original, inbound.happening)
+
+    def _edit(self, tx: Tx, original: Message, edited: Edited) -> None:
+        """Unless a later version has come before it."""
+        known = str(original.meta.get("version") or "")
+        if edited.version and edited.version <= known:
+            return
+        if edited.version:
+            history.set_meta(tx, original, version=edited.version)
+        if original.body.text != edited.text:
+            history.edit(tx, original, edited.text)
 
     def _park(self, tx: Tx, inbound: Inbound, waits_for: str) -> None:
         inbox_rows.mark(tx, inbound.source, inbound.key, state="parked", waits_for=waits_for)
@@ -228,7 +239,7 @@ class Inbox:
         timers.set_timer(tx, "album", waits_for, tx.now + ALBUM_WAIT, data={"waits_for": waits_for})
 
     def album_complete(self, tx: Tx, timer: timers.Timer) -> None:
-        """The album's photos have come: they become one message, in the order of arrival."""
+        """The album's photos have come: they become one message, in the order in which they were sent."""
         rows = inbox_rows.parked(tx, timer.data["waits_for"])
         if not rows:
             return
@@ -238,7 +249,7 @@ class Inbox:
         if identity is None:
             return
         tx.lock_customer(identity.customer_id)
-        written = [happening for happening, _ in parts if isinstance(happening, Wrote)]
+        written = sorted((one for one, _ in parts if isinstance(one, Wrote)), key=place_of)
         whole = replace(
             written[0],
             text="\n".join(one.text for one in written if one.text),
@@ -349,6 +360,11 @@ class Inbox:
             self._let_go(tx, from_json(row.happening)[0], row.customer_id or "")
         else:
             tx.wake("inbox")
+
+
+def place_of(wrote: Wrote) -> tuple[int, str]:
+    """Where a message stands among those of one place: platforms count them up. Without a name, as it came."""
+    return (len(wrote.ref), wrote.ref) if wrote.ref else (0, "")
 
 
 # ── what a happening leaves in the history ─────────────────────────────────────────────────────────────────────────

@@ -231,8 +231,14 @@ class Chose:
 
 @dataclass(frozen=True, slots=True)
 class Edited:
+    """The customer changed the message that its platform calls `ref`.
+
+    `version` sorts the edits of one message as text, oldest first, in whatever order they arrive; empty: as they come.
+    """
+
     ref: str
     text: str
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,31 +6,38 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, null, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, literal_column, null, or_, select, update
 
 from bot.model import FileRef, new_id
 from bot.storage import tables as t
 from bot.storage.tx import Tx
 
+# What every turn asks and writes, built once: to build a statement costs more than to run it.
+_FIND = (
+    select(t.inbox)
+    .where(t.inbox.c.source == bindparam("by"), t.inbox.c.key.in_(bindparam("keys", expanding=True)))
+    .order_by(t.inbox.c.state == literal_column("'alias'"))
+)
+_ROW = select(t.inbox).where(t.inbox.c.source == bindparam("by"), t.inbox.c.key == bindparam("named"))
+_ADD = insert(t.inbox)
+_MARK = update(t.inbox).where(t.inbox.c.source == bindparam("by"), t.inbox.c.key == bindparam("named"))
+
 
 def find(tx: Tx, source: str, keys: Sequence[str]) -> Row[Any] | None:
     """The row of one of these keys; rather the delivery itself than another name of it."""
-    i = t.inbox
-    query = select(i).where(i.c.source == source, i.c.key.in_(keys)).order_by(i.c.state == "alias")
-    return tx.conn.execute(query).first()
+    return tx.conn.execute(_FIND, {"by": source, "keys": list(keys)}).first()
 
 
 def row(tx: Tx, source: str, key: str) -> Row[Any]:
-    i = t.inbox
-    return tx.conn.execute(select(i).where(i.c.source == source, i.c.key == key)).one()
+    return tx.conn.execute(_ROW, {"by": source, "named": key}).one()
 
 
 def add(tx: Tx, **values: Any) -> None:
-    tx.conn.execute(insert(t.inbox).values(received_at=tx.now, **values))
+    tx.conn.execute(_ADD, {"received_at": tx.now, **values})
 
 
 def mark(tx: Tx, source: str, key: str, **values: Any) -> None:
-    tx.conn.execute(update(t.inbox).where(t.inbox.c.source == source, t.inbox.c.key == key).values(**values))
+    tx.conn.execute(_MARK, {"by": source, "named": key, **values})
 
 
 def done(tx: Tx, source: str, key: str) -> None:
@@ -110,6 +117,11 @@ def expect_file(tx: Tx, file: FileRef, customer_id: str, via: str, ref: str) -> 
             created_at=tx.now,
         )
     )
+
+
+def forget_raw(tx: Tx, source: str, key: str) -> None:
+    """What this delivery said is not wanted any more; its key stays."""
+    mark(tx, source, key, raw=None, happening=null())
 
 
 def forget_words(tx: Tx, message_id: str, refs: Sequence[str]) -> None:

@@ -119,7 +119,7 @@ def happening_of(event: Mapping[str, Any], channel: str, bot_user: str) -> Happe
                 return Deleted(ref)
             if not mapping(post.get("edited")):
                 return None  # Slack itself changed it: a link was unfurled, a reply was counted
-            return Edited(ref, text_of(post, bot_user))
+            return Edited(ref, text_of(post, bot_user), str(mapping(post.get("edited")).get("ts") or "")[:40])
         case subtype if subtype in SAYING:
             files = tuple(files_of(event.get("files")))
             text = text_of(event, bot_user)

@@ -78,7 +78,13 @@ def _edited(message: Mapping[str, Any], update: Any, update_id: int, bot_id: int
     wrote = _wrote(message, sender)
     if wrote is None or wrote.ref is None:
         return None
-    return _inbound(update, update_id, bot_id, sender, Edited(wrote.ref, wrote.text))
+    return _inbound(update, update_id, bot_id, sender, Edited(wrote.ref, wrote.text, version(message, update_id)))
+
+
+def version(message: Mapping[str, Any], update_id: int) -> str:
+    """Sorts a message's edits: by the second, and within it by the update, whose numbers may jump in a quiet week."""
+    at = message.get("edit_date")
+    return f"{at if isinstance(at, int) and at > 0 else 0:012d}.{max(update_id, 0):012d}"
 
 
 def _pressed(query: Mapping[str, Any], update: Any, update_id: int, bot_id: int) -> Inbound | None:

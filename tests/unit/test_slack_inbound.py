@@ -132,7 +132,7 @@ def test_a_stranger_is_of_their_own_workspace() -> None:
 
 def test_an_edit_and_its_key() -> None:
     inbound = found(edited())
-    assert inbound.happening == Edited(f"D1:{TS}", "better")
+    assert inbound.happening == Edited(f"D1:{TS}", "better", "1700000001.0")
     assert inbound.also == (f"{TEAM}:D1:{TS}:1700000001.0",)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bot.model import Chose, Edited, Inbound, Reachability, RemoteFile, Wrote, new_id
 from channels.telegram.buttons import data, read_data
-from channels.telegram.inbound import Malformed, read
+from channels.telegram.inbound import Malformed, read, version
 from channels.telegram.intake import chat_of, press_of
 
 BOT_ID = 7000000001
@@ -110,7 +110,15 @@ def test_a_reply_names_what_it_answers_and_a_forward_is_marked() -> None:
 
 
 def test_an_edit_names_the_message_that_it_changes() -> None:
-    assert taken("edited").happening == Edited("42:1", "Hvor er pakken min? Ordre 1234")
+    happening = taken("edited").happening
+    assert isinstance(happening, Edited)
+    assert (happening.ref, happening.text) == ("42:1", "Hvor er pakken min? Ordre 1234")
+
+
+def test_edits_sort_by_their_time_however_they_arrive() -> None:
+    versions = [version({"edit_date": at}, number) for at, number in ((9, 7), (10, 3), (10, 20), (1_700_000_000, 1))]
+    assert versions == sorted(versions)
+    assert version({"edit_date": "soon"}, 5) == version({}, 5)
 
 
 def test_a_pressed_button_names_our_message_and_the_choice_and_is_known_by_the_press_too() -> None:
