@@ -126,6 +126,7 @@ _TRIGGER_VALUES: Mapping[str, Schema] = {
     "phrases": _BY_LANGUAGE,
     "commands": {"type": "array", "items": {"type": "string", "pattern": "^/[a-z][a-z0-9_]{0,31}$"}},
     "event": {"type": "string"},
+    "slots": _TEXTS,
     "when": _TEXT,
     "channels": _TEXTS,
 }

@@ -4,9 +4,11 @@ The last of the takers. It ties two pure machines, `bot.flows` (what admins wrot
 the turn: their effects become messages, requests to connectors, timers, and events that other rooms hear.
 
 `taker` who does what in a turn · `talk` one turn, and what every part of the bot has at hand · `commands` slash commands and
-buttons · `signals` the rules that fetch people · `by_flow` flows and their effects · `by_articles` what articles say.
+buttons · `signals` the rules that fetch people · `by_flow` flows and their effects · `by_articles` what articles say · `by_model`
+the optional language model · `speaking` following a customer's language · `escalating` how people are fetched.
 
-Its state per customer is one JSON value on the conversation: {"case", "flow", "kb", "rules", "survey", "words"}; a new case
+Its state per customer is one JSON value on the conversation: {"case", "flow", "kb", "rules", "survey", "words",
+"language"}; a new case
 begins afresh.
 """
 

@@ -153,7 +153,7 @@ def _apply(talk: Talk, effect: flows.Effect) -> None:
         case flows.SetCustomer():
             customers.set_attribute(tx, customer_id, effect.slot, effect.value)
         case flows.SwitchLocale():
-            talk.locale = effect.locale
+            talk.locale, talk.language = effect.locale, "chosen"
             customers.set_locale(tx, customer_id, effect.locale)
         case flows.SetTimer():
             timers.set_timer(

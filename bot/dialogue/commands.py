@@ -70,7 +70,7 @@ def speak(talk: Talk, wanted: str) -> None:
         choices = tuple(Choice(LANGUAGE + one, own_name(one)) for one in locales)
         talk.say(talk.sentence("language_which"), choices)
         return
-    talk.locale = locale
+    talk.locale, talk.language = locale, "chosen"
     customers.set_locale(talk.tx, talk.customer_id, locale)
     talk.say(talk.sentence("language_changed"))
 

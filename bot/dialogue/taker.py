@@ -9,7 +9,7 @@ from bot import flows, timers
 from bot.answers.decide import Thresholds, small_talk
 from bot.answers.searcher import Searcher
 from bot.desk_folder import Desk
-from bot.dialogue import by_articles, by_flow, commands, signals
+from bot.dialogue import by_articles, by_flow, commands, signals, speaking
 from bot.dialogue.talk import Bot, Cases, Talk, begin, remember
 from bot.model import BOT, Answered, Body, CaseStatus, Occurred
 from bot.outbox import say as send
@@ -48,6 +48,7 @@ class Dialogue:
         talk = begin(self._bot, turn, case)
         if self._is_behind(talk):
             return True
+        speaking.follow(talk)
         before = commands.take(talk) or commands.press(talk) or signals.hear(talk)
         _ = before or by_flow.take(talk) or by_articles.take(talk)
         signals.offer(talk)

@@ -81,6 +81,7 @@ class Talk:
     over: bool = False  # people were fetched, or the case was closed
     missing: str = ""  # the language whose words a flow needed, and which are not loaded
     words: str = ""  # the language whose words an earlier message waits for
+    language: str = ""  # followed: we noticed theirs in this case; chosen: they named it
     told: list[str] = field(default_factory=list)  # what the bot said in this turn
     got_on: bool = False  # a question was answered, an article told: nobody goes in circles
     knows: str | None = None  # the agent who had this topic before
@@ -98,9 +99,9 @@ class Talk:
         return self.turn.customer.id
 
     # ── saying ──
-    def sentence(self, key: str) -> str:
-        """One of the built-in sentences, or the desk's own wording of it: plain text."""
-        return say(key, self.locale, self.desk.texts)
+    def sentence(self, key: str, locale: str = "") -> str:
+        """One of the built-in sentences, or the desk's own wording of it: plain text, in the customer's language."""
+        return say(key, locale or self.locale, self.desk.texts)
 
     def say(
         self,
@@ -159,6 +160,7 @@ def begin(bot: Bot, turn: Turn, case: CaseNoun) -> Talk:
         survey=state.get("survey"),
         memory=rules.Memory.from_json(state.get("rules") or {}),
         words=str(state.get("words") or ""),
+        language=str(state.get("language") or ""),
     )
 
 
@@ -179,6 +181,8 @@ def remember(talk: Talk) -> None:
         )
     if memory != rules.Memory():
         state["rules"] = memory.to_json()
+    if talk.language:
+        state["language"] = talk.language
     if talk.survey:
         state["survey"] = dict(talk.survey)
     if talk.turn.park_for:

@@ -14,6 +14,7 @@ from bot.flows.words import HEBREW_PREFIXES, Found, is_hebrew, phrase
 
 if TYPE_CHECKING:
     from bot.desk_folder.desk import Desk
+    from bot.flows.schema import Flow
 
 Phrases = Mapping[str, Sequence[str]]
 KEPT = 8
@@ -67,6 +68,7 @@ def _stems(word: str) -> Iterable[str]:
 class OfDesk:
     triggers: Heard
     interrupts: Heard
+    by_value: tuple[Flow, ...] = ()  # those that a slot's value alone starts
 
 
 _kept: OrderedDict[tuple[int, int], tuple[object, object, OfDesk]] = OrderedDict()
@@ -78,9 +80,10 @@ def of_desk(desk: Desk) -> OfDesk:
     found = _kept.get(key)
     if found is None:
         triggers = Heard((flow.id, flow.triggers.phrases) for flow in desk.flows.values())
+        by_value = tuple(flow for flow in desk.flows.values() if flow.triggers.slots)
         interrupts = Heard((one.id, one.phrases) for one in desk.interrupts)
         # The objects are kept with it: while they live, nothing else has their ids.
-        found = _kept[key] = desk.flows, desk.interrupts, OfDesk(triggers, interrupts)
+        found = _kept[key] = desk.flows, desk.interrupts, OfDesk(triggers, interrupts, by_value)
         while len(_kept) > KEPT:
             _kept.popitem(last=False)
     return found[2]

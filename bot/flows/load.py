@@ -39,7 +39,7 @@ _FLOW_KEYS = ("schema", "flow", "version", "title", "triggers", "slots", "steps"
 _SLOT_KEYS = ("type", "scope", "pattern", "min", "max", "default", "sensitive", "ask_again")
 MOST_STEPS = 1000
 """A flow of 60 is long; checking and running look steps up one after the other."""
-_TRIGGER_KEYS = ("phrases", "commands", "event", "when", "channels")
+_TRIGGER_KEYS = ("phrases", "commands", "event", "slots", "when", "channels")
 _COMMON_KEYS = ("id", "if", "note", "next")
 _COMMAND = re.compile(r"/[a-z][a-z0-9_]{0,31}\Z")
 _KEPT_COMMANDS = frozenset({"/human", "/agent", "/link", "/unlink", "/language", "/help", "/start"})
@@ -170,7 +170,20 @@ def _triggers(node: Node, seen: Seen) -> Triggers:
         when=seen.expression(found["when"], "triggers: when") if "when" in found else None,
         channels=reader.texts(found["channels"], "triggers: channels") if "channels" in found else (),
         event=(event_name(found["event"], seen, "triggers: event") if "event" in found else None) or "",
+        slots=_telling(found["slots"], seen) if "slots" in found else (),
     )
+
+
+def _telling(node: Node, seen: Seen) -> tuple[str, ...]:
+    """Slots whose value starts the flow: it must be known by its pattern."""
+    names = []
+    for one in node.items if node.kind == "list" else [node]:
+        slot = seen.slot(one, "triggers: slots")
+        if slot is not None and not slot.pattern:
+            seen.reader.fault(one, f'triggers: slots: "{slot.name}" has no pattern to know it by', "value")
+        elif slot is not None:
+            names.append(slot.name)
+    return tuple(names)
 
 
 def phrases(node: Node, reader: Reader, locales: tuple[str, ...], what: str) -> dict[str, tuple[str, ...]]:

@@ -116,7 +116,7 @@ def _tries_to_answer(ask: tuple[Flow, Step], text: str) -> bool:
 
 
 def _from_nothing(machine: Machine, text: str, said: tuple[str, ...]) -> bool:
-    if _triggered(machine, text, said):
+    if _triggered(machine, text, said) or _told_by_value(machine, text, said):
         return True
     cut = _interrupt(machine, said, None, safety=False)
     if cut is None or cut[0].do in {"cancel", "back"}:
@@ -218,6 +218,18 @@ def _triggered(machine: Machine, text: str, said: tuple[str, ...], other_than: s
     machine.switch_locale(best[0].locale)
     machine.begin(best[1].id, text)
     return True
+
+
+def _told_by_value(machine: Machine, text: str, said: tuple[str, ...]) -> bool:
+    """A short message with a value that says what is meant by itself: "AB123456", "it's AB123456"."""
+    if len(said) > _FEW_WORDS:
+        return False
+    for flow in of_desk(machine.desk).by_value:
+        slots = (flow.slots[name] for name in flow.triggers.slots)
+        if any(answers.matching(slot.pattern, text) is not None for slot in slots) and machine.may_start(flow):
+            machine.begin(flow.id, text)
+            return True
+    return False
 
 
 def _started(machine: Machine, flow_id: str) -> bool:

@@ -234,13 +234,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Triggers:
-    """What starts a flow. `phrases` by language; `commands` with their slash; `channels` empty for all; `event` a name."""
+    """What starts a flow. `phrases` by language; `commands` with their slash; `channels` empty for all; `event` a name.
+
+    `slots` are those whose value alone says what is meant: "AB123456" is a question about an order.
+    """
 
     phrases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     commands: tuple[str, ...] = ()
     when: Expression | None = None
     channels: tuple[str, ...] = ()
     event: str = ""
+    slots: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

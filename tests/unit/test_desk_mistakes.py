@@ -130,6 +130,7 @@ MISTAKES: list[tuple[str, str, str, str, str]] = [
     ("an article's tag", FLOW, "{id: late, say: $late}", "{id: late, kb: $late, collections: [▸retuns], on: {unsure: end, none: end}}", 'did you mean "returns"?'),
     ("articles without a way out", FLOW, "{id: late, say: $late}", "{id: late, kb: $late, ▸on: {unsure: end}}", '"none" is missing'),
     ("a second try without a key", FLOW, "timeout: 5s", "▸retries: 2", '"once" is missing'),
+    ("a slot that tells nothing by itself", FLOW, "commands: [/order]", "slots: [▸helped]", "no pattern"),
     ("an event that is none", FLOW, "commands: [/order]", "event: ▸Parcel Sent", "parcel.delivered"),
     ("a wait for an event without an end", FLOW, "{id: late, say: $late}", "{id: late, wait: ▸{event: a.b}}", '"timeout" is missing'),
     ("a wait for two things", FLOW, "{id: late, say: $late}", "{id: late, wait: {for: 1h, ▸event: a.b}}", "write one of"),

@@ -791,3 +791,15 @@ steps:
   - {set: {sum: "40 + 2", name: "'Kari'"}}
 """
     assert Customer(desk_of(tmp_path, outer, inner)).says("outer") == ["Kari: 42"]
+
+
+def test_a_value_that_says_what_is_meant_begins_its_flow_when_nothing_else_does(tmp_path: Path) -> None:
+    flow = ORDER.replace("commands: [/order],", "commands: [/order], slots: [order_no],")
+    customer = Customer(desk_of(tmp_path, flow, FREE))
+    assert customer.says("ab123456") == ["On its way.", "Did it help?"]
+    customer = Customer(desk_of(tmp_path, flow, FREE))
+    assert customer.says("it is AB123456 I think") == ["On its way.", "Did it help?"]
+    customer = Customer(desk_of(tmp_path, flow, FREE))
+    customer.says("my neighbour told me that AB123456 was the number of her old car")
+    assert not customer.handled
+    assert customer.says("a complaint about AB123456") == ["What happened?"]

@@ -1,0 +1,35 @@
+"""A customer is answered in the language that they write, and has the last word on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bot.answers import language
+from tests.support.house import House
+
+
+async def test_the_bot_follows_a_language_says_so_once_and_goes_back_when_asked(tmp_path: Path) -> None:
+    language.warm()
+    async with House(tmp_path) as house:
+        visitor = await house.visitor("en")
+        await visitor.says("kan ik dit ook in een andere kleur krijgen")
+        told = await visitor.hears("Ik ga verder in het Nederlands.")
+        assert [(one["value"], one["label"]) for one in told["choices"]] == [("language:en", "English")]
+        await visitor.presses(told, "language:en")
+        await visitor.hears("From now on I'll write in English.")
+        await visitor.says("jeg vil gjerne vite hva dere selger for noe")
+        await visitor.says("/help")
+        await visitor.hears("human")
+        assert not any("norsk" in text for text in visitor.said()), "they chose: nobody follows any more"
+
+
+async def test_nobody_is_followed_into_the_language_of_a_name_or_of_an_answer(tmp_path: Path) -> None:
+    language.warm()
+    async with House(tmp_path) as house:
+        visitor = await house.visitor("en")
+        await visitor.says("hello there")
+        await visitor.says("where is my order")
+        await visitor.hears("What is your order number?")
+        await visitor.says("het staat op de rekening geloof ik")
+        await house.settle()
+        assert not any("Nederlands" in text for text in visitor.said())
