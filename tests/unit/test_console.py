@@ -19,6 +19,7 @@ from bot.desk_folder.watch import DeskInForce
 from bot.settings import Settings
 from bot.storage import tables as t
 from bot.storage.engine import Storage
+from channels.preview import PREVIEWS
 
 VIEW = {
     "faults": ["telegram: <b>down</b>"],
@@ -51,7 +52,7 @@ async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
 
 @pytest_asyncio.fixture
 async def site(storage: Storage) -> AsyncIterator[httpx2.AsyncClient]:
-    console = Console(settings(), "a secret of the house", storage, DeskInForce(), view)
+    console = Console(settings(), "a secret of the house", storage, DeskInForce(), view, PREVIEWS)
     transport = httpx2.ASGITransport(app=Starlette(routes=list(console.routes())))
     async with httpx2.AsyncClient(transport=transport, base_url="http://localhost:8080") as client:
         yield client
