@@ -62,6 +62,7 @@ async def outcome(house: Rooms, deliveries: Sequence[Inbound]) -> dict[str, Any]
     person = f"person {next(NUMBERS)}"
     for one in deliveries:
         await house.inbox.receive(by(person, one))
+        house.clock.passes(seconds=0.01)
     house.clock.passes(seconds=2)
     await house.timers.run()
     await house.inbox.run()
