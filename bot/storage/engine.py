@@ -307,11 +307,22 @@ def lock_file(database: Path) -> IO[bytes]:
         owner, _, address = handle.read(300).decode(errors="replace").strip().partition(" ")
         handle.close()
         raise DatabaseInUse(database, owner or "unknown", address) from error
+    if is_gone_under(handle, database):
+        handle.close()
+        msg = f"{database} is gone, though a stafett has served it: put it back, or a backup; to begin anew, delete {path}"
+        raise DatabaseFault(msg)
     with contextlib.suppress(OSError):
         handle.truncate(0)
         handle.write(str(os.getpid()).encode())
         handle.flush()
     return handle
+
+
+def is_gone_under(handle: IO[bytes], database: Path) -> bool:
+    """Whether the last server left its address in the lock file, and there is nothing (or an empty file) beside it now."""
+    handle.seek(0)
+    was_served = b" http" in handle.read(300)
+    return was_served and not (database.exists() and database.stat().st_size)
 
 
 def sqlstate(error: DBAPIError) -> str | None:

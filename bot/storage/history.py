@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, insert, select, update
@@ -17,11 +18,16 @@ from bot.storage.tx import Tx
 
 def next_seq(tx: Tx, customer_id: str) -> int:
     """The next number of this customer's timeline: a counter under the row's lock, so there are never gaps."""
-    c = t.conversations
-    row = tx.conn.execute(
-        update(c).where(c.c.customer_id == customer_id).values(last_seq=c.c.last_seq + 1).returning(c.c.last_seq)
-    ).one()
-    return int(row.last_seq)
+    return _next_place(tx, customer_id)[0]
+
+
+def _next_place(tx: Tx, customer_id: str) -> tuple[int, datetime]:
+    """The next number, and the time that stands there: never before that of the last one, though our clock were set back."""
+    c, line = t.conversations, t.timeline
+    last = select(line.c.at).where(line.c.customer_id == customer_id, line.c.seq == c.c.last_seq - 1).scalar_subquery()
+    counted = update(c).where(c.c.customer_id == customer_id).values(last_seq=c.c.last_seq + 1)
+    seq, at = tx.conn.execute(counted.returning(c.c.last_seq, last)).one()
+    return seq, tx.now if at is None else max(tx.now, at)
 
 
 def append(
@@ -37,20 +43,21 @@ def append(
     note: bool = False,
 ) -> Message:
     """Write one message. A note gets no `seq`: customers never see it."""
+    seq, at = (None, tx.now) if note else _next_place(tx, customer_id)
     message = Message(
         id=message_id or new_id(),
         customer_id=customer_id,
-        seq=None if note else next_seq(tx, customer_id),
+        seq=seq,
         case_id=case_id,
         author=author,
         channel=channel,
         body=body,
-        at=tx.now,
+        at=at,
         meta=dict(meta or {}),
     )
     tx.conn.execute(insert(t.messages).values(**_values(message)))
     if message.seq is not None:
-        _number(tx, message, message.seq, "message", body.text)
+        _number(tx, message, (message.seq, at), "message", body.text)
     tx.emit(MessageStored(message))
     return message
 
@@ -60,7 +67,7 @@ def edit(tx: Tx, message: Message, text: str) -> Message:
     edited = replace(message, body=replace(message.body, text=text), edited_at=tx.now)
     tx.conn.execute(_update(message).values(text=text, edited_at=tx.now))
     if message.seq is not None:
-        _number(tx, edited, next_seq(tx, message.customer_id), "edit", text)
+        _number(tx, edited, _next_place(tx, message.customer_id), "edit", text)
     tx.emit(MessageEdited(edited, message.body.text))
     return edited
 
@@ -85,7 +92,7 @@ def hide(tx: Tx, message: Message) -> Message:
     where = (m.c.customer_id == message.customer_id, m.c.message_id == message.id)
     tx.conn.execute(update(m).where(*where).values(text=""))
     if message.seq is not None:
-        _number(tx, deleted, next_seq(tx, message.customer_id), "delete", "")
+        _number(tx, deleted, _next_place(tx, message.customer_id), "delete", "")
     return deleted
 
 
@@ -103,10 +110,11 @@ def _update(message: Message) -> Any:
     return update(m).where(m.c.customer_id == message.customer_id, m.c.id == message.id)
 
 
-def _number(tx: Tx, message: Message, seq: int, kind: str, text: str) -> None:
+def _number(tx: Tx, message: Message, place: tuple[int, datetime], kind: str, text: str) -> None:
+    seq, at = place
     tx.conn.execute(
         insert(t.timeline).values(
-            customer_id=message.customer_id, seq=seq, kind=kind, message_id=message.id, text=text, at=tx.now
+            customer_id=message.customer_id, seq=seq, kind=kind, message_id=message.id, text=text, at=at
         )
     )
     tx.emit(TimelineGrew(message.customer_id, seq))

@@ -109,7 +109,7 @@ class DeliveryLoop:
 
     # ── the network ────────────────────────────────────────────────────────────────────────────────────────────────
     async def _send(self, delivery: Delivery) -> None:
-        if self._storage.clock() - delivery.started_at >= self._leases.lease:
+        if self._leases.shared and self._storage.clock() - delivery.started_at >= self._leases.lease:
             return  # we slept, and others may have it by now
         await self._conclude(delivery, await self._attempt(delivery))
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from channels.slack.payloads import outbox_id_of
 from tests.fakes.slack import SlackServer
 from tests.fakes.telegram import TelegramServer
 
@@ -102,7 +103,10 @@ def numbers_have_no_gaps(books: Books) -> None:
 
 def nothing_is_anothers(books: Books) -> None:
     """I5: a message, its case, its send and the chat that this goes to are one customer's."""
-    assert books.rows("SELECT m.id FROM messages m JOIN cases c ON c.id = m.case_id WHERE c.customer_id != m.customer_id") == []
+    assert (
+        books.rows("SELECT m.id FROM messages m JOIN cases c ON c.id = m.case_id WHERE c.customer_id != m.customer_id")
+        == []
+    )
     joined = "JOIN messages m ON m.id = o.message_id"
     assert books.rows(f"SELECT o.id FROM outbox o {joined} GROUP BY o.id HAVING max({SAME}) = 0") == []
     theirs = "SELECT 1 FROM identities i WHERE i.customer_id = o.customer_id AND o.lane = i.channel || ':' || i.address"

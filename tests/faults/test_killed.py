@@ -20,8 +20,10 @@ async def ask(visitor: Visitor, client_id: str, text: str = QUESTION) -> None:
 
 
 @pytest.mark.parametrize("place", ["received", "turning", "committed"])
-async def test_a_web_message_that_was_not_acknowledged_is_sent_again_and_counts_once(web: Program, place: str) -> None:
-    """F01, F02, F04: the client repeats what was not acknowledged, with the same id."""
+async def test_f01_f02_f03_f04_a_web_message_that_was_not_acknowledged_is_sent_again_and_counts_once(
+    web: Program, place: str
+) -> None:
+    """The client repeats what was not acknowledged, with the same id."""
     await web.starts(failpoint=place)
     kari = await web.visitor()
     mine = str(uuid.uuid4())
@@ -34,6 +36,7 @@ async def test_a_web_message_that_was_not_acknowledged_is_sent_again_and_counts_
     again = await web.visitor(kari.token)
     await ask(again, mine)
     await again.gets(lambda frame: frame["type"] == "ack" and frame["id"] == mine)
+    assert await web.figure("inbox_duplicates_total") == (place == "committed")
     fresh = await web.visitor(kari.token)
     await fresh.hears("order number", "bot")
     assert fresh.said().count(QUESTION) == 1
@@ -44,10 +47,10 @@ async def test_a_web_message_that_was_not_acknowledged_is_sent_again_and_counts_
 
 
 @pytest.mark.parametrize("place", ["received", "turning", "committed", "polled", "stored"])
-async def test_a_telegram_message_that_was_not_confirmed_comes_again_and_counts_once(
+async def test_f01_f02_f03_f04_f08_a_telegram_message_that_was_not_confirmed_comes_again_and_counts_once(
     both: Program, tg: TelegramServer, place: str
 ) -> None:
-    """F01, F02, F04, F08: Telegram repeats what no offset confirmed; the inbox knows it."""
+    """Telegram repeats what no offset confirmed; the inbox knows it."""
     await both.starts(failpoint=place)
     kari = tg.person(1001)
     await kari.says(QUESTION)
@@ -61,10 +64,10 @@ async def test_a_telegram_message_that_was_not_confirmed_comes_again_and_counts_
 
 
 @pytest.mark.parametrize("place", ["claimed", "accepted"])
-async def test_an_answer_that_was_on_its_way_arrives_and_a_possible_copy_is_marked(
+async def test_f06_f07_an_answer_that_was_on_its_way_arrives_and_a_possible_copy_is_marked(
     both: Program, tg: TelegramServer, place: str
 ) -> None:
-    """F06, F07: Telegram can't be asked; so once more, and marked."""
+    """Telegram can't be asked; so once more, and marked."""
     await both.starts(failpoint=place)
     kari = tg.person(1001)
     await kari.says(QUESTION)
@@ -80,10 +83,10 @@ async def test_an_answer_that_was_on_its_way_arrives_and_a_possible_copy_is_mark
     assert books.one("SELECT doubled FROM outbox WHERE via = 'telegram' AND kind = 'text' ORDER BY n LIMIT 1") == 1
 
 
-async def test_an_answer_that_was_decided_but_not_sent_is_sent_after_the_start(
+async def test_f05_an_answer_that_was_decided_but_not_sent_is_sent_after_the_start(
     both: Program, tg: TelegramServer
 ) -> None:
-    """F05: it was committed with its question; nobody has to ask again."""
+    """It was committed with its question; nobody has to ask again."""
     await both.starts(failpoint="committed")
     kari = tg.person(1001)
     await kari.says(QUESTION)

@@ -125,8 +125,8 @@ async def everybody_writes(pair: Pair, writers: int = 4, lines: int = 3) -> list
     return told
 
 
-async def test_a_node_that_is_killed_in_the_middle_loses_nothing(pair: Pair) -> None:
-    """F01–F08 over nodes: the other one has it all within seconds, and answers whoever writes now."""
+async def test_f01_f08_a_node_that_is_killed_in_the_middle_loses_nothing(pair: Pair) -> None:
+    """The other one has it all within seconds, and answers whoever writes now."""
     await pair.start()
     writing = asyncio.create_task(everybody_writes(pair))
     await asyncio.sleep(0.7)
@@ -141,10 +141,10 @@ async def test_a_node_that_is_killed_in_the_middle_loses_nothing(pair: Pair) -> 
 
 
 @pytest.mark.parametrize("place", ["claimed", "accepted"])
-async def test_a_node_that_freezes_while_it_sends_is_replaced_and_writes_nothing_when_it_wakes(
+async def test_f35_a_node_that_freezes_while_it_sends_is_replaced_and_writes_nothing_when_it_wakes(
     pair: Pair, place: str
 ) -> None:
-    """F35: frozen with a lease in its hand, it is overtaken; woken, it neither sends nor marks."""
+    """Frozen with a lease in its hand, it is overtaken; woken, it neither sends nor marks."""
     await pair.start(failpoint=f"{place}:1:stop")
     kari, ola = pair.tg.person(1001), pair.tg.person(1002)
     began = time.monotonic()
@@ -169,8 +169,8 @@ async def test_a_node_that_freezes_while_it_sends_is_replaced_and_writes_nothing
     assert pair.a.exit_code is None, "it serves on"
 
 
-async def test_a_node_that_freezes_inside_a_turn_lets_its_customer_go(pair: Pair) -> None:
-    """F35: it holds the customer's lock; the server takes it away, the widget comes again at the other node; all once."""
+async def test_f35_a_node_that_freezes_inside_a_turn_lets_its_customer_go(pair: Pair) -> None:
+    """It holds the customer's lock; the server takes it away, the widget comes again at the other node; all once."""
     await pair.start(failpoint="turning:1:stop")
     kari = await pair.a.visitor()
     mine = str(uuid.uuid4())
@@ -190,10 +190,10 @@ async def test_a_node_that_freezes_inside_a_turn_lets_its_customer_go(pair: Pair
     await kari.leaves()
 
 
-async def test_a_database_that_crashes_and_comes_back_under_load_loses_nothing(
+async def test_f32_f33_a_database_that_crashes_and_comes_back_under_load_loses_nothing(
     pair: Pair, cluster: postgres.Cluster
 ) -> None:
-    """F32, F33: what was acknowledged is there; whatever was in doubt is asked for again or told twice to us, not twice by us."""
+    """What was acknowledged is there; whatever was in doubt is asked for again or told twice to us, not twice by us."""
     await pair.start()
     writing = asyncio.create_task(everybody_writes(pair))
     await asyncio.sleep(0.8)

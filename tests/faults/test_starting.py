@@ -8,7 +8,9 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
+from bot.storage import schema
 from tests.fakes.telegram import TelegramServer
 from tests.faults.invariants import Books, check
 from tests.faults.program import Nursery, Program
@@ -23,8 +25,8 @@ async def refused(program: Program, *more: str) -> str:
     return lines[0]
 
 
-async def test_a_second_server_on_the_same_file_is_refused(web: Program, nursery: Nursery, tmp_path: Path) -> None:
-    """F28; and the first goes on."""
+async def test_f28_a_second_server_on_the_same_file_is_refused(web: Program, nursery: Nursery, tmp_path: Path) -> None:
+    """And the first goes on."""
     await web.starts()
     second = Program(nursery, tmp_path)
     second.log = tmp_path / "second"
@@ -41,8 +43,7 @@ async def test_a_server_that_was_killed_leaves_no_lock_behind(web: Program) -> N
     await web.starts()
 
 
-async def test_a_database_of_a_newer_program_is_left_alone(web: Program) -> None:
-    """F31."""
+async def test_f31_a_database_of_a_newer_program_is_left_alone(web: Program) -> None:
     await web.starts()
     assert await web.stops() == 0
     web.log.unlink()
@@ -56,8 +57,57 @@ async def test_a_database_of_a_newer_program_is_left_alone(web: Program) -> None
     assert web.database.read_bytes() == before
 
 
-async def test_a_file_that_is_no_database_is_left_alone(web: Program) -> None:
-    """F31."""
+@pytest.mark.parametrize("how", ["deleted", "emptied"])
+async def test_f31_a_database_that_is_gone_is_not_made_anew(web: Program, how: str) -> None:
+    """Customers would begin as strangers, and nobody would notice; who wants that says so by deleting the lock."""
+    await web.starts()
+    assert await web.stops() == 0
+    web.log.unlink()
+    if how == "deleted":
+        web.database.unlink()
+    else:
+        web.database.write_bytes(b"")
+    for _ in range(2):
+        line = await refused(web)
+        assert "stafett.db is gone" in line
+        assert "stafett.db.lock" in line
+        web.log.unlink()
+    assert not (web.database.exists() and web.database.stat().st_size)
+    web.database.with_name("stafett.db.lock").unlink()
+    await web.starts()
+
+
+async def test_f31_a_database_of_an_older_program_is_brought_up_to_date_with_all_that_is_in_it(web: Program) -> None:
+    folder = web.database.parent
+    make_old(web.database)
+    await web.starts()
+    visitor = await web.visitor()
+    await visitor.says("where is my order?")
+    await visitor.hears("order number", "bot")
+    await visitor.leaves()
+    books = Books(web.database)
+    assert books.one("SELECT version_num FROM alembic_version") == schema.HEAD
+    assert books.one("SELECT name FROM customers WHERE id = 'old'") == "Kari of old"
+    await books.at_rest()
+    check(books, ["where is my order?"])
+    assert [one.name for one in folder.iterdir() if "backup" in one.name] == []
+
+
+def make_old(database: Path) -> None:
+    """A database as the first release made it, with somebody in it."""
+    from alembic import command
+
+    engine = create_engine(f"sqlite:///{database}")
+    with engine.begin() as conn:
+        config = schema.config(conn)
+        command.upgrade(config, "0001")
+        columns = "id, name, locale, created_at, attributes, opted_out"
+        values = "'old', 'Kari of old', 'en', '2026-01-01 12:00:00.000000', '{}', 0"
+        conn.exec_driver_sql(f"INSERT INTO customers ({columns}) VALUES ({values})")
+    engine.dispose()
+
+
+async def test_f31_a_file_that_is_no_database_is_left_alone(web: Program) -> None:
     web.database.write_bytes(b"a letter to my mother, " * 100)
     assert "stafett.db" in await refused(web)
     assert web.database.read_bytes().startswith(b"a letter")
@@ -92,7 +142,7 @@ async def test_a_telegram_token_that_telegram_refuses_ends_the_start(both: Progr
     assert both.environment["STAFETT_TELEGRAM_TOKEN"] not in both.logged()
 
 
-async def test_while_telegram_is_down_the_web_works_and_telegram_comes_when_it_is_back(
+async def test_f17_while_telegram_is_down_the_web_works_and_telegram_comes_when_it_is_back(
     both: Program, tg: TelegramServer
 ) -> None:
     await tg.down()

@@ -72,7 +72,9 @@ async def speak(person: Person, lines: list[str]) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-async def test_killed_three_times_in_the_middle_nothing_is_lost(both: Program, tg: TelegramServer, seed: int) -> None:
+async def test_f01_f08_killed_three_times_in_the_middle_nothing_is_lost(
+    both: Program, tg: TelegramServer, seed: int
+) -> None:
     chance = random.Random(seed)
     await both.starts()
     writing = asyncio.create_task(everybody_writes(both, tg))
@@ -88,8 +90,8 @@ async def test_killed_three_times_in_the_middle_nothing_is_lost(both: Program, t
     assert len(told) == 2 * WRITERS * LINES
 
 
-async def test_sigterm_in_the_middle_ends_with_0_and_loses_nothing(both: Program, tg: TelegramServer) -> None:
-    """F09: what is on its way arrives; nothing is left `sending`, so nothing can come twice."""
+async def test_f09_sigterm_in_the_middle_ends_with_0_and_loses_nothing(both: Program, tg: TelegramServer) -> None:
+    """What is on its way arrives; nothing is left `sending`, so nothing can come twice."""
     await both.starts()
     writing = asyncio.create_task(everybody_writes(both, tg))
     await asyncio.sleep(0.5)
