@@ -15,7 +15,16 @@ from sqlalchemy import Connection, Table, false, or_, select, tuple_
 from bot.storage import customers
 from bot.storage import tables as t
 
-NOBODYS = {"agent_states", "settings", "sign_ins", "desk_drafts", "desk_files", "desk_versions", "console_people"}
+NOBODYS = {
+    "agent_states",
+    "settings",
+    "sign_ins",
+    "desk_drafts",
+    "desk_files",
+    "desk_versions",
+    "console_people",
+    "step_counts",
+}
 """Tables that hold nothing of a customer (`sign_ins` keeps only hashes). A test holds every other one against this page."""
 LEAST_ID = 5  # bytes; a shorter external id would be found in anybody's raw update
 

@@ -520,6 +520,15 @@ flow_versions = _table(  # every flow that was ever in force, by its content: ro
     _col("at", Utc),
 )
 
+step_counts = _table(  # how many came to each step of a flow, and answered there: see bot/tally.py
+    "step_counts",
+    _col("flow", Text, primary_key=True),
+    _col("step", Text, primary_key=True),
+    _col("day", Text, primary_key=True),  # UTC, "2026-03-09"
+    _col("reached", Integer),
+    _col("answered", Integer),
+)
+
 # ── the desk as its admins change it: see bot/console ──────────────────────────────────────────────────────────────
 desk_drafts = _table(  # files of the desk folder as they are to be, until they are published
     "desk_drafts",
