@@ -30,6 +30,7 @@ from bot.flows.talk import (
     Effect,
     Escalate,
     Event,
+    Fetch,
     FetchHuman,
     Files,
     FlowState,
@@ -120,10 +121,11 @@ class Play:
         for effect in outcome.effects:
             self.feel(effect)
         self.got_on = self.got_on or any("answer" in one for one in outcome.trace)
-        for call in [effect for effect in outcome.effects if isinstance(effect, Call | AskModel)]:
+        for call in [effect for effect in outcome.effects if isinstance(effect, Call | AskModel | Fetch)]:
             if isinstance(call, Call):
                 self.now += timedelta(seconds=call.after_s)
-            self.take(CallDone(call.token, *self.answered(call)))
+            answered = self.answered(call) if isinstance(call, Call) else self.helped(call)
+            self.take(CallDone(call.token, *answered))
         return outcome.handled
 
     def watched(self, event: Event, outcome: Outcome) -> None:
@@ -211,10 +213,14 @@ class Play:
             own = self.desk.texts
             self.hear(say(f"survey_{self.survey}_question", self.locale, own, company=self.desk.name))
 
-    def answered(self, call: Call | AskModel) -> tuple[str, Any]:
-        """What `given` says the connector, or the model, answers."""
-        if isinstance(call, AskModel):
-            return ("timeout", None) if self.model == "timeout" else ("ok", {"text": self.model})
+    def helped(self, asked: AskModel | Fetch) -> tuple[str, Any]:
+        """What `given` says the model answers; pictures are always there."""
+        if isinstance(asked, Fetch):
+            return "ok", {"id": asked.token, "name": asked.url.rpartition("/")[2]}
+        return ("timeout", None) if self.model == "timeout" else ("ok", {"text": self.model})
+
+    def answered(self, call: Call) -> tuple[str, Any]:
+        """What `given` says the connector answers."""
         answers = self.given.get(call.connector, "error")
         if isinstance(answers, Mapping):
             sent = [str(value) for value in call.values.values()]
@@ -268,9 +274,12 @@ class Play:
         if text.split(maxsplit=1)[:1] in (["/human"], ["/agent"]):
             self.ask_for_human()
             return ""
+        if self.with_people:  # the bot still asks something while the case waits
+            self.take(Text(text))
+            return ""
         self.got_on = False
         offered = self.by_rules(text)
-        if not self.with_people and not self.take(Text(text)):
+        if not self.with_people and not self.take(Text(text)):  # a rule may just have fetched them
             self.ask_articles(articles.Asked(text))
         self.memory = rules.told(self.memory, self.said, got_on=self.got_on)
         if offered is not None and not self.with_people and self.closed is None:
