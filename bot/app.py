@@ -51,6 +51,7 @@ from bot.turn import Taker, Turn
 from bot.worker import Worker
 from channels.connectors import Connectors
 from channels.delivery import DeliveryLoop
+from channels.media import Media
 from channels.model import ModelClient, Models
 from channels.port import Channel, Sender
 from channels.preview import PREVIEWS
@@ -112,6 +113,7 @@ class App:
         self.senders: list[Sender] = []
         self.connectors = Connectors(self._connector, self.inbox.receive_answer)
         self.models = Models(self.model, self.inbox.receive_answer)
+        self.media = Media(self.storage, self.inbox.receive_answer)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._errands: set[asyncio.Task[Any]] = set()
         if settings.telegram_on:
@@ -227,6 +229,7 @@ class App:
             await asyncio.wait(self._tasks | self._errands, timeout=2)
         await self.connectors.close()
         await self.model.close()
+        await self.media.close()
         await self.storage.close()
 
     async def settle(self) -> None:
@@ -423,4 +426,4 @@ class App:
 
     def _all_senders(self) -> Sequence[Sender]:
         told = [channel.sender for channel in self.channels if channel.name != "web"]
-        return [*told, *self.senders, self.connectors, self.models]
+        return [*told, *self.senders, self.connectors, self.models, self.media]

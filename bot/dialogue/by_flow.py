@@ -138,11 +138,13 @@ def _apply(talk: Talk, effect: flows.Effect) -> None:
     match effect:
         case flows.Say():
             meta = {"source": _resting_place(talk)} | ({"ask": effect.token} if effect.token else {})
-            talk.say(effect.text, effect.choices, meta=meta, markdown=True)
+            talk.say(effect.text, effect.choices, meta=meta, markdown=True, files=effect.files)
             if effect.token:
                 talk.bot.cases.count_question(tx, talk.case.id)
         case flows.Call():
             _call(talk, effect)
+        case flows.Fetch():
+            _fetch(talk, effect)
         case flows.AskModel():
             by_model.ask(talk, effect)
         case flows.Escalate():
@@ -216,6 +218,19 @@ def _call(talk: Talk, effect: flows.Call) -> None:
         customer_id=talk.customer_id,
         case_id=talk.case.id,
         due_at=talk.tx.now + timedelta(seconds=effect.after_s),
+    )
+
+
+def _fetch(talk: Talk, effect: flows.Fetch) -> None:
+    """A picture, which comes back as a turn of its own."""
+    enqueue(
+        talk.tx,
+        via="media",
+        lane=f"media:{talk.customer_id}",
+        kind="fetch",
+        payload={"token": effect.token, "url": effect.url, "file_id": new_id()},
+        customer_id=talk.customer_id,
+        case_id=talk.case.id,
     )
 
 

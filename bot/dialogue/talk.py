@@ -14,7 +14,7 @@ from bot.answers.decide import Thresholds
 from bot.answers.searcher import Searcher
 from bot.desk_folder import Desk
 from bot.flows.schema import Flow
-from bot.model import BOT, Body, CaseStatus, Choice
+from bot.model import BOT, Body, CaseStatus, Choice, FileRef
 from bot.outbox import say as send
 from bot.storage import customers, recording_rows
 from bot.storage.tx import Tx
@@ -110,9 +110,10 @@ class Talk:
         *,
         meta: Mapping[str, Any] | None = None,
         markdown: bool = False,
+        files: tuple[FileRef, ...] = (),
     ) -> None:
         self.told.append(text)
-        body = Body(text=text, markdown=markdown, choices=tuple(choices))
+        body = Body(text=text, markdown=markdown, choices=tuple(choices), files=files)
         send(self.tx, self.customer_id, body, author=BOT, case_id=self.case.id, meta=meta)
 
     def human_choice(self) -> tuple[Choice, ...]:

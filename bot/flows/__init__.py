@@ -3,7 +3,7 @@
     step(desk, state, event, context) -> Outcome(state, effects, handled, trace)
     FlowState() is the beginning; FlowState.to_json() and FlowState.from_json() store it
     events    Text, Picked, Files, CallDone, StartFlow, TimedOut, Happened, FetchHuman
-    effects   Say, Call, AskModel, Escalate, Close, Survey, SetCustomer, SwitchLocale, Record, Notify, SetTimer
+    effects   Say, Call, Fetch, AskModel, Escalate, Close, Survey, SetCustomer, SwitchLocale, Record, Notify, SetTimer
 
 `schema` the nouns · `source` YAML with places and the reader that collects faults · `expressions` conditions ·
 `templates` texts with `{{ values }}` · `load` one flow's file · `lint` what only a whole flow shows · `words` phrases ·
@@ -33,6 +33,7 @@ from bot.flows.talk import (
     Effect,
     Escalate,
     Event,
+    Fetch,
     FetchHuman,
     Files,
     FlowState,
@@ -64,6 +65,7 @@ __all__ = [
     "Effect",
     "Escalate",
     "Event",
+    "Fetch",
     "FetchHuman",
     "Files",
     "FlowState",

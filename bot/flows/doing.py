@@ -25,7 +25,9 @@ from bot.flows.schema import (
     SurveyStep,
     WaitStep,
 )
-from bot.flows.talk import Close, Escalate, Notify, Pending, Record, Say, Survey
+from bot.flows.talk import Close, Escalate, Fetch, Notify, Pending, Record, Say, Survey
+
+from bot.model import FileRef
 
 if TYPE_CHECKING:
     from bot.flows.machine import Machine
@@ -37,9 +39,30 @@ def do(machine: Machine, flow: Flow, here: Step) -> None:
 
 
 def _say(machine: Machine, flow: Flow, here: Step, verb: SayStep) -> None:
-    text = machine.text(verb.text)
-    machine.effects.append(Say(f"{text}\n\n{verb.media}" if verb.media else text))
+    if verb.media:  # rests until the picture is here, so that everything stays in order
+        token = machine.token()
+        machine.pending = Pending("call", here.id, flow.hash, token)
+        machine.effects.append(Fetch(token, verb.media))
+        return
+    machine.effects.append(Say(machine.text(verb.text)))
     machine.move(flow.after(here))
+
+
+def show(machine: Machine, flow: Flow, here: Step, verb: SayStep, picture: object) -> None:
+    """The text with its picture; with the picture's address where it could not be had."""
+    text = machine.text(verb.text)
+    file = _file_of(picture)
+    machine.trace.append({"flow": flow.id, "step": here.id, "media": file is not None})
+    machine.effects.append(Say(text, files=(file,)) if file else Say(f"{text}\n\n{verb.media}"))
+    machine.move(flow.after(here))
+
+
+def _file_of(picture: object) -> FileRef | None:
+    if not isinstance(picture, Mapping) or not picture.get("id"):
+        return None
+    size = picture.get("size")
+    known = size if isinstance(size, int) else 0
+    return FileRef(str(picture["id"]), str(picture.get("name", "")), str(picture.get("type", "")), known)
 
 
 def _ask(machine: Machine, flow: Flow, here: Step, verb: AskStep) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.flows import card, rewording, templates
 from bot.flows.answers import matching
-from bot.flows.doing import do
+from bot.flows.doing import do, show
 from bot.flows.expressions import Scope
 from bot.flows.schema import (
     END,
@@ -25,6 +25,7 @@ from bot.flows.schema import (
     KbStep,
     LlmStep,
     RunStep,
+    SayStep,
     Step,
     WaitStep,
     Wording,
@@ -103,7 +104,7 @@ class Machine:
     def _fits(self, found: Step | None, *, top: bool) -> bool:
         if found is None:
             return False
-        verbs = {"confirm": KbStep, "call": CallStep | LlmStep, "wait": WaitStep, "escalate": EscalateStep}
+        verbs = {"confirm": KbStep, "call": CallStep | LlmStep | SayStep, "wait": WaitStep, "escalate": EscalateStep}
         return isinstance(found.verb, verbs.get(self.waiting, AskStep) if top else RunStep)
 
     def _lost(self) -> None:
@@ -393,6 +394,11 @@ class Machine:
         flow, called = self.place()
         if isinstance(called.verb, LlmStep):
             rewording.done(self, flow, called, called.verb, outcome, value)
+            self.run()
+            return
+        if isinstance(called.verb, SayStep):
+            self.pending = None
+            show(self, flow, called, called.verb, value if outcome == "ok" else None)
             self.run()
             return
         assert isinstance(called.verb, CallStep)

@@ -89,6 +89,7 @@ class Say:
     text: str
     choices: tuple[Choice, ...] = ()
     token: str = ""
+    files: tuple[FileRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,14 @@ class Call:
     timeout_s: int
     once: str | None = None
     after_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Get the picture at `url` for the customer; it comes back as `CallDone(token, "ok", {"id", "name", "type", "size"})`."""
+
+    token: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +191,9 @@ class SetTimer:
     after_s: int
 
 
-Effect = Say | Call | AskModel | Escalate | Close | Survey | SetCustomer | SwitchLocale | Record | Notify | SetTimer
+Effect = (
+    Say | Call | Fetch | AskModel | Escalate | Close | Survey | SetCustomer | SwitchLocale | Record | Notify | SetTimer
+)
 
 # ── state: where the conversation stands ──
 

@@ -38,6 +38,7 @@ ESCALATE_KEYS = ("team", "priority", "reason", "show", "sla")
 WAIT_KEYS = ("for", "event", "business_open", "timeout", "then")
 RECORD_KINDS = ("feature_request", "complaint", "promise")
 LONGEST_CALL = 60  # seconds; the sender of connectors waits no longer
+LONGEST_ADDRESS = 2000  # characters
 MOST_ANSWER = 2000  # characters that a model may be allowed
 MOST_RETRIES = 5  # after 1, 2, 4 … s: with calls of a minute each the customer has waited six minutes by then
 EVENT = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*\Z")
@@ -50,8 +51,8 @@ Found = Mapping[str, Node]
 def _say(_: Node, found: Found, seen: Seen) -> Verb | None:
     text = seen.wording(found["say"], "say")
     media = seen.reader.text(found["media"], "media") if "media" in found else ""
-    if media and not media.startswith("https://"):
-        seen.reader.wrong(found["media"], "media must be an https:// address")
+    if media and (not media.startswith("https://") or "{{" in media or len(media) > LONGEST_ADDRESS):
+        seen.reader.wrong(found["media"], "media must be an https:// address, written out")
     return SayStep(text, media or "") if text is not None else None
 
 

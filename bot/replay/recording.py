@@ -84,6 +84,8 @@ class Recording:
     agents: int = 1
 
 
+MODEL = "the language model"
+"""Its name among the connectors of `Asked`; the question is its one value."""
 ESCALATION, MISS = "escalation", "miss"
 NO_TOPIC = "–"
 

@@ -15,9 +15,9 @@ from bot.answers import dialogue as articles
 from bot.answers.knowledge import Knowledge
 from bot.dialogue.commands import LANGUAGE, own_name
 from bot.flows.play import Play
-from bot.flows.talk import Call, Effect, Escalate, Event, Files, Picked, Say, Text, TimedOut
+from bot.flows.talk import AskModel, Call, Effect, Escalate, Event, Fetch, Files, Picked, Say, Text, TimedOut
 from bot.model import Choice
-from bot.replay.recording import ESCALATION, MISS, Asked, Exchange, Heard, Recording, Said
+from bot.replay.recording import ESCALATION, MISS, MODEL, Asked, Exchange, Heard, Recording, Said
 from bot.texts import canonical, match_locale, say
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Rerun(Play):
         self.case = {"id": recording.case_id, "channel": recording.channel}
         self.by_hours = True
         self.answers: list[Asked] = list(recording.asked)
+        self.model = "on" if any(one.connector == MODEL for one in recording.asked) else "off"
         self.unrecorded: str | None = None  # a connector that was asked what nobody asked it then
         self.lost_button = False
         self._own_knowledge = knowledge
@@ -173,6 +174,12 @@ class Rerun(Play):
     def end(self, outcome: str) -> None:
         """Closed by the bot; the survey is not replayed."""
         self.closed, self.with_people = outcome, False
+
+    def helped(self, asked: AskModel | Fetch) -> tuple[str, Any]:
+        """The model says what it said to this question; pictures are always there."""
+        if isinstance(asked, Fetch):
+            return super().helped(asked)
+        return self.answered(Call(asked.token, MODEL, {"question": asked.question}, 0))
 
     def answered(self, call: Call) -> tuple[str, Any]:
         asked = next((one for one in self.answers if _is_same(one, call)), None)

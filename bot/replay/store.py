@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, Row, func, select
 
 from bot.model import AuthorKind, Message
-from bot.replay.recording import NO_TOPIC, Asked, Entry, Heard, Recording, Said, exchanges
+from bot.replay.recording import MODEL, NO_TOPIC, Asked, Entry, Heard, Recording, Said, exchanges
 from bot.storage import history, recording_rows
 from bot.storage import tables as t
 
@@ -94,7 +94,9 @@ def _recording(case: Row[Any], said: Sequence[Message], records: Sequence[Row[An
     locale = str(stood.get("locale") or case.locale)
     customer = {"id": case.customer_id, "name": case.name, "locale": locale, **stood.get("attributes", {})}
     asked = tuple(
-        Asked(str(row.asked.get("connector", "")), row.asked.get("values", {}), row.outcome, row.answer)
+        Asked(MODEL, {"question": row.asked.get("question", "")}, row.outcome, row.answer)
+        if row.kind == "model"
+        else Asked(str(row.asked.get("connector", "")), row.asked.get("values", {}), row.outcome, row.answer)
         for row in records
         if row.kind not in {"began", "event"}
     )

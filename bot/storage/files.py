@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from bot.errors import NotSent, Refused
 from bot.model import FileRef
+from bot.storage import customers
 from bot.storage import tables as t
 from bot.storage.tx import Tx
 
@@ -30,6 +31,13 @@ def one(conn: Connection, file_id: str) -> StoredFile | None:
     if row is None:
         return None
     return StoredFile(FileRef(row.id, row.name, row.type, row.size), row.customer_id, row.data, row.error)
+
+
+def keep(tx: Tx, ref: FileRef, customer_id: str, data: bytes) -> None:
+    """A file that we give to a customer. Again under the same id, or for nobody: nothing."""
+    if one(tx.conn, ref.id) is None and customers.customer(tx.conn, customer_id) is not None:
+        values = {"id": ref.id, "name": ref.name, "type": ref.type, "size": ref.size, "data": data}
+        tx.conn.execute(insert(t.files).values(**values, customer_id=customer_id, created_at=tx.now))
 
 
 def came(tx: Tx, file_id: str, kind: str, data: bytes) -> None:
