@@ -21,7 +21,7 @@ _ID = "00000000-0000-7000-8000-000000000000"
 
 
 def web(text: str, choices: Sequence[Choice] = ()) -> Posts:
-    return [(to_html(text), [[choice.label] for choice in choices])]
+    return [(to_html(text), [[choice.label for choice in choices]] if choices else [])]
 
 
 def telegram(text: str, choices: Sequence[Choice] = ()) -> Posts:

@@ -242,13 +242,14 @@ def _says(row: Row, said: Sequence[str]) -> bool:
 def saved(files: Files, row: Row, texts: Mapping[str, str], locales: Sequence[str]) -> dict[str, str | None]:
     """The file that changes when `row` is to say `texts` (by language): path → new text, None where it is to go.
 
-    An empty text of a product's sentence gives it back to the product; of any other it leaves what was. Raises CannotEdit.
+    A language that `texts` does not name stays. An empty text of a product's sentence gives it back to the product; of any
+    other it leaves what was. Raises CannotEdit.
     """
     path = row.file or OWN_FILE
     raw = before = files.get(path, "" if row.file else NEW_FILE).encode("utf-8", "surrogateescape")
     for cell in row.cells:
-        text = texts.get(cell.locale, "").replace("\r\n", "\n")
-        if cell.locale not in locales or text == (cell.text or "").removesuffix("\n"):
+        text = texts.get(cell.locale, cell.text or "").replace("\r\n", "\n")
+        if cell.locale not in locales or text.removesuffix("\n") == (cell.text or "").removesuffix("\n"):
             continue
         place = (*row.place, _language(raw, row.place, cell.locale))
         if text.strip():

@@ -77,6 +77,7 @@ def test_saving_a_text_changes_only_that_text() -> None:
     assert flow == {"flows/a.yaml": FILES["flows/a.yaml"].replace("Waar?", "Waarheen?")}
     assert wording.saved(FILES, row("hello"), {"nl": "Hoi"}, LOCALES) == {}
     assert wording.saved(FILES, row("bye"), {"nl": "", "en": ""}, LOCALES) == {}, "a text of the desk is not emptied"
+    assert wording.saved(FILES, row("queue_place"), {"en": ""}, LOCALES) == {}, "a language that is not named stays"
 
 
 def test_a_sentence_of_the_product_gets_an_own_wording_and_goes_back() -> None:
@@ -100,10 +101,12 @@ def test_a_language_under_its_old_name_is_found_and_kept(tmp_path: Path) -> None
 
 TEXTS = demo()
 ROWS = wording.rows(TEXTS, LOCALES)
+REWORDED = [one for one in ROWS if one.kind == "product" and one.file]
+CHOSEN = [*ROWS[:8], *REWORDED, *[one for one in ROWS if not one.file][:4]]
 
 
-@given(st.sampled_from(ROWS), st.sampled_from(LOCALES), st.text(min_size=1, max_size=40).filter(str.strip))
-@settings(max_examples=25, deadline=None)
+@given(st.sampled_from(CHOSEN), st.sampled_from(LOCALES), st.text(min_size=1, max_size=40).filter(str.strip))
+@settings(max_examples=20, deadline=None)
 def test_any_text_of_the_demo_desk_can_be_any_other(found: wording.Row, locale: str, text: str) -> None:
     text = text.replace("{{", "((").replace("\r", "")
     made = wording.saved(TEXTS, found, {locale: text}, LOCALES)

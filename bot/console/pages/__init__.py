@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 from bot.console.page import Page
-from bot.console.pages import audit, changes, files, flows, history, overview, people
+from bot.console.pages import (
+    audit,
+    changes,
+    files,
+    flows,
+    history,
+    overview,
+    people,
+    simulator,
+    tests,
+    texts,
+    trouble,
+    written,
+)
 
 PAGES: tuple[Page, ...] = (
     *overview.PAGES,
+    *trouble.PAGES,
     *flows.PAGES,
+    *texts.PAGES,
+    *written.PAGES,
     *files.PAGES,
+    *simulator.PAGES,
+    *tests.PAGES,
     *changes.PAGES,
     *history.PAGES,
     *people.PAGES,

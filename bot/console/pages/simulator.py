@@ -25,6 +25,7 @@ from bot.desk_folder.desk import Table
 from bot.desk_folder.edit import append
 from bot.errors import Conflict
 from bot.flows.source import Faults, read, seconds
+from bot.flows.templates import shown
 from bot.flows.transcripts import run_test
 from bot.texts import is_rtl
 
@@ -197,6 +198,7 @@ async def _page(visit: Visit, found: Material, sketch: Sketch, which: str, error
         sketch=sketch,
         packed=json.dumps(sketch.to_json(), ensure_ascii=False),
         scene=scene,
+        slots={name: shown(value) for name, value in scene.slots.items()},
         drawn=drawn,
         looks=_by_channel(visit, scene),
         clock=_clock(scene.now, desk),
@@ -216,12 +218,12 @@ async def _page(visit: Visit, found: Material, sketch: Sketch, which: str, error
 
 def _drawn(visit: Visit, scene: Scene) -> list[list[str]]:
     """Each bubble's words as safe HTML, by beat; on the channel on which they were said."""
-    shown, channel = [], "web"
+    html, channel = [], "web"
     for beat in scene.beats:
         if beat.kind == "switch_channel" and not beat.wrong:
             channel = beat.value
-        shown.append([_html(visit, bubble, channel) for bubble in beat.bubbles])
-    return shown
+        html.append([_html(visit, bubble, channel) for bubble in beat.bubbles])
+    return html
 
 
 def _html(visit: Visit, bubble: Bubble, channel: str) -> str:

@@ -19,13 +19,13 @@ async def show(visit: Visit) -> Response:
     storage = visit.rooms.storage
     now = storage.clock()
     found = await storage.read(lambda conn: trouble.find(conn, now))
-    groups: dict[str, list[dict[str, object]]] = {}
+    groups: dict[str, list[dict[str, str]]] = {}
     for one in found:
         row = {"id": one.id, "at": when(visit, one.at), "iso": one.at.isoformat(), "what": one.what, "why": one.why}
         groups.setdefault(one.kind, []).append(row)
     order = [*KINDS, *(kind for kind in groups if kind not in KINDS)]
     return await visit.page(
-        "trouble.html", groups=[(kind, groups[kind]) for kind in order if kind in groups], known=KINDS
+        "trouble.html", kinds=[(kind, groups[kind]) for kind in order if kind in groups], known=KINDS
     )
 
 
