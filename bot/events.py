@@ -45,7 +45,8 @@ class EscalationAsked:
     """The bot gives up the baton: handoff queues the case. `text` is said to the customer, if not empty.
 
     `show` are slots for the card, as (name, value); `tried` what the bot did, as lines; `sla_s` seconds.
-    `prefer_agent` is who knew the customer; `survey` what the flow chose for the end, as in CloseAsked.
+    `prefer_agent` is who knew the customer; `survey` what the flow chose for the end, as in CloseAsked. `goes_on`: the flow
+    asks the customer something while they wait.
     """
 
     customer_id: str
@@ -59,6 +60,7 @@ class EscalationAsked:
     sla_s: int | None = None
     prefer_agent: str | None = None
     survey: Mapping[str, Any] | None = None
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,13 @@ class Recorded:
     case_id: str | None
     kind: str
     values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StepsTaken:
+    """A turn went through a flow: one mapping a step, as `bot.flows.talk.Outcome.trace` has them."""
+
+    trace: Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from bot.storage.engine import Storage
 from bot.storage.timer_rows import Timer
 from bot.storage.tx import Tx
 
-__all__ = ["Ringer", "Timer", "Timers", "cancel", "set_timer"]
+__all__ = ["Ringer", "Timer", "Timers", "cancel", "set_once", "set_timer"]
 
 log = structlog.get_logger()
 TRIES = 5
@@ -39,6 +39,12 @@ def set_timer(
     """Ring `kind` at `due_at`. A timer of the same key is replaced."""
     cancel(tx, key)
     timer_rows.add(tx, kind, key, due_at, customer_id, case_id, data or {})
+    tx.wake("timers")
+
+
+def set_once(tx: Tx, kind: str, key: str, due_at: datetime) -> None:
+    """As `set_timer`, but a timer of that key that waits already stays as it is, also when two nodes set it at once."""
+    timer_rows.add_once(tx, kind, key, due_at)
     tx.wake("timers")
 
 

@@ -6,7 +6,7 @@ Frozen and plain; the lifecycle stands in `lifecycle.py`, what changes a case in
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -71,6 +71,53 @@ class Case:
     def concerns_people(self) -> bool:
         """A desk has, or once had, something to do with it: it was escalated or somebody took it."""
         return self.with_people or self.escalated_at is not None or bool(self.agents)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What `cases.routing` keeps: how a case finds its agent, and how far its waiting has gone.
+
+    `since`: from when the ladder counts, whose next rung is number `rung`. `tried` had it and let it lie; `skills` are asked
+    for by a rule; `knew` helped this customer before. `offered_at`: when the house gave it to its agent, who has not
+    answered yet. `pending_since`, `nudged_at`: of a case that waits for its customer.
+    """
+
+    since: datetime | None = None
+    rung: int = 0
+    tried: tuple[str, ...] = ()
+    skills: tuple[str, ...] = ()
+    knew: str | None = None
+    offered_at: datetime | None = None
+    pending_since: datetime | None = None
+    nudged_at: datetime | None = None
+
+    @classmethod
+    def of(cls, case: Case) -> Route:
+        raw = dict(case.routing or {})
+        for name in ("since", "offered_at", "pending_since", "nudged_at"):
+            raw[name] = datetime.fromisoformat(raw[name]) if raw.get(name) else None
+        for name in ("tried", "skills"):
+            raw[name] = tuple(raw.get(name, ()))
+        return cls(**{one.name: raw[one.name] for one in fields(cls) if one.name in raw})
+
+    def to_json(self) -> dict[str, Any]:
+        """Only what is set."""
+        found = {name: value for name, value in asdict(self).items() if value}
+        return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleCalled:
+    """Told inside the transaction: somebody beside the case's team should look. `why` is ladder | breach | knows.
+
+    `group` is a Slack user group, `person` an agent; `text` what stands as a note in the case too, in the agents' language.
+    """
+
+    case: Case
+    why: str
+    text: str
+    group: str | None = None
+    person: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,11 @@ from bot.model import BOT, SYSTEM, Body, CaseStatus, FileRef, Message
 from bot.storage import customers, history
 from bot.storage.tx import Tx
 from bot.texts import say
-from handoff import store, terms
-from handoff.case import OUTCOMES, AgentView, Case
+from handoff import meanwhile, routing, store, terms
+from handoff.availability import set_available
+from handoff.case import OUTCOMES, AgentView, Case, Route
+from handoff.giving import give, replace_route
+from handoff.queue import store as queue
 from handoff.relays import draft, edit_relay, flush, note_channel, relay_due, send_now, take_back
 from handoff.steps import (
     as_author,
@@ -51,15 +54,17 @@ from handoff.steps import (
     tell_customer,
     write_note,
 )
-from handoff.waiting_room import look, stir
+from handoff.waiting_room import stir
 
 __all__ = [
     "assign",
+    "await_customer",
     "claim",
     "draft",
     "edit_relay",
     "end_in_silence",
     "ensure_open",
+    "give_up",
     "note",
     "on_close_asked",
     "on_escalation",
@@ -69,6 +74,7 @@ __all__ = [
     "release",
     "reply",
     "resolve",
+    "set_available",
     "snooze",
     "take_back",
     "transfer",
@@ -134,6 +140,8 @@ def on_escalation(tx: Tx, asked: EscalationAsked) -> Case:
         return case
     before = customers.conversation(tx.conn, asked.customer_id).epoch
     store.carry_over(tx, asked.customer_id, before, customers.move_baton(tx, asked.customer_id))
+    team, rule = routing.destination(tx, case, asked.team, asked.priority, asked.reason_code)
+    skills = rule.skills if rule else ()
     case = changed(
         tx,
         move(
@@ -141,24 +149,20 @@ def on_escalation(tx: Tx, asked: EscalationAsked) -> Case:
             case,
             "escalate",
             log={"reason_code": asked.reason_code, "reason": asked.reason},
-            team=_known_team(tx, asked.team),
+            team=team,
+            locale=locale_of(tx, case),
             escalated_at=tx.now,
-            priority=asked.priority,
+            priority=(rule.priority if rule else None) or asked.priority,
             escalation=_material(asked),
             wait=None,
+            routing=Route(since=tx.now, skills=skills, knew=routing.knew(tx, case, asked.prefer_agent)).to_json(),
             **({"survey": dict(asked.survey)} if asked.survey else {}),
         ),
     )
     text = asked.text or say("human_coming", locale_of(tx, case), terms.texts(desk_of(tx)))
     body, meta = Body(text, markdown=bool(asked.text)), {"source": "escalation"}
     outbox.say(tx, case.customer_id, body, author=BOT, case_id=case.id, meta=meta)
-    return look(tx, case)
-
-
-def _known_team(tx: Tx, team: str | None) -> str | None:
-    """The team that was asked for; the desk's first if it has gone from desk.yaml."""
-    desk = desk_of(tx)
-    return team if team and terms.team(desk, team) is not None else terms.default_team(desk)
+    return routing.enter(tx, case)
 
 
 def _material(asked: EscalationAsked) -> dict[str, Any]:
@@ -169,21 +173,22 @@ def _material(asked: EscalationAsked) -> dict[str, Any]:
         "tried": list(asked.tried),
         "sla_s": asked.sla_s,
         "prefer_agent": asked.prefer_agent,
+        **({"goes_on": True} if asked.goes_on else {}),
     }
 
 
 def claim(tx: Tx, case_id: str, agent_id: str, *, desk: str) -> Case:
-    """An agent takes a case that nobody holds; theirs already: nothing happens.
+    """An agent takes a case that nobody holds; theirs already: they keep it, and the house knows that they are there.
 
     Raises Conflict "already taken by …", or when the case is over; NotAllowed for whoever is not an agent.
     """
     case = store.held(tx, case_id)
     agent = store.agent(tx.conn, desk_of(tx), agent_id)
     if case.with_people and case.agent_id == agent_id:
-        return case
+        return routing.accept(tx, case)
     if case.with_people and case.agent_id is not None:
         raise taken_by(tx, case)
-    return _give(tx, case, agent, desk=desk, by=agent_id)
+    return give(tx, case, agent, desk=desk, by=agent_id)
 
 
 def assign(tx: Tx, case_id: str, agent_id: str, *, desk: str, by: str | None = None) -> Case:
@@ -194,33 +199,7 @@ def assign(tx: Tx, case_id: str, agent_id: str, *, desk: str, by: str | None = N
         may_act(tx, case, by)
     if case.with_people and case.agent_id == agent_id:
         return case
-    return _give(tx, case, agent, desk=desk, by=by)
-
-
-def _give(tx: Tx, case: Case, agent: AgentView, *, desk: str, by: str | None) -> Case:
-    if not case.live:
-        raise is_over(case)
-    took_over = case.with_people and case.agent_id is not None
-    given = move(
-        tx,
-        case,
-        "claim",
-        agent.id,
-        log={"desk": desk, "by": by, "from": case.agent_id},
-        agent_id=agent.id,
-        last_agent_id=case.agent_id or case.last_agent_id,
-        team=case.team or agent.team or terms.default_team(desk_of(tx)),
-        escalated_at=case.escalated_at or tx.now,
-        claimed_at=case.claimed_at or tx.now,
-        handoffs=case.handoffs + 1,
-        agents=[*case.agents, *([] if agent.id in case.agents else [agent.id])],
-        wait=None,
-    )
-    take_baton(tx, given)
-    changed(tx, given)
-    tell_customer(tx, given, "agent_took_over" if took_over else "agent_joined", agent=agent.name)
-    stir(tx, given.team)
-    return given
+    return give(tx, case, agent, desk=desk, by=by)
 
 
 def release(tx: Tx, case_id: str, agent_id: str | None, *, desk: str) -> Case:
@@ -250,13 +229,16 @@ def _back_to_queue(tx: Tx, case_id: str, agent_id: str | None, event: str, log: 
         agent_id=None,
         last_agent_id=holder or before.last_agent_id,
         wait=None,
+        routing=routing.queued(
+            tx, before, tried=tuple(dict.fromkeys((*Route.of(before).tried, *filter(None, [holder]))))
+        ),
         **values,
     )
     take_baton(tx, case)
     changed(tx, case)
     if holder is not None:
         tell_customer(tx, case, "agent_left", agent=store.agent_name(tx.conn, desk_of(tx), holder))
-    case = look(tx, case)
+    case = routing.enter(tx, case)
     stir(tx, before.team)
     return case
 
@@ -269,6 +251,16 @@ def snooze(tx: Tx, case_id: str, agent_id: str, until: datetime, *, desk: str) -
         raise Conflict("a case is snoozed until a time to come")
     log = {"desk": desk, "until": until.isoformat()}
     return changed(tx, move(tx, case, "snooze", agent_id, log=log, next_action_at=until))
+
+
+def await_customer(tx: Tx, case_id: str, agent_id: str, *, desk: str) -> Case:
+    """It is the customer's turn, though nothing was written to them just now (they were called, say). Only its holder can."""
+    case = store.held(tx, case_id)
+    must_hold(tx, case, agent_id)
+    if case.status is CaseStatus.PENDING:
+        return case
+    route = replace_route(case, pending_since=tx.now, offered_at=None)
+    return changed(tx, move(tx, case, "await_customer", agent_id, log={"desk": desk}, routing=route))
 
 
 def wake(tx: Tx, case: Case) -> Case:
@@ -304,7 +296,7 @@ def reply(
     who = agent_id or case.agent_id
     if assign_if_needed and case.agent_id is None:
         agent = store.agent(tx.conn, desk_of(tx), who) if who else _first_on_duty(tx, case)
-        case = _give(tx, case, agent, desk=desk, by=agent_id)
+        case = give(tx, case, agent, desk=desk, by=agent_id)
     elif who is None:
         raise Conflict(f"claim case {case.number} first")
     else:
@@ -378,10 +370,13 @@ def resolve(
 
 
 def on_close_asked(tx: Tx, asked: CloseAsked) -> Case | None:
-    """The bot ends the case that it holds. People hold it, or there is none: nothing happens."""
+    """The bot ends the case that it holds. People hold it, or there is none: nothing happens.
+
+    Who waits in the queue, went on with the bot meanwhile and says that it helped, need not wait any more.
+    """
     tx.lock_customer(asked.customer_id)
     case = store.live_case(tx.conn, asked.customer_id)
-    if case is None or case.with_people:
+    if case is None or (case.with_people and not (asked.confirmed and meanwhile.is_with_bot(case))):
         return None
     outcome = asked.outcome if asked.outcome in OUTCOMES else "resolved"
     rest = {"confirmed": asked.confirmed, "survey": dict(asked.survey) if asked.survey else None}
@@ -396,6 +391,13 @@ def end_in_silence(tx: Tx, case: Case) -> Case:
     """The customer has left the bot alone for long enough: over, without a word."""
     ended = _end(tx, case, None, "abandoned", by="silence", topic=case.topic)
     customers.set_bot_state(tx, case.customer_id, {})
+    return _tell_end(tx, ended, case)
+
+
+def give_up(tx: Tx, case: Case) -> Case:
+    """The customer has not answered for long enough: over, and they are told that they may come back."""
+    ended = _end(tx, case, None, "abandoned", by="silence", topic=case.topic, reason=None)
+    tell_customer(tx, ended, "case_given_up")
     return _tell_end(tx, ended, case)
 
 
@@ -416,6 +418,7 @@ def _end(tx: Tx, case: Case, agent_id: str | None, outcome: str, *, by: str, **v
         wait=None,
         **values,
     )
+    queue.settle(tx, ended, served=False)
     if case.with_people:
         take_baton(tx, ended)
         customers.set_bot_state(tx, case.customer_id, {})
@@ -483,6 +486,7 @@ def _standing(case: Case) -> tuple[bool, bool, datetime]:
 def _close_as_duplicate(tx: Tx, case: Case, of: Case) -> None:
     flush(tx, case, None)
     log: Mapping[str, Any] = {"outcome": "duplicate", "of": of.id}
+    queue.settle(tx, case, served=False)
     changed(tx, move(tx, case, "close", log=dict(log), outcome="duplicate", closed_at=tx.now, wait=None))
 
 

@@ -17,7 +17,7 @@ from typing import Protocol, runtime_checkable
 from bot.events import NotifyAsked
 from bot.model import Message
 from bot.storage.tx import Tx
-from handoff.case import Case, Relay
+from handoff.case import Case, PeopleCalled, Relay
 
 
 class AgentDesk(Protocol):
@@ -39,6 +39,13 @@ class AgentDesk(Protocol):
 
     def relay_changed(self, tx: Tx, relay: Relay) -> None:
         """An agent's words, of whichever desk, were said, delivered, taken back, refused … Compare `relay.desk`."""
+
+
+@runtime_checkable
+class CallsPeople(Protocol):
+    """A desk that can call somebody to a case: a user group, or one agent. The note in the case comes by `message_added`."""
+
+    def people_called(self, tx: Tx, event: PeopleCalled) -> None: ...
 
 
 @runtime_checkable

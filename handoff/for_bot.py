@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bot.answers.rules import is_unhappy
 from bot.model import CaseStatus
 from bot.storage.tx import Tx
-from handoff import cases, hours, store, terms
+from handoff import cases, hours, meanwhile, store, terms
 from handoff.case import Case
 
 if TYPE_CHECKING:
@@ -44,8 +44,16 @@ class CasesForBot:
         """Whether the customer's last answer to a survey was a detractor's."""
         return any(is_unhappy(instrument, score) for instrument, score, *_ in store.scores(tx.conn, customer_id, 1))
 
+    def talks_with_bot(self, tx: Tx, customer_id: str) -> bool:
+        """Whether they wait in the queue, and chose to go on with the bot meanwhile."""
+        case = store.live_case(tx.conn, customer_id)
+        return case is not None and meanwhile.is_with_bot(case)
+
     def agents_available(self, tx: Tx, now: datetime) -> int:
-        return len(store.on_duty(tx.conn, self._desk(), None, now))
+        """How many agents are there: available, and their team open."""
+        desk = self._desk()
+        there = store.on_duty(tx.conn, desk, None, now)
+        return sum(hours.is_open(desk, one.team or terms.default_team(desk), now) for one in there)
 
     def is_open(self, now: datetime) -> bool:
         return hours.is_open(self._desk(), terms.default_team(self._desk()), now)

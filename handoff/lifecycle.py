@@ -8,6 +8,7 @@ house decides on a status. The diagram in the documentation is drawn from this t
     reply           the agent answers the customer         resolve    it came to an end, with an outcome
     customer_wrote  the customer writes                    reopen     the customer came back within the window
     snooze, wake    put aside until a time                 close      the window is over, or it merged into another
+    await_customer  the agent has done their part without a word: it is the customer's turn
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ EVENTS = (
     "claim",
     "reply",
     "customer_wrote",
+    "await_customer",
     "snooze",
     "wake",
     "release",
@@ -34,7 +36,7 @@ EVENTS = (
 )
 
 _ENDS = {"resolve": RESOLVED, "close": CLOSED}
-_HELD = {"reply": PENDING, "snooze": SNOOZED, "release": QUEUED, "transfer": QUEUED}
+_HELD = {"reply": PENDING, "await_customer": PENDING, "snooze": SNOOZED, "release": QUEUED, "transfer": QUEUED}
 
 TRANSITIONS: Mapping[CaseStatus, Mapping[str, CaseStatus]] = {
     BOT: {"escalate": QUEUED, "claim": OPEN, "customer_wrote": BOT, **_ENDS},
@@ -51,6 +53,7 @@ _DID = {
     "claim": "be claimed",
     "reply": "be answered",
     "customer_wrote": "take a customer's message",
+    "await_customer": "wait for the customer",
     "snooze": "be snoozed",
     "wake": "be woken",
     "release": "be given back",

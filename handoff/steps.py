@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from bot import outbox, timers
 from bot.errors import Conflict, NotAllowed
 from bot.events import CaseChanged
-from bot.model import SYSTEM, Author, AuthorKind, Body, CaseStatus, FileRef, Message
+from bot.model import SYSTEM, Author, AuthorKind, Body, CaseStatus, Choice, FileRef, Message
 from bot.storage import customers, history
 from bot.storage.tx import Tx
 from bot.texts import say
-from handoff import lifecycle, store, terms
-from handoff.case import AgentView, Case
+from handoff import clocks, lifecycle, store, terms
+from handoff.case import AgentView, Case, Route
 
 if TYPE_CHECKING:
     from bot.desk_folder.desk import Desk
@@ -37,13 +37,16 @@ def move(tx: Tx, case: Case, event: str, by: str | None = None, /, *, log: dict[
     Raises Conflict where the table has no such step, or somebody was first.
     """
     following = lifecycle.after(case.status, event)
-    moved = store.compare_and_set(tx, case, status=following, **values)
+    kept, lines = clocks.step(tx, case, event, following, values)
+    moved = store.compare_and_set(tx, case, status=following, **{**values, **kept})
     if moved is None:
         raise Conflict(f"case {case.number} has just changed; look at it again")
     store.log(tx, moved, event, by, **log)
-    if following is not case.status or event in {"claim", "reply", "snooze"}:
+    for line in lines:
+        store.log(tx, moved, "sla", case.agent_id or by, **line)
+    if following is not case.status or event in {"claim", "reply", "snooze", "await_customer"}:
         moved = schedule(tx, moved, next_action(tx, moved))
-    return moved
+    return clocks.arm(tx, moved)
 
 
 def next_action(tx: Tx, case: Case) -> datetime | None:
@@ -56,6 +59,8 @@ def next_action(tx: Tx, case: Case) -> datetime | None:
             return tx.now + terms.queue_every(desk)
         case CaseStatus.SNOOZED:
             return case.next_action_at
+        case CaseStatus.PENDING if ends := pending_ends(desk, case):
+            return min(at for _, at in ends)
         case CaseStatus.OPEN | CaseStatus.PENDING:
             words = [at for at in (case.claimed_at, case.last_customer_at, case.last_agent_at) if at is not None]
             return max(words, default=tx.now) + terms.idle(desk)
@@ -63,6 +68,19 @@ def next_action(tx: Tx, case: Case) -> datetime | None:
             return (case.resolved_at or tx.now) + terms.reopen_window(desk)
         case CaseStatus.CLOSED:
             return None
+
+
+def pending_ends(desk: Desk | None, case: Case) -> list[tuple[str, datetime]]:
+    """What is still to come of a case that waits for its customer: ("nudge", when), ("give_up", when)."""
+    route = Route.of(case)
+    since = max(at for at in (case.claimed_at, case.last_agent_at, route.pending_since, case.opened_at) if at)
+    ends = []
+    nudge, give_up = terms.nudge(desk), terms.give_up(desk)
+    if nudge is not None and (route.nudged_at is None or route.nudged_at < since):
+        ends.append(("nudge", since + nudge))
+    if give_up is not None:
+        ends.append(("give_up", since + give_up))
+    return ends
 
 
 def schedule(tx: Tx, case: Case, at: datetime | None) -> Case:
@@ -97,10 +115,11 @@ def locale_of(tx: Tx, case: Case) -> str:
     return who.locale if who else case.locale
 
 
-def tell_customer(tx: Tx, case: Case, key: str, **values: object) -> Message:
-    """Say a sentence of ours to the customer, in their language."""
+def tell_customer(tx: Tx, case: Case, key: str, choices: Sequence[Choice] = (), **values: object) -> Message:
+    """Say a sentence of ours to the customer, in their language, with buttons below it if there are any."""
     text = say(key, locale_of(tx, case), terms.texts(desk_of(tx)), **values)
-    return outbox.say(tx, case.customer_id, Body(text), author=SYSTEM, case_id=case.id, meta={"key": key})
+    body = Body(text, choices=tuple(choices))
+    return outbox.say(tx, case.customer_id, body, author=SYSTEM, case_id=case.id, meta={"key": key})
 
 
 def tell_agents(tx: Tx, case: Case, key: str, **values: object) -> Message:

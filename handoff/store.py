@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select, update
 from sqlalchemy import case as when
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -27,12 +27,23 @@ Reader: TypeAlias = Connection
 
 MEASURED = 50  # so many last cases tell how long one takes
 _LIVE = tuple(LIVE)
+_HELD = (CaseStatus.OPEN, CaseStatus.PENDING, CaseStatus.SNOOZED)
 _PRIORITY = {"urgent": 0, "high": 1, "normal": 2, "low": 3}
+
+
+# What every turn asks and writes, built once: to build a statement costs more than to run it.
+_CASE = select(t.cases).where(t.cases.c.id == bindparam("of"))
+_LIVE_CASE = select(t.cases).where(t.cases.c.customer_id == bindparam("of"), t.cases.c.status.in_(_LIVE))
+_CHANGE = update(t.cases).where(t.cases.c.id == bindparam("of")).returning(t.cases)
+_COUNT_QUESTION = update(t.cases).where(t.cases.c.id == bindparam("of")).values(questions=t.cases.c.questions + 1)
+_STATES = select(t.agent_states)
+_RELAY_OF = select(t.relays).where(t.relays.c.message_id == bindparam("of"))
 
 
 # ── cases ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 def case(conn: Connection, case_id: str) -> Case | None:
-    return _one(conn, select(t.cases).where(t.cases.c.id == case_id))
+    row = conn.execute(_CASE, {"of": case_id}).first()
+    return None if row is None else to_case(row)
 
 
 def by_number(conn: Connection, number: int) -> Case | None:
@@ -41,8 +52,8 @@ def by_number(conn: Connection, number: int) -> Case | None:
 
 def live_case(conn: Connection, customer_id: str) -> Case | None:
     """The customer's one live case."""
-    c = t.cases.c
-    return _one(conn, select(t.cases).where(c.customer_id == customer_id, c.status.in_(_LIVE)))
+    row = conn.execute(_LIVE_CASE, {"of": customer_id}).first()
+    return None if row is None else to_case(row)
 
 
 def last_case(conn: Connection, customer_id: str) -> Case | None:
@@ -152,15 +163,11 @@ def insert_case(tx: Tx, customer_id: str, channel: str, locale: str) -> Case:
 
 def change(tx: Tx, case_: Case, **values: Any) -> Case:
     """Write fields of a case and return it as it then is."""
-    row = tx.conn.execute(
-        update(t.cases).where(t.cases.c.id == case_.id).values(updated_at=tx.now, **values).returning(t.cases)
-    ).one()
-    return to_case(row)
+    return to_case(tx.conn.execute(_CHANGE, {"of": case_.id, "updated_at": tx.now, **values}).one())
 
 
 def count_question(tx: Tx, case_id: str) -> None:
-    c = t.cases
-    tx.conn.execute(update(c).where(c.c.id == case_id).values(questions=c.c.questions + 1))
+    tx.conn.execute(_COUNT_QUESTION, {"of": case_id})
 
 
 def compare_and_set(tx: Tx, case_: Case, **values: Any) -> Case | None:
@@ -224,7 +231,7 @@ def agents(conn: Connection, desk: Desk | None, now: datetime | None = None) -> 
 
     Available unless they said otherwise; with `now`, whoever is away until a time that has passed is back.
     """
-    states = {row.agent_id: row for row in conn.execute(select(t.agent_states))}
+    states = {row.agent_id: row for row in conn.execute(_STATES)}
     listed = [_listed(one, states.get(one.id), now) for one in terms.listed_agents(desk)]
     ids = {one.id for one in listed}
     if any(one.slack for one in terms.listed_agents(desk)):
@@ -299,7 +306,8 @@ def relay_by_id(conn: Connection, relay_id: str) -> Relay | None:
 
 def relay_of(conn: Connection, message_id: str) -> Relay | None:
     """The relay that a message came by."""
-    return _relay(conn, (t.relays.c.message_id == message_id,))
+    row = conn.execute(_RELAY_OF, {"of": message_id}).first()
+    return None if row is None else _with_delivery(conn, to_relay(row))
 
 
 def waiting_relays(conn: Connection, case_id: str) -> list[Relay]:
@@ -367,6 +375,14 @@ def unwatched(conn: Connection, now: datetime, slack: timedelta) -> list[Case]:
     c = t.cases.c
     late = c.next_action_at.is_(None) | (c.next_action_at < now - slack)
     return [to_case(row) for row in conn.execute(select(t.cases).where(c.status.in_(_LIVE), late).limit(100))]
+
+
+def orphans(conn: Connection, desk: Desk | None, now: datetime) -> list[Case]:
+    """Cases that somebody holds who is no agent of this desk (any more)."""
+    known = [one.id for one in agents(conn, desk, now)]
+    c = t.cases.c
+    held_by_nobody = (c.status.in_(_HELD), c.agent_id.is_not(None), c.agent_id.not_in(known))
+    return [to_case(row) for row in conn.execute(select(t.cases).where(*held_by_nobody).limit(100))]
 
 
 def count_by_status(conn: Connection) -> dict[str, int]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from bot.answers import polite
 from bot.events import CaseChanged
 from bot.model import CaseStatus
 from bot.storage import history
 from bot.turn import Turn
-from handoff import store
+from handoff import clocks, meanwhile, store
 from handoff.case import MessageTaken
+from handoff.giving import replace_route
 from handoff.steps import move
 
 
@@ -21,9 +23,12 @@ def take(turn: Turn) -> bool:
         return True  # a connector's answer came after a human took over: nobody waits for it
     message = history.put_in_case(tx, turn.message, case.id)
     if case.status in {CaseStatus.QUEUED, CaseStatus.OPEN}:  # no step, so no line in the audit for every message
-        after = store.change(tx, case, last_customer_at=tx.now)
+        after = clocks.heard(tx, store.change(tx, case, last_customer_at=tx.now))
+    elif case.status is CaseStatus.PENDING and is_polite(turn):  # they are content: it is still their turn
+        after = store.change(tx, case, routing=replace_route(case, nudged_at=tx.now))
     else:
         after = move(tx, case, "customer_wrote", log={"message": message.id}, last_customer_at=tx.now)
+    after = meanwhile.heard(turn, after)
     if after.channel != message.channel:
         after = store.change(tx, after, channel=message.channel)
         store.log(tx, after, "moved", **{"from": case.channel, "to": message.channel})
@@ -31,3 +36,10 @@ def take(turn: Turn) -> bool:
         tx.emit(CaseChanged(after.customer_id, after.id, after.status))
     tx.emit(MessageTaken(after, message))
     return True
+
+
+def is_polite(turn: Turn) -> bool:
+    """A "thank you", a goodbye or a thumb up, and nothing else: nobody is owed an answer to it."""
+    if turn.pressed is not None or turn.message is None or turn.message.body.files:
+        return False
+    return polite.kind_of(turn.text, turn.customer.locale) is not None

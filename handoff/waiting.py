@@ -8,7 +8,7 @@ of a new place at most once in the desk's interval, and at once when they are ne
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
@@ -24,57 +24,78 @@ class Told:
     position: int | None = None
     wait_s: int | None = None
     broken: int = 0  # how many promises of this wait were not kept
+    mode: str = (
+        ""  # what the customer chose to do meanwhile: contact (they are writing it) | callback | bot; else they wait
+    )
 
     def to_json(self) -> dict[str, Any]:
-        return {"position": self.position, "wait_s": self.wait_s, "at": self.at.isoformat(), "broken": self.broken}
+        told = {"position": self.position, "wait_s": self.wait_s, "at": self.at.isoformat(), "broken": self.broken}
+        return told | ({"mode": self.mode} if self.mode else {})
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any] | None) -> Told | None:
         if not raw:
             return None
-        return cls(datetime.fromisoformat(raw["at"]), raw.get("position"), raw.get("wait_s"), raw.get("broken", 0))
+        return cls(
+            datetime.fromisoformat(raw["at"]),
+            raw.get("position"),
+            raw.get("wait_s"),
+            raw.get("broken", 0),
+            raw.get("mode", ""),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """How it stands now. `back_at`: nobody is here before then. `staffed` false: nobody is here, no one knows when."""
+    """How it stands now. `back_at`: nobody is here before then. `staffed` false: nobody is here, no one knows when.
+
+    `raw_s` is the estimate before what earlier errors taught.
+    """
 
     position: int
     wait_s: int
     staffed: bool = True
     back_at: datetime | None = None
+    raw_s: int | None = None
 
     @property
     def served(self) -> bool:
         return self.staffed and self.back_at is None
 
 
-def estimate_s(position: int, handling_s: float | None, agents: int) -> int:
+def estimate_s(position: int, handling_s: float | None, agents: int, bias: float = 1.0) -> int:
     """Place × handling time ÷ agents, in seconds, rounded up to whole minutes.
 
-    While nothing has been measured: three minutes each, and never a promise of less than that.
+    `agents` counts one who holds several cases at once as so many; `bias` is by what earlier estimates turned out too short
+    (or, below one, too long). While nothing has been measured: three minutes each, and never a promise of less than that.
     """
     each, least = (DEFAULT_WAIT_S, DEFAULT_WAIT_S) if handling_s is None else (handling_s, 60)
-    return max(least, 60 * ceil(position * each / max(agents, 1) / 60))
+    return max(least, 60 * ceil(position * each * bias / max(agents, 1) / 60))
 
 
 def tell(told: Told | None, outlook: Outlook, now: datetime, every: timedelta) -> tuple[str, Told] | None:
-    """What to say now, as (text key, what is then told); None: nothing."""
+    """What to say now, as (text key, what is then told); None: nothing.
+
+    Who left a contact, or is writing one, hears nothing more of the queue.
+    """
+    if told is not None and told.mode in {"contact", "callback"}:
+        return None
     if not outlook.served:
         key = "no_agents_until" if outlook.back_at else "no_agents_now"
-        return None if told and told.position is None else (key, Told(now))
-    fresh = Told(now, outlook.position, outlook.wait_s)
+        return None if told and told.position is None else (key, Told(now, mode=told.mode if told else ""))
+    fresh = Told(now, outlook.position, outlook.wait_s, mode=told.mode if told else "")
     if told is None or told.position is None or told.wait_s is None:
         return "queue_place", fresh
     if now >= told.at + timedelta(seconds=told.wait_s):
         broken = told.broken + 1
-        return "queue_longer", Told(now, outlook.position, outlook.wait_s * 2 ** min(broken - 1, 10), broken)
+        longer = outlook.wait_s * 2 ** min(broken - 1, 10)
+        return "queue_longer", replace(fresh, wait_s=longer, broken=broken)
     if outlook.position == told.position:
         return None
     if outlook.position == 1:
-        return "queue_next", Told(now, 1, outlook.wait_s, told.broken)
+        return "queue_next", replace(fresh, broken=told.broken)
     if now >= told.at + every:
-        return "queue_place", Told(now, outlook.position, outlook.wait_s, told.broken)
+        return "queue_place", replace(fresh, broken=told.broken)
     return None
 
 

@@ -25,11 +25,11 @@ from bot.model import AuthorKind, CaseStatus, Message
 from bot.storage import history
 from bot.storage.tx import Subscriber, Tx
 from bot.timers import Ringer, Timer
-from handoff import cases, relays, store, terms
-from handoff.case import Case, MessageTaken, RelayChanged
-from handoff.desk import AgentDesk, TellsColleagues
-from handoff.steps import changed, desk_of, move, next_action, schedule, tell_agents
-from handoff.waiting_room import look
+from handoff import availability, cases, ladder, relays, routing, store, terms, watchdog
+from handoff.case import Case, MessageTaken, PeopleCalled, RelayChanged
+from handoff.desk import AgentDesk, CallsPeople, TellsColleagues
+from handoff.giving import replace_route
+from handoff.steps import changed, desk_of, move, next_action, pending_ends, schedule, tell_agents, tell_customer
 
 TELL_AGAIN = timedelta(minutes=5)  # that sends of a case are delayed
 
@@ -52,12 +52,22 @@ def subscribers(desks: Sequence[AgentDesk]) -> dict[type, list[Subscriber]]:
         MessageEdited: [_to_desks(desks, tell_amended)],
         MessageDeleted: [_to_desks(desks, tell_amended)],
         RelayChanged: [_to_desks(desks, tell_relay)],
+        PeopleCalled: [desk.people_called for desk in desks if isinstance(desk, CallsPeople)],
     }
 
 
 def ringers() -> dict[str, Ringer]:
     """Timer kind → what rings."""
-    return {"case": case_due, "relay": relays.relay_due}
+    return {
+        "case": case_due,
+        "relay": relays.relay_due,
+        "offer": routing.offer_due,
+        "ladder": ladder.ladder_due,
+        "sla": ladder.sla_due,
+        watchdog.KIND: watchdog.sweep,
+        "orphan": watchdog.orphan_due,
+        availability.KIND: availability.back_due,
+    }
 
 
 # ── to the desks ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -191,7 +201,7 @@ def case_due(tx: Tx, timer: Timer) -> None:
     case = store.held(tx, case.id)
     at = next_action(tx, case)
     if case.status is CaseStatus.QUEUED:
-        look(tx, case)
+        routing.seek(tx, case)
     elif at is not None and at > tx.now:
         schedule(tx, case, at)
     elif case.status is CaseStatus.BOT:
@@ -200,8 +210,23 @@ def case_due(tx: Tx, timer: Timer) -> None:
         cases.wake(tx, case)
     elif case.status is CaseStatus.RESOLVED:
         changed(tx, move(tx, case, "close", log={"by": "window"}, closed_at=tx.now))
+    elif case.status is CaseStatus.PENDING and (
+        ripe := [what for what, due in pending_ends(desk_of(tx), case) if due <= tx.now]
+    ):
+        _end_of_patience(tx, case, ripe)
     elif case.live:
         _remind(tx, case)
+
+
+def _end_of_patience(tx: Tx, case: Case, ripe: Sequence[str]) -> None:
+    """The customer has not answered: they are asked once whether that was all, and later the case ends."""
+    if "give_up" in ripe:
+        cases.give_up(tx, case)
+        return
+    asked = store.change(tx, case, routing=replace_route(case, nudged_at=tx.now))
+    store.log(tx, asked, "nudge")
+    tell_customer(tx, asked, "pending_nudge")
+    schedule(tx, asked, next_action(tx, asked))
 
 
 def _remind(tx: Tx, case: Case) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, time, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,23 +16,33 @@ from bot.answers.rules import DEFAULT as DEFAULT_RULES
 from bot.answers.rules import Rule
 from bot.flows.names import Names
 from bot.flows.schema import Flow
+from bot.staffing.holidays import DaysOff
+from bot.staffing.hours import Week
+from bot.staffing.routing import Rung
 
 if TYPE_CHECKING:
+    from bot.flows.expressions import Expression
     from bot.flows.transcripts import ConversationTest
-
-Week = Mapping[str, tuple[tuple[time, time], ...]]
-"""mon … sun → spans of local time; a day that is not named is closed. 24:00 is time(0)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """`hours` and `holidays` are its own; None and () leave it to the desk's."""
+    """`hours`, `time_zone`, `holidays` and `capacity` are its own; None leaves them to the desk's (own days off are added).
+
+    `locales` are the languages that it speaks (none: all), `skills` what it can do; `overflow` is the team that takes its
+    cases while it is closed or nobody of it is there.
+    """
 
     id: str
     name: str
     slack_channel: str | None = None
     hours: Week | None = None
-    holidays: tuple[date, ...] = ()
+    holidays: DaysOff | None = None
+    time_zone: str | None = None
+    locales: tuple[str, ...] = ()
+    skills: tuple[str, ...] = ()
+    capacity: int | None = None
+    overflow: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +53,7 @@ class SlackAccount:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """`role` is agent | lead | admin."""
+    """`role` is agent | lead | admin; `capacity` so many cases at once, None as their team's or the desk's."""
 
     id: str
     name: str
@@ -52,6 +62,7 @@ class Agent:
     locales: tuple[str, ...] = ()
     skills: tuple[str, ...] = ()
     slack: SlackAccount | None = None
+    capacity: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,28 +101,55 @@ class Interrupt:
 
 @dataclass(frozen=True, slots=True)
 class Escalation:
-    """None leaves it to the default of who asks. `team` takes what names no other. `rules`: when people are fetched."""
+    """None leaves it to the default of who asks. `team` takes what names no other. `rules`: when people are fetched.
+
+    A case that waits for the customer: after `nudge` they are asked whether that was all, after `give_up` (from the same
+    moment) it ends; zero for never.
+    """
 
     team: str | None = None
     queue_updates: timedelta | None = None
     silence: timedelta | None = None
     idle: timedelta | None = None
+    nudge: timedelta | None = None
+    give_up: timedelta | None = None
     rules: tuple[Rule, ...] = DEFAULT_RULES
 
 
 @dataclass(frozen=True, slots=True)
+class RoutingRule:
+    """Where a case goes for which `condition` holds (over `customer` and `case`): to a `team`, to who has `skills`."""
+
+    condition: Expression
+    team: str | None = None
+    skills: tuple[str, ...] = ()
+    priority: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Routing:
-    """How a queued case finds its agent: `assign` is manual | round_robin | least_busy, `capacity` cases an agent."""
+    """How a queued case finds its agent: `assign` is manual | round_robin | least_busy, `capacity` cases an agent.
+
+    `answer_within`: who was given a case and writes nothing for so long loses it again. `prefer_known`: who helped this
+    customer before goes first. `offer_after`: who has to wait longer is offered to be called back, or to go on with the
+    bot; zero for never. `rules` in their order, the first that holds; `ladder` what happens while nobody answers.
+    """
 
     assign: str = "manual"
     capacity: int | None = None
+    answer_within: timedelta = timedelta(minutes=2)
+    prefer_known: bool = True
+    offer_after: timedelta = timedelta(minutes=5)
+    rules: tuple[RoutingRule, ...] = ()
+    ladder: tuple[Rung, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Sla:
-    """Targets of one priority ("" for all)."""
+    """Targets of one priority ("" for all), in business time. `warn` at that share of a target, colleagues are warned."""
 
     priority: str = ""
+    warn: float | None = None
     first_response: timedelta | None = None
     next_response: timedelta | None = None
     resolution: timedelta | None = None
@@ -158,7 +196,7 @@ class Desk:
     locales: tuple[str, ...] = ("en",)
     time_zone: str = "UTC"
     hours: Week | None = None
-    holidays: tuple[date, ...] = ()
+    holidays: DaysOff = field(default_factory=DaysOff)
     teams: tuple[Team, ...] = ()
     agents: tuple[Agent, ...] = ()
     connectors: Mapping[str, Connector | Table] = field(default_factory=dict)

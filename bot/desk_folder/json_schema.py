@@ -12,11 +12,13 @@ from typing import Any
 from bot.answers.rules import KINDS
 from bot.desk_folder.rules import RULE_KEYS
 from bot.desk_folder.settings import _SECTIONS as SECTIONS
-from bot.desk_folder.settings import DOES, ESCALATION_KEYS, METHODS, MODEL_KEYS
+from bot.desk_folder.settings import AGENT_KEYS, DOES, ESCALATION_KEYS, METHODS, MODEL_KEYS, TEAM_KEYS
+from bot.desk_folder.staff import ROUTING_KEYS, ROUTING_RULE_KEYS, RUNG_KEYS, SLA_KEYS
 from bot.flows.load import _COMMON_KEYS, _FLOW_KEYS, _SLOT_KEYS, _TRIGGER_KEYS
 from bot.flows.schema import INSTRUMENTS, OUTCOMES, PRIORITIES, SCOPES, SLOT_TYPES
 from bot.flows.transcripts import CHANNELS, EXPECTED
 from bot.flows.verbs import ESCALATE_KEYS, RECORD_KINDS, RETRY_KEYS, VERBS, WAIT_KEYS
+from bot.staffing.routing import WAYS
 
 Schema = dict[str, Any]
 
@@ -141,14 +143,63 @@ _RULE_VALUES: Mapping[str, Schema] = {
     "times": {"type": "integer", "minimum": 1, "maximum": 9},
     "within": _SPAN,
 }
+_SPAN_OR_OFF: Schema = {"anyOf": [_SPAN, {"const": "off"}, {"const": False}]}
+_WEEK: Schema = {"anyOf": [{"const": "always"}, _MAP]}
+_DAYS_OFF: Schema = {"anyOf": [_LIST, _MAP]}
+_CASES: Schema = {"type": "integer", "minimum": 1, "maximum": 1000}
+_TEAM = _of(
+    TEAM_KEYS,
+    {
+        **dict.fromkeys(("id", "name", "slack_channel", "timezone", "overflow"), _NAME),
+        **dict.fromkeys(("locales", "skills"), _TEXTS),
+        "opening_hours": _WEEK,
+        "holidays": _DAYS_OFF,
+        "capacity": _CASES,
+    },
+    ("id", "name"),
+)
+_AGENT = _of(
+    AGENT_KEYS,
+    {
+        **dict.fromkeys(("id", "name", "team"), _NAME),
+        **dict.fromkeys(("locales", "skills"), _TEXTS),
+        "role": _one_of(("agent", "lead", "admin")),
+        "slack": _object({"team": _NAME, "user": _NAME}, ("team", "user")),
+        "capacity": _CASES,
+    },
+    ("id", "name"),
+)
+_ROUTING = _of(
+    ROUTING_KEYS,
+    {
+        "assign": _one_of(WAYS),
+        "capacity": _CASES,
+        "answer_within": _SPAN,
+        "prefer_known": _FLAG,
+        "offer_after": _SPAN_OR_OFF,
+        "rules": {
+            "type": "array",
+            "items": _of(
+                ROUTING_RULE_KEYS,
+                {"if": _TEXT, "team": _NAME, "skills": _TEXTS, "priority": _one_of(PRIORITIES)},
+                ("if",),
+            ),
+        },
+        "ladder": {
+            "type": "array",
+            "items": _of(RUNG_KEYS, {"after": _SPAN, **dict.fromkeys(("team", "group", "person"), _NAME)}, ("after",)),
+        },
+    },
+)
+_TARGETS = dict.fromkeys(SLA_KEYS, _SPAN)
 _SECTION_VALUES: Mapping[str, Schema] = {
     "name": _TEXT,
     "locales": {"type": "array", "items": {"type": "string"}, "minItems": 1},
     "timezone": {"type": "string"},
-    "opening_hours": {"anyOf": [{"const": "always"}, _MAP]},
-    "holidays": {"anyOf": [_LIST, _MAP]},
-    "teams": {"type": "array", "items": {"type": "object", "required": ["id", "name"]}},
-    "agents": {"type": "array", "items": {"type": "object", "required": ["id", "name"]}},
+    "opening_hours": _WEEK,
+    "holidays": _DAYS_OFF,
+    "teams": {"type": "array", "items": _TEAM},
+    "agents": {"type": "array", "items": _AGENT},
     "connectors": {
         "type": "object",
         "additionalProperties": {"type": "object", "properties": {"method": _one_of(METHODS)}},
@@ -161,12 +212,19 @@ _SECTION_VALUES: Mapping[str, Schema] = {
         ESCALATION_KEYS,
         {
             **dict.fromkeys(("queue_updates", "silence", "idle"), _SPAN),
+            **dict.fromkeys(("nudge", "give_up"), _SPAN_OR_OFF),
             "team": _NAME,
             "rules": {"type": "array", "items": _of(RULE_KEYS, _RULE_VALUES, ("when",))},
         },
     ),
-    "routing": _MAP,
-    "sla": _MAP,
+    "routing": _ROUTING,
+    "sla": _object(
+        {
+            **_TARGETS,
+            **{priority: _object(_TARGETS) for priority in PRIORITIES},
+            "warn": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+        }
+    ),
     "surveys": _MAP,
     "replies": _one_of(("thread", "explicit")),
     "undo": _SPAN,

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from bot.answers.article import Article
-from bot.desk_folder import across, pages
-from bot.desk_folder.desk import Desk, Escalation, Interrupt, Table
+from bot.desk_folder import across, pages, staff
+from bot.desk_folder.desk import Desk, Escalation, Interrupt, Routing, Table
 from bot.desk_folder.files import Folder
 from bot.desk_folder.rules import read_rules
 from bot.desk_folder.settings import Settings, asked_for
@@ -102,7 +102,8 @@ def _read(folder: Folder, faults: Faults) -> Desk | None:
     )
     flows = _flows(files, known_names) if known_names is not None else {}
     if root is not None and known_names is not None:
-        built |= _rules(root, Seen(reader, known_names, {}), built)
+        seen = Seen(reader, known_names, {})
+        built |= _rules(root, seen, built) | _routing(root, seen, built)
     interrupts = _interrupts(built.get("interrupts", ()), flows, locales)
     if root is not None:
         _check_interrupts(root, reader, ids)
@@ -149,6 +150,19 @@ def _rules(root: Node, seen: Seen, built: Mapping[str, Any]) -> dict[str, Any]:
     if node is None:
         return {}
     return {"escalation": replace(built.get("escalation", Escalation()), rules=read_rules(node, seen))}
+
+
+def _routing(root: Node, seen: Seen, built: Mapping[str, Any]) -> dict[str, Any]:
+    """The rules and the ladder of the section `routing`, likewise."""
+    section = root.entries.get("routing")
+    inside = section.entries if section is not None and section.kind == "map" else {}
+    agents = tuple(one.id for one in built.get("agents", ()))
+    found: dict[str, Any] = {}
+    if "rules" in inside:
+        found["rules"] = staff.routing_rules(inside["rules"], seen)
+    if "ladder" in inside:
+        found["ladder"] = staff.ladder(inside["ladder"], seen, agents)
+    return {"routing": replace(built.get("routing", Routing()), **found)} if found else {}
 
 
 # ── texts ──

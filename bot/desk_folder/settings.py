@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import date, time, timedelta
+from dataclasses import replace
+from datetime import time, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from bot.desk_folder import staff
 from bot.desk_folder.desk import (
     Agent,
     Connector,
@@ -21,18 +23,31 @@ from bot.desk_folder.desk import (
     SlackAccount,
     Table,
     Team,
-    Week,
 )
 from bot.desk_folder.files import Folder
 from bot.desk_folder.tables import table
 from bot.flows.load import phrases
-from bot.flows.schema import INSTRUMENTS, OUTCOMES, PRIORITIES
+from bot.flows.schema import INSTRUMENTS, OUTCOMES
 from bot.flows.source import Node, Reader, nearest
+from bot.staffing.holidays import DaysOff
+from bot.staffing.hours import DAYS, Week
 from bot.texts import canonical
 
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-ESCALATION_KEYS = ("team", "queue_updates", "silence", "idle", "rules")
+ESCALATION_KEYS = ("team", "queue_updates", "silence", "idle", "nudge", "give_up", "rules")
+TEAM_KEYS = (
+    "id",
+    "name",
+    "slack_channel",
+    "opening_hours",
+    "holidays",
+    "timezone",
+    "locales",
+    "skills",
+    "capacity",
+    "overflow",
+)
+AGENT_KEYS = ("id", "name", "team", "role", "locales", "skills", "slack", "capacity")
 MODEL_KEYS = ("tokens_per_day", "tokens_per_customer", "timeout")
 DOES = ("escalate", "restart", "cancel", "back", "language")
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,59}\Z")
@@ -42,7 +57,7 @@ _SPAN = re.compile(r"\s*([0-9:]+)\s*[-–]\s*([0-9:]+)\s*\Z")
 _PLACE = re.compile(r"\{\{\s*([A-Za-z_][\w.]*)\s*\}\}")
 _SECRET = re.compile(r"\$\{([^}]*)\}")
 _SECRET_NAME = re.compile(r"[A-Z][A-Z0-9_]*\Z")
-_DORMANT = ("sla", "targets", "privacy", "allow_hosts")
+_DORMANT = ("targets", "privacy", "allow_hosts")
 """Sections that are read and kept, but on which this version does not act."""
 
 Built = dict[str, Any]
@@ -154,27 +169,19 @@ class Settings:
             return None
         return time(*begin), time(end[0] % 24, end[1])
 
-    def holidays(self, node: Node) -> tuple[date, ...]:
-        """A list of days, or days with their names."""
-        nodes = list(node.keys.values()) if node.kind == "map" else self.reader.items(node, "holidays")
-        days = []
-        for one in nodes:
-            try:
-                days.append(date.fromisoformat(one.raw))
-            except ValueError:
-                self.reader.wrong(one, "a holiday must be a day such as 2026-12-25")
-        return tuple(days)
+    def holidays(self, node: Node) -> DaysOff:
+        return staff.days_off(node, self.reader)
 
     # ── people ──
     def read_teams(self, node: Node) -> tuple[Team, ...]:
         teams = []
-        for one, found, team_id in self._listed(
-            node, "team", ("id", "name", "slack_channel", "opening_hours", "holidays")
-        ):
+        for one, found, team_id in self._listed(node, "team", TEAM_KEYS):
             name = self.reader.text(found["name"], "name") if "name" in found else None
             channel = self.reader.text(found["slack_channel"], "slack_channel") if "slack_channel" in found else None
             hours = self.week(found["opening_hours"]) if "opening_hours" in found else None
-            holidays = self.holidays(found["holidays"]) if "holidays" in found else ()
+            holidays = self.holidays(found["holidays"]) if "holidays" in found else None
+            zone = self.zone(found["timezone"]) if "timezone" in found else None
+            locales = self.reader.texts(found["locales"], "locales") if "locales" in found else ()
             if channel is not None and not re.match(r"[CG][A-Z0-9]{6,}\Z", channel):
                 self.reader.wrong(found["slack_channel"], "slack_channel must be a channel's id such as C0123456789")
             if name is None:
@@ -182,14 +189,26 @@ class Settings:
                     one, f'the team "{team_id}" has no name', "missing-key"
                 ) if "name" not in found else None
                 continue
-            teams.append(Team(team_id, name, channel, hours, holidays))
+            teams.append(
+                Team(
+                    team_id,
+                    name,
+                    channel,
+                    hours,
+                    holidays,
+                    zone,
+                    tuple(canonical(locale) for locale in locales),
+                    self.reader.texts(found["skills"], "skills") if "skills" in found else (),
+                    staff.capacity(found["capacity"], self.reader) if "capacity" in found else None,
+                    self.reader.text(found["overflow"], "overflow") if "overflow" in found else None,
+                )
+            )
         self.teams = tuple(team.id for team in teams)
         return tuple(teams)
 
     def read_agents(self, node: Node) -> tuple[Agent, ...]:
-        keys = ("id", "name", "team", "role", "locales", "skills", "slack")
         agents = []
-        for one, found, agent_id in self._listed(node, "agent", keys):
+        for one, found, agent_id in self._listed(node, "agent", AGENT_KEYS):
             if "name" not in found:
                 self.reader.fault(one, f'the agent "{agent_id}" has no name', "missing-key")
             locales = self.reader.texts(found["locales"], "locales") if "locales" in found else ()
@@ -203,6 +222,7 @@ class Settings:
                     tuple(canonical(locale) for locale in locales),
                     self.reader.texts(found["skills"], "skills") if "skills" in found else (),
                     self._slack(found["slack"]) if "slack" in found else None,
+                    staff.capacity(found["capacity"], self.reader) if "capacity" in found else None,
                 )
             )
         return tuple(agents)
@@ -315,33 +335,19 @@ class Settings:
     def read_escalation(self, node: Node) -> Escalation:
         found = self.reader.entries(node, ESCALATION_KEYS, "escalation")
         team = self.reader.text(found["team"], "team") if "team" in found else None
-        spans = {key: self.reader.span(found[key], key) for key in ("queue_updates", "silence", "idle") if key in found}
-        return Escalation(team, spans.get("queue_updates"), spans.get("silence"), spans.get("idle"))
+        spans: Built = {
+            key: self.reader.span(found[key], key) for key in ("queue_updates", "silence", "idle") if key in found
+        }
+        ends: Built = {
+            key: staff.span_or_off(found[key], self.reader, key) for key in ("nudge", "give_up") if key in found
+        }
+        return replace(Escalation(team), **spans, **ends)
 
     def read_routing(self, node: Node) -> Routing:
-        found = self.reader.entries(node, ("assign", "capacity"), "routing")
-        ways = ("manual", "round_robin", "least_busy")
-        assign = (self.reader.one_of(found["assign"], ways, "assign") if "assign" in found else None) or "manual"
-        if assign != "manual" or "capacity" in found:
-            self.reader.warn(
-                node,
-                "cases are assigned by hand in this version: other routing is read and kept, but not acted on yet",
-                "not-yet",
-            )
-        return Routing(
-            assign, self.reader.whole(found["capacity"], "capacity", 1, 1000) if "capacity" in found else None
-        )
+        return staff.routing(node, self.reader)
 
     def read_sla(self, node: Node) -> tuple[Sla, ...]:
-        keys = ("first_response", "next_response", "resolution")
-        found = self.reader.entries(node, (*keys, *PRIORITIES), "sla")
-        default = {key: self.reader.span(found[key], key) for key in keys if key in found}
-        targets = [Sla("", **default)] if default else []
-        for priority in PRIORITIES:
-            if priority in found:
-                inside = self.reader.entries(found[priority], keys, f"sla: {priority}")
-                targets.append(Sla(priority, **{key: self.reader.span(one, key) for key, one in inside.items()}))
-        return tuple(targets)
+        return staff.sla(node, self.reader)
 
     def read_privacy(self, node: Node) -> Privacy:
         keys = ("keep_messages", "keep_files", "keep_visitors")
@@ -444,6 +450,7 @@ class Settings:
     def check_references(self, found: Mapping[str, Node]) -> None:
         named = [(one.entries.get("team"), "agent") for one in found["agents"].items] if "agents" in found else []
         named += [(found["escalation"].entries.get("team"), "escalation")] if "escalation" in found else []
+        named += [(one.entries.get("overflow"), "overflow") for one in found["teams"].items] if "teams" in found else []
         for node, what in named:
             if node is not None and node.raw and node.raw not in self.teams:
                 self.reader.fault(

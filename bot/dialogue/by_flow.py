@@ -194,6 +194,7 @@ def _escalate(talk: Talk, effect: flows.Escalate) -> None:
         sla_s=effect.sla_s,
         prefer_agent=talk.case.last_agent_id,
         survey=_as_values(effect.survey) or talk.survey,
+        goes_on=talk.flow.waiting == "ask",
     )
     ask_for_people(talk, asked)
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from bot import flows, timers
-from bot.answers.decide import Thresholds, small_talk
+from bot.answers import polite
+from bot.answers.decide import Thresholds
 from bot.answers.searcher import Searcher
 from bot.desk_folder import Desk
 from bot.dialogue import by_articles, by_flow, commands, signals, speaking
@@ -56,7 +57,8 @@ class Dialogue:
         return True
 
     def while_queued(self, turn: Turn) -> bool:
-        """A question of a flow that goes on while the case waits (`on: no_agent`, say "where can we write you?").
+        """A question of a flow that goes on while the case waits (`on: no_agent`, say "where can we write you?"), and all of
+        the bot for who chose to go on with it meanwhile.
 
         A taker before the people's: it may say the next line, and leaves the message to them all the same.
         """
@@ -64,9 +66,15 @@ class Dialogue:
         if case is None or case.status is not CaseStatus.QUEUED or turn.message is None:
             return False
         talk = begin(self._bot, turn, case)
-        if talk.flow.waiting == "ask" and by_flow.take(talk):
+        if (talk.flow.waiting == "ask" and by_flow.take(talk)) or self._goes_on(talk):
             remember(talk)
         return turn.park_for is not None  # run again when the words are there: the people hear it then, once
+
+    def _goes_on(self, talk: Talk) -> bool:
+        """Who waits in the queue, and talks with the bot meanwhile: about the waiting itself the people's room answers."""
+        if not self._bot.cases.talks_with_bot(talk.tx, talk.customer_id):
+            return False
+        return commands.press(talk) or by_flow.take(talk) or by_articles.take(talk)
 
     def timed_out(self, tx: Tx, timer: timers.Timer) -> None:
         """A flow has waited long enough (timer kind "flow")."""
@@ -100,14 +108,15 @@ class Dialogue:
         return True
 
     def _only_polite(self, turn: Turn) -> bool:
-        """A "thanks!" after the end neither reopens a case nor opens one."""
+        """A "thanks!" or a thumb up after the end neither reopens a case nor opens one."""
         if turn.pressed or (turn.message and turn.message.body.files):
             return False
-        kind = small_talk(turn.text, turn.customer.locale)
-        if kind not in {"thanks", "bye"} or self._bot.cases.live(turn.tx, turn.customer.id) is not None:
+        kind = polite.kind_of(turn.text, turn.customer.locale)
+        if kind is None or self._bot.cases.live(turn.tx, turn.customer.id) is not None:
             return False
         if not self._bot.cases.recently_resolved(turn.tx, turn.customer.id):
             return False
-        text = say(f"kb_{kind}", turn.customer.locale, self._bot.desk().texts)
-        send(turn.tx, turn.customer.id, Body(text=text), author=BOT)
+        if kind != "emoji":
+            text = say(f"kb_{kind}", turn.customer.locale, self._bot.desk().texts)
+            send(turn.tx, turn.customer.id, Body(text=text), author=BOT)
         return True

@@ -12,6 +12,7 @@ from bot.storage import customers
 from bot.storage.tx import Tx
 from channels.text import one_line, plain_to_mrkdwn
 from handoff import store as rows
+from handoff.availability import set_available
 from handoff.case import Case
 from handoff.slack import store
 from handoff.slack.agents import Who
@@ -28,10 +29,10 @@ def run(tx: Tx, word: str, who: Who, desk: Desk) -> str:
     wording = Wording(desk)
     match word.strip().lower():
         case "available":
-            rows.set_available(tx, who.agent_id, True, name=who.name)
+            set_available(tx, who.agent_id, True, name=who.name)
             return plain_to_mrkdwn(wording("slack_available"))
         case "away":
-            rows.set_available(tx, who.agent_id, False, name=who.name)
+            set_available(tx, who.agent_id, False, name=who.name)
             return plain_to_mrkdwn(wording("slack_away"))
         case "queue" | "":
             return _queue(tx.conn, wording)

@@ -29,6 +29,7 @@ from channels.web import files
 from channels.web.channel import json_object, read_upload
 from channels.web.hub import Hub
 from handoff import store, terms
+from handoff.availability import set_available
 from handoff.case import AgentView
 from handoff.web import pages, shown, sign_in
 from handoff.web import store as own
@@ -318,7 +319,7 @@ class WebDeskRoutes:
         if not isinstance(body.get("available"), bool):
             raise StafettError("available is true or false")
         here = body["available"]
-        await self._storage.write(lambda tx: store.set_available(tx, seat.agent.id, here, name=seat.agent.name))
+        await self._storage.write(lambda tx: set_available(tx, seat.agent.id, here, name=seat.agent.name))
         return pages.answer({"available": here})
 
     # ── files ──────────────────────────────────────────────────────────────────────────────────────────────────────

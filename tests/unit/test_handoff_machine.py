@@ -14,17 +14,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlalchemy import create_engine, select
 
+from bot.desk_folder.desk import Routing, Sla
 from bot.errors import Conflict, NotAllowed
 from bot.events import CaseResolved, CloseAsked, EscalationAsked
 from bot.inbox import store_written
 from bot.model import BOT, LIVE, AuthorKind, Body, Sender, Wrote
 from bot.outbox import say
+from bot.staffing.routing import Rung
 from bot.storage import customers, history, timer_rows
 from bot.storage import tables as t
 from bot.storage.tx import Tx, Wiring
 from bot.turn import Turn
 from handoff import cases, store, taker
 from handoff.case import OUTCOMES, Case
+from handoff.queue import store as queue
 from handoff.watch import ringers, subscribers
 from tests.unit.handoff_house import MONDAY, Outlet, a_desk
 
@@ -42,8 +45,9 @@ class Desk(RuleBasedStateMachine):
         self.now, self.posts, self.resolutions = MONDAY, 0, 0
         heard: dict[type, list[Any]] = dict(subscribers([]))
         heard[CaseResolved] = [lambda _tx, _event: self.count()]
-        desk = a_desk()
-        self.wiring = Wiring(heard, {"web": Outlet("web")}, desk=lambda: desk)
+        self.desk = a_desk()
+        self.wiring = Wiring(heard, {"web": Outlet("web")}, desk=lambda: self.desk)
+        self.given = 0  # lines of the audit that were looked at: who was given a case by the house
         self.drafts: dict[str, str] = {}  # ref → agent who drafted it
 
     def count(self) -> None:
@@ -69,19 +73,22 @@ class Desk(RuleBasedStateMachine):
     def last(self) -> Case | None:
         return store.last_case(self.conn, self.kari)
 
-    @initialize()
-    def a_customer_comes(self) -> None:
+    @initialize(way=st.sampled_from(["manual", "round_robin", "least_busy"]))
+    def a_customer_comes(self, way: str) -> None:
+        ladder = (Rung(timedelta(minutes=4), person="lea"), Rung(timedelta(hours=5), team="billing"))
+        targets = Sla("", None, timedelta(minutes=3), timedelta(hours=3), timedelta(hours=20))
+        self.desk = a_desk(routing=Routing(way, capacity=1, ladder=ladder), sla=(targets,))
         who, self.where = self.do(customers.create, Sender("web", "kari", "kari", "Kari", "en"), "en")
         self.kari = who.id
 
-    @rule()
-    def the_customer_writes(self) -> None:
+    @rule(text=st.just("hello"))
+    def the_customer_writes(self, text: str) -> None:
         def unit(tx: Tx) -> None:
-            message = store_written(tx, self.where, Wrote("hello"))
+            message = store_written(tx, self.where, Wrote(text))
             who = customers.customer(tx.conn, self.kari)
             assert who is not None
             with_people = (case := store.live_case(tx.conn, self.kari)) is not None and case.with_people
-            taken = taker.take(Turn(tx, who, self.where, Wrote("hello"), message))
+            taken = taker.take(Turn(tx, who, self.where, Wrote(text), message))
             assert taken == with_people
             if not taken:
                 cases.ensure_open(tx, self.kari, "web", message.id)
@@ -101,6 +108,23 @@ class Desk(RuleBasedStateMachine):
     def an_agent_takes_or_gives(self, agent: str, verb: Callable[..., Any]) -> None:
         if self.last:
             self.do(verb, self.last.id, agent, desk="wall")
+
+    @rule(agent=AGENTS, here=st.booleans(), back=st.booleans())
+    def an_agent_goes_or_comes(self, agent: str, here: bool, back: bool) -> None:
+        self.do(cases.set_available, agent, here, until=self.now + timedelta(hours=2) if back and not here else None)
+
+    @rule(agent=AGENTS)
+    def an_agent_waits_for_the_customer(self, agent: str) -> None:
+        if self.last:
+            self.do(cases.await_customer, self.last.id, agent, desk="wall")
+
+    @rule()
+    def the_customer_says_thanks(self) -> None:
+        self.the_customer_writes("thank you!")
+
+    @rule()
+    def the_customer_goes_on_with_the_bot(self) -> None:
+        self.the_customer_writes("Go on with the bot")
 
     @rule(agent=AGENTS)
     def an_agent_drafts(self, agent: str) -> None:
@@ -174,6 +198,35 @@ class Desk(RuleBasedStateMachine):
         epoch = customers.conversation(self.conn, self.kari).epoch
         query = select(t.outbox.c.payload).where(t.outbox.c.epoch == epoch)
         assert all(row.payload["text"] != "bot" for row in self.conn.execute(query))
+
+    @invariant()
+    def nobody_who_is_away_is_given_a_case(self) -> None:
+        e = t.case_events.c
+        query = select(e.n, e.agent_id, e.data).where(e.n > self.given, e.kind == "claim").order_by(e.n)
+        for row in self.conn.execute(query):
+            self.given = row.n
+            if row.data["desk"] == "routing":
+                there = {one.id for one in store.agents(self.conn, self.desk, self.now) if one.available}
+                assert row.agent_id in there
+
+    @invariant()
+    def an_alarm_is_told_once_and_never_on_what_is_over(self) -> None:
+        e = t.case_events.c
+        told = [
+            (row.kind, row.data["target"], row.data["due_at"])
+            for row in self.conn.execute(select(e.kind, e.data).where(e.kind.like("sla\\_%", escape="\\")))
+        ]
+        assert len(told) == len(set(told))
+        case = self.last if hasattr(self, "kari") else None
+        if case is not None and not case.with_people:
+            kinds = select(t.timers.c.kind).where(t.timers.c.case_id == case.id)
+            assert "sla" not in set(self.conn.execute(kinds).scalars())
+
+    @invariant()
+    def who_is_served_or_gone_is_owed_no_promise_of_waiting(self) -> None:
+        case = self.last if hasattr(self, "kari") else None
+        if case is not None and case.status != "queued":
+            assert all(outcome is not None for _, _, outcome in queue.of_case(self.conn, case.id))
 
     @invariant()
     def each_ending_is_told_once(self) -> None:

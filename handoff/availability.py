@@ -1,0 +1,43 @@
+"""An agent goes away, or comes back: written, audited, and whoever waits is looked at again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from bot import timers
+from bot.errors import Conflict
+from bot.storage.tx import Tx
+from handoff import store
+from handoff.queue import store as queue
+from handoff.waiting_room import stir
+
+KIND = "back"
+
+
+def set_available(tx: Tx, agent_id: str, available: bool, *, until: datetime | None = None, name: str = "") -> None:
+    """They take cases from now on, or none (`until` a time, if one is given). What they hold stays theirs.
+
+    That they are an agent is for the desk to know where they say so. Raises Conflict for a time that has passed.
+    """
+    if until is not None and until <= tx.now:
+        raise Conflict("who is away comes back at a time to come")
+    away_until = None if available else until
+    store.set_available(tx, agent_id, available, away_until=away_until, name=name)
+    queue.audit(tx, agent_id, "available" if available else "away", until=away_until and away_until.isoformat())
+    key = f"{KIND}:{agent_id}"
+    if away_until is not None:
+        timers.set_timer(tx, KIND, key, away_until, data={"agent": agent_id})
+    else:
+        timers.cancel(tx, key)
+    _stir(tx)
+
+
+def back_due(tx: Tx, timer: timers.Timer) -> None:
+    """They said they would be back by now."""
+    queue.audit(tx, timer.data["agent"], "available", until=None)
+    _stir(tx)
+
+
+def _stir(tx: Tx) -> None:
+    for team in queue.waiting_teams(tx.conn):
+        stir(tx, team)

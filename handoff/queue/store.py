@@ -1,0 +1,168 @@
+"""The queries of the queue. Promises are kept, broken or void: judged when the customer is served, or has gone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from bot.desk_folder import people
+from bot.model import CaseStatus, new_id
+from bot.staffing.routing import Colleague
+from bot.storage import tables as t
+from bot.storage.tx import Tx
+from handoff import store
+from handoff.case import Case
+
+if TYPE_CHECKING:
+    from bot.desk_folder.desk import Desk
+
+ACTIVE = timedelta(minutes=30)  # so long after their last word an agent still has the customer in hand
+MEASURED = 50  # so many last promises tell how good the estimates are
+LEAST, MOST = 0.5, 3.0  # no estimate is corrected by more
+TURNS = "routing"  # the row of `settings` that numbers the cases which were given out
+
+
+# ── agents ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+def held(conn: Connection, now: datetime) -> dict[str, int]:
+    """How many cases each agent has in hand: open ones, and those just answered."""
+    c = t.cases.c
+    in_hand = or_(c.status == CaseStatus.OPEN, and_(c.status == CaseStatus.PENDING, c.last_agent_at > now - ACTIVE))
+    query = select(c.agent_id, func.count().label("n")).where(c.agent_id.is_not(None), in_hand).group_by(c.agent_id)
+    return {row.agent_id: int(row.n) for row in conn.execute(query)}
+
+
+def turns(tx: Tx) -> dict[str, int]:
+    """Agent → the number of the last case that was given to them. On PostgreSQL one node gives out cases at a time."""
+    s = t.settings
+    query = select(s.c.value).where(s.c.key == TURNS).with_for_update()
+    row = tx.conn.execute(query).first()
+    if row is None:
+        made = (sqlite if tx.conn.dialect.name == "sqlite" else postgresql).insert(s).values(key=TURNS, value={})
+        tx.conn.execute(made.on_conflict_do_nothing())
+        row = tx.conn.execute(query).one()
+    return dict(row.value)
+
+
+def count_turn(tx: Tx, given: Mapping[str, int], agent_id: str) -> None:
+    """That agent was given the next case."""
+    s = t.settings
+    value = {**given, agent_id: max(given.values(), default=0) + 1}
+    tx.conn.execute(update(s).where(s.c.key == TURNS).values(value=value))
+
+
+def colleagues(conn: Connection, desk: Desk | None, now: datetime, given: Mapping[str, int]) -> list[Colleague]:
+    """Everybody who may be given a case, as they are now, in the order of desk.yaml."""
+    listed = {one.id: people.colleague(desk, one) for one in desk.agents} if desk else {}
+    in_hand, found = held(conn, now), []
+    for one in store.agents(conn, desk, now):
+        known = listed.get(one.id) or Colleague(
+            one.id, one.team, one.locales, capacity=desk.routing.capacity if desk else None
+        )
+        found.append(people.as_they_are(known, in_hand, given, here=one.available))
+    return found
+
+
+def has_acted(conn: Connection, case: Case, agent_id: str, since: datetime) -> bool:
+    """Whether that agent did anything in a case since then, beside being given it."""
+    e, r = t.case_events.c, t.relays.c
+    mine = (e.case_id == case.id, e.agent_id == agent_id, e.at >= since, e.kind != "claim")
+    wrote = (r.case_id == case.id, r.agent_id == agent_id, r.created_at >= since)
+    return any(conn.execute(select(1).where(*where).limit(1)).first() for where in (mine, wrote))
+
+
+def waiting_teams(conn: Connection) -> list[str | None]:
+    """The teams that somebody waits for."""
+    c = t.cases.c
+    return list(conn.execute(select(c.team).where(c.status == CaseStatus.QUEUED).distinct()).scalars())
+
+
+def audit(tx: Tx, agent_id: str, what: str, **data: Any) -> None:
+    """A line of the audit that is of no case."""
+    tx.conn.execute(insert(t.audit).values(at=tx.now, who=agent_id, what=f"agent: {what}", data=data))
+
+
+# ── promises ───────────────────────────────────────────────────────────────────────────────────────────────────────
+@dataclass(frozen=True, slots=True)
+class PromiseFigures:
+    """Of the promises of waiting: how many were kept, broken or are open (void ones count for nothing).
+
+    Over the last MEASURED that were served: `error_s` is the median of how far the estimate was off, in seconds, `bias_s`
+    of by how much the wait was longer (or, below zero, shorter) than told. None: nothing was measured yet.
+    """
+
+    kept: int
+    broken: int
+    open: int
+    error_s: float | None
+    bias_s: float | None
+
+
+def promise(
+    tx: Tx,
+    case: Case,
+    kind: str,
+    due_at: datetime,
+    *,
+    wait_s: int | None = None,
+    raw_s: float | None = None,
+    position: int | None = None,
+) -> None:
+    """What the customer was just told: that by `due_at` somebody is there for them."""
+    row: dict[str, Any] = {"id": new_id(), "customer_id": case.customer_id, "case_id": case.id, "kind": kind}
+    row |= {"told_at": tx.now, "due_at": due_at, "wait_s": wait_s, "raw_s": raw_s, "position": position}
+    tx.conn.execute(insert(t.promises).values(**row))
+
+
+def settle(tx: Tx, case: Case, *, served: bool, kind: str | None = None) -> None:
+    """The open promises of a case are judged: kept or broken where the customer is served now, else broken or void."""
+    p = t.promises
+    mine = [p.c.case_id == case.id, p.c.outcome.is_(None), *([p.c.kind == kind] if kind else [])]
+    for outcome, where in (("broken", p.c.due_at < tx.now), ("kept" if served else "void", p.c.due_at >= tx.now)):
+        tx.conn.execute(update(p).where(*mine, where).values(outcome=outcome, ended_at=tx.now))
+
+
+def bias(conn: Connection) -> float:
+    """By what a raw estimate is to be multiplied: the median of how the last ones came out, within LEAST … MOST."""
+    ratios = [(row.ended_at - row.told_at).total_seconds() / row.raw_s for row in _served(conn) if row.raw_s]
+    return min(max(median(ratios), LEAST), MOST) if len(ratios) >= 5 else 1.0
+
+
+def figures(conn: Connection, now: datetime) -> PromiseFigures:
+    p = t.promises.c
+    late = and_(p.outcome.is_(None), p.due_at < now)
+    counts = {row.outcome: int(row.n) for row in conn.execute(_by_outcome())}
+    overdue = int(conn.execute(select(func.count()).select_from(t.promises).where(late)).scalar() or 0)
+    off = [(row.ended_at - row.told_at).total_seconds() - row.wait_s for row in _served(conn)]
+    return PromiseFigures(
+        counts.get("kept", 0),
+        counts.get("broken", 0) + overdue,
+        counts.get(None, 0) - overdue,
+        median(abs(one) for one in off) if off else None,
+        median(off) if off else None,
+    )
+
+
+def of_case(conn: Connection, case_id: str) -> list[tuple[str, datetime, str | None]]:
+    """What was promised in a case, in order: (kind, by when, outcome)."""
+    p = t.promises
+    rows = conn.execute(select(p).where(p.c.case_id == case_id).order_by(p.c.told_at, p.c.id))
+    return [(row.kind, row.due_at, row.outcome) for row in rows]
+
+
+def _by_outcome() -> Any:
+    p = t.promises.c
+    return select(p.outcome, func.count().label("n")).group_by(p.outcome)
+
+
+def _served(conn: Connection) -> Sequence[Any]:
+    """The last promises of a wait whose customers were served."""
+    p = t.promises.c
+    where = (p.kind == "wait", p.outcome.in_(("kept", "broken")), p.wait_s.is_not(None))
+    query = select(p.told_at, p.ended_at, p.wait_s, p.raw_s).where(*where).order_by(p.ended_at.desc())
+    return conn.execute(query.limit(MEASURED)).all()
