@@ -9,22 +9,20 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import defaultdict
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
 
-from bot import figures, replays
+from bot import figures
 from bot.answers import language
 from bot.answers.searcher import Searcher
 from bot.api.feed import Feed
 from bot.api.local import route as local_door
 from bot.cli_writes import WRITES
-from bot.console.following import Following
 from bot.console.routes import Console
-from bot.console.writing import finish as finish_publication
 from bot.desk_folder import Desk
 from bot.desk_folder.desk import Connector
 from bot.desk_folder.watch import DeskInForce
@@ -37,20 +35,17 @@ from bot.events import (
     CustomerErased,
     CustomersMerged,
     SendSettled,
-    StepsTaken,
     TimelineGrew,
 )
 from bot.flows import is_request, versions
 from bot.inbox import Inbox
 from bot.linking import Linking
 from bot.model import Clock, system_clock
-from bot.replays import Reader, Replays
 from bot.settings import Settings, kept_secret
 from bot.storage import counts, flow_rows, inbox_rows, merging, outbox_rows, recording_rows, schema, timer_rows
 from bot.storage.engine import Storage
 from bot.storage.notices import Notices
 from bot.storage.tx import Subscriber, Wiring
-from bot.tally import Tally
 from bot.timers import Ringer, Timers
 from bot.turn import Taker, Turn
 from bot.worker import Worker
@@ -90,8 +85,6 @@ class App:
         self.secret = kept_secret(settings)
         self.storage = Storage(settings.database_url, clock)
         self.clock = clock = self.storage.clock
-        if settings.desk is not None and settings.desk.is_dir():
-            finish_publication(settings.desk)
         self.desk = DeskInForce(settings.desk, accepted=self._keep_flows)
         self.searcher = Searcher(lambda: self.rules.articles)
         self.inbox = Inbox(self.storage, (), self.rules.locales[0])
@@ -116,8 +109,6 @@ class App:
         )
         self.feed = Feed(self.storage)
         self.console = Console(settings, self.secret, self.storage, self.desk, self._overview, PREVIEWS)
-        self.following = Following(self.storage, self.desk)
-        self.tally = Tally(self.storage)
         self.channels: list[Channel] = [self.web]
         self.desks: list[AgentDesk] = [self.web_desk]
         self.senders: list[Sender] = []
@@ -138,10 +129,7 @@ class App:
             "outbox": Worker("outbox", self.delivery.run, clock, self.storage.poll),
             "timers": Worker("timers", self.timers.run, clock, self.storage.poll),
             "housekeeping": Worker("housekeeping", self._keep_house, clock),
-            "tally": Worker("tally", self.tally.run, clock),
         }
-        if self.storage.poll is not None:
-            self.workers["desk"] = Worker("desk", self.following.run, clock, self.storage.poll)
         self.delivery.wake = self.workers["outbox"].wake
         watched = {"web": self.web.hub, "desk": self.web_desk.hub}
         self.notices = Notices(self.storage, watched, lambda worker: self.workers[worker].wake())
@@ -178,7 +166,6 @@ class App:
         heard[CaseResolved].append(self.invitations.on_case_resolved)
         heard[CaseReopened].append(self.invitations.on_case_reopened)
         heard[SendSettled].append(self.invitations.on_send_settled)
-        heard[StepsTaken].append(self.tally.heard)
         heard[TimelineGrew].append(self.web.timeline_grew)
         heard[CaseChanged].append(self.web.case_changed)
         heard[CustomersMerged].append(self.web.merged)
@@ -196,7 +183,6 @@ class App:
         """What rings when a timer is due."""
         return {
             "album": self.inbox.album_complete,
-            replays.KIND: Replays(self.storage, self._readers(), self._errand).due,
             "flow": self.dialogue.timed_out,
             ASK: self.invitations.ask_due,
             EXPIRE: self.invitations.expire_due,
@@ -238,7 +224,6 @@ class App:
         for worker in self.workers.values():
             await worker.stop()
         await self.delivery.stop()
-        await self.tally.stop()
         await self.notices.stop()
         for task in self._tasks:
             task.cancel()
@@ -254,7 +239,6 @@ class App:
         for _ in range(SETTLE_ROUNDS):
             await asyncio.gather(self.inbox.run(), self.timers.run(), self.delivery.run())
             await self.delivery.idle()
-            await self.tally.flush()
             await self.web.idle()
             await self.searcher.idle()
             while self._errands:
@@ -289,7 +273,6 @@ class App:
         """The figures for Prometheus."""
         process = {
             **figures.of_delivery(self.delivery.counters),
-            **figures.by_channel("rate_limited_total", self.delivery.counters.rate_limited_by, self._vias()),
             "inbox_duplicates_total": float(self.inbox.duplicates),
             "inbox_dropped_total": float(self.inbox.dropped),
             "web_bad_frames_total": float(self.web.bad_frames),
@@ -303,7 +286,7 @@ class App:
         """Everything that is served besides health and the API. The page at `/` is the web channel's."""
         channels = [route for channel in self.channels for route in channel.routes()]
         door = local_door(self.storage, self.secret, WRITES)
-        return [*channels, door, *self.desk_pages.routes(), *self.console.routes()]  # the busiest first
+        return [door, *self.desk_pages.routes(), *self.console.routes(), *channels]
 
     def api(self) -> Any:
         """The REST API, or None where no token turns it on."""
@@ -368,7 +351,7 @@ class App:
         """What keeps this process from doing its whole job, one line each; empty: ready."""
         found = [line for channel in self.channels for line in channel.faults()]
         found += [worker.fault for worker in self.workers.values() if worker.fault]
-        return found + [f"desk: {fault}" for fault in (*self.desk.faults, *self.following.faults)]
+        return found + [f"desk: {fault}" for fault in self.desk.faults]
 
     def _is_anything_due(self, conn: Any) -> bool:
         now = self.clock()
@@ -442,16 +425,6 @@ class App:
         self.senders.append(desk.sender)
         connection.add_listener(desk.listen)  # the agents' channel first: it is never a customers' channel
         self.channels.append(SlackChannel(connection, self.storage, self.inbox, agent_channels=desk.channels))
-
-    def _vias(self) -> Sequence[str]:
-        return [sender.via for sender in self._all_senders()]
-
-    def _readers(self) -> Mapping[str, Reader]:
-        """Who reads dead letters again, by their source."""
-        places = {**{one.name: one for one in self.channels}, **{one.via: one for one in self.senders}}
-        desks = {sender.via: desk for desk in self.desks if (sender := getattr(desk, "sender", None)) is not None}
-        found = {source: getattr(one, "read_again", None) for source, one in {**places, **desks}.items()}
-        return {source: reader for source, reader in found.items() if reader is not None}
 
     def _all_senders(self) -> Sequence[Sender]:
         told = [channel.sender for channel in self.channels if channel.name != "web"]
