@@ -22,7 +22,9 @@ from bot.answers.searcher import Searcher
 from bot.api.feed import Feed
 from bot.api.local import route as local_door
 from bot.cli_writes import WRITES
+from bot.console.following import Following
 from bot.console.routes import Console
+from bot.console.writing import finish as finish_publication
 from bot.desk_folder import Desk
 from bot.desk_folder.desk import Connector
 from bot.desk_folder.watch import DeskInForce
@@ -35,6 +37,7 @@ from bot.events import (
     CustomerErased,
     CustomersMerged,
     SendSettled,
+    StepsTaken,
     TimelineGrew,
 )
 from bot.flows import is_request, versions
@@ -46,6 +49,7 @@ from bot.storage import counts, flow_rows, inbox_rows, merging, outbox_rows, rec
 from bot.storage.engine import Storage
 from bot.storage.notices import Notices
 from bot.storage.tx import Subscriber, Wiring
+from bot.tally import Tally
 from bot.timers import Ringer, Timers
 from bot.turn import Taker, Turn
 from bot.worker import Worker
@@ -85,6 +89,8 @@ class App:
         self.secret = kept_secret(settings)
         self.storage = Storage(settings.database_url, clock)
         self.clock = clock = self.storage.clock
+        if settings.desk is not None and settings.desk.is_dir():
+            finish_publication(settings.desk)
         self.desk = DeskInForce(settings.desk, accepted=self._keep_flows)
         self.searcher = Searcher(lambda: self.rules.articles)
         self.inbox = Inbox(self.storage, (), self.rules.locales[0])
@@ -109,6 +115,8 @@ class App:
         )
         self.feed = Feed(self.storage)
         self.console = Console(settings, self.secret, self.storage, self.desk, self._overview, PREVIEWS)
+        self.following = Following(self.storage, self.desk)
+        self.tally = Tally(self.storage)
         self.channels: list[Channel] = [self.web]
         self.desks: list[AgentDesk] = [self.web_desk]
         self.senders: list[Sender] = []
@@ -129,7 +137,10 @@ class App:
             "outbox": Worker("outbox", self.delivery.run, clock, self.storage.poll),
             "timers": Worker("timers", self.timers.run, clock, self.storage.poll),
             "housekeeping": Worker("housekeeping", self._keep_house, clock),
+            "tally": Worker("tally", self.tally.run, clock),
         }
+        if self.storage.poll is not None:
+            self.workers["desk"] = Worker("desk", self.following.run, clock, self.storage.poll)
         self.delivery.wake = self.workers["outbox"].wake
         watched = {"web": self.web.hub, "desk": self.web_desk.hub}
         self.notices = Notices(self.storage, watched, lambda worker: self.workers[worker].wake())
@@ -166,6 +177,7 @@ class App:
         heard[CaseResolved].append(self.invitations.on_case_resolved)
         heard[CaseReopened].append(self.invitations.on_case_reopened)
         heard[SendSettled].append(self.invitations.on_send_settled)
+        heard[StepsTaken].append(self.tally.heard)
         heard[TimelineGrew].append(self.web.timeline_grew)
         heard[CaseChanged].append(self.web.case_changed)
         heard[CustomersMerged].append(self.web.merged)
@@ -224,6 +236,7 @@ class App:
         for worker in self.workers.values():
             await worker.stop()
         await self.delivery.stop()
+        await self.tally.stop()
         await self.notices.stop()
         for task in self._tasks:
             task.cancel()
@@ -239,6 +252,7 @@ class App:
         for _ in range(SETTLE_ROUNDS):
             await asyncio.gather(self.inbox.run(), self.timers.run(), self.delivery.run())
             await self.delivery.idle()
+            await self.tally.flush()
             await self.web.idle()
             await self.searcher.idle()
             while self._errands:
@@ -351,7 +365,7 @@ class App:
         """What keeps this process from doing its whole job, one line each; empty: ready."""
         found = [line for channel in self.channels for line in channel.faults()]
         found += [worker.fault for worker in self.workers.values() if worker.fault]
-        return found + [f"desk: {fault}" for fault in self.desk.faults]
+        return found + [f"desk: {fault}" for fault in (*self.desk.faults, *self.following.faults)]
 
     def _is_anything_due(self, conn: Any) -> bool:
         now = self.clock()

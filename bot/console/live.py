@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bot.console.drawing.picture import Counts
-
-if TYPE_CHECKING:
-    from bot.flows.schema import Flow
+from bot.flows.schema import AskStep, Flow
 
 States = Iterable[Mapping[str, Any]]
 
@@ -22,10 +20,19 @@ def by_flow(states: States) -> dict[str, int]:
     return dict(found)
 
 
-def of_flow(states: States, flow: Flow) -> dict[str, Counts]:
-    """Step → its numbers: by the step's id, so that older versions count along."""
+def of_flow(states: States, flow: Flow, counted: Mapping[str, tuple[int, int]]) -> dict[str, Counts]:
+    """Step → its numbers: by the step's id, so that older versions count along. `counted`: step → (came, answered).
+
+    Who came to a question, did not answer it and is not there any more has been lost there.
+    """
     live = Counter(frame["step_id"] for state in states for frame in _frames(state) if frame["flow"] == flow.id)
-    return {step.id: Counts(live=live[step.id]) for step in flow.steps if live[step.id]}
+    numbers: dict[str, Counts] = {}
+    for step in flow.steps:
+        came, answered = counted.get(step.id, (0, 0))
+        left = max(0, came - answered - live[step.id]) if isinstance(step.verb, AskStep) else 0
+        if came or live[step.id]:
+            numbers[step.id] = Counts(live[step.id], came, left)
+    return numbers
 
 
 def _frames(state: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

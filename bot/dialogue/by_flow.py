@@ -14,7 +14,7 @@ from bot.desk_folder import Desk
 from bot.dialogue import by_model
 from bot.dialogue.escalating import ask_for_people, tried
 from bot.dialogue.talk import Talk
-from bot.events import CloseAsked, EscalationAsked, NotifyAsked, Recorded
+from bot.events import CloseAsked, EscalationAsked, NotifyAsked, Recorded, StepsTaken
 from bot.flows import versions
 from bot.model import Occurred, new_id
 from bot.outbox import enqueue
@@ -59,6 +59,8 @@ def run(talk: Talk, event: flows.Event) -> bool:
         outcome = flows.step(_desk_for(talk), outcome.state, flows.FetchHuman("returned", text), _context(talk))
     talk.flow = outcome.state
     talk.got_on = talk.got_on or any("answer" in one for one in outcome.trace)
+    if outcome.trace:
+        talk.tx.emit(StepsTaken(outcome.trace))
     chosen = [effect for effect in outcome.effects if isinstance(effect, flows.Survey)]
     if chosen:
         talk.survey = _as_values(chosen[-1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from starlette.responses import Response
@@ -15,6 +16,9 @@ from bot.console.page import Page, Visit
 from bot.console.people import Role, shown_who
 from bot.errors import NotFound
 from bot.flows.graph import graph
+from bot.storage import step_rows
+
+COUNTED_FOR = timedelta(days=30)
 
 PLACES = {"knowledge": "/articles", "macros": "/macros", "tests": "/tests", "texts": "/texts"}
 """Where one comes from to a file of this folder."""
@@ -99,7 +103,9 @@ async def _picture(visit: Visit, path: str, checked: Checked) -> str:
     flow = next((one for one in flows.values() if one.file.endswith(f"/{path}")), None)
     if flow is None:
         return ""
-    counts = live.of_flow(await visit.rooms.storage.read(store.states_in_flows), flow)
+    since = (visit.rooms.storage.clock() - COUNTED_FOR).date().isoformat()
+    counted = await visit.rooms.storage.read(lambda conn: step_rows.since(conn, flow.id, since))
+    counts = live.of_flow(await visit.rooms.storage.read(store.states_in_flows), flow, counted)
     locale = visit.locale if visit.locale in visit.rooms.rules.locales else visit.rooms.rules.locales[0]
     return await asyncio.to_thread(draw, graph(flow, locale), visit.t, counts)
 

@@ -1,0 +1,86 @@
+"""How many customers come to each step of a flow, and how many answer there: for the funnel in the console.
+
+Counted in memory as turns commit, written every EVERY in one go: a write for each step would cost more than the turn
+itself. A process that is killed loses the last seconds of these counts, and nothing else. They hold no word of anybody.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+import structlog
+
+from bot.errors import DatabaseFault
+from bot.events import StepsTaken
+from bot.storage import step_rows
+from bot.storage.engine import Storage
+from bot.storage.tx import Tx
+
+log = structlog.get_logger()
+EVERY = timedelta(seconds=10)
+GOES_ON = {"answer", "retry", "article", "helped", "outcome"}
+"""Keys of a trace's entry that tell of a step to which the conversation came earlier."""
+
+Trace = Sequence[Mapping[str, Any]]
+
+
+class Tally:
+    """`run` is the work of a Worker; `heard` a subscriber of StepsTaken."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._reached, self._answered = Counter[tuple[str, str, str]](), Counter[tuple[str, str, str]]()
+        self._since: datetime | None = None
+
+    def heard(self, tx: Tx, event: StepsTaken) -> None:
+        day, now = tx.now.date().isoformat(), tx.now
+        tx.after_commit(lambda: self._add(event.trace, day, now))
+        if self._since is None:
+            tx.wake("tally")
+
+    async def run(self) -> datetime | None:
+        if self._since is None:
+            return None
+        if self._storage.clock() >= self._since + EVERY:
+            await self.flush()
+            return None
+        return self._since + EVERY
+
+    async def flush(self) -> None:
+        """Write what was counted. What cannot be written now is kept for the next time."""
+        reached, answered, self._since = self._reached, self._answered, None
+        self._reached, self._answered = Counter(), Counter()
+        if not reached and not answered:
+            return
+        try:
+            await self._storage.write(lambda tx: step_rows.add(tx, reached, answered))
+        except BaseException:
+            self._reached.update(reached)
+            self._answered.update(answered)
+            raise
+
+    async def stop(self) -> None:
+        """The last counts; a database that is gone takes them along."""
+        try:
+            await self.flush()
+        except DatabaseFault as error:
+            log.warning("counts_not_kept", reason=str(error))
+
+    def _add(self, trace: Trace, day: str, now: datetime) -> None:
+        for flow, step, came, answered in taken(trace):
+            self._reached[flow, step, day] += came
+            self._answered[flow, step, day] += answered
+        self._since = self._since or now
+
+
+def taken(trace: Trace) -> Iterator[tuple[str, str, bool, bool]]:
+    """(flow, step, whether the conversation came there in this turn, whether it was answered there) of a turn. Pure."""
+    for (flow, step), entries in groupby(trace, lambda one: (one["flow"], one["step"])):
+        told = list(entries)
+        skipped = len(told) == 1 and told[0].get("value") is False  # its own condition did not hold
+        came = not skipped and not GOES_ON & told[0].keys()
+        yield flow, step, came, any({"answer", "known", "helped"} & one.keys() for one in told)
