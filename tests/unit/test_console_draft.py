@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from bot.console import store, writing
 from bot.console.draft import Draft, as_kept, diff, hash_of, is_editable, on_disk, shown
 from bot.console.drafting import Drafting
+from bot.console.following import Following
 from bot.console.people import Person, Role
 from bot.console.renaming import renamed
 from bot.desk_folder.watch import DeskInForce
@@ -346,3 +348,64 @@ def test_a_difference_says_what_goes_and_what_comes(old: list[str], new: list[st
 def test_a_draft_lists_its_new_files_and_not_the_hidden_ones(folder: Path) -> None:
     (folder / "flows" / ".hello.yaml.swp").write_text("x")
     assert Draft(folder).paths("flows") == ["flows/hello.yaml"]
+
+
+# ── several nodes ──────────────────────────────────────────────────────────────────────────────────────────────────
+class Node:
+    """A node with its own copy of the desk folder; the database is shared."""
+
+    def __init__(self, storage: Storage, folder: Path) -> None:
+        self.folder = folder
+        self.desk = DeskInForce(folder)
+        self.drafting = Drafting(storage, self.desk)
+        self.following = Following(storage, self.desk)
+
+
+@pytest_asyncio.fixture
+async def nodes(storage: Storage, folder: Path, tmp_path: Path) -> tuple[Node, Node]:
+    shutil.copytree(folder, tmp_path / "copy")
+    made = Node(storage, folder), Node(storage, tmp_path / "copy")
+    for one in made:
+        await one.following.run()
+    return made
+
+
+async def test_a_publication_reaches_every_nodes_copy_of_the_desk(nodes: tuple[Node, Node]) -> None:
+    here = nodes[0]
+    await here.drafting.save("flows/hello.yaml", FLOW.replace("Hello!", "Hi!"), ANN)
+    await here.drafting.save("flows/other.yaml", OTHER, ANN)
+    await here.drafting.publish("x", ANN)
+    for one in nodes:
+        await one.following.run()
+        assert "Hi!" in said(one.desk)
+        assert "other" in one.desk.desk.flows
+        assert one.following.faults == ()
+
+
+async def test_a_node_that_was_down_takes_over_what_was_published_meanwhile(
+    nodes: tuple[Node, Node], storage: Storage
+) -> None:
+    here, there = nodes
+    for words in ("Hi!", "Hey!"):
+        await here.drafting.save("flows/hello.yaml", FLOW.replace("Hello!", words), ANN)
+        await here.drafting.publish(words, ANN)
+    late = Node(storage, there.folder)
+    await late.following.run()
+    assert "Hey!" in said(late.desk)
+
+
+async def test_a_copy_that_was_changed_by_hand_is_left_alone_and_told_of(nodes: tuple[Node, Node]) -> None:
+    here, there = nodes
+    mine = FLOW.replace("Hello!", "Mine!")
+    (there.folder / "flows" / "hello.yaml").write_text(mine)
+    await here.drafting.save("flows/hello.yaml", FLOW.replace("Hello!", "Hi!"), ANN)
+    await here.drafting.save("flows/other.yaml", OTHER, ANN)
+    n = await here.drafting.publish("x", ANN)
+    await there.following.run()
+    assert (there.folder / "flows" / "hello.yaml").read_text() == mine
+    assert not (there.folder / "flows" / "other.yaml").exists()  # all of a version, or none
+    assert there.following.faults[0].startswith(f"version {n} was published on another node and is not in force here")
+    (there.folder / "flows" / "hello.yaml").write_text(FLOW)
+    await here.drafting.roll_back(n - 1, "back", ANN)
+    await there.following.run()
+    assert there.following.faults == ()
