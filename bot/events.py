@@ -195,13 +195,6 @@ class StepsTaken:
 
 
 @dataclass(frozen=True, slots=True)
-class StepsTaken:
-    """A turn went through a flow: one mapping a step, as `bot.flows.talk.Outcome.trace` has them."""
-
-    trace: Sequence[Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
 class NotifyAsked:
     """A flow tells colleagues something in Slack; customers never see it."""
 
