@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import defaultdict
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
 
-from bot import figures
+from bot import figures, replays
 from bot.answers import language
 from bot.answers.searcher import Searcher
 from bot.api.feed import Feed
@@ -44,6 +44,7 @@ from bot.flows import is_request, versions
 from bot.inbox import Inbox
 from bot.linking import Linking
 from bot.model import Clock, system_clock
+from bot.replays import Reader, Replays
 from bot.settings import Settings, kept_secret
 from bot.storage import counts, flow_rows, inbox_rows, merging, outbox_rows, recording_rows, schema, timer_rows
 from bot.storage.engine import Storage
@@ -195,6 +196,7 @@ class App:
         """What rings when a timer is due."""
         return {
             "album": self.inbox.album_complete,
+            replays.KIND: Replays(self.storage, self._readers(), self._errand).due,
             "flow": self.dialogue.timed_out,
             ASK: self.invitations.ask_due,
             EXPIRE: self.invitations.expire_due,
@@ -287,6 +289,7 @@ class App:
         """The figures for Prometheus."""
         process = {
             **figures.of_delivery(self.delivery.counters),
+            **figures.by_channel("rate_limited_total", self.delivery.counters.rate_limited_by, self._vias()),
             "inbox_duplicates_total": float(self.inbox.duplicates),
             "inbox_dropped_total": float(self.inbox.dropped),
             "web_bad_frames_total": float(self.web.bad_frames),
@@ -439,6 +442,16 @@ class App:
         self.senders.append(desk.sender)
         connection.add_listener(desk.listen)  # the agents' channel first: it is never a customers' channel
         self.channels.append(SlackChannel(connection, self.storage, self.inbox, agent_channels=desk.channels))
+
+    def _vias(self) -> Sequence[str]:
+        return [sender.via for sender in self._all_senders()]
+
+    def _readers(self) -> Mapping[str, Reader]:
+        """Who reads dead letters again, by their source."""
+        places = {**{one.name: one for one in self.channels}, **{one.via: one for one in self.senders}}
+        desks = {sender.via: desk for desk in self.desks if (sender := getattr(desk, "sender", None)) is not None}
+        found = {source: getattr(one, "read_again", None) for source, one in {**places, **desks}.items()}
+        return {source: reader for source, reader in found.items() if reader is not None}
 
     def _all_senders(self) -> Sequence[Sender]:
         told = [channel.sender for channel in self.channels if channel.name != "web"]

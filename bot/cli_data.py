@@ -131,7 +131,7 @@ def audit(retry: str | None, drop: str | None) -> None:
 
     found = read(settings(), lambda conn: trouble.find(conn, system_clock()))
     if not found:
-        print("nothing is stuck, uncertain, failed or dead")
+        print("nothing is stuck, delayed, uncertain, failed or dead")
         return
     head = ("kind", "since (UTC)", "what", "id", "why")
     lines = [(one.kind, f"{one.at:%Y-%m-%d %H:%M}", one.what, one.id or "–", plain(one.why)) for one in found]

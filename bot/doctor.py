@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from bot.errors import DatabaseFault, StafettError
 from bot.settings import LOOPBACK, Settings
-from bot.storage import schema
+from bot.storage import replication, schema
 from bot.storage.engine import DatabaseInUse, Storage, lock_file
 
 if TYPE_CHECKING:
@@ -139,10 +139,27 @@ async def database(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding(OK, "database", f"answers, schema {schema.HEAD}")
         if storage.is_sqlite:
             yield lock(storage.path)
+        else:
+            yield standby(*await storage.read(replication.read))
     except DatabaseFault as error:
         yield Finding(FAULT, "database", str(error))
     finally:
         await storage.close()
+
+
+def standby(commit: str, names: str, there: int | None) -> Finding:
+    """Whether a failover keeps every message that was acknowledged (F34)."""
+    if commit in {"off", "local"} and (commit == "off" or names.strip()):
+        told = f"synchronous_commit is {commit}: a commit is acknowledged before it is safe"
+        return Finding(WARNING, "replication", told, "set synchronous_commit to on")
+    if not names.strip():
+        told = "no synchronous standby: a failover may lose the last commits"
+        return Finding(OK, "replication", told, "where you fail over, set synchronous_standby_names (docs/scaling.md)")
+    if there == 0:
+        told = f"synchronous_standby_names is {names}, but no such standby is there: commits wait for it"
+        return Finding(FAULT, "replication", told, "start the standby, or take its name away")
+    seen = "" if there is None else f", {there} there"
+    return Finding(OK, "replication", f"synchronous standby ({names}{seen}): a failover loses nothing")
 
 
 def lock(path: Path) -> Finding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,10 @@ STATUSES = ("bot", "queued", "open", "pending", "snoozed", "resolved", "closed")
 
 
 def render(counts: Counts, now: datetime, process: Mapping[str, float]) -> bytes:
-    """`process` are this process's own counters and gauges, by their full names; counters end in `_total`."""
+    """`process` are this process's own counters and gauges, by their full names; counters end in `_total`.
+
+    `name@channel` is the figure of one channel.
+    """
     from prometheus_client import CollectorRegistry, generate_latest
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
@@ -30,9 +33,20 @@ def render(counts: Counts, now: datetime, process: Mapping[str, float]) -> bytes
             yield GaugeMetricFamily("survey_responses", "Survey answers", counts.responses)
             yield labelled("outbox", "Rows of the outbox by state", "state", STATES, counts.outbox)
             yield labelled("cases", "Cases by status", "status", STATUSES, counts.cases)
+            oldest = (now - counts.outbox_oldest).total_seconds() if counts.outbox_oldest else 0.0
+            yield GaugeMetricFamily("outbox_oldest_seconds", "Age of the oldest send not yet sent", max(0.0, oldest))
+            yield GaugeMetricFamily("outbox_delayed", "Sends that wait for more than a minute", counts.outbox_delayed)
+            channels: dict[str, CounterMetricFamily] = {}
             for name, value in process.items():
+                plain, _, channel = name.partition("@")
+                about = plain.removesuffix("_total").replace("_", " ")
+                if channel:
+                    family = channels.setdefault(plain, CounterMetricFamily(plain, about, labels=["channel"]))
+                    family.add_metric([channel], value)
+                    continue
                 kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
-                yield kind(name, name.removesuffix("_total").replace("_", " "), value)
+                yield kind(name, about, value)
+            yield from channels.values()
 
     def labelled(name: str, about: str, label: str, known: tuple[str, ...], found: Mapping[str, int]) -> Any:
         family = GaugeMetricFamily(name, about, labels=[label])
@@ -46,4 +60,11 @@ def render(counts: Counts, now: datetime, process: Mapping[str, float]) -> bytes
 
 
 def of_delivery(counters: Any) -> dict[str, float]:
-    return {f"outbox_{name}_total": float(value) for name, value in asdict(counters).items()}
+    """Its plain counts, one name each."""
+    plain = {name: value for name, value in asdict(counters).items() if isinstance(value, int)}
+    return {f"outbox_{name}_total": float(value) for name, value in plain.items()}
+
+
+def by_channel(name: str, counts: Mapping[str, int], channels: Iterable[str]) -> dict[str, float]:
+    """As `render` takes a counter with a label: `name@channel`. All channels stand there from the start, at 0."""
+    return {f"{name}@{one}": float(counts.get(one, 0)) for one in channels}

@@ -14,7 +14,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -28,6 +28,7 @@ from bot.model import (
     AuthorKind,
     Body,
     Chose,
+    Customer,
     Deleted,
     Edited,
     FileRef,
@@ -43,7 +44,7 @@ from bot.model import (
     Wrote,
     new_id,
 )
-from bot.storage import customers, history, inbox_rows
+from bot.storage import customers, history, inbox_rows, letters
 from bot.storage.engine import Storage, lost_a_lock
 from bot.storage.tx import Tx
 from bot.turn import Pressed, Taker, Turn, take
@@ -66,6 +67,7 @@ class Inbox:
         self.default_locale = default_locale
         self.duplicates = 0
         self.dropped = 0
+        self._full: set[tuple[str, date]] = set()  # sources of which no more is kept on that day
 
     async def receive(self, inbound: Inbound) -> Receipt:
         """Commit, then return: the caller may acknowledge. The same `(source, key)` again is a duplicate."""
@@ -84,10 +86,14 @@ class Inbox:
         await self._storage.write(lambda tx: self._receive_answer(tx, customer_id, key, answer))
 
     async def drop(self, source: str, raw: bytes, error: str, key: str | None = None) -> None:
-        """Malformed: count it, keep the raw copy for inspection, go on."""
+        """Malformed: count it, keep the raw copy for inspection and replay, go on. A source has so many kept a day."""
         self.dropped += 1
+        today = (source, self._storage.clock().date())
+        if today in self._full:
+            return
         log.warning("dropped", source=source, error=error)
-        await self._storage.write(lambda tx: inbox_rows.bury(tx, source, key, raw[:1_000_000], error[:500]))
+        if not await self._storage.write(lambda tx: letters.bury(tx, source, key, raw, error)):
+            self._full = {one for one in self._full if one[1] == today[1]} | {today}
 
     async def run(self) -> datetime | None:
         """Try again what failed and is due; return when the next is."""
@@ -125,6 +131,7 @@ class Inbox:
 
     async def forget_old(self) -> None:
         await self._storage.write(lambda tx: inbox_rows.forget_before(tx, tx.now - KEEP))
+        await self._storage.write(letters.forget_old)
 
     # ── inside a transaction ───────────────────────────────────────────────────────────────────────────────────────
     def _receive(self, tx: Tx, inbound: Inbound) -> Receipt:
@@ -140,8 +147,10 @@ class Inbox:
             if not identity.reachable:  # who writes can be reached, whatever we heard before
                 customers.set_reachable(tx, identity.id, reachable=True)
                 tx.emit(ReachabilityChanged(replace(identity, customer_id=who.id, reachable=True), reachable=True))
+        happening, where = inbound.happening, replace(identity, customer_id=who.id, reachable=True)
+        if isinstance(happening, Wrote) and not happening.album:
+            return self._receive_words(tx, inbound, happening, who, where)
         self._insert(tx, inbound, who.id)
-        happening = inbound.happening
         if isinstance(happening, Wrote) and happening.album:
             self._park_album(tx, inbound, happening.album)
             return Receipt(who.id, None, None)
@@ -154,6 +163,17 @@ class Inbox:
             inbox_rows.done(tx, inbound.source, inbound.key)
         return Receipt(who.id, message.id if message else None, message.seq if message else None)
 
+    def _receive_words(self, tx: Tx, inbound: Inbound, wrote: Wrote, who: Customer, where: Identity) -> Receipt:
+        """What nearly all is: one message. All of it is known here, so nothing that was written is read again, and the row
+        is written once; a turn that fails, or is parked, writes over it.
+        """
+        wrote = wrote if wrote.id else replace(wrote, id=new_id())
+        self._insert(tx, inbound, who.id, message_id=wrote.id, state="done", handled_at=tx.now)
+        message = store_written(tx, where, wrote, who)
+        self._react(tx, inbound.source, inbound.key, Turn(tx, who, where, wrote, message))
+        self._apply_parked(tx, inbound)
+        return Receipt(who.id, message.id, message.seq)
+
     def _seen(self, tx: Tx, inbound: Inbound) -> Receipt | None:
         row = inbox_rows.find(tx, inbound.source, (inbound.key, *inbound.also))
         if row is None:
@@ -164,14 +184,15 @@ class Inbox:
             row.customer_id, row.message_id, message.seq if message else None, duplicate=True, conflict=conflict
         )
 
-    def _insert(self, tx: Tx, inbound: Inbound, customer_id: str) -> None:
+    def _insert(self, tx: Tx, inbound: Inbound, customer_id: str, **values: Any) -> None:
         row = {
             "source": inbound.source,
             "customer_id": customer_id,
             "body_hash": body_hash(inbound.happening),
         }
         happening = to_json(inbound.happening, inbound.sender)
-        inbox_rows.add(tx, **row, key=inbound.key, raw=inbound.raw or None, happening=happening, state="new")
+        whole = {"key": inbound.key, "raw": inbound.raw or None, "happening": happening, "state": "new"}
+        inbox_rows.add(tx, **row, **{**whole, **values})
         for key in dict.fromkeys(inbound.also):
             if key != inbound.key:
                 inbox_rows.add(tx, **row, key=key, state="alias")
@@ -311,13 +332,15 @@ class Inbox:
         tx.lock_customer(row.customer_id)
         return inbox_rows.find(tx, source, (key,))
 
-    def _react(self, tx: Tx, source: str, key: str) -> None:
-        """Run the turn in a SAVEPOINT: if it raises, the message stays and is tried again."""
-        row = inbox_rows.row(tx, source, key)
-        afterwards = list(tx.afterwards)
+    def _react(self, tx: Tx, source: str, key: str, turn: Turn | None = None) -> None:
+        """Run the turn in a SAVEPOINT: if it raises, the message stays and is tried again.
+
+        `turn` is given where the row has just been written, as done; else it is read from the row.
+        """
+        is_done, afterwards = turn is not None, list(tx.afterwards)
         savepoint = tx.savepoint()
         try:
-            turn = turn_of(tx, row)
+            turn = turn or turn_of(tx, inbox_rows.row(tx, source, key))
             take(turn, self.takers)
             failpoints.reach("turning")
             savepoint.commit()
@@ -326,15 +349,17 @@ class Inbox:
                 raise  # the whole of it is run again
             savepoint.rollback()
             tx.afterwards[:] = afterwards
+            row = inbox_rows.row(tx, source, key)
             log.exception("turn failed", source=source, attempt=row.attempts + 1)
             self._failed(tx, row, error)
             return
         if turn.park_for is not None:
             # A connector always answers. Words are loaded by a process, which may end first: others look after a while.
             overdue = tx.now + PARKED_AT_MOST if turn.park_for.startswith("words:") else None
-            inbox_rows.mark(tx, source, key, state="parked", waits_for=turn.park_for, due_at=overdue)
+            parked = {"state": "parked", "waits_for": turn.park_for, "due_at": overdue, "handled_at": None}
+            inbox_rows.mark(tx, source, key, **parked)
             tx.wake("inbox")
-        else:
+        elif not is_done:
             inbox_rows.done(tx, source, key)
         self._let_go(tx, turn.happening, turn.customer.id)
 
@@ -353,6 +378,7 @@ class Inbox:
             attempts=attempts,
             error=repr(error)[:500],
             state="dead" if dead else "new",
+            handled_at=None,
             due_at=None if dead else tx.now + timedelta(seconds=2 ** (attempts - 1)),
         )
         if dead:
@@ -368,9 +394,9 @@ def place_of(wrote: Wrote) -> tuple[int, str]:
 
 
 # ── what a happening leaves in the history ─────────────────────────────────────────────────────────────────────────
-def store_written(tx: Tx, identity: Identity, wrote: Wrote) -> Message:
+def store_written(tx: Tx, identity: Identity, wrote: Wrote, who: Customer | None = None) -> Message:
     files = (*wrote.files, *(expect_file(tx, identity, file) for file in wrote.remote_files))
-    who = customers.customer(tx.conn, identity.customer_id)
+    who = who or customers.customer(tx.conn, identity.customer_id)
     message = history.append(
         tx,
         identity.customer_id,

@@ -16,6 +16,8 @@ class Counts:
     inbox_oldest: datetime | None  # received, not yet handled
     inbox_dead: int
     outbox: dict[str, int]  # by state
+    outbox_oldest: datetime | None  # said, not yet sent; what waits for a page to be opened does not count
+    outbox_delayed: int  # of those, who wait for more than a minute and know it
     cases: dict[str, int]  # by status
     customers: int
     responses: int
@@ -24,11 +26,16 @@ class Counts:
 
 def read(conn: Connection) -> Counts:
     cases = conn.execute(select(t.cases.c.status, func.count()).group_by(t.cases.c.status))
+    waiting = (t.outbox.c.state.in_(outbox_rows.LIVE), t.outbox.c.via != "web")
     dead = conn.execute(select(func.count()).select_from(t.inbox).where(t.inbox.c.state == "dead")).scalar()
     return Counts(
         inbox_oldest=inbox_rows.oldest_waiting(conn),
         inbox_dead=int(dead or 0),
         outbox=outbox_rows.count_by_state(conn),
+        outbox_oldest=conn.execute(select(func.min(t.outbox.c.created_at)).where(*waiting)).scalar(),
+        outbox_delayed=int(
+            conn.execute(select(func.count()).where(*waiting, t.outbox.c.delayed_at.is_not(None))).scalar() or 0
+        ),
         cases={str(status): int(count) for status, count in cases},
         customers=_count(conn, t.customers),
         responses=_count(conn, t.survey_responses),

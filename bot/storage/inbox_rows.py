@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, literal_column, null, or_, select, update
 
-from bot.model import FileRef, new_id
+from bot.model import FileRef
 from bot.storage import tables as t
 from bot.storage.tx import Tx
 
@@ -98,11 +98,6 @@ def forget_before(tx: Tx, when: datetime) -> int:
     amends_nothing = (i.c.state == "parked") & i.c.message_id.is_(None) & ~i.c.waits_for.startswith("album:")
     over = or_(i.c.state.in_(("done", "alias")), amends_nothing)
     return tx.conn.execute(delete(i).where(i.c.received_at < when, over)).rowcount
-
-
-def bury(tx: Tx, source: str, key: str | None, raw: bytes, error: str) -> None:
-    values = {"id": new_id(), "source": source, "key": key, "raw": raw, "error": error}
-    tx.conn.execute(insert(t.dead_letters).values(**values, at=tx.now))
 
 
 def expect_file(tx: Tx, file: FileRef, customer_id: str, via: str, ref: str) -> None:

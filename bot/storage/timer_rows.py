@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.model import new_id
+from bot.storage import letters
 from bot.storage import tables as t
 from bot.storage.tx import Tx
 
@@ -72,5 +74,6 @@ def postpone(tx: Tx, timer: Timer, due_at: datetime, error: str) -> None:
 def bury(tx: Tx, timer: Timer, error: str) -> None:
     if tx.conn.execute(delete(t.timers).where(t.timers.c.id == timer.id)).rowcount == 0:
         return  # another node did
-    row = {"id": new_id(), "source": "timer", "key": timer.key, "error": f"{timer.kind}: {error}"}
-    tx.conn.execute(insert(t.dead_letters).values(**row, at=tx.now))
+    whose = {"customer_id": timer.customer_id, "case_id": timer.case_id}
+    kept = json.dumps({"kind": timer.kind, "key": timer.key, "data": timer.data, **whose})
+    letters.bury(tx, "timer", timer.key, kept.encode(), f"{timer.kind}: {error}")

@@ -2,6 +2,7 @@
 
 uncertain   a send that may have arrived: its sender asks the platform, or gave up asking
 failed      a send that never will arrive
+delayed     a send that waits for longer than a minute: a limit, or a platform that is slow or away
 stuck       a send or timer whose moment was long ago, a turn that keeps failing, a case with no next action
 dead        a message whose turn failed too often, or what nobody could read
 gap         a timeline whose numbers have a hole: there must be none
@@ -16,9 +17,11 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
+from bot import replays
 from bot.errors import Conflict, NotFound
 from bot.model import LIVE
 from bot.outbox import settle
+from bot.storage import letters
 from bot.storage import tables as t
 from bot.storage.tx import Tx
 
@@ -52,11 +55,20 @@ def find(conn: Connection, now: datetime) -> list[Trouble]:
 def _sends(conn: Connection, now: datetime) -> Iterator[Trouble]:
     o = t.outbox.c
     late = (o.state.in_(("ready", "retry", "sending"))) & (o.due_at < now - LATE) & (o.via != "web")
-    query = select(t.outbox).where(or_(o.state.in_(("uncertain", "failed")), late)).order_by(o.n.desc()).limit(MOST)
-    kinds = {"uncertain": "uncertain", "failed": "failed"}
-    for row in sorted(conn.execute(query), key=lambda row: (kinds.get(row.state, "stuck"), row.n)):
-        why = row.error or (f"due since {row.due_at:%Y-%m-%d %H:%M} UTC" if row.state not in kinds else "")
-        yield Trouble(kinds.get(row.state, "stuck"), row.id, row.created_at, f"{row.via} {row.kind}", why)
+    delayed = o.state.in_(("ready", "retry")) & o.delayed_at.is_not(None)
+    wanted = or_(o.state.in_(("uncertain", "failed")), late, delayed)
+    query = select(t.outbox).where(wanted).order_by(o.n.desc()).limit(MOST)
+    for row in sorted(conn.execute(query), key=lambda row: (_kind(row, now), row.n)):
+        kind = _kind(row, now)
+        when = {"stuck": f"due since {row.due_at:%Y-%m-%d %H:%M} UTC", "delayed": f"next try {row.due_at:%H:%M:%S} UTC"}
+        why = "; ".join(one for one in (row.error, when.get(kind)) if one)
+        yield Trouble(kind, row.id, row.created_at, f"{row.via} {row.kind}", why)
+
+
+def _kind(row: Any, now: datetime) -> str:
+    if row.state in {"uncertain", "failed"}:
+        return str(row.state)
+    return "stuck" if row.due_at < now - LATE else "delayed"
 
 
 def _turns(conn: Connection, now: datetime) -> Iterator[Trouble]:
@@ -127,8 +139,9 @@ def retry(tx: Tx, trouble_id: str) -> str:
     if tx.conn.execute(update(t.timers).where(t.timers.c.id == trouble_id).values(due_at=tx.now, attempts=0)).rowcount:
         tx.wake("timers")
         return _noted(tx, "timer rung again", trouble_id)
-    if _is_letter(tx, trouble_id):
-        raise Conflict("nobody could read that, and nobody will; look at it in the console, or --drop it")
+    letter = letters.one(tx, trouble_id)
+    if letter is not None:
+        return _noted(tx, replays.ask(tx, letter), trouble_id)
     raise NotFound(f"there is nothing by the id {trouble_id}; stafett audit lists what there is")
 
 
@@ -147,16 +160,11 @@ def drop(tx: Tx, trouble_id: str) -> str:
         update(i).where(*turn).values(state="done", handled_at=tx.now, error="dropped by hand")
     ).rowcount:
         return _noted(tx, "turn dropped", trouble_id)
-    if tx.conn.execute(delete(t.dead_letters).where(t.dead_letters.c.id == trouble_id)).rowcount:
+    if letters.remove(tx, trouble_id):
         return _noted(tx, "unreadable message dropped", trouble_id)
     if tx.conn.execute(delete(t.timers).where(t.timers.c.id == trouble_id)).rowcount:
         return _noted(tx, "timer dropped", trouble_id)
     raise NotFound(f"there is nothing by the id {trouble_id}; stafett audit lists what there is")
-
-
-def _is_letter(tx: Tx, trouble_id: str) -> bool:
-    d = t.dead_letters.c
-    return tx.conn.execute(select(d.id).where(d.id == trouble_id)).first() is not None
 
 
 def _noted(tx: Tx, what: str, trouble_id: str) -> str:

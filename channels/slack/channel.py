@@ -23,7 +23,7 @@ from channels.port import Delivery, Sent, Verdict
 from channels.slack import inbound, store
 from channels.slack.connection import SlackConnection
 from channels.slack.outbound import SlackOutlet, last_post
-from channels.slack.payloads import Reply, SlackPayload, mapping, metadata_for, outbox_id_of
+from channels.slack.payloads import Reply, SlackPayload, kind_of, mapping, metadata_for, outbox_id_of
 from channels.web.files import safe_name, sniff
 
 log = structlog.get_logger()
@@ -83,8 +83,13 @@ class SlackChannel:
         return self.connection.faults()
 
     # ── in ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-    async def take(self, payload: SlackPayload) -> Reply | None:
-        """What a customer did is committed, then acknowledged. None: it is nobody's here."""
+    async def read_again(self, raw: bytes) -> None:
+        """A dead letter of ours, as if it had just come. Raises ValueError for what still can't be read."""
+        body = mapping(json.loads(raw))
+        await self.take(SlackPayload(kind_of(body), body), again=True)
+
+    async def take(self, payload: SlackPayload, *, again: bool = False) -> Reply | None:
+        """What a customer did is committed, then acknowledged. None: it is nobody's here. Broken: kept, or ValueError."""
         agents = frozenset(self._agent_channels())
         place = inbound.place_of(payload, agents)
         if place is None:
@@ -100,6 +105,8 @@ class SlackChannel:
             agent_channels=agents,
         )
         if isinstance(found, inbound.Malformed):
+            if again:
+                raise ValueError(found.reason)
             await self.inbox.drop(
                 "slack", raw_of(payload), found.reason, str(payload.body.get("event_id") or "")[:200] or None
             )

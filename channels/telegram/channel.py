@@ -101,6 +101,10 @@ class TelegramChannel:
         if self.token_refused:
             raise SettingsFault(BAD_TOKEN)
 
+    async def read_again(self, raw: bytes) -> None:
+        """As `Intake.read_again`."""
+        await self.intake.read_again(raw)
+
     def deep_link(self, code: str) -> str | None:
         """The address that opens the bot with `/start CODE`; None until Telegram has said what the bot is called."""
         return f"https://t.me/{self._username}?start={code}" if self._username else None

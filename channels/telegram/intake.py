@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -60,6 +61,16 @@ class Intake:
         query = press_of(update)
         if query is not None:
             self._pressed(query, inbound, receipt)
+
+    async def read_again(self, raw: bytes) -> None:
+        """A dead letter of ours, as if it had just come. Raises ValueError for what still can't be read."""
+        try:
+            update = json.loads(raw)
+            inbound = read(update, self._bot_id)
+        except (Malformed, RecursionError) as error:
+            raise ValueError(str(error)) from error
+        if inbound is not None:
+            await self._inbox.receive(inbound)
 
     async def drop(self, raw: bytes, reason: str) -> None:
         """What is not even an update."""

@@ -73,6 +73,10 @@ class SlackDesk:
         """What agents do, committed before it is acknowledged; None: it is not theirs."""
         return await self._listener(payload)
 
+    async def read_again(self, raw: bytes) -> None:
+        """As `Listener.read_again`."""
+        await self._listener.read_again(raw)
+
     async def catch_up(self) -> None:
         """For ever, in the background: read what was written while nobody listened."""
         await self.sweep.run()

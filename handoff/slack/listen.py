@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from bot.errors import Conflict
-from bot.storage import history, inbox_rows
+from bot.storage import history, letters
 from bot.storage.engine import Storage
 from bot.storage.tx import Tx
 from channels.slack.connection import SlackConnection
@@ -79,8 +79,19 @@ class Listener:
             raw = json.dumps(dict(payload.event), ensure_ascii=False, default=str).encode("utf-8", "replace")
             key, why = str(payload.body.get("event_id") or "")[:200] or None, f"{type(error).__name__}: {error}"
             log.warning("slack desk: dropped", error=why[:200])
-            await self._storage.write(lambda tx: inbox_rows.bury(tx, store.VIA, key, raw[:1_000_000], why[:500]))
+            await self._storage.write(lambda tx: letters.bury(tx, store.VIA, key, raw, why))
             return
+        await self._heard(said)
+
+    async def read_again(self, raw: bytes) -> None:
+        """A dead letter of ours, as if it had just come. Raises ValueError for what still can't be read."""
+        try:
+            said = read(mapping(json.loads(raw)), self._slack.team_id)
+        except _BROKEN as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from error
+        await self._heard(said)
+
+    async def _heard(self, said: Post | Gone | None) -> None:
         if isinstance(said, Gone):
             await self._storage.write(lambda tx: self._deleted(tx, said))
         elif said is not None:

@@ -562,6 +562,11 @@ async def test_a_message_that_cannot_be_read_is_kept_and_the_chat_goes_on(house:
     [letter] = await house.rows(t.dead_letters)
     assert letter.source == "slack"
     assert b'"ts": 7' in letter.raw
+    with pytest.raises(ValueError, match="ts"):
+        await house.channel.read_again(letter.raw)
+    assert len(await house.rows(t.dead_letters)) == 1, "what still can't be read is no second letter"
+    await house.channel.read_again(letter.raw.replace(b'"ts": 7', b'"ts": "1700000009.000100"').replace(b"?", b"read"))
+    await kari.hears("echo: read")
 
 
 async def test_slack_that_is_away_during_the_read_back_costs_no_message(slow_house: House) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator
 from random import Random
@@ -447,6 +448,13 @@ async def test_a_malformed_update_is_kept_and_does_not_stop_the_next(house: Hous
     dead = await house.rows("dead_letters")
     assert len(dead) == house.channel.intake.malformed == 2
     assert b"seven" in bytes(dead[0].raw)
+    raw = bytes(dead[0].raw)
+    with pytest.raises(ValueError, match=r"."):
+        await house.channel.read_again(raw)
+    assert len(await house.rows("dead_letters")) == 2, "what still can't be read is no third letter"
+    mended = {**json.loads(raw)["message"], "message_id": 7, "date": 1_700_000_000, "text": "seven at last"}
+    await house.channel.read_again(json.dumps({**json.loads(raw), "message": mended}).encode())
+    await kari.hears("seven at last")
 
 
 async def test_a_batch_that_is_no_json_is_passed_one_by_one(house: House, tg: TelegramServer) -> None:

@@ -222,7 +222,7 @@ def test_a_failed_send_can_be_tried_again_or_given_up(place: Path) -> None:
     assert "the [31m chat is gone" in told
     assert works("audit", "--retry", one).strip() == f"send tried again: {one}"
     assert works("audit", "--drop", two_).strip() == f"send dropped: {two_}"
-    assert works("audit").strip() == "nothing is stuck, uncertain, failed or dead"
+    assert works("audit").strip() == "nothing is stuck, delayed, uncertain, failed or dead"
     assert "there is nothing to drop" in refused("audit", "--drop", two_)
     assert "nothing by the id nix" in refused("audit", "--retry", "nix")
 

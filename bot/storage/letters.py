@@ -1,0 +1,70 @@
+"""Dead letters: what could not be read or handled, kept with its raw copy for inspection and replay.
+
+Whoever sends rubbish must not be able to fill the disk: a source has so many a day; the last of them says that more came,
+which are counted and not kept. After a month they go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Row, delete, func, insert, select, update
+
+from bot.model import new_id
+from bot.storage import tables as t
+from bot.storage.tx import Tx
+
+RAW = 1_000_000  # bytes of one that are kept
+PER_DAY = 500  # of one source
+KEEP = timedelta(days=30)
+FULL = f"more than {PER_DAY} today: the others of this day are counted, not kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    id: str
+    source: str
+    key: str | None
+    raw: bytes | None
+    error: str
+    at: datetime
+
+
+def bury(tx: Tx, source: str, key: str | None, raw: bytes, error: str) -> bool:
+    """Keep it. False: this source has had its share of this day (UTC). One query more, of rows that are rare."""
+    d = t.dead_letters
+    today = tx.now.replace(hour=0, minute=0, second=0, microsecond=0)
+    count = tx.conn.execute(select(func.count()).where(d.c.source == source, d.c.at >= today)).scalar_one()
+    if count > PER_DAY:
+        return False
+    values = {"id": new_id(), "source": source, "at": tx.now}
+    if count == PER_DAY:
+        tx.conn.execute(insert(d).values(**values, error=FULL))
+        return False
+    tx.conn.execute(insert(d).values(**values, key=key, raw=raw[:RAW], error=error[:500]))
+    return True
+
+
+def one(tx: Tx, letter_id: str) -> Letter | None:
+    row = tx.conn.execute(select(t.dead_letters).where(t.dead_letters.c.id == letter_id)).first()
+    return None if row is None else _letter(row)
+
+
+def remove(tx: Tx, letter_id: str) -> bool:
+    """False: it was not there any more."""
+    return bool(tx.conn.execute(delete(t.dead_letters).where(t.dead_letters.c.id == letter_id)).rowcount)
+
+
+def still(tx: Tx, letter_id: str, error: str) -> None:
+    """It was read again, and could not be."""
+    d = t.dead_letters
+    tx.conn.execute(update(d).where(d.c.id == letter_id).values(error=f"tried again: {error}"[:500]))
+
+
+def forget_old(tx: Tx) -> int:
+    return tx.conn.execute(delete(t.dead_letters).where(t.dead_letters.c.at < tx.now - KEEP)).rowcount
+
+
+def _letter(row: Row[tuple[object, ...]]) -> Letter:
+    return Letter(row.id, row.source, row.key, row.raw, row.error, row.at)
