@@ -33,6 +33,7 @@ responses = group("responses", "Survey answers as CSV.")
 db = group("db", "The database.")
 slack = group("slack", "The Slack app.")
 agent = group("agent", "Who answers at /desk.")
+kb = group("kb", "The articles: what they answer, and what they don't.")
 
 DeskFolder = Annotated[
     Path | None,
@@ -231,6 +232,45 @@ def agent_invite(agent_id: Annotated[str, typer.Argument(metavar="ID", help="An 
     from bot.cli_data import invite as body
 
     body(agent_id)
+
+
+@kb.command("calibrate")
+def kb_calibrate(
+    folder: DeskFolder = None,
+    questions: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Labelled questions; else DIR/knowledge/questions.csv.")
+    ] = None,
+    recorded: Annotated[
+        bool, typer.Option("--recorded", help="Learn from 'did this help?' and from agents' topics, too.")
+    ] = False,
+    precision: Annotated[
+        float, typer.Option(metavar="SHARE", min=0, max=1, help="Answers at once that are right.")
+    ] = 0.9,
+    off_topic: Annotated[
+        float, typer.Option(metavar="SHARE", min=0, max=1, help="Answered of what no article answers, at most.")
+    ] = 0.15,
+    write: Annotated[
+        bool, typer.Option("--write", help="Write them into desk.yaml; nothing else in it changes.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="All figures, as JSON.")] = False,
+) -> None:
+    """Set the thresholds of answering from labelled questions, and tell what they hold on others."""
+    from bot.cli_kb import calibrate as body
+
+    body(folder, questions, precision, off_topic, recorded=recorded, write=write, as_json=as_json)
+
+
+@kb.command("unanswered")
+def kb_unanswered(
+    since: Annotated[str | None, typer.Option(metavar="DATE", help="Asked on this day or later (ISO 8601).")] = None,
+    locale: Annotated[str | None, typer.Option(metavar="LOCALE", help="Only in this language: nl.")] = None,
+    most: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="All of them, as JSON.")] = False,
+) -> None:
+    """What customers asked and no article answered: the work list of whoever writes articles."""
+    from bot.cli_kb import unanswered as body
+
+    body(since, locale, most, as_json=as_json)
 
 
 @app.command()

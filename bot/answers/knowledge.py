@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from bot.answers.article import Article
 
-CURVE = (-2.99, 5.9, 14.3)
+CURVE = (-3.03, 5.93, 14.1)
 """Confidence = logistic(a + b·score + c·margin), fitted by `curve.fitted`."""
 ELSEWHERE_BELOW = 0.5
 """Below this confidence in the customer's own language the other languages' articles are asked too."""
@@ -44,8 +44,8 @@ class Weights:
     the body against a title or question. The first two are `curve.chosen`, which never sees what `bench` reports on.
     """
 
-    words: float = 0.4
-    nearest: float = 0.5
+    words: float = 0.3
+    nearest: float = 0.4
     body: float = 1 / 3
 
 

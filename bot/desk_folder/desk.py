@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bot.answers.article import Article
+from bot.answers.decide import Thresholds
 from bot.answers.rules import DEFAULT as DEFAULT_RULES
 from bot.answers.rules import Rule
 from bot.flows.names import Names
@@ -211,6 +212,7 @@ class Desk:
     privacy: Privacy = field(default_factory=Privacy)
     targets: Mapping[str, float] = field(default_factory=dict)
     model: ModelLimits = field(default_factory=ModelLimits)
+    answers: Thresholds = field(default_factory=Thresholds)
     allow_hosts: tuple[str, ...] = ()
     flows: Mapping[str, Flow] = field(default_factory=dict)
     articles: tuple[Article, ...] = ()

@@ -12,7 +12,7 @@ from typing import Any
 from bot.answers.rules import KINDS
 from bot.desk_folder.rules import RULE_KEYS
 from bot.desk_folder.settings import _SECTIONS as SECTIONS
-from bot.desk_folder.settings import AGENT_KEYS, DOES, ESCALATION_KEYS, METHODS, MODEL_KEYS, TEAM_KEYS
+from bot.desk_folder.settings import AGENT_KEYS, ANSWERS_KEYS, DOES, ESCALATION_KEYS, METHODS, MODEL_KEYS, TEAM_KEYS
 from bot.desk_folder.staff import ROUTING_KEYS, ROUTING_RULE_KEYS, RUNG_KEYS, SLA_KEYS
 from bot.flows.load import _COMMON_KEYS, _FLOW_KEYS, _SLOT_KEYS, _TRIGGER_KEYS
 from bot.flows.schema import INSTRUMENTS, OUTCOMES, PRIORITIES, SCOPES, SLOT_TYPES
@@ -232,6 +232,7 @@ _SECTION_VALUES: Mapping[str, Schema] = {
     "privacy": _MAP,
     "targets": _MAP,
     "model": _of(MODEL_KEYS, {"tokens_per_day": _COUNT, "tokens_per_customer": _COUNT, "timeout": _SPAN}),
+    "answers": _of(ANSWERS_KEYS, {key: {"type": "number", "minimum": 0, "maximum": 1} for key in ANSWERS_KEYS}),
     "allow_hosts": _TEXTS,
 }
 

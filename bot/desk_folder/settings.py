@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from bot.answers.decide import Thresholds
 from bot.desk_folder import staff
 from bot.desk_folder.desk import (
     Agent,
@@ -48,6 +49,7 @@ TEAM_KEYS = (
     "overflow",
 )
 AGENT_KEYS = ("id", "name", "team", "role", "locales", "skills", "slack", "capacity")
+ANSWERS_KEYS = ("sure", "unsure")
 MODEL_KEYS = ("tokens_per_day", "tokens_per_customer", "timeout")
 DOES = ("escalate", "restart", "cancel", "back", "language")
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,59}\Z")
@@ -365,6 +367,17 @@ class Settings:
             limits["timeout"] = self.reader.span(found["timeout"], "model: timeout", timedelta(seconds=60))
         return ModelLimits(**{key: value for key, value in limits.items() if value is not None})
 
+    def read_answers(self, node: Node) -> Thresholds:
+        """How sure an article's answer must be; `stafett kb calibrate` finds and writes both."""
+        usual = Thresholds()
+        found = self.reader.entries(node, ANSWERS_KEYS, "answers")
+        read = {key: self.reader.number(one, f"answers: {key}") for key, one in found.items()}
+        sure, unsure = (given if (given := read.get(key)) is not None else getattr(usual, key) for key in ANSWERS_KEYS)
+        if not 0 <= unsure <= sure <= 1:
+            self.reader.fault(node, f"answers: 0 ≤ unsure ≤ sure ≤ 1, not unsure {unsure}, sure {sure}", "value")
+            return usual
+        return Thresholds(sure, unsure)
+
     def read_targets(self, node: Node) -> dict[str, float]:
         metrics = ("csat", "ces", "nps", "frt", "ttr", "fcr", "containment")
         found = self.reader.entries(node, metrics, "targets")
@@ -478,6 +491,7 @@ _SECTIONS: Mapping[str, tuple[str, Callable[[Settings, Node], Any]]] = {
     "privacy": ("privacy", Settings.read_privacy),
     "targets": ("targets", Settings.read_targets),
     "model": ("model", Settings.read_model),
+    "answers": ("answers", Settings.read_answers),
     "allow_hosts": ("allow_hosts", Settings.read_hosts),
 }
 """key of desk.yaml → the desk's field, and its reader; in the order in which they are read."""

@@ -36,7 +36,7 @@ class Dialogue:
         *,
         model: bool = False,
     ) -> None:
-        self._bot = Bot(desk, cases, searcher, release, thresholds or Thresholds(), model=model)
+        self._bot = Bot(desk, cases, searcher, release, thresholds, model=model)
 
     def take(self, turn: Turn) -> bool:
         if turn.message is not None and self._only_polite(turn):

@@ -61,7 +61,7 @@ class Bot:
     cases: Cases
     searcher: Searcher
     release: Callable[[str], None]
-    thresholds: Thresholds = field(default_factory=Thresholds)
+    thresholds: Thresholds | None = None  # else the desk's
     old: dict[str, Flow | None] = field(default_factory=dict)
     model: bool = False  # a language model is set up
 
@@ -130,7 +130,7 @@ class Talk:
     def about_articles(self, locale: str) -> articles.Context:
         article, own = self.bot.searcher.knowledge.article, self.desk.escalation.rules
         limits = articles.Limits(rules.times(own, "unsure"), rules.times(own, "not_helped"))
-        return articles.Context(locale, article, self.bot.thresholds, self.desk.texts, limits)
+        return articles.Context(locale, article, self.bot.thresholds or self.desk.answers, self.desk.texts, limits)
 
     # ── words that are still being loaded ──
     def is_warm(self) -> bool:

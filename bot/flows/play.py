@@ -238,7 +238,9 @@ class Play:
     def about(self, locale: str) -> articles.Context:
         own = self.desk.escalation.rules
         limits = articles.Limits(rules.times(own, "unsure"), rules.times(own, "not_helped"))
-        return articles.Context(locale, self.knowledge.article, own_texts=self.desk.texts, limits=limits)
+        return articles.Context(
+            locale, self.knowledge.article, self.desk.answers, own_texts=self.desk.texts, limits=limits
+        )
 
     def knows(self, text: str, locale: str) -> Told | None:
         found = articles.sure_answer(text, self.knowledge.search, self.about(locale))
@@ -274,7 +276,8 @@ class Play:
         if text.split(maxsplit=1)[:1] in (["/human"], ["/agent"]):
             self.ask_for_human()
             return ""
-        if self.with_people:  # the bot still asks something while the case waits
+        still_asked = self.with_people  # the bot asks something while the case waits
+        if still_asked:
             self.take(Text(text))
             return ""
         self.got_on = False
