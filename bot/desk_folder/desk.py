@@ -166,6 +166,14 @@ class Privacy:
 
 
 @dataclass(frozen=True, slots=True)
+class Versions:
+    """How long who runs in an old version of a flow stays in it; `kill` are hashes of versions that nobody runs any more."""
+
+    pin_days: int = 30
+    kill: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ModelLimits:
     """What the optional language model may cost in 24 hours, in tokens, and how long an answer may take."""
 
@@ -212,6 +220,7 @@ class Desk:
     privacy: Privacy = field(default_factory=Privacy)
     targets: Mapping[str, float] = field(default_factory=dict)
     model: ModelLimits = field(default_factory=ModelLimits)
+    versions: Versions = field(default_factory=Versions)
     answers: Thresholds = field(default_factory=Thresholds)
     allow_hosts: tuple[str, ...] = ()
     flows: Mapping[str, Flow] = field(default_factory=dict)

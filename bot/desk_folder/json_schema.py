@@ -12,9 +12,9 @@ from typing import Any
 from bot.answers.rules import KINDS
 from bot.desk_folder.rules import RULE_KEYS
 from bot.desk_folder.settings import _SECTIONS as SECTIONS
-from bot.desk_folder.settings import AGENT_KEYS, ANSWERS_KEYS, DOES, ESCALATION_KEYS, METHODS, MODEL_KEYS, TEAM_KEYS
+from bot.desk_folder.settings import AGENT_KEYS, ANSWERS_KEYS, DOES, ESCALATION_KEYS, METHODS, MODEL_KEYS, TEAM_KEYS, VERSION_KEYS
 from bot.desk_folder.staff import ROUTING_KEYS, ROUTING_RULE_KEYS, RUNG_KEYS, SLA_KEYS
-from bot.flows.load import _COMMON_KEYS, _FLOW_KEYS, _SLOT_KEYS, _TRIGGER_KEYS
+from bot.flows.load import _COMMON_KEYS, _FLOW_KEYS, _SLOT_KEYS, _TRIGGER_KEYS, MIGRATE_KEYS
 from bot.flows.schema import INSTRUMENTS, OUTCOMES, PRIORITIES, SCOPES, SLOT_TYPES
 from bot.flows.transcripts import CHANNELS, EXPECTED
 from bot.flows.verbs import ESCALATE_KEYS, RECORD_KINDS, RETRY_KEYS, VERBS, WAIT_KEYS
@@ -231,6 +231,7 @@ _SECTION_VALUES: Mapping[str, Schema] = {
     "reopen_window": _SPAN,
     "privacy": _MAP,
     "targets": _MAP,
+    "versions": _of(VERSION_KEYS, {"pin_days": _COUNT, "kill": _TEXTS}),
     "model": _of(MODEL_KEYS, {"tokens_per_day": _COUNT, "tokens_per_customer": _COUNT, "timeout": _SPAN}),
     "answers": _of(ANSWERS_KEYS, {key: {"type": "number", "minimum": 0, "maximum": 1} for key in ANSWERS_KEYS}),
     "allow_hosts": _TEXTS,
@@ -256,6 +257,11 @@ def _flow() -> Schema:
         "triggers": _of(_TRIGGER_KEYS, _TRIGGER_VALUES),
         "slots": slots,
         "steps": {"type": "array", "items": {"$ref": "#/$defs/step"}, "minItems": 1},
+        "migrate": _of(
+            MIGRATE_KEYS,
+            {"from": {"type": "array", "items": _COUNT}, **dict.fromkeys(("rename", "drop", "set"), _MAP)},
+            ("from",),
+        ),
     }
     return _of(_FLOW_KEYS, values, ("schema", "flow", "version", "steps"))
 

@@ -24,6 +24,7 @@ from bot.desk_folder.desk import (
     SlackAccount,
     Table,
     Team,
+    Versions,
 )
 from bot.desk_folder.files import Folder
 from bot.desk_folder.tables import table
@@ -50,6 +51,8 @@ TEAM_KEYS = (
 )
 AGENT_KEYS = ("id", "name", "team", "role", "locales", "skills", "slack", "capacity")
 ANSWERS_KEYS = ("sure", "unsure")
+VERSION_KEYS = ("pin_days", "kill")
+_HASH = re.compile(r"[0-9a-f]{16}\Z")
 MODEL_KEYS = ("tokens_per_day", "tokens_per_customer", "timeout")
 DOES = ("escalate", "restart", "cancel", "back", "language")
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,59}\Z")
@@ -356,6 +359,15 @@ class Settings:
         found = self.reader.entries(node, keys, "privacy")
         return Privacy(**{key: self.reader.span(one, key) for key, one in found.items()})
 
+    def read_versions(self, node: Node) -> Versions:
+        found = self.reader.entries(node, VERSION_KEYS, "versions")
+        days = self.reader.whole(found["pin_days"], "versions: pin_days", 0, 3650) if "pin_days" in found else 30
+        kill = self.reader.texts(found["kill"], "versions: kill") if "kill" in found else ()
+        for one in kill:
+            if not _HASH.match(one):
+                self.reader.fault(found["kill"], f'versions: kill: "{one}" is no version\'s hash', "value")
+        return Versions(30 if days is None else days, kill)
+
     def read_model(self, node: Node) -> ModelLimits:
         found = self.reader.entries(node, MODEL_KEYS, "model")
         limits: dict[str, Any] = {
@@ -491,6 +503,7 @@ _SECTIONS: Mapping[str, tuple[str, Callable[[Settings, Node], Any]]] = {
     "privacy": ("privacy", Settings.read_privacy),
     "targets": ("targets", Settings.read_targets),
     "model": ("model", Settings.read_model),
+    "versions": ("versions", Settings.read_versions),
     "answers": ("answers", Settings.read_answers),
     "allow_hosts": ("allow_hosts", Settings.read_hosts),
 }

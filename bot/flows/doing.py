@@ -26,7 +26,6 @@ from bot.flows.schema import (
     WaitStep,
 )
 from bot.flows.talk import Close, Escalate, Fetch, Notify, Pending, Record, Say, Survey
-
 from bot.model import FileRef
 
 if TYPE_CHECKING:

@@ -23,6 +23,7 @@ from bot.flows.schema import (
     Flow,
     KbStep,
     LlmStep,
+    Migration,
     Slot,
     Step,
     Triggers,
@@ -35,7 +36,8 @@ from bot.texts import canonical
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,59}\Z")
 _SLOT_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _RESERVED = frozenset({"customer", "case", "and", "or", "not", "in", "true", "false", "null"})
-_FLOW_KEYS = ("schema", "flow", "version", "title", "triggers", "slots", "steps")
+_FLOW_KEYS = ("schema", "flow", "version", "title", "triggers", "slots", "steps", "migrate")
+MIGRATE_KEYS = ("from", "rename", "drop", "set")
 _SLOT_KEYS = ("type", "scope", "pattern", "min", "max", "default", "sensitive", "ask_again")
 MOST_STEPS = 1000
 """A flow of 60 is long; checking and running look steps up one after the other."""
@@ -54,7 +56,7 @@ def flow_id(root: Node) -> str | None:
 def read_flow(root: Node, text: str, reader: Reader, names: Names) -> Flow | None:
     """The flow that `root` holds; None when it has faults, which are in `reader.faults`."""
     before = len(reader.faults.found)
-    found = reader.entries(_without_migrate(root, reader), _FLOW_KEYS, "flow", ("schema", "flow", "version", "steps"))
+    found = reader.entries(root, _FLOW_KEYS, "flow", ("schema", "flow", "version", "steps"))
     _schema(found, reader)
     if "flow" in found and flow_id(root) is None:
         reader.fault(found["flow"], "a flow's id is a letter, then letters, digits, _ or -", "value")
@@ -72,6 +74,7 @@ def read_flow(root: Node, text: str, reader: Reader, names: Names) -> Flow | Non
         slots=slots,
         triggers=triggers,
         title=title or {},
+        migrate=_migration(found["migrate"], version, seen) if "migrate" in found else None,
         file=reader.file,
         source=text,
     )
@@ -81,14 +84,38 @@ def read_flow(root: Node, text: str, reader: Reader, names: Names) -> Flow | Non
     return None if faults else flow
 
 
-def _without_migrate(root: Node, reader: Reader) -> Node:
-    if root.kind == "map" and "migrate" in root.entries:
-        reader.fault(
-            root.keys["migrate"], '"migrate" is not run by this version; running conversations stay pinned', "not-yet"
-        )
-        root.entries.pop("migrate")
-        root.keys.pop("migrate")
-    return root
+def _migration(node: Node, version: int | None, seen: Seen) -> Migration | None:
+    """`migrate: {from: [1, 2], rename: {old: new}, drop: {old: new}, set: {slot: expression}}`."""
+    reader = seen.reader
+    found = reader.entries(node, MIGRATE_KEYS, "migrate", ("from",))
+    versions = []
+    for one in reader.items(found["from"], "migrate: from") if "from" in found else ():
+        number = reader.whole(one, "migrate: from", 1)
+        if number is not None and version is not None and number >= version:
+            reader.fault(one, f"migrate: from: {number} is not older than this version, {version}", "migrate")
+        elif number is not None:
+            versions.append(number)
+    maps: dict[str, dict[str, str]] = {"rename": {}, "drop": {}}
+    for key, steps in maps.items():
+        for old, body in reader.entries(found[key], None, f"migrate: {key}").items() if key in found else ():
+            where = found[key].keys[old]
+            if old in seen.ids and key == "rename":
+                reader.fault(where, f'migrate: rename: the step "{old}" is still there', "migrate")
+            if old in maps["rename"]:
+                reader.fault(where, f'migrate: "{old}" is renamed already', "migrate")
+            target = seen.target(body)
+            if target == END:
+                reader.fault(body, f"migrate: {key}: name a step", "migrate")
+            elif target is not None:
+                steps[old] = target
+    values = []
+    for name, body in reader.entries(found["set"], None, "migrate: set").items() if "set" in found else ():
+        slot, expression = seen.slot(found["set"].keys[name], "migrate: set"), seen.expression(body, f"set {name}")
+        if slot is not None and slot.scope != "flow":
+            reader.fault(found["set"].keys[name], f'migrate: set: "{name}" lives longer than the flow', "migrate")
+        elif slot is not None and expression is not None:
+            values.append((name, expression))
+    return Migration(tuple(versions), maps["rename"], maps["drop"], tuple(values))
 
 
 def _schema(found: Mapping[str, Node], reader: Reader) -> None:

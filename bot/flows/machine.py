@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from bot.flows import card, rewording, templates
 from bot.flows.answers import matching
 from bot.flows.doing import do, show
 from bot.flows.expressions import Scope
+from bot.flows.migrate import NoPlace, moved
 from bot.flows.schema import (
     END,
     AskStep,
@@ -93,13 +95,41 @@ class Machine:
         top = len(self.state.frames) - 1
         for at, frame in enumerate(self.state.frames):
             flow = self.desk.flow(frame.flow, frame.hash)
-            if flow is None:
-                flow = self.desk.flows.get(frame.flow)
-                if flow is None or not self._fits(flow.step(frame.step_id), top=at == top):
+            if flow is None or self._must_leave(frame):
+                place = self._moved(frame, flow, top=at == top)
+                if place is None:
                     self._lost()
                     return False
+                frame, flow = place  # noqa: PLW2901 - the same frame, in its flow's new version
             self.frames.append(Running(flow, frame.step_id, frame.entered_at, dict(frame.slots), list(frame.asked)))
         return True
+
+    def _must_leave(self, frame: Frame) -> bool:
+        """Whether this version is not in force any more, and forbidden, or too old to be run."""
+        now = self.desk.flows.get(frame.flow)
+        if now is None or now.hash == frame.hash:
+            return False
+        kept = self.desk.versions
+        began = datetime.fromisoformat(frame.entered_at)
+        return frame.hash in kept.kill or self.context.now - began > timedelta(days=kept.pin_days)
+
+    def _moved(self, frame: Frame, old: Flow | None, *, top: bool) -> tuple[Frame, Flow] | None:
+        """The frame in the version that is in force; a step that was dropped begins anew in its successor."""
+        flow = self.desk.flows.get(frame.flow)
+        if flow is None:
+            return None
+        names = {**self.slots, "customer": self.customer, "case": dict(self.context.case)}
+        try:
+            found, anew = moved(frame, old, flow, Scope(names, self.context.now, self.context.is_open))
+        except NoPlace:
+            return None
+        if anew and not top:
+            return None
+        if not anew and not self._fits(flow.step(found.step_id), top=top):
+            return None
+        if top and self.pending is not None:
+            self.pending = None if anew else replace(self.pending, step_id=found.step_id, hash=flow.hash)
+        return found, flow
 
     def _fits(self, found: Step | None, *, top: bool) -> bool:
         if found is None:

@@ -53,6 +53,9 @@ def step(desk: Desk, state: FlowState, event: Event, context: Context) -> Outcom
     machine = Machine(desk, state, context)
     if not machine.find_place():
         return machine.outcome()
+    if machine.frames and machine.pending is None:  # moved to a step that begins anew
+        machine.run()
+        return machine.outcome()
     match event:
         case Text():
             handled = _said(machine, event.text, event.files)

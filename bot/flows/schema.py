@@ -248,6 +248,16 @@ class Triggers:
 
 
 @dataclass(frozen=True, slots=True)
+class Migration:
+    """How conversations of older `versions` find their place: steps renamed, or dropped for others; slots set anew."""
+
+    versions: tuple[int, ...]
+    rename: Mapping[str, str] = field(default_factory=dict)
+    drop: Mapping[str, str] = field(default_factory=dict)
+    set: tuple[tuple[str, Expression], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Flow:
     """One flow. `hash` is the identity of this version, `version` its label, `file` where it was read.
 
@@ -261,6 +271,7 @@ class Flow:
     slots: Mapping[str, Slot] = field(default_factory=dict)
     triggers: Triggers = field(default_factory=Triggers)
     title: Wording = field(default_factory=dict)
+    migrate: Migration | None = None
     file: str = ""
     source: str = field(default="", repr=False, compare=False)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from bot.model import LIVE
 from bot.storage import tables as t
 from bot.storage.tx import Tx
 
@@ -18,12 +19,26 @@ def keep(tx: Tx, versions: Sequence[Mapping[str, Any]]) -> int:
     hashes = [one["hash"] for one in versions]
     known = set(tx.conn.execute(select(f.c.hash).where(f.c.hash.in_(hashes))).scalars())
     new = {one["hash"]: {**one, "at": tx.now} for one in versions if one["hash"] not in known}
-    insert = postgresql.insert if tx.conn.dialect.name == "postgresql" else sqlite.insert
+    add = postgresql.insert if tx.conn.dialect.name == "postgresql" else sqlite.insert
     if new:  # another node may be first
-        tx.conn.execute(insert(f).on_conflict_do_nothing(), list(new.values()))
+        tx.conn.execute(add(f).on_conflict_do_nothing(), list(new.values()))
     return len(new)
 
 
 def find(conn: Connection, content_hash: str) -> Mapping[str, Any] | None:
     row = conn.execute(select(t.flow_versions).where(t.flow_versions.c.hash == content_hash)).mappings().first()
     return None if row is None else dict(row)
+
+
+def running(conn: Connection) -> list[tuple[str, Mapping[str, Any]]]:
+    """Conversations with a live case in which the bot remembers something: (customer, the bot's state)."""
+    c, k = t.conversations.c, t.cases.c
+    live = select(k.customer_id).where(k.status.in_(sorted(LIVE)))
+    query = select(c.customer_id, c.bot_state).where(c.customer_id.in_(live)).order_by(c.customer_id)
+    return [(row.customer_id, row.bot_state) for row in conn.execute(query) if row.bot_state]
+
+
+def told(tx: Tx, by: str, flow: str, content_hash: str, moved: int, refused: int) -> None:
+    """A line in the audit: conversations were moved to this version."""
+    data = {"flow": flow, "hash": content_hash, "moved": moved, "refused": refused}
+    tx.conn.execute(insert(t.audit).values(at=tx.now, who=by, what="conversations moved", data=data))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bot.dialogue import moving
 from bot.model import Occurred
 from surveys import store as surveys
 from tests.support.house import House
@@ -229,3 +230,31 @@ async def _cases(house: House) -> Sequence[Any]:
         lambda conn: conn.execute(select(t.cases).order_by(t.cases.c.opened_at)).all()
     )
     return found
+
+
+async def test_conversations_are_counted_by_version_and_moved_when_an_admin_says_so(
+    tmp_path: Path, folder: Path, database_url: str
+) -> None:
+    async with House(tmp_path, desk=folder, database_url=database_url) as house:
+        visitor = await house.visitor()
+        await visitor.says("guide")
+        await visitor.hears("What about?")
+        token = visitor.token
+    newer = GUIDE.replace("q_what", "q_new").replace("version: 1", "version: 2").replace("Good to know.", "Very good.")
+    (folder / "flows" / "guide.yaml").write_text(newer + "migrate: {from: [1], rename: {q_what: q_new}}\n")
+    async with House(tmp_path, desk=folder, database_url=database_url) as house:
+        desk, storage = house.app.rules, house.app.storage
+        old = {flow: list(found) for flow, found in (await storage.read(moving.live)).items()}
+        assert [len(found) for found in old.values()] == [1]
+        assert old["guide"] != [desk.flows["guide"].hash]
+        dry = await storage.write(lambda tx: moving.move(tx, desk, "guide"))
+        assert (len(dry.moved), dry.refused) == (1, {})
+        assert {flow: list(found) for flow, found in (await storage.read(moving.live)).items()} == old
+        done = await storage.write(lambda tx: moving.move(tx, desk, "guide", by="ann", dry=False))
+        assert done.moved == dry.moved
+        assert list((await storage.read(moving.live))["guide"]) == [desk.flows["guide"].hash]
+        visitor = await house.visitor(token=token)
+        await visitor.says("how much does delivery cost?")
+        asked = await visitor.hears("Did this help?")
+        await visitor.presses(asked, "yes")
+        await visitor.hears("Very good.")
