@@ -12,7 +12,16 @@ from typing import Any
 from bot.answers.rules import KINDS
 from bot.desk_folder.rules import RULE_KEYS
 from bot.desk_folder.settings import _SECTIONS as SECTIONS
-from bot.desk_folder.settings import AGENT_KEYS, ANSWERS_KEYS, DOES, ESCALATION_KEYS, METHODS, MODEL_KEYS, TEAM_KEYS, VERSION_KEYS
+from bot.desk_folder.settings import (
+    AGENT_KEYS,
+    ANSWERS_KEYS,
+    DOES,
+    ESCALATION_KEYS,
+    METHODS,
+    MODEL_KEYS,
+    TEAM_KEYS,
+    VERSION_KEYS,
+)
 from bot.desk_folder.staff import ROUTING_KEYS, ROUTING_RULE_KEYS, RUNG_KEYS, SLA_KEYS
 from bot.flows.load import _COMMON_KEYS, _FLOW_KEYS, _SLOT_KEYS, _TRIGGER_KEYS, MIGRATE_KEYS
 from bot.flows.schema import INSTRUMENTS, OUTCOMES, PRIORITIES, SCOPES, SLOT_TYPES
