@@ -60,8 +60,9 @@ class Claims:
         found.later += [until for until in self._resting.values() if until > tx.now]
         if len(found.taken) < room <= len(heads) and (found.taken or found.put_off or found.expired or self._resting):
             found.later.append(tx.now)  # behind these may be others
-        due = outbox_rows.next_due(tx.conn, tx.now, vias)
-        found.later += [due] if due is not None else []
+        if len(found.taken) < room:  # else the first that is finished wakes us
+            due = outbox_rows.next_due(tx.conn, tx.now, vias)
+            found.later += [due] if due is not None else []
         return [(delivery_of(tx, row), row.state) for row in found.taken], found
 
     def held_up(self, tx: Tx, delivery: Delivery, wait: float, limited: bool) -> None:

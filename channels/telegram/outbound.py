@@ -48,8 +48,17 @@ class TelegramOutlet:
     def bucket(self, address: str) -> str | None:
         return f"telegram:{address}"
 
-    def parts(self, message: Message, address: str) -> Sequence[Part]:  # noqa: ARG002 - the sender adds the address
-        """The text first, then each file; one file with a short text and no buttons carries it as its caption."""
+    def parts(self, message: Message, address: str) -> Sequence[Part]:
+        """The text first, then each file; one file with a short text and no buttons carries it as its caption.
+
+        What its speaker wants to arrive at most once (`meta`: once) says so on each part.
+        """
+        parts = self._parts(message, address)
+        return (
+            [Part(part.kind, {**part.payload, "once": True}) for part in parts] if message.meta.get("once") else parts
+        )
+
+    def _parts(self, message: Message, address: str) -> Sequence[Part]:  # noqa: ARG002 - the sender adds the address
         text, entities = written(message)
         files = message.body.files
         if captioned(message, text):

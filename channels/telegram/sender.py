@@ -1,7 +1,8 @@
 """The outbox's rows as calls to Telegram, and what is to be done about a send whose outcome nobody knows.
 
 There is no key against doubles and no way to read a chat back. So a send of unknown outcome is repeated once and marked as
-possibly twice; edits, deletions and fetches are repeated as they like. A pressed button proves that its message arrived.
+possibly twice; a code of a link never is, its customer asks for another one; edits, deletions and fetches are repeated as
+they like. A pressed button proves that its message arrived.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ class TelegramSender:
         proof = self._proofs.get(delivery.message_id or "")
         if proof is not None and "reply_markup" in delivery.payload:
             return Sent(proof)
+        if delivery.payload.get("once"):
+            return Verdict.GIVE_UP
         doubled = await self._storage.read(lambda conn: store.was_doubled(conn, delivery.id))
         return Verdict.GIVE_UP if doubled else Verdict.RESEND
 

@@ -409,6 +409,28 @@ async def test_two_nodes_together_keep_one_pace(postgres_url: str, platform: str
         assert counts[-1] >= 8, "and what may leave does"
 
 
+@pytest.mark.parametrize(("platform", "seconds", "most"), [("telegram", 2, 55), ("slack", 5, 26)])
+async def test_two_nodes_together_keep_the_limit_of_the_whole_platform(
+    postgres_url: str, platform: str, seconds: int, most: int
+) -> None:
+    """Each chat has its own pace, the bot one for all: 25 a second for Telegram, 200 posts a minute for Slack."""
+    async with rooms(postgres_url) as house:
+
+        def unit(tx: Any) -> None:
+            for number in range(100):
+                name = f"{platform}:{number}"
+                enqueue(tx, via="paper", lane=name, bucket=name, kind="text", payload={"text": str(number)})
+
+        await house.storage.write(unit)
+        nodes = [house.delivery, DeliveryLoop(house.storage, {"paper": PaperSender()})]
+        for _ in range(seconds * 5):
+            await asyncio.gather(*(node.run() for node in nodes))
+            await asyncio.gather(*(node.idle() for node in nodes))
+            house.clock.passes(seconds=0.2)
+        count = sum(node.counters.sent for node in nodes)
+        assert most * 0.7 <= count <= most
+
+
 async def test_a_platform_that_asks_to_wait_is_obeyed_by_all_nodes_for_all_lanes_of_that_channel(
     postgres_url: str,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,9 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.model import BOT, Author, AuthorKind, Body, Choice, FileRef, Message, SurveyCard, new_id
+from channels.port import Delivery, Verdict
 from channels.telegram.buttons import read_data
 from channels.telegram.outbound import TelegramOutlet
+from channels.telegram.sender import TelegramSender
 from channels.text import length
+from tests.support.rooms import rooms
 
 OUTLET = TelegramOutlet()
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
@@ -158,3 +162,18 @@ def test_a_deletion_takes_every_part() -> None:
 
 def test_a_chat_is_one_lane_with_its_own_pace() -> None:
     assert (OUTLET.lane("42"), OUTLET.bucket("42")) == ("telegram:42", "telegram:42")
+
+
+def test_a_code_says_on_each_part_that_it_must_not_arrive_twice() -> None:
+    told = message("your code is ABCD")
+    assert all("once" not in part.payload for part in OUTLET.parts(told, "42"))
+    assert all(part.payload["once"] for part in OUTLET.parts(replace(told, meta={"once": True}), "42"))
+
+
+async def test_a_code_whose_fate_nobody_knows_is_not_sent_again(sqlite_url: str) -> None:
+    async with rooms(sqlite_url) as house:
+        sender = TelegramSender(house.storage, house.inbox, 1, lambda: None)
+        once = Delivery("o1", "telegram", "text", {"text": "ABCD", "once": True}, "l", 1, "c", None, "m", NOW, NOW)
+        assert await sender.resolve(once) is Verdict.GIVE_UP
+        again = replace(once, payload={"text": "hello"})
+        assert await sender.resolve(again) is Verdict.RESEND
