@@ -19,9 +19,12 @@ from bot.turn import Turn
 from channels.telegram import store
 from tests.fakes.faults import Fault
 from tests.fakes.telegram import TelegramServer
-from tests.support.telegram_house import House, SetClock
+from tests.support.telegram_house import House, SetClock, unhurried
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 50
+
+__all__ = ["unhurried"]
+pytestmark = pytest.mark.usefixtures("unhurried")
 
 
 @pytest.fixture

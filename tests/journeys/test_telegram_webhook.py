@@ -13,10 +13,13 @@ from aiohttp import ClientSession
 from starlette.applications import Starlette
 
 from tests.fakes.telegram import TelegramServer
-from tests.support.telegram_house import House, SetClock
+from tests.support.telegram_house import House, SetClock, unhurried
 
 SECRET = "a-secret-of-Telegram_0123456789"
 HEADER = "X-Telegram-Bot-Api-Secret-Token"
+
+__all__ = ["unhurried"]
+pytestmark = pytest.mark.usefixtures("unhurried")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
+import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
@@ -26,9 +27,19 @@ from bot.storage.tx import Tx
 from bot.timers import Timers
 from bot.turn import Turn
 from bot.worker import Worker
-from channels.delivery import DeliveryLoop
+from channels.delivery import DeliveryLoop, paces
+from channels.delivery.paces import Rate
 from channels.telegram.channel import TelegramChannel
 from tests.fakes.telegram import TelegramServer
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Telegram asks us to wait (429) as ever, but our own pace lets everything through: it would wait for a clock that
+    stands still. The pace itself is a matter of tests/unit/test_delivery.py.
+    """
+    patient = {name: Rate(rate.per_second, 100_000) for name, rate in paces.RATES.items()}
+    monkeypatch.setattr(paces, "RATES", patient)
 
 
 class SetClock:
