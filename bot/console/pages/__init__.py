@@ -6,6 +6,7 @@ from bot.console.page import Page
 from bot.console.pages import (
     audit,
     changes,
+    dry_run,
     files,
     flows,
     history,
@@ -15,6 +16,7 @@ from bot.console.pages import (
     tests,
     texts,
     trouble,
+    unanswered,
     written,
 )
 
@@ -24,9 +26,11 @@ PAGES: tuple[Page, ...] = (
     *flows.PAGES,
     *texts.PAGES,
     *written.PAGES,
+    *unanswered.PAGES,
     *files.PAGES,
     *simulator.PAGES,
     *tests.PAGES,
+    *dry_run.PAGES,
     *changes.PAGES,
     *history.PAGES,
     *people.PAGES,

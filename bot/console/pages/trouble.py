@@ -12,7 +12,7 @@ from bot.errors import Conflict, NotFound
 from bot.storage import trouble
 from bot.storage.tx import Tx
 
-KINDS = ("uncertain", "failed", "stuck", "dead", "gap")
+KINDS = ("uncertain", "failed", "delayed", "stuck", "dead", "gap")
 
 
 async def show(visit: Visit) -> Response:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 
 from starlette.responses import Response
@@ -15,10 +16,12 @@ from bot.console.material import Material, material
 from bot.console.page import Handler, Page, Visit
 from bot.desk_folder.pages import _MACRO_NAMES as MACRO_NAMES
 from bot.errors import Conflict, NotFound
+from bot.storage import told
 from bot.texts import fill, is_rtl
 
 LONGEST_LINE = 300  # characters of a title, a tag or a question
 MOST_QUESTIONS = 200
+TOLD_IN = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ MACROS = Shelf("macros", "macros", "console_macro")
 
 async def listed(shelf: Shelf, visit: Visit) -> Response:
     found = await material(visit, shelf.folder)
+    counted = await _told(visit) if shelf.is_articles else {}
     grouped = leaves.by_id(leaves.leaves(found.files, shelf.folder, found.locales))
     query, only = visit.query("q")[:200], visit.query("show")
     rows = [
@@ -47,6 +51,7 @@ async def listed(shelf: Shelf, visit: Visit) -> Response:
         for name, by in grouped.items()
         if any(leaves.says(one, query) for one in by.values())
         and (only != "missing" or any(locale not in by for locale in found.locales))
+        and (only != "untold" or any((name, locale) not in counted for locale in by))
     ]
     missing = {locale: sum(locale not in by for by in grouped.values()) for locale in found.locales}
     return await visit.page(
@@ -58,9 +63,17 @@ async def listed(shelf: Shelf, visit: Visit) -> Response:
         total=len(grouped),
         missing={locale: count for locale, count in missing.items() if count},
         locales_of_desk=found.locales,
+        counted=counted,
+        days=TOLD_IN.days,
         changed=found.draft.changes,
         faulty={one.file for one in found.checked.faults if one.severity == "fault"},
     )
+
+
+async def _told(visit: Visit) -> Mapping[tuple[str, str], int]:
+    storage = visit.rooms.storage
+    since = storage.clock() - TOLD_IN
+    return await storage.read(lambda conn: told.articles(conn, since))
 
 
 async def opened(shelf: Shelf, visit: Visit) -> Response:
@@ -75,8 +88,11 @@ async def begun(shelf: Shelf, visit: Visit) -> Response:
     found = await material(visit, shelf.folder)
     locale = visit.query("locale")
     locale = locale if locale in found.locales else found.locales[0]
-    question = " ".join(visit.query("question")[:LONGEST_LINE].split())
-    leaf = Leaf("", visit.query("id")[:60], locale, question, "", (), (question,) if question else ())
+    asked = (
+        " ".join(one[:LONGEST_LINE].split()) for one in visit.request.query_params.getlist("question")[:MOST_QUESTIONS]
+    )
+    questions = tuple(dict.fromkeys(one for one in asked if one))
+    leaf = Leaf("", visit.query("id")[:60], locale, next(iter(questions), ""), "", (), questions)
     others = leaves.by_id(leaves.leaves(found.files, shelf.folder, found.locales)).get(leaf.id, {})
     return await _editor(shelf, visit, found, leaf, "", tuple(others.values()))
 

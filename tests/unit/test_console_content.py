@@ -1,0 +1,287 @@
+"""The console's pages of content over HTTP: what they change, what they refuse, and that nothing of it is markup."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest_asyncio
+from sqlalchemy import insert, select
+from starlette.applications import Starlette
+
+from bot.console.routes import Console
+from bot.desk_folder import DEMO_DESK
+from bot.desk_folder.watch import DeskInForce
+from bot.settings import Settings
+from bot.storage import tables as t
+from bot.storage.engine import Storage
+from channels.preview import PREVIEWS
+
+OURS = {"Origin": "http://localhost:8080"}
+
+
+async def view() -> dict[str, Any]:
+    raise AssertionError("not the first page")
+
+
+@dataclass
+class Hand:
+    """An admin at the console, with a copy of the demo desk in `folder`."""
+
+    http: httpx2.AsyncClient
+    storage: Storage
+    folder: Path
+
+    async def sees(self, path: str) -> str:
+        answer = await self.http.get(f"/admin{path}")
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    async def does(self, to: str, seen: str, /, **fields: Any) -> httpx2.Response:
+        csrf = re.search(r'name="csrf" value="([^"]+)"', seen)
+        assert csrf is not None
+        return await self.http.post(f"/admin{to}", data={"csrf": csrf[1], **fields}, headers=OURS)
+
+    async def draft(self) -> dict[str, str | None]:
+        rows = await self.storage.read(lambda conn: conn.execute(select(t.desk_drafts)).all())
+        return {row.path: row.text for row in rows}
+
+
+@pytest_asyncio.fixture
+async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
+    made = Storage(f"sqlite+aiosqlite:///{tmp_path / 'console.db'}")
+    await made.open()
+    await made.write(lambda tx: t.metadata.create_all(tx.conn))
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture
+async def hand(storage: Storage, tmp_path: Path) -> AsyncIterator[Hand]:
+    folder = tmp_path / "desk"
+    shutil.copytree(DEMO_DESK, folder)
+    settings = Settings(_env_file=None, admin_password="open sesame", desk=folder)
+    console = Console(settings, "a secret of the house", storage, DeskInForce(folder), view, PREVIEWS)
+    transport = httpx2.ASGITransport(app=Starlette(routes=list(console.routes())))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost:8080") as http:
+        await http.post("/admin/sign-in", data={"password": "open sesame"}, headers=OURS)
+        yield Hand(http, storage, folder)
+
+
+def fields_of(page: str, key: str) -> dict[str, str]:
+    """The fields of one row of the grid, as the browser would send them."""
+    row = next(one for one in page.split("<form ") if f"<bdi>{key}</bdi></h2>" in one)
+    found = dict(re.findall(r'<input type="hidden" name="(row|was|here)" value="([^"]*)"', row))
+    found |= dict(re.findall(r'<textarea[^>]* name="(text_\w+)"[^>]*>([^<]*)</textarea>', row))
+    return {name: html.unescape(value) for name, value in found.items()}
+
+
+# ── texts ──
+
+
+async def test_a_text_is_changed_in_the_draft_and_nothing_else_of_its_file(hand: Hand) -> None:
+    page = await hand.sees("/texts?q=order_bad")
+    fields = fields_of(page, "order_bad")
+    before = (hand.folder / "texts/shop.yaml").read_text()
+    old = fields["text_he"]
+    answer = await hand.does("/texts", page, **{**fields, "text_he": 'מספר אחר, "בבקשה"'})
+    assert answer.status_code == 303
+    draft = await hand.draft()
+    assert list(draft) == ["texts/shop.yaml"]
+    assert draft["texts/shop.yaml"] == before.replace(json.dumps(old, ensure_ascii=False), '"מספר אחר, \\"בבקשה\\""')
+    assert (hand.folder / "texts/shop.yaml").read_text() == before, "the folder waits for its publication"
+    again = await hand.does("/texts", page, **{**fields, "text_he": "עוד אחר"})
+    assert again.status_code == 409, "somebody else changed it meanwhile"
+
+
+async def test_what_is_wrong_with_a_text_is_told_while_it_is_written(hand: Hand) -> None:
+    page = await hand.sees("/texts?q=queue_place")
+    answer = await hand.does(
+        "/texts/check", page, place=["position", "wait"], text_nl="Je bent <b>{{ positon }}", old_nl=""
+    )
+    assert "{{ position }}, {{ wait }}" in answer.text
+    assert "{{ positon }}" in answer.text
+    assert "<b>" not in answer.text
+    assert await hand.draft() == {}
+
+
+# ── articles and saved replies ──
+
+
+async def test_an_article_is_changed_written_anew_and_deleted(hand: Hand) -> None:
+    path = "knowledge/returns.en.md"
+    page = await hand.sees(f"/articles/{path}")
+    seen = re.search(r'name="seen" value="(\w+)"', page)
+    assert seen is not None
+    fields = {
+        "path": path,
+        "seen": seen[1],
+        "locale": "en",
+        "title": "Sending back",
+        "tags": "returns, refund, money back",
+    }
+    body = "Within **30 days**. <script>alert(1)</script>"
+    answer = await hand.does("/articles", page, **fields, body=body, questions="How?\nHow?\nWhen?", do="save")
+    assert answer.status_code == 303
+    text = (await hand.draft())[path] or ""
+    assert "title: Sending back\n" in text
+    assert "# A self-service article" in text, "comments stay"
+    assert text.endswith(f"---\n{body}\n")
+    shown = await hand.sees(f"/articles/{path}")
+    assert "<strong>30 days</strong>" in shown
+    assert "<script>alert" not in shown
+
+    new = await hand.does(
+        "/articles", page, path="", locale="nl", id="opening", title="Open?", body="Ja.", questions="", tags=""
+    )
+    assert new.headers["location"] == "/admin/articles/knowledge/opening.nl.md"
+    empty = await hand.does("/articles", page, path="", locale="nl", title="Open?", body=" ", questions="", tags="")
+    assert empty.status_code == 409
+    strange = await hand.does("/articles", page, path="", locale="xx", title="Open?", body="x", questions="", tags="")
+    assert strange.status_code == 409
+
+    gone = await hand.does("/articles", page, path="knowledge/returns.nl.md", do="delete", seen="")
+    assert gone.status_code == 409, "whoever deletes has seen what it says"
+    assert (await hand.does("/articles", page, path="macros/hello.en.md", do="delete", seen="")).status_code == 404
+    other = re.search(r'name="seen" value="(\w+)"', await hand.sees("/articles/knowledge/returns.nl.md"))
+    assert other is not None
+    await hand.does("/articles", page, path="knowledge/returns.nl.md", do="delete", seen=other[1])
+    assert (await hand.draft())["knowledge/returns.nl.md"] is None
+    assert 'id=returns&amp;locale=nl"' in await hand.sees("/articles?show=missing")
+
+
+async def test_a_saved_reply_is_previewed_with_its_places_filled_in(hand: Hand) -> None:
+    page = await hand.sees("/macros/macros/hello.en.md")
+    assert "Noa" in page
+    answer = await hand.does("/macros/preview", page, locale="en", title="t", body="Hi {{ customer.nmae }} <i>")
+    assert "unknown &#34;customer.nmae&#34;" in answer.text
+    assert "<i>" not in answer.text
+
+
+async def test_a_question_that_nobody_answered_becomes_a_question_of_an_article(hand: Hand) -> None:
+    await asked(hand.storage, "Do you deliver to <b>Mars</b>?")
+    page = await hand.sees("/unanswered")
+    assert "Do you deliver to &lt;b&gt;Mars&lt;/b&gt;?" in page
+    path = "knowledge/delivery.en.md"
+    answer = await hand.does("/unanswered", page, path=path, question="Do you deliver to <b>Mars</b>?")
+    assert answer.status_code == 303
+    assert "Do you deliver to <b>Mars</b>?" in ((await hand.draft())[path] or "")
+    twice = await hand.does("/unanswered", page, path=path, question="Do you deliver to <b>Mars</b>?")
+    assert twice.status_code == 409
+    new = await hand.sees("/articles/new?locale=en&question=Mars%3F&question=Moon%3F")
+    assert 'value="Mars?"' in new
+    assert "Mars?\nMoon?</textarea>" in new
+
+
+async def asked(storage: Storage, question: str) -> None:
+    now = storage.clock()
+
+    def unit(tx: Any) -> None:
+        tx.conn.execute(insert(t.customers).values(id="c1", name="", locale="en", created_at=now))
+        tx.conn.execute(
+            insert(t.cases).values(
+                id="k1",
+                number=1,
+                customer_id="c1",
+                status="bot",
+                channel="web",
+                locale="en",
+                opened_at=now,
+                updated_at=now,
+            )
+        )
+        tx.conn.execute(
+            insert(t.case_events).values(
+                customer_id="c1", case_id="k1", kind="unanswered", at=now, data={"question": question}
+            )
+        )
+
+    await storage.write(unit)
+
+
+# ── simulator and tests ──
+
+
+def carried(page: str) -> dict[str, str]:
+    sketch = re.search(r'name="sketch" value="([^"]*)"', page)
+    assert sketch is not None
+    return {"sketch": html.unescape(sketch[1]), "which": "draft"}
+
+
+async def test_a_conversation_is_played_and_saved_as_a_test_of_the_draft(hand: Hand) -> None:
+    page = await hand.sees("/simulator?locale=en")
+    for what in (
+        {"do": "say", "text": "where is my order? <b>"},
+        {"do": "say", "text": "AB123456"},
+        {"do": "choose:yes"},
+    ):
+        page = (await hand.does("/simulator", page, **carried(page), **what)).text
+    assert "where is my order? &lt;b&gt;" in page
+    assert "<strong>AB123456</strong>" in page
+    assert "Glad to hear it" in page
+    assert await hand.draft() == {}
+    saved = await hand.does("/simulator/save", page, **carried(page), name="an order is found: <b>")
+    assert saved.headers["location"] == "/admin/tests"
+    assert list(await hand.draft()) == ["tests/simulator.yaml"]
+    tests = await hand.sees("/tests")
+    assert "an order is found: &lt;b&gt;" in tests
+    assert "All tests pass" in tests
+    again = await hand.does("/simulator/save", page, **carried(page), name="an order is found: <b>")
+    assert again.status_code == 409, "two tests of one name"
+
+
+async def test_connectors_answer_as_they_are_told_and_nonsense_is_refused_in_one_line(hand: Hand) -> None:
+    page = await hand.sees("/simulator?locale=en")
+    down = {"how_orders.get": "timeout"}
+    page = (await hand.does("/simulator", page, **carried(page), do="set", **down)).text
+    for text in ("where is my order?", "AB123456"):
+        page = (await hand.does("/simulator", page, **carried(page), do="say", text=text)).text
+    assert "waits for support (connector)" in page
+    for nonsense in ({"how_orders.get": "ok", "answer_orders.get": "a: [b"}, {"at": "tomorrow"}, {"customer": "- a"}):
+        page = (await hand.does("/simulator", page, **carried(page), do="set", **nonsense)).text
+        assert 'class="error"' in page
+    page = (await hand.does("/simulator", page, sketch="[[[[", which="draft", do="say", text="hello")).text
+    assert 'class="said customer"' in page
+
+
+async def test_a_failing_test_is_shown_with_what_was_expected_and_got(hand: Hand) -> None:
+    (hand.folder / "tests/people.yaml").write_text(
+        "- test: wrong\n  locale: en\n  script:\n    - {user: hi}\n    - {bot: Goodbye}\n"
+    )
+    page = await hand.sees("/tests")
+    assert "/admin/files/tests/people.yaml#L5" in page
+    assert "bot «Goodbye»" in page
+    (hand.folder / "tests/people.yaml").write_text("- test: wrong\n  scirpt: []\n")
+    assert "did you mean" in await hand.sees("/tests")
+    assert 'class="error"' in await hand.sees("/simulator"), "the desk in force is played"
+    assert 'class="error"' in await hand.sees("/dry-run")
+
+
+async def test_a_dry_run_without_conversations_says_so(hand: Hand) -> None:
+    page = await hand.sees("/dry-run")
+    answer = await hand.does("/dry-run", page, days="7", sample="100")
+    assert "no conversations" in answer.text
+
+
+# ── what went wrong ──
+
+
+async def test_a_dead_letter_is_shown_and_given_up_once(hand: Hand) -> None:
+    now = hand.storage.clock()
+    letter = {"id": "d1", "source": "telegram", "raw": b"{", "error": "not <b>readable</b>", "at": now}
+    await hand.storage.write(lambda tx: tx.conn.execute(insert(t.dead_letters).values(**letter)))
+    page = await hand.sees("/trouble")
+    assert "not &lt;b&gt;readable&lt;/b&gt;" in page
+    assert (await hand.does("/trouble", page, id="d1", do="burn")).status_code == 409
+    assert (await hand.does("/trouble", page, id="d1", do="drop")).status_code == 303
+    assert "d1" not in await hand.sees("/trouble")
+    assert (await hand.does("/trouble", page, id="d1", do="drop")).status_code == 303
+    rows = await hand.storage.read(lambda conn: conn.execute(select(t.audit.c.who, t.audit.c.what)).all())
+    assert [row.what for row in rows if "given up" in row.what] == ["console: given up"]
