@@ -36,6 +36,7 @@ from bot.events import (
     CaseResolved,
     CustomerErased,
     CustomersMerged,
+    DeskRefused,
     SendSettled,
     StepsTaken,
     TimelineGrew,
@@ -46,10 +47,10 @@ from bot.linking import Linking
 from bot.model import Clock, system_clock
 from bot.replays import Reader, Replays
 from bot.settings import Settings, kept_secret
-from bot.storage import counts, flow_rows, inbox_rows, merging, outbox_rows, recording_rows, schema, timer_rows
+from bot.storage import counts, flow_rows, inbox_rows, kept, merging, outbox_rows, recording_rows, schema, timer_rows
 from bot.storage.engine import Storage
 from bot.storage.notices import Notices
-from bot.storage.tx import Subscriber, Wiring
+from bot.storage.tx import Subscriber, Tx, Wiring
 from bot.tally import Tally
 from bot.timers import Ringer, Timers
 from bot.turn import Taker, Turn
@@ -92,7 +93,7 @@ class App:
         self.clock = clock = self.storage.clock
         if settings.desk is not None and settings.desk.is_dir():
             finish_publication(settings.desk)
-        self.desk = DeskInForce(settings.desk, accepted=self._keep_flows)
+        self.desk = DeskInForce(settings.desk, accepted=self._keep_flows, refused=self._desk_refused)
         self.searcher = Searcher(lambda: self.rules.articles)
         self.inbox = Inbox(self.storage, (), self.rules.locales[0])
         self.web = WebChannel(
@@ -190,6 +191,9 @@ class App:
             settled = getattr(desk, "on_settled", None)
             if settled is not None:
                 heard[SendSettled].append(settled)
+            refused = getattr(desk, "on_desk_refused", None)
+            if refused is not None:
+                heard[DeskRefused].append(refused)
         return heard
 
     def _ringers(self) -> dict[str, Ringer]:
@@ -388,6 +392,16 @@ class App:
         """So that who runs in a version of a flow finds it after a restart, and on every node."""
         rows = [versions.to_row(flow, desk.names) for flow in desk.flows.values()]
         await self.storage.write(lambda tx: flow_rows.keep(tx, rows))
+
+    async def _desk_refused(self, faults: Sequence[object]) -> None:
+        """Told once, by whichever node sees it first; `()` when the folder is whole again."""
+        lines = [str(one) for one in faults if getattr(one, "severity", "fault") == "fault"]
+
+        def tell(tx: Tx) -> None:
+            if kept.swap(tx, "desk_refused", lines) != lines and lines:
+                tx.emit(DeskRefused(lines))
+
+        await self.storage.write(tell)
 
     def _errand(self, work: Coroutine[Any, Any, Any]) -> None:
         """A background task that comes to an end soon: `settle` waits for it."""

@@ -195,6 +195,13 @@ class StepsTaken:
 
 
 @dataclass(frozen=True, slots=True)
+class DeskRefused:
+    """A change of the desk has faults, so the desk before it stays in force; each fault is `file:line:column: message`."""
+
+    faults: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class NotifyAsked:
     """A flow tells colleagues something in Slack; customers never see it."""
 

@@ -29,13 +29,15 @@ SHOWN = 5  # faults in one line of the log
 
 Load = Callable[[Path], Desk]
 Accepted = Callable[[Desk], Awaitable[None]]
+Refused = Callable[[Sequence["Fault | str"]], Awaitable[None]]
 Watch = Callable[[Path], AsyncIterator[object]]
 
 
 class DeskInForce:
     """`folder` None is the built-in demo desk. Raises DeskFault when the desk is broken at the start.
 
-    `accepted` hears of each desk before it is in force (its flows are kept, for the conversations that will run in them).
+    `accepted` hears of each desk before it is in force (its flows are kept, for the conversations that will run in them),
+    `refused` of the faults of one that is not taken, and of () when the folder is whole again.
     `load` and `watch` are handed in by tests only.
     """
 
@@ -46,6 +48,7 @@ class DeskInForce:
         load: Load | None = None,
         watch: Watch | None = None,
         accepted: Accepted | None = None,
+        refused: Refused | None = None,
     ) -> None:
         from bot.desk_folder.load import load as load_folder
         from bot.desk_folder.starter import DEMO_DESK
@@ -55,6 +58,7 @@ class DeskInForce:
         self._load = load or load_folder
         self._watch = watch or _changes
         self._accepted = accepted
+        self._refused = refused
         self.desk = self._loaded()
         self.faults: tuple[Fault | str, ...] = ()
 
@@ -63,11 +67,15 @@ class DeskInForce:
         try:
             desk = await asyncio.to_thread(self._loaded)
         except DeskFault as error:
-            self.faults = _faults_of(error)
+            before, self.faults = self.faults, _faults_of(error)
             first = [str(one) for one in self.faults[:SHOWN]]
             log.error("desk_refused", first=first, of=len(self.faults))  # noqa: TRY400 - admins read it; no traceback
+            if self.faults != before:
+                await self._tell(self.faults)
             return False
-        self.faults = ()
+        if self.faults:
+            self.faults = ()
+            await self._tell(())
         if desk.hash == self.desk.hash:
             return False
         await self.keep(desk)
@@ -82,6 +90,13 @@ class DeskInForce:
                 await self._accepted(desk or self.desk)
             except DatabaseFault as error:
                 log.warning("flows_not_kept", reason=str(error))
+
+    async def _tell(self, faults: Sequence[Fault | str]) -> None:
+        if self._refused is not None:
+            try:
+                await self._refused(faults)
+            except DatabaseFault as error:
+                log.warning("desk_refusal_not_told", reason=str(error))
 
     async def reload_when_changed(self) -> None:
         """Runs until it is cancelled. The built-in desk is part of the program, and does not change."""

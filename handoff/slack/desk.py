@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from bot.events import NotifyAsked, SendSettled
+from bot.events import DeskRefused, NotifyAsked, SendSettled
 from bot.model import AuthorKind, CaseStatus, Message
 from bot.settings import Settings
 from bot.storage.engine import Storage
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from bot.desk_folder.desk import Desk
 
 log = structlog.get_logger()
+SHOWN_FAULTS = 5
 _POST = re.compile(r"[A-Z][A-Z0-9]+:\d+\.\d+")
 
 
@@ -144,6 +145,15 @@ class SlackDesk:
     def on_notify(self, tx: Tx, event: NotifyAsked) -> None:
         """A flow's line for colleagues: to the channel that the flow names."""
         outgoing.notify(tx, event.channel, event.text, event.customer_id, event.case_id)
+
+    def on_desk_refused(self, tx: Tx, event: DeskRefused) -> None:
+        """A broken desk is told where its people are: the channel of the desk's first team."""
+        channel = self.channel_of(terms.default_team(self._desk()))
+        if channel is not None:
+            more = len(event.faults) - SHOWN_FAULTS
+            lines = [*event.faults[:SHOWN_FAULTS], *([f"… +{more}: stafett check"] if more > 0 else [])]
+            told = self._wording("slack_desk_refused")
+            outgoing.notify(tx, channel, "\n".join((told, *lines)), None, None)
 
     def on_settled(self, tx: Tx, event: SendSettled) -> None:
         """What became of our rows: the card's place is kept; an agent's file that can't be had is told."""

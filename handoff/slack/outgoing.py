@@ -109,8 +109,8 @@ def tell(tx: Tx, channel: str, user: str, text: str, thread: str | None, case: C
     )
 
 
-def notify(tx: Tx, channel: str, text: str, customer_id: str, case_id: str | None) -> None:
-    """A line that a flow says to colleagues. `channel` is an id or a #name, as the admin wrote it."""
+def notify(tx: Tx, channel: str, text: str, customer_id: str | None, case_id: str | None) -> None:
+    """A line that a flow, or the house itself, says to colleagues. `channel` is an id or a #name, as the admin wrote it."""
     outbox.enqueue(
         tx,
         via=VIA,

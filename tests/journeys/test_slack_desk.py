@@ -606,3 +606,18 @@ async def test_what_a_flow_tells_colleagues_is_said_in_their_channel_and_kept_as
     assert not post.pages_everybody
     assert any("Refund of 90" in says for says in house.thread(card))
     assert not any("Refund" in says for says in house.got())
+
+
+async def test_a_desk_that_is_refused_is_told_once_where_its_people_are(house: House) -> None:
+    faults = [f"desk/desk.yaml:{line}:1: broken <!channel>" for line in range(1, 8)]
+    await house.app._desk_refused(faults)
+    await house.app._desk_refused(faults)
+    await house.rest()
+    [post] = [one for one in house.desk.messages if "stays in force" in one.says]
+    assert "desk/desk.yaml:1:1: broken" in post.says
+    assert "+2" in post.says
+    assert not post.pages_everybody
+    await house.app._desk_refused(())
+    await house.app._desk_refused(faults)
+    await house.rest()
+    assert len([one for one in house.desk.messages if "stays in force" in one.says]) == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from bot.desk_folder import DEMO_DESK, DeskFaults
 from bot.desk_folder.desk import Desk
 from bot.desk_folder.starter import write_starter
 from bot.desk_folder.watch import DeskInForce
-from bot.errors import DeskFault, StafettError
+from bot.errors import DatabaseFault, DeskFault, StafettError
 from bot.flows.schema import Flow
 
 
@@ -130,3 +130,30 @@ def test_the_starter_is_a_desk_and_never_overwrites(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(StafettError):
         write_starter(tmp_path / "file")
+
+
+async def test_what_is_refused_is_told_once_and_again_only_when_it_changes() -> None:
+    told: list[list[str]] = []
+
+    async def refused(faults: Sequence[object]) -> None:
+        told.append([str(one) for one in faults])
+
+    folder = Folder(desk("one"))
+    rules = DeskInForce(Path("shop"), load=folder.load, refused=refused)
+    for now in (DeskFault("a:1:1: one"), DeskFault("a:1:1: one"), DeskFault("a:2:1: two"), desk("one"), desk("one")):
+        folder.now = now
+        await rules.reload()
+    assert told == [["a:1:1: one"], ["a:2:1: two"], []]
+
+
+async def test_a_database_that_fails_stops_no_reload() -> None:
+    async def refused(faults: Sequence[object]) -> None:
+        raise DatabaseFault("gone")
+
+    folder = Folder(desk("one"))
+    rules = DeskInForce(Path("shop"), load=folder.load, refused=refused)
+    folder.now = DeskFault("a:1:1: one")
+    assert not await rules.reload()
+    folder.now = desk("two")
+    assert await rules.reload()
+    assert rules.desk.name == "two"
