@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from bot import timers
-from bot.desk_folder import people
 from bot.desk_folder.desk import RoutingRule
 from bot.flows.expressions import Scope
 from bot.model import CaseStatus
+from bot.staffing import people
 from bot.staffing import routing as rules
 from bot.staffing.routing import Wanted
 from bot.storage import customers
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 def destination(
     tx: Tx, case: Case, asked: str | None, priority: str, reason: str
 ) -> tuple[str | None, RoutingRule | None]:
-    """The team that a case goes to, and the rule that says so: see `bot.desk_folder.people.destination`.
+    """The team that a case goes to, and the rule that says so: see `bot.staffing.people.destination`.
 
     While that team is closed or nobody of it is there, the one that takes its overflow, if somebody is there.
     """

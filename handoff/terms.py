@@ -11,8 +11,8 @@ from datetime import UTC, timedelta, tzinfo
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from bot.desk_folder import people as staffing_terms
 from bot.desk_folder.desk import Routing, Sla
+from bot.staffing import people as staffing_terms
 from bot.staffing.holidays import DaysOff
 from bot.texts import Texts
 from handoff.case import Case

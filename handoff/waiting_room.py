@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from bot.desk_folder import people
+from bot.staffing import people
 from bot.storage import customers
 from bot.storage.tx import Tx
 from bot.texts import duration, moment

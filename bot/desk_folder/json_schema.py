@@ -283,7 +283,7 @@ def _tests() -> Schema:
             "bot": _TEXT,
             "agent": {"anyOf": [_TEXT, _object({"claim": _FLAG, "reply": _TEXT, "note": _TEXT, "resolve": _TEXT})]},
             "after": _SPAN,
-            "agents": {"type": "integer"},
+            "agents": {"anyOf": [{"type": "integer"}, _MAP]},
             "open": _FLAG,
             "switch_channel": _one_of(CHANNELS),
             "event": _ANY,

@@ -19,6 +19,7 @@ from bot.answers.article import Article
 from bot.answers.decide import is_blank
 from bot.answers.knowledge import Knowledge
 from bot.flows import templates
+from bot.flows.colleagues import Colleagues
 from bot.flows.expressions import Scope
 from bot.flows.run import asks_for_human, step
 from bot.flows.talk import (
@@ -51,7 +52,10 @@ from bot.flows.talk import (
     Told,
 )
 from bot.model import Choice, FileRef
-from bot.texts import duration, say
+from bot.staffing import people
+from bot.staffing.hours import is_open_at, next_opening
+from bot.staffing.routing import Wanted
+from bot.texts import duration, moment, say
 
 if TYPE_CHECKING:
     from bot.desk_folder.desk import Desk
@@ -67,7 +71,6 @@ SCALES: Mapping[str, tuple[int, int]] = {
 }
 _WITHOUT_SURVEY = frozenset({"spam", "duplicate", "abandoned"})
 _WAIT_S = 180  # what a customer is told while nothing has been measured
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 @lru_cache(maxsize=4)
@@ -90,7 +93,8 @@ class Play:
         self.customer: dict[str, Any] = {"locale": locale, **(given.get("customer") or {})}
         self.case: dict[str, Any] = {"id": "case-1", "channel": "web", **(given.get("case") or {})}
         self.model = str(given.get("model", "off"))  # what it answers, or off, or timeout
-        self.agents = int(given.get("agents", 1))
+        self.colleagues = Colleagues(desk)
+        self.agents = 1
         self.now = _moment(desk, given["at"]) if "at" in given else START
         self.by_hours = "at" in given and "open" not in given
         self.open = bool(given.get("open", True))
@@ -102,12 +106,14 @@ class Play:
         self.escalation: Escalate | None = None
         self.with_people = False
         self.claimed = False
+        self.wanted = Wanted("case", None, locale)
         self.notes: list[str] = []
         self.records: list[Record | Notify] = []
         self.closed: str | None = None
         self.survey: str | None = None
         self.score: int | None = None
         self.flow: str | None = None
+        self.wrong = self.staff(given.get("agents", 1))
 
     # ── flows ──
     def take(self, event: Event) -> bool:
@@ -146,7 +152,10 @@ class Play:
 
     @property
     def is_open(self) -> bool:
-        return _within_hours(self.desk, self.now) if self.by_hours else self.open
+        if not self.by_hours:
+            return self.open
+        team = self.colleagues.team if self.with_people else people.default_team(self.desk)
+        return is_open_at(people.hours_of(self.desk, team), self.now)
 
     def feel(self, effect: Effect) -> None:
         match effect:
@@ -188,18 +197,43 @@ class Play:
         self.hear(own or effect.text or say("human_coming", self.locale, self.desk.texts))
         team, priority = effect.team or dressed.team, dressed.priority
         effect = replace(effect, reason_code=dressed.reason, priority=priority, team=team)
-        self.escalation, self.with_people, self.claimed = effect, True, False
+        self.escalation, self.with_people, self.claimed = self.send(effect, scope), True, False
         self.slots |= {name: value for name, value in effect.show if name not in self.slots}
         if effect.survey is not None:
             self.survey = effect.survey.instrument
-        self.tell_place()
+        self.find_agent(self.colleagues.fetch(self.wanted, self.now))
+
+    def send(self, effect: Escalate, scope: Scope) -> Escalate:
+        """To the team that the desk's rules name, and to whom they ask for."""
+        about = {"locale": self.locale, "priority": effect.priority or "normal", "reason": effect.reason_code}
+        names = {**scope.names, "case": {**self.case, **about, "team": effect.team}}
+        team, rule = people.destination(self.desk, effect.team, self.locale, replace(scope, names=names))
+        knew = self.case.get("last_agent")
+        self.wanted = Wanted("case", team, self.locale, rule.skills if rule else (), knew or None)
+        self.colleagues.always_open = not self.by_hours
+        return replace(effect, team=team, priority=(rule.priority if rule else None) or effect.priority)
+
+    def find_agent(self, said: Sequence[tuple[str, Mapping[str, str]]]) -> None:
+        """What the customer hears of who has their case now; else where they stand."""
+        for key, values in said:
+            self.hear(say(key, self.locale, self.desk.texts, **values))
+        if self.colleagues.agent is None:
+            self.tell_place()
 
     def tell_place(self) -> None:
         if self.agents > 0 and self.is_open:
             wait = duration(_WAIT_S, self.locale)
             self.hear(say("queue_place", self.locale, self.desk.texts, position=1, wait=wait))
         else:
-            self.hear(say("no_agents_now", self.locale, self.desk.texts))
+            self.hear(self.nobody_here())
+
+    def nobody_here(self) -> str:
+        hours = people.hours_of(self.desk, self.colleagues.team)
+        back_at = next_opening(hours, self.now) if self.by_hours and not self.is_open else None
+        if back_at is None:
+            return say("no_agents_now", self.locale, self.desk.texts)
+        when = moment(back_at, self.locale, hours.zone)
+        return say("no_agents_until", self.locale, self.desk.texts, when=when)
 
     def end(self, outcome: str) -> None:
         self.closed = outcome
@@ -354,12 +388,14 @@ class Play:
         if not self.with_people:
             return "an agent claims, but nobody fetched one"
         self.claimed = True
+        self.colleagues.accept()
         return ""
 
     def reply(self, text: str) -> str:
         if not self.with_people:
             return "an agent writes, but nobody fetched one"
         self.claimed = True
+        self.colleagues.answer()
         self.hear(text)
         return ""
 
@@ -381,19 +417,33 @@ class Play:
         """Timers ring in their order, each at its time."""
         self.begin_turn()
         until = self.now + timedelta(seconds=seconds)
-        while due := sorted(timer for timer in self.timers if timer[0] <= until):
-            at, token = due[0]
-            self.timers.remove(due[0])
+        while (at := self.next_ring()) is not None and at <= until:
             self.now = max(self.now, at)
-            self.take(TimedOut(token))
+            due = sorted(timer for timer in self.timers if timer[0] <= self.now)
+            if due:
+                self.timers.remove(due[0])
+                self.take(TimedOut(due[0][1]))
+            else:
+                before = self.colleagues.agent
+                said = self.colleagues.ring(self.now)
+                if said or before != self.colleagues.agent:
+                    self.find_agent(said)
         self.now = max(self.now, until)
         return ""
 
-    def staff(self, agents: int) -> str:
-        came, self.agents = self.agents <= 0 < agents, agents
+    def next_ring(self) -> datetime | None:
+        """When a flow's timer rings, or something happens with the people."""
+        calls = self.colleagues.next_at(self.now) if self.with_people else None
+        return min((at for at in (*(at for at, _ in self.timers), calls) if at is not None), default=None)
+
+    def staff(self, agents: int | Mapping[str, Any]) -> str:
+        """How many there are from here on, or who: the case that waits may find its agent."""
+        wrong = self.colleagues.come(agents) if isinstance(agents, Mapping) else ""
+        there = self.colleagues.count if isinstance(agents, Mapping) else int(agents)
+        came, self.agents = self.agents <= 0 < there, there
         if came and self.with_people and not self.claimed:
-            self.tell_place()
-        return ""
+            self.find_agent(self.colleagues.ring(self.now))
+        return wrong
 
     def set_open(self, is_open: bool) -> str:
         self.open, self.by_hours = is_open, False
@@ -428,18 +478,3 @@ def with_fakes(desk: Desk, given: Mapping[str, Any]) -> Desk:
 def _moment(desk: Desk, at: str) -> datetime:
     """A local time of the desk, as ISO 8601."""
     return datetime.fromisoformat(at).replace(tzinfo=ZoneInfo(desk.time_zone)).astimezone(UTC)
-
-
-def _within_hours(desk: Desk, now: datetime) -> bool:
-    """Whether the desk's own hours say that somebody is there; a span may go over midnight."""
-    if desk.hours is None:
-        return True
-    local = now.astimezone(ZoneInfo(desk.time_zone))
-    clock = local.time().replace(tzinfo=None)
-    for back in (0, 1):
-        day = local.date() - timedelta(days=back)
-        for begin, end in () if day in desk.holidays else desk.hours.get(_DAYS[day.weekday()], ()):
-            over = end <= begin  # 24:00 is 00:00 of the next day
-            if (back == 0 and begin <= clock and (over or clock < end)) or (back == 1 and over and clock < end):
-                return True
-    return False

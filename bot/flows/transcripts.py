@@ -17,7 +17,8 @@
 agent. A connector that `given` does not name is a table of the desk, or answers `error`. `given` maps the value that the
 call sends (or "*") to the answer, or to 404, timeout or error. `given: {model: "Within 14 days [1]."}` is what the language
 model answers; off (there is none) and timeout are its other words. `given: {at: 2026-01-05T22:00}` is a time of the desk's own
-clock, from which on its opening hours count; without it, it is open.
+clock, from which on its opening hours count; without it, it is open. `agents: {ann: free, bob: away, eve: 2}` names them:
+then cases are given out, and the ladder is climbed, as desk.yaml says (`expect: {assigned: ann, called: [lea]}`).
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from bot.flows.play import Play
 from bot.flows.source import Node, Reader, seconds
 from bot.flows.templates import shown
 from bot.flows.verbs import EVENT
+from bot.staffing.people import default_team
 from bot.texts import canonical, say
 
 if TYPE_CHECKING:
@@ -94,6 +96,8 @@ def run_tests(desk: Desk) -> list[TestResult]:
 
 def run_test(desk: Desk, test: ConversationTest) -> TestResult:
     play = Play(desk, test.locale, test.given)
+    if play.wrong:
+        return TestResult(test.name, test.file, test.line, False, f"{test.file}:{test.line}: {play.wrong}")
     for line in test.script:
         wrong = LINES[line.kind](play, line.value)
         if wrong:
@@ -129,7 +133,7 @@ def read_tests(
 def _given(node: Node, reader: Reader) -> dict[str, Any]:
     found = reader.entries(node, _GIVEN, "given")
     if "agents" in found:
-        reader.whole(found["agents"], "given: agents")
+        _people(found["agents"], reader, "given: agents")
     if "open" in found:
         reader.flag(found["open"], "given: open")
     if "model" in found:
@@ -178,6 +182,13 @@ def _whole(node: Node, reader: Reader, what: str) -> int | None:
     return reader.whole(node, what, 0, 1000)
 
 
+def _people(node: Node, reader: Reader, what: str) -> int | Mapping[str, Any] | None:
+    """How many agents are there, or who: `{ann: free, bob: away, eve: 2}`."""
+    if node.kind != "map":
+        return reader.whole(node, what, 0, 1000)
+    return {agent: body.content() for agent, body in reader.entries(node, None, what).items()}
+
+
 def _flag(node: Node, reader: Reader, what: str) -> bool:
     return reader.flag(node, what)
 
@@ -215,7 +226,7 @@ _READ: Mapping[str, _Read] = {
     "bot": _text,
     "agent": _text,
     "after": _span,
-    "agents": _whole,
+    "agents": _people,
     "open": _flag,
     "switch_channel": _channel,
     "event": _event,
@@ -290,8 +301,8 @@ def _said_after_all(play: Play, wanted: Any) -> str:
 
 
 def _team(play: Play) -> str | None:
-    first = play.desk.escalation.team or (play.desk.teams[0].id if play.desk.teams else None)
-    return (play.escalation.team or first) if play.escalation else None
+    """Whose queue it is in now."""
+    return (play.colleagues.team or default_team(play.desk)) if play.escalation else None
 
 
 EXPECTED: Mapping[str, Callable[[Play], Any]] = {
@@ -299,6 +310,8 @@ EXPECTED: Mapping[str, Callable[[Play], Any]] = {
     "reason": lambda play: play.escalation.reason_code if play.escalation else None,
     "priority": lambda play: (play.escalation.priority or "normal") if play.escalation else None,
     "slots": lambda play: play.slots,
+    "assigned": lambda play: play.colleagues.agent,
+    "called": lambda play: play.colleagues.called,
     "closed": lambda play: play.closed,
     "survey": lambda play: play.survey if play.closed else None,
     "score": lambda play: play.score,

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, and_, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from bot.desk_folder import people
 from bot.model import CaseStatus, new_id
+from bot.staffing import people
 from bot.staffing.routing import Colleague
 from bot.storage import tables as t
 from bot.storage.tx import Tx

@@ -163,11 +163,11 @@ def test_a_script_plays_time_people_channels_events_versions_and_the_survey(
 @pytest.mark.parametrize(
     ("at", "said"),
     [
-        ("2026-01-05T08:59", "$no_agents_now"),
+        ("2026-01-05T08:59", "'we are back Mon, Jan 5 9:00'"),
         ("2026-01-05T09:00", "number 1"),
         ("2026-01-05T16:59:50", "number 1"),
-        ("2026-01-05T17:00", "$no_agents_now"),
-        ("2026-01-10T12:00", "$no_agents_now"),
+        ("2026-01-05T17:00", "'we are back Tue, Jan 6 9:00'"),
+        ("2026-01-10T12:00", "'we are back Mon, Jan 12 9:00'"),
     ],
 )
 def test_a_test_may_begin_at_a_time_of_the_desks_own_clock(tmp_path: Path, at: str, said: str) -> None:

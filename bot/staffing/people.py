@@ -8,13 +8,13 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from bot.flows.expressions import Scope
 from bot.staffing.holidays import DaysOff
 from bot.staffing.hours import Hours, Week
 from bot.staffing.routing import Colleague, team_for
 
 if TYPE_CHECKING:
     from bot.desk_folder.desk import Agent, Desk, RoutingRule, Team
+    from bot.flows.expressions import Scope
 
 
 def team_of(desk: Desk, team_id: str | None) -> Team | None:
@@ -47,14 +47,14 @@ def hours_of(desk: Desk, team_id: str | None) -> Hours:
 def destination(desk: Desk, asked: str | None, locale: str, scope: Scope) -> tuple[str | None, RoutingRule | None]:
     """The team that a case goes to, and the first rule that holds for it.
 
-    What a flow asked for stands; then the rule's team; then the desk's default, or the first team that has the language and
-    the skills which that one lacks.
+    The rule's team goes before what a flow asked for (`case.team` in the rule's condition); then the desk's default, or the
+    first team that has the language and the skills which that one lacks.
     """
     rule = next((one for one in desk.routing.rules if one.condition.holds(scope)), None)
-    if asked and team_of(desk, asked) is not None:
-        return asked, rule
     if rule is not None and rule.team:
         return rule.team, rule
+    if asked and team_of(desk, asked) is not None:
+        return asked, rule
     able = [(team.id, team.locales, _skills(desk, team)) for team in desk.teams]
     return team_for(locale, rule.skills if rule else (), default_team(desk), able), rule
 

@@ -1,0 +1,102 @@
+"""Conversation tests play the desk's people: who is given a case, whom the ladder calls, which team, within which hours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.flows.transcripts import run_tests
+from tests.unit.flows_house import DESK, desk_of
+
+STAFF = """
+agents:
+  - {id: ann, name: Ann, team: support, locales: [en], skills: [refunds]}
+  - {id: bob, name: Bob, team: support}
+  - {id: noa, name: Noa, team: support, locales: [he]}
+  - {id: bill, name: Bill, team: billing}
+  - {id: lea, name: Lea, team: support, role: lead}
+routing:
+  assign: round_robin
+  capacity: 2
+  answer_within: 2m
+  rules:
+    - {if: "customer.vip", team: billing, priority: high}
+    - {if: "case.reason == 'safety'", skills: [refunds]}
+  ladder:
+    - {after: 5m, team: billing}
+    - {after: 8m, group: S0123456}
+    - {after: 9m, person: lea}
+"""
+OVERFLOW = "{id: support, name: Support}", "{id: support, name: Support, overflow: billing}"
+HOURS = 'timezone: Europe/Oslo\nopening_hours: {mon-fri: "09:00-17:00"}\nholidays: {country: "NO"}\n'
+
+
+def played(tmp_path: Path, script: str, given: str, desk: str = DESK + STAFF) -> list[str]:
+    tests = tmp_path / "desk" / "tests"
+    tests.mkdir(parents=True)
+    lines = "".join(f"    - {line}\n" for line in script.strip().splitlines())
+    (tests / "core.yaml").write_text(f"- test: one\n  given: {{{given}}}\n  script:\n{lines}", encoding="utf-8")
+    return [one.message.replace(f"{tmp_path}/desk/", "") for one in run_tests(desk_of(tmp_path / "desk", desk=desk))]
+
+
+@pytest.mark.parametrize(
+    ("given", "script"),
+    [
+        ("agents: {ann: free, bob: free}", "{user: human}\n{bot: Ann has your question}\n{expect: {assigned: ann, escalated: support}}"),
+        ("agents: {ann: 2, bob: 1}", "{user: human}\n{expect: {assigned: bob}}"),
+        ("agents: {ann: 2, bob: 2}", "{user: human}\n{bot: number 1 in the queue}\n{expect: {assigned: null}}\n{agents: {bob: 1}}"),
+        ("agents: {bill: free}, customer: {vip: true}", "{user: human}\n{expect: {assigned: bill, escalated: billing, priority: high}}"),
+        ("agents: {ann: free, bob: free, lea: free}, case: {last_agent: lea}", "{user: human}\n{expect: {assigned: lea}}"),
+        # whoever lets it lie loses it; then the team, the group, the person
+        ("agents: {ann: free, bob: free}", "{user: human}\n{after: 3m}\n{bot: Ann is held up}\n{bot: Bob has}\n{expect: {assigned: bob}}"),
+        ("agents: {ann: free}", "{user: human}\n{after: 6m}\n{expect: {assigned: null, escalated: support, called: []}}"),
+        ("agents: {ann: free, bill: free}", "{user: human}\n{after: 6m}\n{expect: {assigned: bill, escalated: billing}}"),
+        ("agents: {ann: free}", "{user: human}\n{after: 10m}\n{expect: {called: [S0123456, lea]}}"),
+        ("agents: {ann: free}", "{user: human}\n{agent: {claim: true}}\n{after: 4m}\n{expect: {assigned: ann}}"),
+        ("agents: {ann: free}", "{user: human}\n{agent: hello}\n{after: 1h}\n{expect: {assigned: ann, called: []}}"),
+        # who comes later gets it
+        ("agents: {ann: away}", "{user: human}\n{bot: $no_agents_now}\n{agents: {bob: free}}\n{bot: Bob has}\n{expect: {assigned: bob}}"),
+    ],
+)  # fmt: skip
+def test_a_case_finds_its_agent(tmp_path: Path, given: str, script: str) -> None:
+    assert played(tmp_path, script, given) == [""]
+
+
+def test_the_language_leads_to_who_speaks_it(tmp_path: Path) -> None:
+    tests = tmp_path / "desk" / "tests"
+    tests.mkdir(parents=True)
+    head = "- test: one\n  locale: he\n  given: {agents: {ann: free, noa: free}}\n  script:\n"
+    (tests / "core.yaml").write_text(
+        f"{head}    - {{user: נציג}}\n    - {{expect: {{assigned: noa}}}}\n", encoding="utf-8"
+    )
+    (result,) = run_tests(desk_of(tmp_path / "desk", desk=DESK + STAFF))
+    assert result.message == ""
+
+
+def test_a_team_of_which_nobody_is_there_overflows(tmp_path: Path) -> None:
+    desk = DESK.replace(*OVERFLOW) + STAFF
+    script = "{user: human}\n{expect: {assigned: bill, escalated: billing}}"
+    assert played(tmp_path, script, "agents: {bill: free}", desk) == [""]
+
+
+@pytest.mark.parametrize(
+    ("at", "assigned", "said"),
+    [("2026-05-15T10:00", "ann", "Ann has"), ("2026-05-16T10:00", "null", "back Mon, May 18"), ("2026-12-25T10:00", "null", "back Mon, Dec 28")],
+)  # fmt: skip
+def test_nobody_is_given_a_case_at_night_or_on_a_public_holiday(
+    tmp_path: Path, at: str, assigned: str, said: str
+) -> None:
+    script = f"{{user: human}}\n{{bot: '{said}'}}\n{{expect: {{assigned: {assigned}}}}}"
+    assert played(tmp_path, script, f"agents: {{ann: free}}, at: {at}", DESK + HOURS + STAFF) == [""]
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ("agents: {zoe: free}", 'tests/core.yaml:1: there is no agent "zoe"; desk.yaml names ann, bob, noa, bill, lea'),
+        ("agents: {ann: busy}", 'tests/core.yaml:1: agents: ann is free, away, or a number of cases, not "busy"'),
+    ],
+)
+def test_a_scene_with_people_who_are_not_there_fails_in_one_line(tmp_path: Path, given: str, fault: str) -> None:
+    assert played(tmp_path, "{user: human}", given) == [fault]
