@@ -23,11 +23,10 @@ from channels.port import Delivery, Sent, Verdict
 from channels.slack import inbound, store
 from channels.slack.connection import SlackConnection
 from channels.slack.outbound import SlackOutlet, last_post
-from channels.slack.payloads import Reply, SlackPayload, kind_of, mapping, metadata_for, outbox_id_of
+from channels.slack.payloads import Reply, SlackPayload, kind_of, mapping, metadata_for, outbox_id_of, raw_of
 from channels.web.files import safe_name, sniff
 
 log = structlog.get_logger()
-ACTS = {"response_url", "response_urls", "trigger_id", "token"}
 LOOK_BACK = timedelta(seconds=5)  # our clock and Slack's may differ by that much
 PAGES = 5
 SWEEP = timedelta(days=3)  # how far back customers' places are looked at after a (re)connect
@@ -371,9 +370,3 @@ def place(ref: str) -> tuple[str, str]:
 
 def drawn(payload: Mapping[str, Any]) -> dict[str, Any]:
     return {"text": payload["text"], "blocks": list(payload["blocks"])}
-
-
-def raw_of(payload: SlackPayload) -> bytes:
-    """The payload as JSON for inspection; without what acts: response URLs, triggers, tokens."""
-    kept = {name: value for name, value in payload.body.items() if name not in ACTS}
-    return json.dumps(kept, ensure_ascii=False, default=str).encode("utf-8", "replace")

@@ -21,6 +21,7 @@ import structlog
 
 from bot.errors import NotSent, Refused, SendFault, SettingsFault, Uncertain
 from bot.settings import Settings
+from bot.storage import inbox_rows
 from bot.storage.engine import Storage
 from channels.slack import outcomes
 from channels.slack.manifest import BOT_SCOPES
@@ -36,6 +37,7 @@ from channels.slack.payloads import (
     is_own,
     kind_of,
     mapping,
+    raw_of,
     user_of,
 )
 
@@ -56,6 +58,8 @@ READS = {
 
 TIMEOUT = 30.0  # seconds of one call
 CONNECT_TIMEOUT = 10.0
+MISSHAPEN = (TypeError, ValueError, LookupError, AttributeError, RecursionError, OverflowError)
+NOBODY = ("user_not_found", "user_not_visible")
 USER_TTL = 60.0  # seconds that a user's standing is believed: SECURITY S37
 PATIENCE = 2.0  # seconds that a payload may wait for what we have to know first; Slack waits 3
 LAST_BACKOFF = 60.0
@@ -158,12 +162,19 @@ class SlackConnection:
         return dict(mapping(response.data))
 
     async def user(self, team: str, user: str) -> SlackUser:
-        """Who this is, at most 60 s old. Raises what `call` raises: who must be sure fails closed."""
+        """Who this is, at most 60 s old; `is_known` is False of whom Slack does not know.
+
+        Raises what `call` raises: who must be sure fails closed.
+        """
         found = self._users.get((team, user))
         if found is not None and time.monotonic() - found[0] < USER_TTL:
             return found[1]
-        answer = await self.call("users.info", user=user, include_locale=True)
-        known = user_of(answer, self.team_id or team)
+        try:
+            known = user_of(await self.call("users.info", user=user, include_locale=True), self.team_id or team)
+        except Refused as error:
+            if not any(reason in str(error) for reason in NOBODY):
+                raise
+            known = SlackUser(user, team, is_known=False)
         if len(self._users) > 10_000:
             self._users.clear()
         self._users[team, user] = (time.monotonic(), known)
@@ -293,6 +304,7 @@ class SlackConnection:
         app = await self._app()
         try:
             request = AsyncBoltRequest(body=body, headers=dict(headers or {}), mode=mode)  # type: ignore[arg-type]
+            looked_at(request.body)
         except Exception as error:  # noqa: BLE001 - Bolt can't read it, and it would be the same the next time
             self.counters.foreign += 1
             log.warning("slack payload not readable", error=type(error).__name__)
@@ -378,12 +390,24 @@ class SlackConnection:
 
         payload = SlackPayload(kind_of(req.body), req.body, retry_number(req.headers), first(req.headers, "reason"))
         try:
-            reply = await self.take(payload)
+            reply = await self._take_or_bury(payload)
         except Exception as error:  # noqa: BLE001 - whatever it was: not taken, so not acknowledged
             self.counters.failed += 1
             log.warning("slack payload not taken", kind=payload.kind, error=f"{type(error).__name__}: {error}"[:300])
             return BoltResponse(status=500, body="")
         return BoltResponse(status=200, body=dict(reply.body) if reply.body is not None else "")
+
+    async def _take_or_bury(self, payload: SlackPayload) -> Reply:
+        """What has not the form that it should have will not have it the next time either: a dead letter, and acknowledged."""
+        try:
+            return await self.take(payload)
+        except MISSHAPEN as error:
+            self.counters.foreign += 1
+            why = f"{type(error).__name__}: {error}"[:300]
+            log.warning("slack payload not readable", kind=payload.kind, error=why)
+            key = str(payload.body.get("event_id") or "")[:200] or None
+            await self.storage.write(lambda tx: inbox_rows.bury(tx, "slack", key, raw_of(payload)[:1_000_000], why))
+            return Reply()
 
     @property
     def http(self) -> aiohttp.ClientSession:
@@ -556,3 +580,20 @@ def first(headers: Mapping[str, Any], name: str) -> str:
         name = "x-slack-retry-reason"
     found = next((value for key, value in headers.items() if key.lower() == name), "")
     return str(found[0] if isinstance(found, list) and found else found or "")
+
+
+def looked_at(body: dict[str, Any]) -> None:
+    """What Bolt will look for in a payload, for each of its listeners. Raises where that can't be read: Bolt answers 500 then."""
+    from slack_bolt.request import payload_utils as bolt
+
+    for find in (
+        bolt.to_options,
+        bolt.to_shortcut,
+        bolt.to_action,
+        bolt.to_view,
+        bolt.to_command,
+        bolt.to_event,
+        bolt.to_message,
+        bolt.to_step,
+    ):
+        find(body)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+ACTS = {"response_url", "response_urls", "trigger_id", "token"}  # who has them may speak for us
 KINDS = {
     "event_callback": "event",
     "block_actions": "action",
@@ -168,3 +170,9 @@ def user_of(answer: Mapping[str, Any], team: str) -> SlackUser:
 
 def mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+def raw_of(payload: SlackPayload) -> bytes:
+    """The payload as JSON for inspection; without what acts: response URLs, triggers, tokens."""
+    kept = {name: value for name, value in payload.body.items() if name not in ACTS}
+    return json.dumps(kept, ensure_ascii=False, default=str).encode("utf-8", "replace")

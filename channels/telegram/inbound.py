@@ -113,7 +113,14 @@ def _membership(change: Mapping[str, Any], update: Any, update_id: int, bot_id: 
     if sender is None:
         return None
     status = _object(change, "new_chat_member").get("status")
-    if status not in {"member", "kicked", "left", "restricted", "administrator", "creator"}:
+    if not isinstance(status, str) or status not in {
+        "member",
+        "kicked",
+        "left",
+        "restricted",
+        "administrator",
+        "creator",
+    }:
         raise Malformed("my_chat_member.new_chat_member.status is unknown")
     return _inbound(update, update_id, bot_id, sender, Reachability(status not in {"kicked", "left"}))
 

@@ -53,6 +53,10 @@ class Intake:
         except Malformed as error:
             self.malformed += 1
             await self._drop(update, str(error))
+        except Exception as error:  # reading asks nobody: it would fail the same way each time that Telegram repeats it
+            self.malformed += 1
+            log.exception("an update could not be read")
+            await self._drop(update, f"it could not be read: {type(error).__name__}")
         else:
             if inbound is None:
                 self.ignored += 1

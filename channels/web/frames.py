@@ -57,7 +57,7 @@ def read_hello(raw: str | bytes) -> dict[str, Any]:
 
 def _id(frame: dict[str, Any]) -> str | None:
     value = frame.get("id")
-    return value if isinstance(value, str) and len(value) <= 64 else None
+    return value if isinstance(value, str) and len(value) <= 64 and value.isprintable() else None
 
 
 def _is_id(value: object) -> bool:
