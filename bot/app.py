@@ -307,7 +307,7 @@ class App:
         """Everything that is served besides health and the API. The page at `/` is the web channel's."""
         channels = [route for channel in self.channels for route in channel.routes()]
         door = local_door(self.storage, self.secret, WRITES)
-        return [door, *self.desk_pages.routes(), *self.console.routes(), *channels]
+        return [*channels, door, *self.desk_pages.routes(), *self.console.routes()]  # the busiest first
 
     def api(self) -> Any:
         """The REST API, or None where no token turns it on."""
@@ -322,6 +322,7 @@ class App:
             cases=CasesForApi(lambda: self.rules, self.clock),
             surveys=SurveysForApi(lambda: self.rules, self.clock),
             feed=self.feed,
+            occurred=self.inbox.occurred,
         )
         return create_api(rooms, token.get_secret_value())
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from bot.cli_ground import run, settings
+from bot.errors import SettingsFault
 
 DATA = (Path("data"), Path("../shared/data"))
 
@@ -31,6 +33,18 @@ def import_quickly() -> None:
         del sys.modules["rich"]
 
 
+def _scenarios() -> Any:
+    """What measures the running product needs the platforms' stand-ins, which lie in a checkout beside the program."""
+    import importlib
+    import sys
+
+    checkout = Path(__file__).resolve().parents[1]
+    if not (checkout / "tests" / "bench" / "__main__.py").is_file():
+        raise SettingsFault("this benchmark runs from a checkout of Stafett's source: git clone it, and run it there")
+    sys.path.insert(0, str(checkout))
+    return importlib.import_module("tests.bench.__main__").main
+
+
 def slack_manifest() -> None:
     """Socket Mode where an app token is set or the public URL is no https; else HTTP."""
     import json
@@ -42,7 +56,7 @@ def slack_manifest() -> None:
     print(json.dumps(manifest(chosen.url, socket_mode=socket_mode), indent=2))
 
 
-def bench(what: str, folder: Path | None) -> None:
+def bench(what: str, folder: Path | None, *, quick: bool = False) -> None:
     """`folder`: of kb the question sets, of flows a desk."""
     if what == "flows":
         from bot.cli_ground import desk
@@ -51,7 +65,7 @@ def bench(what: str, folder: Path | None) -> None:
         print(flows.run_bench(desk(folder)))
         return
     if what != "kb":
-        raise typer.BadParameter(f"there is no benchmark {what}; there are kb and flows")
+        raise typer.Exit(_scenarios()([what] if what else [], quick=quick))
     from bot.answers.bench import run_bench
 
     print(run_bench(folder or next((one for one in DATA if one.is_dir()), DATA[0])))

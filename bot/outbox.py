@@ -69,7 +69,7 @@ def say(
     """
     author = named(tx, author)
     talk = customers.conversation(tx.conn, customer_id)
-    where = to or customers.reply_identity(tx.conn, customer_id)
+    where = to or customers.reply_identity(tx.conn, customer_id, talk)
     channel = where.channel if where else "web"
     if address is None and where is not None:
         address = talk.reply_address if where.id == talk.reply_identity_id and talk.reply_address else where.address

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, exists, func, insert, select, update
 
 from bot.model import LIVE, CaseStatus, new_id
 from bot.storage import tables as t
@@ -128,6 +128,10 @@ def past_asks(conn: Connection, customer_id: str, but_planned_for: str | None = 
     ]
 
 
+# Asked in every turn, built once: to build a statement costs more than to run it.
+_OF_MESSAGE = select(i).where(i.c.message_id == bindparam("of"))
+
+
 # ── invitations ────────────────────────────────────────────────────────────────────────────────────────────────────
 def invitation(conn: Connection, invitation_id: str) -> Invitation | None:
     return _invitation(conn.execute(select(i).where(i.c.id == invitation_id)).first())
@@ -138,7 +142,7 @@ def invitation_of_case(conn: Connection, case_id: str) -> Invitation | None:
 
 
 def invitation_of_message(conn: Connection, message_id: str) -> Invitation | None:
-    return _invitation(conn.execute(select(i).where(i.c.message_id == message_id)).first())
+    return _invitation(conn.execute(_OF_MESSAGE, {"of": message_id}).first())
 
 
 def latest_asked(conn: Connection, customer_id: str) -> Invitation | None:

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from bot.model import Customer, Identity, Sender, new_id
 from bot.storage import tables as t
 from bot.storage.tx import Tx
+
+# What every turn asks, built once: to build a statement costs more than to run it.
+_CUSTOMER = select(t.customers).where(t.customers.c.id == bindparam("of"))
+_CONVERSATION = select(t.conversations).where(t.conversations.c.customer_id == bindparam("of"))
+_IDENTITY = select(t.identities).where(
+    t.identities.c.channel == bindparam("on"), t.identities.c.external_id == bindparam("called")
+)
+_IDENTITY_BY_ID = select(t.identities).where(t.identities.c.id == bindparam("of"))
+_IDENTITIES = (
+    select(t.identities)
+    .where(t.identities.c.customer_id == bindparam("of"))
+    .order_by(t.identities.c.created_at, t.identities.c.id)
+)
+_CHANGE = update(t.conversations).where(t.conversations.c.customer_id == bindparam("of"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +51,9 @@ def to_identity(row: Row[Any]) -> Identity:
 
 def customer(conn: Connection, customer_id: str) -> Customer | None:
     """The customer by that id, or the one that they were merged into."""
-    row = conn.execute(select(t.customers).where(t.customers.c.id == customer_id)).first()
+    row = conn.execute(_CUSTOMER, {"of": customer_id}).first()
     while row is not None and row.merged_into is not None:
-        row = conn.execute(select(t.customers).where(t.customers.c.id == row.merged_into)).first()
+        row = conn.execute(_CUSTOMER, {"of": row.merged_into}).first()
     return None if row is None else to_customer(row)
 
 
@@ -51,32 +65,29 @@ def page(conn: Connection, after: str | None, limit: int) -> list[Customer]:
 
 
 def conversation(conn: Connection, customer_id: str) -> Conversation:
-    row = conn.execute(select(t.conversations).where(t.conversations.c.customer_id == customer_id)).one()
+    row = conn.execute(_CONVERSATION, {"of": customer_id}).one()
     return Conversation(
         row.customer_id, row.last_seq, row.epoch, row.reply_identity_id, row.reply_address, row.bot_state or {}
     )
 
 
 def identity(conn: Connection, channel: str, external_id: str) -> Identity | None:
-    i = t.identities
-    row = conn.execute(select(i).where(i.c.channel == channel, i.c.external_id == external_id)).first()
+    row = conn.execute(_IDENTITY, {"on": channel, "called": external_id}).first()
     return None if row is None else to_identity(row)
 
 
 def identity_by_id(conn: Connection, identity_id: str) -> Identity | None:
-    row = conn.execute(select(t.identities).where(t.identities.c.id == identity_id)).first()
+    row = conn.execute(_IDENTITY_BY_ID, {"of": identity_id}).first()
     return None if row is None else to_identity(row)
 
 
 def identities(conn: Connection, customer_id: str) -> list[Identity]:
-    i = t.identities
-    rows = conn.execute(select(i).where(i.c.customer_id == customer_id).order_by(i.c.created_at, i.c.id))
-    return [to_identity(row) for row in rows]
+    return [to_identity(row) for row in conn.execute(_IDENTITIES, {"of": customer_id})]
 
 
-def reply_identity(conn: Connection, customer_id: str) -> Identity | None:
+def reply_identity(conn: Connection, customer_id: str, talk: Conversation | None = None) -> Identity | None:
     """Where the customer is to be reached: the identity that wrote last, else any that can be reached."""
-    talk = conversation(conn, customer_id)
+    talk = talk or conversation(conn, customer_id)
     known = identities(conn, customer_id)
     for one in known:
         if one.id == talk.reply_identity_id:
@@ -90,26 +101,25 @@ def resolve(tx: Tx, sender: Sender, default_locale: str) -> tuple[Customer, Iden
     if known is None:
         made = create(tx, sender, default_locale)
         return (*made, True)
-    known = _locked(tx, known)
-    _refresh(tx, known, sender)
+    known = _refreshed(tx, _locked(tx, known), sender)
     who = customer(tx.conn, known.customer_id)
     if who is None:
         msg = f"identity {known.id} has no customer"
         raise LookupError(msg)
     if not who.name and sender.name:
         tx.conn.execute(update(t.customers).where(t.customers.c.id == who.id).values(name=sender.name))
-    fresh = identity_by_id(tx.conn, known.id) or known
-    return customer(tx.conn, who.id) or who, fresh, False
+        who = replace(who, name=sender.name)
+    return who, known, False
 
 
 def _locked(tx: Tx, known: Identity) -> Identity:
     """The identity, its customer's turns locked: while we waited for the lock, a merge may have moved it."""
-    while True:
-        tx.lock_customer(known.customer_id)
+    while tx.lock_customer(known.customer_id):
         now = identity_by_id(tx.conn, known.id)
         if now is None or now.customer_id == known.customer_id:
             return now or known
         known = now
+    return known
 
 
 def create(tx: Tx, sender: Sender, default_locale: str) -> tuple[Customer, Identity]:
@@ -149,7 +159,7 @@ def create(tx: Tx, sender: Sender, default_locale: str) -> tuple[Customer, Ident
     return who, where
 
 
-def _refresh(tx: Tx, known: Identity, sender: Sender) -> None:
+def _refreshed(tx: Tx, known: Identity, sender: Sender) -> Identity:
     fresh: dict[str, Any] = {}
     if sender.name and sender.name != known.name:
         fresh["name"] = sender.name
@@ -157,16 +167,13 @@ def _refresh(tx: Tx, known: Identity, sender: Sender) -> None:
         fresh["evidence"] = "signed"
     if fresh:
         tx.conn.execute(update(t.identities).where(t.identities.c.id == known.id).values(**fresh))
+    return replace(known, **fresh)
 
 
 def wrote_at(tx: Tx, identity_: Identity, address: str) -> None:
     """The customer wrote there: answers go there from now on."""
-    c = t.conversations
-    tx.conn.execute(
-        update(c)
-        .where(c.c.customer_id == identity_.customer_id)
-        .values(reply_identity_id=identity_.id, reply_address=address, updated_at=tx.now)
-    )
+    now_at = {"reply_identity_id": identity_.id, "reply_address": address, "updated_at": tx.now}
+    tx.conn.execute(_CHANGE, {"of": identity_.customer_id, **now_at})
 
 
 def set_reachable(tx: Tx, identity_id: str, *, reachable: bool) -> None:
@@ -174,8 +181,7 @@ def set_reachable(tx: Tx, identity_id: str, *, reachable: bool) -> None:
 
 
 def set_bot_state(tx: Tx, customer_id: str, state: Mapping[str, Any]) -> None:
-    c = t.conversations
-    tx.conn.execute(update(c).where(c.c.customer_id == customer_id).values(bot_state=dict(state)))
+    tx.conn.execute(_CHANGE, {"of": customer_id, "bot_state": dict(state)})
 
 
 def set_locale(tx: Tx, customer_id: str, locale: str) -> None:

@@ -7,13 +7,43 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, insert, select, update
 
 from bot.events import MessageDeleted, MessageEdited, MessageStored, TimelineGrew
 from bot.model import Author, AuthorKind, Body, Choice, FileRef, Message, SurveyCard, TimelineEntry, new_id
 from bot.storage import inbox_rows
 from bot.storage import tables as t
 from bot.storage.tx import Tx
+
+
+def _message() -> Any:
+    m, c = t.messages, t.customers
+    merged_away, copied = c.c.merged_into.is_not(None), m.c.copied_from.is_not(None)
+    query = select(m).join(c, c.c.id == m.c.customer_id).where(m.c.id == bindparam("of"))
+    return query.order_by(merged_away, and_(copied, m.c.deleted_at.is_not(None)), copied).limit(1)
+
+
+def _placing() -> Any:
+    c, line = t.conversations, t.timeline
+    before = (line.c.customer_id == bindparam("whose"), line.c.seq == c.c.last_seq - 1)
+    last = select(line.c.at).where(*before).scalar_subquery()
+    counted = update(c).where(c.c.customer_id == bindparam("whose")).values(last_seq=c.c.last_seq + 1)
+    return counted.returning(c.c.last_seq, last)
+
+
+# What every turn asks and writes, built once: to build a statement costs more than to run it.
+_MESSAGE = _message()
+_ITS_MESSAGE = select(t.messages).where(
+    t.messages.c.customer_id == bindparam("whose"), t.messages.c.id == bindparam("which")
+)
+_ADD_MESSAGE, _ADD_LINE, _ADD_REF = insert(t.messages), insert(t.timeline), insert(t.message_refs)
+_CHANGE = update(t.messages).where(
+    t.messages.c.customer_id == bindparam("whose"), t.messages.c.id == bindparam("which")
+)
+_NEXT_PLACE = _placing()
+_REF = select(t.message_refs.c.message_id).where(
+    t.message_refs.c.channel == bindparam("on"), t.message_refs.c.ref == bindparam("called")
+)
 
 
 def next_seq(tx: Tx, customer_id: str) -> int:
@@ -23,10 +53,7 @@ def next_seq(tx: Tx, customer_id: str) -> int:
 
 def _next_place(tx: Tx, customer_id: str) -> tuple[int, datetime]:
     """The next number, and the time that stands there: never before that of the last one, though our clock were set back."""
-    c, line = t.conversations, t.timeline
-    last = select(line.c.at).where(line.c.customer_id == customer_id, line.c.seq == c.c.last_seq - 1).scalar_subquery()
-    counted = update(c).where(c.c.customer_id == customer_id).values(last_seq=c.c.last_seq + 1)
-    seq, at = tx.conn.execute(counted.returning(c.c.last_seq, last)).one()
+    seq, at = tx.conn.execute(_NEXT_PLACE, {"whose": customer_id}).one()
     return seq, tx.now if at is None else max(tx.now, at)
 
 
@@ -55,7 +82,7 @@ def append(
         at=at,
         meta=dict(meta or {}),
     )
-    tx.conn.execute(insert(t.messages).values(**_values(message)))
+    tx.conn.execute(_ADD_MESSAGE, _values(message))
     if message.seq is not None:
         _number(tx, message, (message.seq, at), "message", body.text)
     tx.emit(MessageStored(message))
@@ -101,7 +128,7 @@ def set_meta(tx: Tx, message: Message, **values: Any) -> None:
 
 
 def put_in_case(tx: Tx, message: Message, case_id: str) -> Message:
-    tx.conn.execute(_update(message).values(case_id=case_id))
+    tx.conn.execute(_CHANGE, {"whose": message.customer_id, "which": message.id, "case_id": case_id})
     return replace(message, case_id=case_id)
 
 
@@ -112,34 +139,25 @@ def _update(message: Message) -> Any:
 
 def _number(tx: Tx, message: Message, place: tuple[int, datetime], kind: str, text: str) -> None:
     seq, at = place
-    tx.conn.execute(
-        insert(t.timeline).values(
-            customer_id=message.customer_id, seq=seq, kind=kind, message_id=message.id, text=text, at=at
-        )
-    )
+    line = {"customer_id": message.customer_id, "seq": seq, "kind": kind, "message_id": message.id, "text": text}
+    tx.conn.execute(_ADD_LINE, {**line, "at": at})
     tx.emit(TimelineGrew(message.customer_id, seq))
 
 
 def message(conn: Connection, message_id: str) -> Message | None:
     """The message by its id. A merged customer's messages are found under the customer who has them now."""
-    m = t.messages
-    c = t.customers
-    merged_away, copied = c.c.merged_into.is_not(None), m.c.copied_from.is_not(None)
-    query = select(m).join(c, c.c.id == m.c.customer_id).where(m.c.id == message_id)
-    row = conn.execute(query.order_by(merged_away, and_(copied, m.c.deleted_at.is_not(None)), copied).limit(1)).first()
+    row = conn.execute(_MESSAGE, {"of": message_id}).first()
     return None if row is None else to_message(row)
 
 
 def of_customer(conn: Connection, customer_id: str, message_id: str) -> Message | None:
-    m = t.messages
-    row = conn.execute(select(m).where(m.c.customer_id == customer_id, m.c.id == message_id)).first()
+    row = conn.execute(_ITS_MESSAGE, {"whose": customer_id, "which": message_id}).first()
     return None if row is None else to_message(row)
 
 
 def by_ref(conn: Connection, channel: str, ref: str) -> Message | None:
     """The message that the platform calls `ref`: theirs or ours."""
-    r = t.message_refs
-    row = conn.execute(select(r.c.message_id).where(r.c.channel == channel, r.c.ref == ref)).first()
+    row = conn.execute(_REF, {"on": channel, "called": ref}).first()
     return None if row is None else message(conn, row.message_id)
 
 
@@ -153,13 +171,9 @@ def refs(conn: Connection, message_id: str) -> list[tuple[str, str]]:
 
 
 def remember_ref(tx: Tx, channel: str, ref: str, message: Message, outbox_id: str | None = None) -> None:
-    r = t.message_refs
-    if tx.conn.execute(select(r.c.ref).where(r.c.channel == channel, r.c.ref == ref)).first() is None:
-        tx.conn.execute(
-            insert(r).values(
-                channel=channel, ref=ref, customer_id=message.customer_id, message_id=message.id, outbox_id=outbox_id
-            )
-        )
+    if tx.conn.execute(_REF, {"on": channel, "called": ref}).first() is None:
+        of = {"customer_id": message.customer_id, "message_id": message.id}
+        tx.conn.execute(_ADD_REF, {"channel": channel, "ref": ref, **of, "outbox_id": outbox_id})
 
 
 def messages(

@@ -30,17 +30,23 @@ MAY_LEAVE = ("ready", "retry", "uncertain")
 SPREAD = 500  # rows of a lane that get a time of their own
 
 
+# What every send writes, built once: to build a statement costs more than to run it.
+_ADD = insert(t.outbox)
+_END = update(t.outbox).where(t.outbox.c.id == bindparam("of")).returning(t.outbox)
+_HELD = select(t.outbox.c.id).where(t.outbox.c.id == bindparam("of"), t.outbox.c.lease_owner == bindparam("by"))
+_HELD_AND_LOCKED = _HELD.with_for_update()
+
+
 def add(tx: Tx, values: Mapping[str, Any]) -> None:
-    tx.conn.execute(insert(t.outbox).values(state="ready", created_at=tx.now, **values))
+    tx.conn.execute(_ADD, {"state": "ready", "created_at": tx.now, **values})
 
 
 def end(tx: Tx, outbox_id: str, state: str, ext_id: str | None, error: str | None) -> Row[Any]:
     """Mark a row as sent, failed or expired, and return it."""
-    o = t.outbox
     values: dict[str, Any] = {"state": state, "ext_id": ext_id, "error": error, "lease_owner": None}
     if state == "sent":
         values["sent_at"] = tx.now
-    return tx.conn.execute(update(o).where(o.c.id == outbox_id).values(**values).returning(o)).one()
+    return tx.conn.execute(_END, {"of": outbox_id, **values}).one()
 
 
 def expire_unsent(tx: Tx, message_id: str, why: str) -> int:
@@ -60,11 +66,8 @@ def address_of(conn: Connection, message_id: str) -> str | None:
 
 def is_held(tx: Tx, outbox_id: str, owner: str) -> bool:
     """Whether this owner still holds the row: who was away for longer than its lease writes nothing (fencing)."""
-    o = t.outbox
-    query = select(o.c.id).where(o.c.id == outbox_id, o.c.lease_owner == owner)
-    if tx.conn.dialect.name == "postgresql":
-        query = query.with_for_update()
-    return tx.conn.execute(query).first() is not None
+    query = _HELD_AND_LOCKED if tx.conn.dialect.name == "postgresql" else _HELD
+    return tx.conn.execute(query, {"of": outbox_id, "by": owner}).first() is not None
 
 
 def strand(
@@ -189,6 +192,12 @@ def put_off(tx: Tx, due: Mapping[int, datetime]) -> None:
         o = t.outbox
         later = update(o).where(o.c.n == bindparam("one")).values(due_at=bindparam("then"))
         tx.conn.execute(later, [{"one": n, "then": then} for n, then in due.items()])
+
+
+def hurry(tx: Tx, beyond: datetime) -> None:
+    """What is due later than that, by a clock that has been set back since, is due now."""
+    o = t.outbox
+    tx.conn.execute(update(o).where(o.c.state.in_(MAY_LEAVE), o.c.due_at > beyond).values(due_at=tx.now))
 
 
 def spread(tx: Tx, lane: str, after: int, first: datetime, step: timedelta) -> list[Any]:

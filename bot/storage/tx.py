@@ -7,10 +7,12 @@ driver), and it may be run again from the start when the database asks for a ret
 
 from __future__ import annotations
 
+import itertools
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import Connection, NestedTransaction, select, text
 
@@ -60,23 +62,68 @@ class Tx:
         """Run on the event loop once this is durable, never if it is rolled back."""
         self.afterwards.append(action)
 
-    def savepoint(self) -> NestedTransaction:
-        return self.conn.begin_nested()
+    def savepoint(self) -> Savepoint | NestedTransaction:
+        """What follows can be undone alone: `commit()` or `rollback()` it; `is_active` until then, or until all is undone."""
+        return savepoint(self.conn)
 
-    def lock_customer(self, customer_id: str) -> None:
-        """One turn at a time per customer, over all nodes (SQLite has one writer, and needs nothing).
+    def lock_customer(self, customer_id: str) -> bool:
+        """One turn at a time per customer, over all nodes (SQLite has one writer, and needs nothing): whether it may have
+        waited for others.
 
         We may have waited: `now` becomes the moment after that, so that whoever writes later in a timeline wrote later.
         """
         if self.conn.dialect.name != "postgresql":
-            return
+            return False
         if self.clock is None:
             c = t.conversations
             self.conn.execute(select(c.c.customer_id).where(c.c.customer_id == customer_id).with_for_update())
-            return
+            return True
         now = self.conn.execute(LOCK, {"customer_id": customer_id}).scalar()
         if now is not None:
             self.now = self.clock.heard(now)
+        return True
+
+
+class Savepoint:
+    """SQLite's, as it is: SQLAlchemy's own costs more than most of what is done within it."""
+
+    __slots__ = ("_name", "_raw", "is_open")
+
+    def __init__(self, raw: sqlite3.Connection) -> None:
+        self._raw = raw
+        self.is_open = True
+        self._name = f"s{next(_names)}"
+        raw.execute(f"SAVEPOINT {self._name}").close()
+
+    @property
+    def is_active(self) -> bool:
+        return self.is_open and self._raw.in_transaction
+
+    def commit(self) -> None:
+        self._raw.execute(f"RELEASE {self._name}").close()
+        self.is_open = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.commit()
+        elif self.is_active:
+            self.rollback()
+
+    def rollback(self) -> None:
+        self.is_open = False
+        self._raw.execute(f"ROLLBACK TO {self._name}").close()
+        self._raw.execute(f"RELEASE {self._name}").close()
+
+
+_names = itertools.count()
+
+
+def savepoint(conn: Connection) -> Savepoint | NestedTransaction:
+    raw: Any = conn.connection.dbapi_connection if conn.dialect.name == "sqlite" else None
+    return Savepoint(raw) if isinstance(raw, sqlite3.Connection) else conn.begin_nested()
 
 
 LOCK = text(

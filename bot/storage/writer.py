@@ -43,6 +43,7 @@ class SqliteWriter:
         self._engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
         self._closing = threading.Lock()
         self._closed = False
+        self.commits = 0
         event.listen(self._engine, "connect", _prepare)
         event.listen(self._engine, "begin", _begin_immediate)
         try:
@@ -109,6 +110,7 @@ class SqliteWriter:
                     answers.append((future, result, failed))
                     if failed is None:
                         afterwards += [(future.get_loop(), action) for action in tx.afterwards]
+            self.commits += 1
         except Exception as error:  # noqa: BLE001 - whatever it was, nobody in this batch may believe in a commit
             fault = DatabaseFault(f"the database did not take the change: {getattr(error, 'orig', error)}")
             fault.__cause__ = error
@@ -144,7 +146,7 @@ def _truncate(conn: Connection) -> None:
 
 def _guarded(conn: Connection, unit: Unit, tx: Tx) -> tuple[Any, BaseException | None]:
     """Run one unit in its SAVEPOINT. An error that broke the whole transaction is raised, any other returned."""
-    savepoint = conn.begin_nested()
+    savepoint = tx.savepoint()
     try:
         result = unit(tx)
         savepoint.commit()

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import aiohttp
+import orjson
 from aiogram import Bot
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
@@ -28,6 +29,7 @@ from aiogram.exceptions import (
     TelegramRetryAfter,
     TelegramUnauthorizedError,
 )
+from aiogram.methods import SendMessage
 from aiogram.types import BotCommand, BufferedInputFile, InlineKeyboardMarkup, Message, MessageEntity
 from aiogram.utils.token import TokenValidationError
 
@@ -36,6 +38,9 @@ from channels.telegram.faults import BAD_TOKEN, Answer, BadToken
 
 T = TypeVar("T")
 QUICK = 20  # seconds for a call without a file
+WITHIN = aiohttp.ClientTimeout(total=QUICK)
+AS_JSON = {"Content-Type": "application/json"}
+TEXT_FIELDS = ("text", "entities", "reply_markup")
 SLOW = 100  # seconds for one with a file; the outbox leases a row for 120
 REFUSED_TOKEN_REST = 60.0
 
@@ -90,8 +95,24 @@ class Calls:
 
     async def text(self, chat: int, payload: Mapping[str, Any]) -> int:
         """Sends a text; gives Telegram's number of the message."""
-        entities, markup = _entities(payload.get("entities")), _markup(payload)
-        return await _number(self._bot.send_message(chat, payload["text"], entities=entities, reply_markup=markup))
+        body = {"chat_id": chat, **{name: payload[name] for name in TEXT_FIELDS if payload.get(name)}}
+        return await _ours(self._say(body))
+
+    async def _say(self, body: Mapping[str, Any]) -> int:
+        """sendMessage, the call that nearly all are, as JSON: aiogram's own way costs six times the time.
+
+        Only the number is read of an answer that says that it was sent; what else Telegram says is for aiogram to read.
+        """
+        url = self._api.api_url(token=self._bot.token, method="sendMessage")
+        http = await self._session.create_session()
+        async with http.post(url, data=orjson.dumps(body), headers=AS_JSON, timeout=WITHIN) as response:
+            status, content = response.status, await response.read()
+        number = sent_number(content) if status == 200 else None
+        if number is not None:
+            return number
+        method = SendMessage(chat_id=body["chat_id"], text=body["text"])
+        self._session.check_response(self._bot, method, status, content.decode(errors="replace"))
+        raise Uncertain("Telegram's answer can't be read")
 
     async def file(self, chat: int, kind: str, name: str, data: bytes, payload: Mapping[str, Any]) -> int:
         """Sends a photo, voice message or document."""
@@ -155,6 +176,17 @@ class Calls:
                 if len(data) > limit:
                     raise Refused("file is too big")
         return bytes(data)
+
+
+def sent_number(content: bytes) -> int | None:
+    """Telegram's number of the message, from an answer that says it was sent; None for any other."""
+    try:
+        answer = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return None
+    result = answer.get("result") if isinstance(answer, dict) and answer.get("ok") is True else None
+    found = result.get("message_id") if isinstance(result, dict) else None
+    return found if isinstance(found, int) else None
 
 
 async def _number(call: Awaitable[Message]) -> int:

@@ -11,6 +11,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import orjson
+
 from bot.model import Chose, Edited, Happening, Inbound, Reachability, RemoteFile, Sender, Wrote
 from bot.texts import match_locale, say
 from channels.telegram.buttons import read_data
@@ -57,6 +59,10 @@ def read(update: Any, bot_id: int) -> Inbound | None:
 
 def dump(update: Any) -> bytes:
     """The update as the bytes that are kept for inspection."""
+    try:
+        return orjson.dumps(update)
+    except orjson.JSONEncodeError:
+        pass  # a number beyond 64 bits, half of a surrogate pair
     try:
         return json.dumps(update, separators=(",", ":")).encode()
     except (ValueError, RecursionError):

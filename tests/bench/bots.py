@@ -1,0 +1,108 @@
+"""The processes under test: `python -m tests.bench.bots stafett` or `bare`, set by the environment as `stafett serve` is.
+
+They answer questions on stdin with a line of JSON: `used` with what they have used so far. Both run on asyncio's own loop,
+take webhooks with the secret checked, and log nothing.
+
+The platforms' paces are lifted: they are declared limits (one message a second and chat, 30 a second in all), and would be all
+that is measured. Order within a chat and all other rules stay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.bench.telegram import PATH, SECRET, TOKEN
+
+
+def rss() -> int:
+    """Bytes of memory that this process holds now."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    except OSError:  # no Linux: the most that it ever held
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+async def answer_questions(ready: Callable[[], Any], commits: Callable[[], int]) -> None:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        if line == b"ready\n":
+            await ready()
+        found = {"cpu": time.process_time(), "commits": commits(), "rss": rss()}
+        sys.stdout.write(json.dumps(found) + "\n")
+        sys.stdout.flush()
+
+
+async def bare() -> None:
+    """aiogram's own webhook example, as a bot without any storage: it says back what it hears."""
+    from aiogram import Bot, Dispatcher
+    from aiogram.client.session.aiohttp import AiohttpSession
+    from aiogram.client.telegram import TelegramAPIServer
+    from aiogram.types import Message
+    from aiogram.webhook.aiohttp_server import SimpleRequestHandler, setup_application
+    from aiohttp import web
+
+    async def echo(message: Message) -> None:
+        await message.answer(message.text or "")
+
+    server = TelegramAPIServer.from_base(os.environ["STAFETT_TELEGRAM_API_URL"])
+    bot = Bot(TOKEN, session=AiohttpSession(api=server))
+    dispatcher = Dispatcher()
+    dispatcher.message.register(echo)
+    app = web.Application()
+    SimpleRequestHandler(dispatcher, bot, handle_in_background=False, secret_token=SECRET).register(app, path=PATH)
+    setup_application(app, dispatcher, bot=bot)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", int(os.environ["STAFETT_PORT"])).start()
+
+    async def ready() -> None:
+        await bot.get_me()
+
+    await answer_questions(ready, lambda: 0)
+
+
+async def stafett() -> None:
+    from bot import logs, server
+    from bot.settings import load
+    from channels.delivery import paces
+
+    logs.configure(settings := load().checked())
+    paces.RATES = {}
+    made: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    configure = server.configure
+
+    def configured(app: Any) -> Any:
+        made.set_result(app)
+        return configure(app)
+
+    server.configure = configured
+
+    async def ready() -> None:
+        await (await made).tokens_accepted()
+
+    asking = asyncio.create_task(answer_questions(ready, lambda: made.result().storage.commits))
+    try:
+        await server.serve(settings, tell=lambda _line: None)
+    finally:
+        asking.cancel()
+
+
+def main() -> None:
+    import signal
+
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0)) if sys.argv[1] == "bare" else None
+    asyncio.run({"bare": bare, "stafett": stafett}[sys.argv[1]]())
+
+
+if __name__ == "__main__":
+    main()
