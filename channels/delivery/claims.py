@@ -16,12 +16,13 @@ from bot import outbox
 from bot.storage import outbox_rows, pace_rows
 from bot.storage.tx import Tx
 from channels.delivery.leases import Leases, monotonic
-from channels.delivery.outcomes import safely, settled
+from channels.delivery.outcomes import LONGEST_WAIT, safely, settled
 from channels.delivery.paces import Limit, Paces, limits
 from channels.port import Delivery
 
 STRAND_EVERY = timedelta(seconds=1)  # to look for what a dead sender left
 SECOND = timedelta(seconds=1)
+SET_BACK = timedelta(seconds=5)  # less than that, and what waits for the old time waits a little longer
 SHORT = 10.0  # seconds; what waits for less may be looked at in vain meanwhile
 
 
@@ -46,9 +47,19 @@ class Claims:
         self._named: dict[str, datetime] = {}  # limit → before which the platform takes nothing more
         self._resting: dict[tuple[str, bool], datetime] = {}  # (via, bulk) → when the whole platform takes more
         self._stranded_at: datetime | None = None
+        self._looked_at: datetime | None = None
+
+    def recover(self, tx: Tx) -> int:
+        """After a start: what was under way is uncertain. Returns how many rows. Nothing waits for a clock of another day."""
+        outbox_rows.hurry(tx, tx.now + timedelta(seconds=LONGEST_WAIT))
+        return self._leases.strand(tx)
 
     def claim(self, tx: Tx, vias: Collection[str], room: int) -> tuple[list[tuple[Delivery, str]], Found]:
         """At most `room` rows, marked `sending` (what is asked about stays `uncertain`), with the state that they had."""
+        if self._looked_at is not None and self._looked_at - tx.now > SET_BACK:
+            self._resting, self._named = {}, {}
+            outbox_rows.hurry(tx, tx.now)
+        self._looked_at = tx.now
         found = Found(stranded=self._strand(tx))
         windows = {(via, bulk) for via in vias for bulk in (False, True)}
         self._resting = {window: until for window, until in self._resting.items() if until > tx.now}

@@ -94,7 +94,7 @@ class DeliveryLoop:
 
     # ── inside a transaction ───────────────────────────────────────────────────────────────────────────────────────
     def _recover(self, tx: Tx) -> None:
-        self._count(tx, "uncertain", self._leases.strand(tx))
+        self._count(tx, "uncertain", self._claims.recover(tx))
 
     def _claim(self, tx: Tx) -> tuple[list[tuple[Delivery, str]], datetime | None]:
         """The heads of lanes that may leave now, marked `sending`; and when to look again."""

@@ -573,6 +573,29 @@ async def test_a_method_of_slacks_that_is_asked_to_wait_holds_up_that_method_alo
         assert len(house.sender.texts) == 5
 
 
+async def test_a_clock_that_is_set_back_holds_nothing_up(database_url: str) -> None:
+    """F37: what was to be tried again in two seconds by the old time is not kept for an hour."""
+    async with rooms(database_url) as house:
+        house.sender.script = [NotSent("down"), RateLimited("429", 30), None]
+        await queue(house, "a")
+        await queue(house, "b", "c", lane="paper:2")
+        await house.deliver()
+        house.clock.passes(hours=-1)
+        await house.deliver()
+        assert sorted(house.sender.texts) == ["a", "b", "c"]
+
+
+async def test_a_clock_that_was_set_back_while_we_were_down_holds_nothing_up(database_url: str) -> None:
+    async with rooms(database_url) as house:
+        await queue(house, "a")
+        house.clock.passes(days=-1)
+        reborn = DeliveryLoop(house.storage, {"paper": house.sender})
+        await reborn.recover()
+        await reborn.run()
+        await reborn.idle()
+        assert house.sender.texts == ["a"]
+
+
 async def test_what_leaves_more_than_a_minute_late_is_told_once_and_by_then_only(database_url: str) -> None:
     told: list[SendDelayed] = []
     clock = SetClock()
