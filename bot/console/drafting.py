@@ -11,6 +11,7 @@ from bot.console import store, writing
 from bot.console.draft import Change, Checked, Draft, all_on_disk, checked_path, hash_of, on_disk
 from bot.console.people import Person
 from bot.errors import Conflict, NotAllowed, NotFound
+from bot.flows.transcripts import run_tests
 from bot.storage.engine import Storage
 from bot.storage.tx import Tx
 
@@ -102,8 +103,8 @@ class Drafting:
     async def publish(self, note: str, by: Person) -> int:
         """Write the draft into the folder and take it in force; the number of the new version.
 
-        Raises Conflict: nothing to publish, a fault in it, or a file that was changed in the folder meanwhile; NotAllowed
-        where the folder can't be written. Nothing is written then.
+        Raises Conflict: nothing to publish, a fault in it, a conversation test that fails, or a file that was changed in the
+        folder meanwhile; NotAllowed where the folder can't be written. Nothing is written then.
         """
         note = _checked_note(note)
         async with self._publishing:
@@ -111,6 +112,7 @@ class Drafting:
             draft = await self.now()
             if not draft.changes:
                 raise Conflict("there is nothing to publish; the draft is the same as the folder")
+            await self._must_pass(draft)
             return await self._put(draft, note, by, "published")
 
     async def roll_back(self, n: int, note: str, by: Person) -> int:
@@ -170,6 +172,13 @@ class Drafting:
         await self._desk.reload()
         return n
 
+    async def _must_pass(self, draft: Draft) -> None:
+        """The desk's own conversation tests. (Going back asks for none: it must work when things are bad.)"""
+        checked = await self.check(draft)
+        failed = await asyncio.to_thread(failed_tests, checked)
+        if failed:
+            raise Conflict(f"not published, {len(failed)} conversation tests fail; the first: {failed[0]}")
+
     def _must_be_writable(self) -> None:
         if self.is_builtin:
             raise NotAllowed(
@@ -181,6 +190,14 @@ class Drafting:
                 f"{self.folder} is read-only; let the server write in it, or change it where it comes from"
             )
         writing.finish(self.folder)
+
+
+def failed_tests(checked: Checked) -> list[str]:
+    """What the conversation tests of a draft complain of, as `file:line: expected …, got …`. Takes a while: a ms each."""
+    if checked.desk is None:
+        return []
+    folder = f"{checked.desk.folder}/"
+    return [one.message.replace(folder, "") for one in run_tests(checked.desk) if not one.ok]
 
 
 def _checked_note(note: str) -> str:

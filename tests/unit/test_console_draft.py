@@ -19,6 +19,7 @@ from bot.console import store, writing
 from bot.console.draft import Draft, as_kept, diff, hash_of, is_editable, on_disk, shown
 from bot.console.drafting import Drafting
 from bot.console.following import Following
+from bot.console.pages.flows import starter
 from bot.console.people import Person, Role
 from bot.console.renaming import renamed
 from bot.desk_folder.watch import DeskInForce
@@ -409,3 +410,28 @@ async def test_a_copy_that_was_changed_by_hand_is_left_alone_and_told_of(nodes: 
     await here.drafting.roll_back(n - 1, "back", ANN)
     await there.following.run()
     assert there.following.faults == ()
+
+
+async def test_a_draft_whose_conversation_tests_fail_is_not_published_but_going_back_always_works(
+    drafting: Drafting, folder: Path
+) -> None:
+    script = "- test: greets\n  script:\n    - {user: hello}\n    - {bot: Hello!}\n"
+    await drafting.save("tests/core.yaml", script, ANN)
+    n = await drafting.publish("a test", ANN)
+    await drafting.save("flows/hello.yaml", FLOW.replace("Hello!", "Good morning!"), ANN)
+    with pytest.raises(Conflict, match=r"1 conversation tests fail; the first: tests/core.yaml:4: expected bot"):
+        await drafting.publish("x", ANN)
+    assert on_disk(folder, "flows/hello.yaml") == FLOW
+    await drafting.discard("flows/hello.yaml", ANN)
+    await drafting.roll_back(n - 1, "without the test", ANN)
+    assert on_disk(folder, "tests/core.yaml") is None
+
+
+async def test_a_new_flow_begins_with_a_text_that_loads_in_any_language(drafting: Drafting) -> None:
+    for locales in (("en",), ("fr", "pt-BR"), ("en", "nl", "nb", "he")):
+        desk = DESK.replace("[en]", f"[{', '.join(locales)}]").replace("phrases: {en: [human]}", "phrases: {}")
+        phrases = "{" + ", ".join(f"{one}: [hi]" for one in locales) + "}"
+        flow = FLOW.replace("{en: [hello]}", phrases)
+        human = desk.replace("phrases: {}", f"phrases: {phrases.replace('hi', 'human')}")
+        more = {"desk.yaml": human, "flows/hello.yaml": flow, "flows/on.yaml": starter("on", locales)}
+        assert [str(one) for one in (await drafting.check(more=more)).of("flows/on.yaml")] == []

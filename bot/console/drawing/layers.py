@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 SWEEPS = 12
-GAP = 26.0  # between neighbours of one rank
+GAP = 18.0  # between neighbours of one rank
 BEND = 14.0  # the room that an arrow takes in a rank which it crosses
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from bot.console.draft import Draft, checked_path, diff, on_disk
+from bot.console.draft import Checked, Draft, checked_path, diff, on_disk
+from bot.console.drafting import failed_tests
 from bot.console.moments import when
 from bot.console.page import Page, Visit
 from bot.console.pages.files import place_of
@@ -22,10 +23,20 @@ async def show(visit: Visit) -> Response:
     changes = await asyncio.to_thread(shown_changes, visit, draft, set(conflicts))
     faults = [one for one in checked.faults if one.severity == "fault"]
     warnings = [one for one in checked.faults if one.severity != "fault" and one.file in draft.changes]
-    can = visit.drafting.is_writable() and not faults and not conflicts and bool(changes)
-    return await visit.page(
-        "changes.html", changes=changes, faults=faults, warnings=warnings, can=can, place_of=place_of
-    )
+    failed = await asyncio.to_thread(failed_tests, checked) if changes else []
+    can = visit.drafting.is_writable() and bool(changes) and not (faults or conflicts or failed)
+    values: dict[str, Any] = {
+        "faults": faults,
+        "warnings": warnings,
+        "failed": failed,
+        "place_of": place_of,
+        "can": can,
+    }
+    return await visit.page("changes.html", changes=changes, tests=_count(checked), **values)
+
+
+def _count(checked: Checked) -> int:
+    return len(checked.desk.tests) if checked.desk is not None else 0
 
 
 def shown_changes(visit: Visit, draft: Draft, conflicts: set[str] | None = None) -> list[dict[str, Any]]:

@@ -16,6 +16,10 @@ from bot.console.page import Page, Visit
 from bot.console.people import Role, shown_who
 from bot.errors import NotFound
 from bot.flows.graph import graph
+from bot.flows.load import read_flow
+from bot.flows.names import Names
+from bot.flows.schema import Flow
+from bot.flows.source import Faults, Reader, read
 from bot.storage import step_rows
 
 COUNTED_FOR = timedelta(days=30)
@@ -52,7 +56,7 @@ async def check(visit: Visit) -> Response:
     before = await asyncio.to_thread(draft.text, path)
     text = as_kept(visit.form.one("text"), before)
     checked = await visit.drafting.check(draft, {path: text})
-    values = await _result(visit, path, checked)
+    values = await _result(visit, path, text, checked)
     return await visit.page("editor_checked.html", path=path, swapped=True, **values)
 
 
@@ -82,25 +86,28 @@ async def _values(visit: Visit, draft: Draft, path: str, text: str, checked: Che
         "is_prose": path.endswith(".md"),
         "changed": changed,
         "conflict": conflict,
-        **await _result(visit, path, checked),
+        **await _result(visit, path, text, checked),
     }
 
 
-async def _result(visit: Visit, path: str, checked: Checked) -> dict[str, Any]:
+async def _result(visit: Visit, path: str, text: str, checked: Checked) -> dict[str, Any]:
     """What the loader says: the file's own faults first, how many others there are, and the flow's picture."""
     mine = checked.of(path)
     others = [one for one in checked.faults if one.file != path and one.severity == "fault"]
     return {
         "faults": mine,
         "others": others,
-        "picture": await _picture(visit, path, checked),
+        "picture": await _picture(visit, path, text, checked),
         "is_good": checked.is_good,
     }
 
 
-async def _picture(visit: Visit, path: str, checked: Checked) -> str:
-    flows: Mapping[str, Any] = checked.desk.flows if checked.desk is not None else {}
+async def _picture(visit: Visit, path: str, text: str, checked: Checked) -> str:
+    """The flow as it would be; where the desk has faults, as far as its own file can be read."""
+    flows: Mapping[str, Flow] = checked.desk.flows if checked.desk is not None else {}
     flow = next((one for one in flows.values() if one.file.endswith(f"/{path}")), None)
+    if flow is None and path.startswith("flows/"):
+        flow = await asyncio.to_thread(_as_far_as_read, path, text, visit.rooms.rules.names)
     if flow is None:
         return ""
     since = (visit.rooms.storage.clock() - COUNTED_FOR).date().isoformat()
@@ -108,6 +115,12 @@ async def _picture(visit: Visit, path: str, checked: Checked) -> str:
     counts = live.of_flow(await visit.rooms.storage.read(store.states_in_flows), flow, counted)
     locale = visit.locale if visit.locale in visit.rooms.rules.locales else visit.rooms.rules.locales[0]
     return await asyncio.to_thread(draw, graph(flow, locale), visit.t, counts)
+
+
+def _as_far_as_read(path: str, text: str, names: Names) -> Flow | None:
+    faults = Faults()
+    root = read(path, shown(text), faults)
+    return None if root is None else read_flow(root, shown(text), Reader(path, faults), names)
 
 
 async def discard(visit: Visit) -> Response:

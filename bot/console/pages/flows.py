@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
@@ -102,43 +103,45 @@ async def _must_be_free(visit: Visit, draft: Draft, path: str) -> None:
         raise Conflict(visit.t("console_flow_taken", flow=flow_id))
 
 
+ASK = {
+    "en": "What can we do for you?",
+    "nl": "Wat kunnen we voor je doen?",
+    "nb": "Hva kan vi gjøre for deg?",
+    "he": "במה אפשר לעזור?",
+}
+THANKS = {"en": "Thank you!", "nl": "Bedankt!", "nb": "Takk!", "he": "תודה!"}
+
+
 def starter(flow_id: str, locales: tuple[str, ...]) -> str:
     """The text of a new flow: it asks one question, answers, and closes the case."""
-    words = {
-        "phrases": {"en": flow_id.replace("_", " ")},
-        "ask": {
-            "en": "What can we do for you?",
-            "nl": "Wat kunnen we voor je doen?",
-            "nb": "Hva kan vi gjøre for deg?",
-            "he": "במה אפשר לעזור?",
-        },
-        "thanks": {"en": "Thank you!", "nl": "Bedankt!", "nb": "Takk!", "he": "תודה!"},
-    }
-
-    def wording(key: str) -> str:
-        spoken = {one: words[key].get(one.split("-")[0]) or words[key]["en"] for one in locales}
-        return "{" + ", ".join(f'{one}: "{text}"' for one, text in spoken.items()) + "}"
-
+    name = flow_id.replace("_", " ")
+    phrases = "\n".join(f'    {one}: ["{name}"]' for one in locales)
     return f"""\
 # What this flow is for, in a sentence for your colleagues.
 schema: 1
 flow: {flow_id}
 version: 1
 
-triggers:                       # what starts it: add the words that your customers use
+triggers:                       # what starts it: put the words here that your customers use, in each language
   phrases:
-    {locales[0]}: [{words["phrases"]["en"]}]
+{phrases}
 
 slots:                          # what it finds out
   answer: {{type: text}}
 
 steps:
-  - id: question
+  - id: question                # a question needs a name; keep it when you change the text
     ask: answer
-    text: {wording("ask")}
-  - say: {wording("thanks")}
+    text:
+{_wording(ASK, locales)}
+  - say:
+{_wording(THANKS, locales)}
   - close: resolved
 """
+
+
+def _wording(texts: Mapping[str, str], locales: tuple[str, ...]) -> str:
+    return "\n".join(f'      {one}: "{texts.get(one.split("-")[0], texts["en"])}"' for one in locales)
 
 
 PAGES = (

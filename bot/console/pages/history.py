@@ -43,10 +43,12 @@ async def version(visit: Visit) -> Response:
     for path, (before, after) in one.changes.items():
         lines = diff(kept.get(before or ""), kept.get(after or ""))
         changes.append({"path": path, "lines": lines[:MOST_LINES], "more": max(0, len(lines) - MOST_LINES)})
+    is_first = len(one.changes) == len(one.files) and all(before is None for before, _ in one.changes.values())
     back = await visit.drafting.back_to(one.n)
     values: dict[str, Any] = {
         "version": _row(visit, one),
-        "changes": changes,
+        "changes": [] if is_first else changes,
+        "is_first": is_first,
         "back": await asyncio.to_thread(shown_changes, visit, back),
     }
     return await visit.page("version.html", **values, can=visit.drafting.is_writable())

@@ -92,7 +92,7 @@ function fit() {
   const natural = svg.viewBox.baseVal;
   const keep = {left: place.scrollLeft, top: place.scrollTop};
   const first = !zoom;
-  zoom ||= Math.max(0.85, Math.min(1, (place.clientWidth - 4) / natural.width));
+  zoom ||= Math.max(0.75, Math.min(1, (place.clientWidth - 4) / natural.width));
   svg.setAttribute("width", natural.width * zoom);
   svg.setAttribute("height", natural.height * zoom);
   const step = svg.querySelector(".step rect");
