@@ -5,7 +5,7 @@ COMPILE = uv pip compile --quiet pyproject.toml --universal --python-version 3.1
 HOLD = echo 'argon2-cffi-bindings<26' |
 HOSTS = grep -nE '://|file:|\.(org|com|net|io)\b'
 
-.PHONY: serve test lock upgrade fix pictures
+.PHONY: serve test lock upgrade fix pictures reference
 serve:
 	$(PYTHON) -m bot serve
 
@@ -24,6 +24,11 @@ upgrade:
 fix:
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
+
+# What is published of a desk's keys: for editors, and for people.
+reference:
+	.venv/bin/python -m bot check --schema > docs/desk.schema.json
+	.venv/bin/python -m bot check --reference > docs/reference.md
 
 # The README's pictures, taken from the running product.
 pictures:

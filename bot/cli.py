@@ -83,12 +83,17 @@ def check(
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON Schema of a desk's files, for editors.")
     ] = False,
+    reference: Annotated[
+        bool, typer.Option("--reference", help="Print every key of a desk's files with its meaning, as Markdown.")
+    ] = False,
 ) -> None:
     """Validate a desk: each fault as file:line:column: message; exit 1 when there is one."""
     from bot import cli_desk
 
     if schema:
         cli_desk.schema()
+    elif reference:
+        cli_desk.reference()
     else:
         cli_desk.check(folder)
 

@@ -29,6 +29,12 @@ def schema() -> None:
     print(json.dumps(made(), indent=1, ensure_ascii=False))
 
 
+def reference() -> None:
+    from bot.desk_folder import reference
+
+    print(reference.reference(), end="")
+
+
 def check(folder: Path | None) -> None:
     """Each fault on a line of its own, on stdout; warnings too, which keep nothing from running."""
     made = _checked(folder, out=True)

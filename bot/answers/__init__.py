@@ -8,7 +8,7 @@
 Decisions
 - In-process index, no service and no shipped model (2026-11): an article is the sum of its question variants (a
   centroid) plus its nearest variant. On BANKING77 with five questions an article that beats nearest-neighbour
-  TF-IDF by 9 points. Price: the index lives in every process (about 15 kB an article) and is built at the first
+  TF-IDF by 7 points. Price: the index lives in every process (about 15 kB an article) and is built at the first
   query; each language's lemma table takes 20-50 MB from then on. SQLite's FTS5 and PostgreSQL's own search would
   share the index, but BM25 and ts_rank have no scale on which "I don't know" can be told, differ from each other
   (the same desk would answer otherwise on the other database), and took 20-54 ms a query where this takes 5.

@@ -11,6 +11,7 @@ import pytest
 
 from bot.desk_folder import DEMO_DESK
 from bot.desk_folder.json_schema import schema
+from bot.desk_folder.reference import missing, reference
 from bot.desk_folder.settings import _SECTIONS
 from bot.flows import load as flow_files
 from bot.flows.source import Faults, read
@@ -19,6 +20,7 @@ from tests.unit.test_desk_mistakes import FILES, HERE, MISTAKES
 from tests.unit.test_docs_desk import FILES as OF_PAGE
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "docs" / "desk.schema.json"
+REFERENCE = PUBLISHED.with_name("reference.md")
 JUDGE = jsonschema_rs.validator_for(schema())
 
 
@@ -37,6 +39,11 @@ def test_the_published_schema_is_the_one_that_is_made() -> None:
         "stafett check --schema > docs/desk.schema.json"
     )
     jsonschema_rs.meta.validate(schema())
+
+
+def test_the_published_reference_is_the_one_that_is_made() -> None:
+    assert missing() == [], "bot/desk_folder/meanings.py says what each key means"
+    assert REFERENCE.read_text(encoding="utf-8") == reference(), "stafett check --reference > docs/reference.md"
 
 
 @pytest.mark.parametrize("file", sorted(DEMO_DESK.rglob("*.yaml")), ids=lambda file: file.name)
