@@ -111,6 +111,10 @@ class Inbox:
         """Something happened elsewhere; the same `key` twice is once. Nobody of that id: nothing."""
         await self._storage.write(lambda tx: self._receive_answer(tx, customer_id, key, event, "event"))
 
+    def occurred(self, tx: Tx, customer_id: str, key: str, event: Occurred) -> None:
+        """As `receive_event`, in somebody's own transaction."""
+        self._receive_answer(tx, customer_id, key, event, "event")
+
     async def release(self, waits_for: str) -> None:
         """What these turns were parked for has happened: run them, each in a transaction of its own."""
         if not self._storage.is_open:

@@ -9,10 +9,12 @@ from fastapi import APIRouter, Query, Request, Response
 from bot.api.once import write
 from bot.api.rooms import Rooms
 from bot.api.shapes import (
+    Accepted,
     AuthorShape,
     Customers,
     CustomerShape,
     ErasedShape,
+    Event,
     FileShape,
     IdentityShape,
     MessagePage,
@@ -24,7 +26,7 @@ from bot.api.shapes import (
 )
 from bot.api.store import Reader
 from bot.errors import NotFound
-from bot.model import BOT, Body, Customer, Message
+from bot.model import BOT, Body, Customer, Message, Occurred, new_id
 from bot.outbox import say
 from bot.storage import customers, history
 from bot.storage.erasure import erase
@@ -77,6 +79,18 @@ def router(rooms: Rooms) -> APIRouter:
             return message_shape(said_now)
 
         return await write(storage, request, 201, unit)
+
+    @made.post("/customers/{customer_id}/events", status_code=202, response_model=Accepted)
+    async def tell_event(customer_id: str, event: Event, _: Annotated[Nothing, Query()], request: Request) -> Response:
+        """Something happened in another system: a flow that waits for it goes on, one that begins with it begins."""
+
+        def unit(tx: Tx) -> Accepted:
+            who = known(tx.conn, customer_id)
+            event_id = event.id or request.headers.get("idempotency-key") or new_id()
+            rooms.occurred(tx, who.id, f"{who.id}:{event_id}", Occurred(event.name, event.values))
+            return Accepted(id=event_id, customer=who.id)
+
+        return await write(storage, request, 202, unit)
 
     @made.delete("/customers/{customer_id}", response_model=ErasedShape)
     async def erase_customer(customer_id: str, _: Annotated[Nothing, Query()], request: Request) -> Response:

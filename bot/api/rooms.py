@@ -7,13 +7,13 @@ the house's own (`bot/errors.py`); what names something that is not there is a L
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bot.api.feed import Feed
 from bot.api.store import Reader
-from bot.model import Message
+from bot.model import Message, Occurred
 from bot.storage.engine import Storage
 from bot.storage.tx import Tx
 
@@ -43,6 +43,10 @@ class CaseRoom(Protocol):
     ) -> Shape: ...
 
 
+Occur = Callable[[Tx, str, str, Occurred], None]
+"""(tx, customer id, the event's own id, event): `Inbox.occurred`."""
+
+
 class SurveyRoom(Protocol):
     def responses(self, conn: Reader, *, after: str | None, limit: int) -> list[Shape]: ...
 
@@ -58,3 +62,4 @@ class Rooms:
     cases: CaseRoom
     surveys: SurveyRoom
     feed: Feed
+    occurred: Occur = lambda *_: None

@@ -39,6 +39,15 @@ Words = Annotated[
 Text = Annotated[Words, Field(max_length=TEXT_LIMIT)]
 ShortText = Annotated[Words, Field(max_length=1_000)]
 Id = Annotated[Words, Field(max_length=200)]
+EventName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$", max_length=100)]
+SlotName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+SlotValue = (
+    Annotated[str, BeforeValidator(storable), Field(max_length=4_000)]
+    | bool
+    | Annotated[int, Field(ge=-(10**15), le=10**15)]
+    | Annotated[float, Field(allow_inf_nan=False)]
+    | None
+)
 Filter = Annotated[str, BeforeValidator(storable), Field(min_length=1, max_length=200)]
 Outcome = Literal["resolved", "no_solution", "duplicate", "abandoned", "spam"]
 
@@ -52,6 +61,14 @@ class Said(Closed):
     """Words for a customer."""
 
     text: Text
+
+
+class Event(Closed):
+    """Something of another system that concerns a customer: `parcel.delivered`. The same `id` twice is one event."""
+
+    name: EventName
+    values: Annotated[dict[SlotName, SlotValue], Field(max_length=50)] = Field(default_factory=dict)
+    id: Id | None = None
 
 
 class AgentSaid(Closed):
@@ -118,6 +135,13 @@ class Nothing(Closed):
 
 
 # ── what is answered ───────────────────────────────────────────────────────────────────────────────────────────────
+class Accepted(BaseModel):
+    """An event was stored; flows that wait for it, or begin with it, hear of it now."""
+
+    id: str
+    customer: str
+
+
 class IdentityShape(BaseModel):
     channel: str
     external_id: str

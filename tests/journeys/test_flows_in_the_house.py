@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from bot.dialogue import moving
-from bot.model import Occurred
 from surveys import store as surveys
 from tests.support.house import House
 
@@ -97,17 +96,19 @@ async def test_a_flow_asks_the_articles_and_waits_for_the_words_of_a_language(tm
 async def test_something_that_happens_elsewhere_begins_a_flow_once_and_ends_its_wait(
     tmp_path: Path, folder: Path
 ) -> None:
-    async with House(tmp_path, desk=folder) as house:
+    async with House(tmp_path, desk=folder, api_token="a token for the test") as house:
         visitor = await house.visitor()
         await visitor.says("hello")
         customer_id = await _customer(house)
-        for _ in range(2):  # the other system repeats itself
-            await house.app.inbox.receive_event(customer_id, "sent-1", Occurred("parcel.sent", {"carrier": "PostNord"}))
-        await house.settle()
+        sent = {"name": "parcel.sent", "values": {"carrier": "PostNord"}, "id": "sent-1"}
+        assert await _tells(house, customer_id, sent) == 202
+        assert await _tells(house, customer_id, sent) == 202, "the other system repeats itself"
         await visitor.hears("on its way with PostNord")
-        await house.app.inbox.receive_event(customer_id, "noise-1", Occurred("weather.changed"))
-        await house.app.inbox.receive_event(customer_id, "done-1", Occurred("parcel.delivered"))
-        await house.settle()
+        assert await _tells(house, customer_id, {"name": "weather.changed"}) == 202
+        assert await _tells(house, "nobody", sent) == 404
+        assert await _tells(house, customer_id, {"name": "No event"}) == 422
+        assert await _tells(house, customer_id, {"name": "a", "values": {"carrier": ["a", "list"]}}) == 422
+        assert await _tells(house, customer_id, {"name": "parcel.delivered"}) == 202
         await visitor.hears("It has arrived.")
         assert sum("on its way" in text for text in visitor.said()) == 1
 
@@ -127,6 +128,13 @@ async def test_the_survey_that_a_flow_chooses_is_asked_when_the_people_are_done(
         await visitor.presses(asked, "4")
         (response,) = await house.app.storage.read(surveys.responses)
         assert (response.instrument, response.score) == ("csat5", 4)
+
+
+async def _tells(house: House, customer_id: str, event: dict[str, Any]) -> int:
+    async with house.http(Authorization="Bearer a token for the test") as http:
+        answer = await http.post(f"/api/v1/customers/{customer_id}/events", json=event)
+    await house.settle()
+    return answer.status_code
 
 
 async def _customer(house: House) -> str:

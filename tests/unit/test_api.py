@@ -462,6 +462,7 @@ async def test_the_openapi_page_lists_every_call_of_the_contract(house: House) -
         "GET /customers",
         "GET /customers/{customer_id}",
         "GET /customers/{customer_id}/messages",
+        "POST /customers/{customer_id}/events",
         "POST /customers/{customer_id}/messages",
         "DELETE /customers/{customer_id}",
         "GET /cases",
