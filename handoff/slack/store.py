@@ -152,7 +152,7 @@ def set_payload(tx: Tx, outbox_id: str, payload: Mapping[str, Any]) -> None:
 def last_waiting(conn: Connection, lane: str) -> tuple[str, Mapping[str, Any]] | None:
     """(id, payload) of the lane's last row if it is a post that has not begun to leave: more may be added to it."""
     o = t.outbox
-    query = select(o.c.id, o.c.kind, o.c.state, o.c.payload).where(o.c.lane == lane, o.c.state.in_(outbox_rows.LIVE))
+    query = select(o.c.id, o.c.kind, o.c.state, o.c.payload).where(o.c.lane == lane, outbox_rows.live(o.c.state))
     last = conn.execute(query.order_by(o.c.n.desc()).limit(1)).first()
     return (last.id, last.payload) if last is not None and (last.kind, last.state) == ("thread", "ready") else None
 
@@ -167,7 +167,7 @@ def grow(tx: Tx, outbox_id: str, payload: Mapping[str, Any]) -> bool:
 def drop_older_cards(tx: Tx, lane: str) -> None:
     """Drawings that have not left are out of date."""
     o = t.outbox
-    waiting = (o.c.lane == lane, o.c.kind == "card", o.c.state.in_(("ready", "retry")))
+    waiting = (o.c.lane == lane, outbox_rows.live(o.c.state), o.c.kind == "card", o.c.state.in_(("ready", "retry")))
     tx.conn.execute(update(o).where(*waiting).values(state="expired", error="a newer card follows"))
 
 
