@@ -116,7 +116,9 @@ class App:
             self.storage, settings, self.secret, self.web_desk, lambda: self.rules, self.web.hub
         )
         self.feed = Feed(self.storage)
-        self.console = Console(settings, self.secret, self.storage, self.desk, self._overview, PREVIEWS)
+        self.console = Console(
+            settings, self.secret, self.storage, self.desk, self._overview, PREVIEWS, self.desk_pages.admin
+        )
         self.following = Following(self.storage, self.desk)
         self.tally = Tally(self.storage)
         self.channels: list[Channel] = [self.web]

@@ -99,6 +99,12 @@ class WebDeskRoutes:
         """End the open streams: a server that drains would wait for them."""
         self._live.close()
 
+    async def admin(self, request: Request) -> tuple[str, str] | None:
+        """Id and name of the admin whose living session this request carries; the demo agent never signed in."""
+        seat = await self._seat(request)
+        is_admin = seat is not None and seat.agent.role == "admin" and not seat.session.demo
+        return (seat.agent.id, seat.agent.name) if seat is not None and is_admin else None
+
     # ── who asks ───────────────────────────────────────────────────────────────────────────────────────────────────
     def _route(self, path: str, handler: Handler, method: str = "GET") -> Route:
         async def endpoint(request: Request) -> Response:

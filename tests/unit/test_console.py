@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import httpx2
 import pytest
 import pytest_asyncio
 from starlette.applications import Starlette
+from starlette.requests import Request
 
 from bot.console.pages import PAGES
 from bot.console.routes import Console
@@ -153,6 +155,26 @@ def test_a_password_that_was_made_is_kept_in_a_file(tmp_path: Path) -> None:
 
 def test_a_program_without_a_page_may_post() -> None:
     assert from_our_page({}, frozenset())
+
+
+async def test_an_admin_of_the_agents_desk_needs_no_password_as_long_as_desk_yaml_says_so(storage: Storage) -> None:
+    desk, signed_in = DeskInForce(), list[tuple[str, str]]()
+
+    async def admin_at_desk(_request: Request) -> tuple[str, str] | None:
+        return next(iter(signed_in), None)
+
+    console = Console(settings(), "a secret of the house", storage, desk, view, PREVIEWS, admin_at_desk)
+    transport = httpx2.ASGITransport(app=Starlette(routes=list(console.routes())))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost:8080") as client:
+        assert (await client.post("/admin/sign-in", data={"by": "desk"}, headers=OURS)).status_code == 401
+        signed_in.append(("demo", "Robin"))
+        assert "Sign in as Robin" in (await client.get("/admin")).text
+        foreign = {"Origin": "https://evil.example"}
+        assert (await client.post("/admin/sign-in", data={"by": "desk"}, headers=foreign)).status_code == 403
+        assert (await client.post("/admin/sign-in", data={"by": "desk"}, headers=OURS)).status_code == 303
+        assert "Robin" in (await client.get("/admin/people")).text
+        desk.desk = replace(desk.desk, agents=tuple(replace(one, role="lead") for one in desk.desk.agents))
+        assert (await client.get("/admin/people")).status_code == 401
 
 
 # ── roles ──────────────────────────────────────────────────────────────────────────────────────────────────────────
