@@ -12,7 +12,7 @@ from bot.model import CaseStatus
 from bot.storage.tx import Tx
 from handoff import hours, sla, store, terms
 from handoff.case import Case
-from handoff.sla import Clock, Ended
+from handoff.sla import Clock, Due, Ended
 
 if TYPE_CHECKING:
     from bot.desk_folder.desk import Desk
@@ -50,6 +50,14 @@ def heard(tx: Tx, case: Case) -> Case:
         return case
     clock, _ = sla.after(before, "customer_wrote", case.status, tx.now, hours.of(tx.wiring.desk(), case.team))
     return arm(tx, store.change(tx, case, sla=clock and clock.to_json()))
+
+
+def next_due(desk: Desk | None, case: Case) -> Due | None:
+    """The target of a live case that is due next, for its card; None: nothing runs."""
+    if not case.with_people:
+        return None
+    found = sla.dues(Clock.from_json(case.sla), terms.targets(desk, case), hours.of(desk, case.team))
+    return min(found, key=lambda one: one.at, default=None)
 
 
 def arm(tx: Tx, case: Case) -> Case:

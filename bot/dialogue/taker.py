@@ -68,6 +68,9 @@ class Dialogue:
         talk = begin(self._bot, turn, case)
         if (talk.flow.waiting == "ask" and by_flow.take(talk)) or self._goes_on(talk):
             remember(talk)
+        if self._bot.cases.live(turn.tx, turn.customer.id) is None:  # the bot has helped: nobody need come any more
+            turn.message = history.put_in_case(turn.tx, turn.message, case.id)
+            return True
         return turn.park_for is not None  # run again when the words are there: the people hear it then, once
 
     def _goes_on(self, talk: Talk) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from bot.model import AuthorKind, CaseStatus, Customer, FileRef, Message
@@ -16,7 +16,7 @@ from bot.storage import customers, history
 from channels.text import one_line, visible
 from channels.web.frames import html
 from handoff import brief as briefs
-from handoff import store, terms
+from handoff import clocks, store, terms
 from handoff.case import AgentView, Case, Relay
 from handoff.web import store as own
 
@@ -59,7 +59,7 @@ def case_row(conn: store.Reader, desk: Any, case: Case, who: Customer | None, me
         "resolved_by": store.agent_name(conn, desk, case.last_agent_id) if case.resolved_by == "agent" else "",
         "last_customer_at": iso(case.last_customer_at),
         "waiting_since": iso(waiting_since(case)),
-        "due_at": iso(due_at(case)),
+        "due_at": iso(due.at if (due := clocks.next_due(desk, case)) else None),
         "snoozed_until": iso(case.next_action_at) if case.status is CaseStatus.SNOOZED else None,
         "reopened": case.reopened,
     }
@@ -74,14 +74,6 @@ def waiting_since(case: Case) -> datetime | None:
         answered = case.last_agent_at
         return max(later) if later and (answered is None or max(later) > answered) else None
     return None
-
-
-def due_at(case: Case) -> datetime | None:
-    """By when the first answer is due, while there has been none."""
-    seconds = (case.escalation or {}).get("sla_s")
-    if not seconds or case.escalated_at is None or case.first_reply_at or not case.with_people:
-        return None
-    return case.escalated_at + timedelta(seconds=float(seconds))
 
 
 def last_line(message: Message) -> dict[str, Any]:

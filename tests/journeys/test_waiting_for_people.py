@@ -1,0 +1,98 @@
+"""Waiting, in the customer's words: nobody is there, so the bot goes on meanwhile; or a contact is left; and "thanks" is thanks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.storage import history
+from handoff import cases, store
+from handoff.case import Case
+from tests.support.house import House, Visitor
+from tests.unit.flows_house import DESK, desk_of
+
+STAFF = """agents: [{id: ann, name: Ann, team: support}]
+routing: {assign: round_robin, capacity: 1}
+surveys: {instrument: off}
+"""
+ARTICLE = """---
+title: Washing the tent
+locale: en
+questions: [How do I wash my tent?]
+---
+Wash the tent by hand in cold water, and let it dry in the shade.
+"""
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    folder = tmp_path / "desk"
+    (folder / "knowledge").mkdir(parents=True)
+    (folder / "knowledge" / "wash.en.md").write_text(ARTICLE, encoding="utf-8")
+    desk_of(folder, desk=DESK + STAFF)
+    return folder
+
+
+async def case_of(house: House) -> Case:
+    def last(conn: Any) -> Case:
+        return store.listing(conn)[-1]
+
+    return await house.app.storage.read(last)
+
+
+async def told_to(house: House, case: Case) -> list[str]:
+    """What the customer was told, as it is stored."""
+    said = await house.app.storage.read(lambda conn: history.messages(conn, case.customer_id))
+    return [one.body.text for one in said if one.author.kind != "customer"]
+
+
+async def is_there(house: House, here: bool) -> None:
+    await house.app.storage.write(lambda tx: cases.set_available(tx, "ann", here))
+    await house.settle()
+
+
+async def waits(house: House) -> tuple[Visitor, dict[str, Any]]:
+    await is_there(house, False)
+    kari = await house.visitor()
+    await kari.says("talk to a person")
+    return kari, await kari.hears("Nobody is here right now")
+
+
+async def test_who_waits_goes_on_with_the_bot_and_it_helps(tmp_path: Path, desk: Path) -> None:
+    async with House(tmp_path, desk=desk) as house:
+        kari, nobody = await waits(house)
+        await kari.presses(nobody, "Go on with the bot")
+        await kari.hears("You keep your place in the queue")
+        await kari.says("How do I wash my tent?")
+        answer = await kari.hears("cold water", "bot")
+        assert (await case_of(house)).status == "queued"
+        await kari.presses(answer, answer["choices"][0]["value"])
+        await house.settle()
+        ended = await case_of(house)
+        assert (ended.status, ended.resolved_by, ended.confirmed) == ("resolved", "customer", True)
+        told = await told_to(house, ended)
+        await kari.says("👍")
+        assert (await case_of(house)).status == "resolved"
+        assert await told_to(house, ended) == told
+        await kari.says("How do I wash my tent?")
+        await kari.hears("cold water", "bot")
+        again = await case_of(house)
+        assert (again.id, again.status, again.reopened) == (ended.id, "bot", 1)
+
+
+async def test_who_leaves_a_contact_is_found_by_the_agent_who_comes(tmp_path: Path, desk: Path) -> None:
+    async with House(tmp_path, desk=desk) as house:
+        kari, nobody = await waits(house)
+        await kari.presses(nobody, "Contact me later")
+        await kari.hears("Where can we reach you?")
+        await kari.says("kari@example.org")
+        await kari.hears("Noted: kari@example.org")
+        await is_there(house, True)
+        await kari.hears("Ann has your question now")
+        held = await case_of(house)
+        assert (held.agent_id, (held.escalation or {})["show"]) == ("ann", [["contact", "kari@example.org"]])
+        await house.passes(minutes=3)
+        await kari.hears("Ann is held up")
+        assert (await case_of(house)).status == "queued"
