@@ -40,8 +40,8 @@ PLAYS = ("draft", "live")
 
 async def show(visit: Visit) -> Response:
     found = await material(visit)
-    locale = visit.query("locale")
-    sketch = Sketch(locale if locale in found.locales else found.locales[0])
+    spoken = [one for one in (visit.query("locale"), visit.locale) if one in found.locales]
+    sketch = Sketch(spoken[0] if spoken else found.locales[0])
     return await _page(visit, found, sketch, "draft" if found.checked.desk is not None else "live")
 
 
