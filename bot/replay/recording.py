@@ -71,7 +71,9 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One case, up to where people took over. `customer` is what expressions see of them as the case began."""
+    """One case, up to where people took over. `customer` is what expressions see of them as the case began, `reason` the code
+    for which people were fetched, if they were.
+    """
 
     case_id: str
     number: int | None
@@ -82,6 +84,7 @@ class Recording:
     exchanges: tuple[Exchange, ...]
     asked: tuple[Asked, ...] = ()
     agents: int = 1
+    reason: str = ""
 
 
 MODEL = "the language model"

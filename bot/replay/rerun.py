@@ -6,19 +6,34 @@ answered then, and everything that is said is kept with where it came from.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from bot.answers import dialogue as articles
+from bot.answers import language, rules
 from bot.answers.knowledge import Knowledge
 from bot.dialogue.commands import LANGUAGE, own_name
 from bot.flows.play import Play
-from bot.flows.talk import AskModel, Call, Effect, Escalate, Event, Fetch, Files, Picked, Say, Text, TimedOut
+from bot.flows.run import step
+from bot.flows.talk import (
+    AskModel,
+    Call,
+    Effect,
+    Escalate,
+    Event,
+    Fetch,
+    FetchHuman,
+    Files,
+    Picked,
+    Say,
+    Text,
+    TimedOut,
+)
 from bot.model import Choice
 from bot.replay.recording import ESCALATION, MISS, MODEL, Asked, Exchange, Heard, Recording, Said
-from bot.texts import canonical, match_locale, say
+from bot.texts import canonical, escape_markdown, match_locale, say
 
 if TYPE_CHECKING:
     from bot.desk_folder.desk import Desk
@@ -32,6 +47,8 @@ class Rerun(Play):
         self.customer |= recording.customer
         self.case = {"id": recording.case_id, "channel": recording.channel}
         self.by_hours = True
+        self._reason = recording.reason
+        self._follows = False
         self.answers: list[Asked] = list(recording.asked)
         self.model = "on" if any(one.connector == MODEL for one in recording.asked) else "off"
         self.unrecorded: str | None = None  # a connector that was asked what nobody asked it then
@@ -49,6 +66,7 @@ class Rerun(Play):
     def answer(self, exchange: Exchange) -> tuple[Said, ...]:
         """Do what the customer did; wait until they do the next thing."""
         self._told = []
+        self._follows = any(one.values and all(map(_is_language, one.values)) for one in exchange.said)
         if exchange.agents is not None:
             self.agents = exchange.agents
         for heard in exchange.heard:
@@ -84,6 +102,7 @@ class Rerun(Play):
             if not self.take(Files(heard.files)):
                 self.hear(say("file_received", self.locale, self.desk.texts), (self.human(),))
         elif not self.command(heard.text):
+            self.follow(heard.text)
             self._files = heard.files
             self.user(heard.text)
 
@@ -124,6 +143,22 @@ class Rerun(Play):
         self.locale = locale
         self.hear(say("language_changed", locale, self.desk.texts))
 
+    def follow(self, text: str) -> None:
+        """Their own language is followed, or offered, where it was then: as `bot.dialogue.speaking` does."""
+        if not self._follows or self.state.waiting or text.startswith("/"):
+            return
+        before, own = self.locale, self.desk.texts
+        found = language.detect(text, self.desk.locales)
+        if found is None or canonical(found.locale) == canonical(before) or found.confidence < language.LIKELY:
+            return
+        self._follows = False
+        if found.confidence < language.SURE:
+            choice = Choice(LANGUAGE + found.locale, own_name(found.locale))
+            self.hear(say("language_offer", found.locale, own), (choice,))
+            return
+        self.locale = found.locale
+        self.hear(say("language_followed", self.locale, own), (Choice(LANGUAGE + before, own_name(before)),))
+
     def phrase(self, verb: str) -> str:
         """What a customer would say for this in their own language."""
         for interrupt in self.desk.interrupts:
@@ -138,7 +173,18 @@ class Rerun(Play):
     def take(self, event: Event) -> bool:
         if isinstance(event, Text) and self._files:
             event, self._files = replace(event, files=tuple(self._files)), ()
+        if not self.state.frames and self._came_back():
+            begun = step(self.desk, self.state, event, self.context()).state
+            if begun.frames and begun.frames[0].flow != self.desk.human_flow:
+                self.state = begun
+                text = escape_markdown(say("rules_returned", self.locale, self.desk.texts))
+                return super().take(FetchHuman("returned", text))
         return super().take(event)
+
+    def _came_back(self) -> bool:
+        """Whether people knew this matter already, so that they were fetched as its flow began."""
+        rule = rules.find(self.desk.escalation.rules, "repeated")
+        return rule is not None and bool(self._reason) and self._reason in {"returned", rule.reason}
 
     def feel(self, effect: Effect) -> None:
         if isinstance(effect, Say):
@@ -168,8 +214,8 @@ class Rerun(Play):
             if one.source is None and one.values == (articles.HUMAN,):  # nothing but a human is offered
                 self._told[n] = replace(one, source=MISS)
 
-    def tell_place(self) -> None:
-        """Where they stand in the queue is the people's to say."""
+    def find_agent(self, said: Sequence[tuple[str, Mapping[str, str]]]) -> None:
+        """Who has their case, and where they stand in the queue, is the people's to say."""
 
     def end(self, outcome: str) -> None:
         """Closed by the bot; the survey is not replayed."""
@@ -192,6 +238,10 @@ class Rerun(Play):
     def pass_time(self, seconds: int) -> str:
         self.wait_until(self.now + timedelta(seconds=seconds))
         return ""
+
+
+def _is_language(value: str) -> bool:
+    return value.startswith(LANGUAGE)
 
 
 def _is_same(asked: Asked, call: Call) -> bool:

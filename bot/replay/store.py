@@ -110,6 +110,7 @@ def _recording(case: Row[Any], said: Sequence[Message], records: Sequence[Row[An
         exchanges(list(_entries(said, records, end))),
         asked,
         int(stood.get("agents", 1)),
+        str((case.escalation or {}).get("reason_code") or ""),
     )
 
 
