@@ -70,6 +70,7 @@ from handoff.desk import AgentDesk
 from handoff.for_api import CasesForApi
 from handoff.for_bot import CasesForBot
 from handoff.frame import case_frame
+from handoff.queue import store as queue
 from handoff.web.desk import WebDesk
 from handoff.web.routes import WebDeskRoutes
 from surveys import report
@@ -302,6 +303,7 @@ class App:
             "web_sockets": float(len(self.web.sockets)),
             "db_retries_total": float(self.storage.db_retries),
             "faults": float(len(self.faults())),
+            **(await self.storage.read(lambda conn: queue.figures(conn, self.clock()))).by_name(),
         }
         return figures.render(await self.storage.read(counts.read), self.clock(), process)
 

@@ -9,6 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import case as when
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.model import CaseStatus, new_id
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from bot.desk_folder.desk import Desk
 
 ACTIVE = timedelta(minutes=30)  # so long after their last word an agent still has the customer in hand
+LATELY = timedelta(days=30)
 MEASURED = 50  # so many last promises tell how good the estimates are
 LEAST, MOST = 0.5, 3.0  # no estimate is corrected by more
 TURNS = "routing"  # the row of `settings` that numbers the cases which were given out
@@ -90,7 +92,7 @@ def audit(tx: Tx, agent_id: str, what: str, **data: Any) -> None:
 # ── promises ───────────────────────────────────────────────────────────────────────────────────────────────────────
 @dataclass(frozen=True, slots=True)
 class PromiseFigures:
-    """Of the promises of waiting: how many were kept, broken or are open (void ones count for nothing).
+    """Of the promises of the last 30 days: how many were kept, broken or are open (void ones count for nothing).
 
     Over the last MEASURED that were served: `error_s` is the median of how far the estimate was off, in seconds, `bias_s`
     of by how much the wait was longer (or, below zero, shorter) than told. None: nothing was measured yet.
@@ -101,6 +103,12 @@ class PromiseFigures:
     open: int
     error_s: float | None
     bias_s: float | None
+
+    def by_name(self) -> dict[str, float]:
+        """As figures of /metrics; what was not measured is left out."""
+        named = {"promises_kept": self.kept, "promises_broken": self.broken, "promises_open": self.open}
+        measured = {"wait_error_seconds": self.error_s, "wait_bias_seconds": self.bias_s}
+        return {name: float(value) for name, value in {**named, **measured}.items() if value is not None}
 
 
 def promise(
@@ -135,9 +143,11 @@ def bias(conn: Connection) -> float:
 
 def figures(conn: Connection, now: datetime) -> PromiseFigures:
     p = t.promises.c
-    late = and_(p.outcome.is_(None), p.due_at < now)
-    counts = {row.outcome: int(row.n) for row in conn.execute(_by_outcome())}
-    overdue = int(conn.execute(select(func.count()).select_from(t.promises).where(late)).scalar() or 0)
+    late = func.sum(when((and_(p.outcome.is_(None), p.due_at < now), 1), else_=0))
+    recent = or_(p.ended_at >= now - LATELY, p.ended_at.is_(None))
+    query = select(p.outcome, func.count().label("n"), late.label("late")).where(recent).group_by(p.outcome)
+    rows = conn.execute(query).all()
+    counts, overdue = {row.outcome: int(row.n) for row in rows}, sum(int(row.late) for row in rows)
     off = [(row.ended_at - row.told_at).total_seconds() - row.wait_s for row in _served(conn)]
     return PromiseFigures(
         counts.get("kept", 0),
@@ -153,11 +163,6 @@ def of_case(conn: Connection, case_id: str) -> list[tuple[str, datetime, str | N
     p = t.promises
     rows = conn.execute(select(p).where(p.c.case_id == case_id).order_by(p.c.told_at, p.c.id))
     return [(row.kind, row.due_at, row.outcome) for row in rows]
-
-
-def _by_outcome() -> Any:
-    p = t.promises.c
-    return select(p.outcome, func.count().label("n")).group_by(p.outcome)
 
 
 def _served(conn: Connection) -> Sequence[Any]:

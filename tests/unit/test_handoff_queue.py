@@ -47,6 +47,7 @@ async def test_a_promise_is_kept_when_somebody_is_there_in_time(house: House) ->
     figures = await house.look(queue.figures, house.now)
     assert (figures.kept, figures.broken, figures.open) == (1, 0, 0)
     assert (figures.error_s, figures.bias_s) == (60, -60)
+    assert figures.by_name()["wait_error_seconds"] == 60.0
 
 
 async def test_a_broken_promise_counts_from_the_moment_it_breaks(house: House) -> None:
