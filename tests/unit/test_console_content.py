@@ -275,10 +275,15 @@ async def test_a_dry_run_without_conversations_says_so(hand: Hand) -> None:
 
 async def test_a_dead_letter_is_shown_and_given_up_once(hand: Hand) -> None:
     now = hand.storage.clock()
-    letter = {"id": "d1", "source": "telegram", "raw": b"{", "error": "not <b>readable</b>", "at": now}
+    raw = '{"token": "hush", "text": "<script>\u202e"}'
+    letter = {"id": "d1", "source": "telegram", "raw": raw.encode(), "error": "not <b>readable</b>", "at": now}
     await hand.storage.write(lambda tx: tx.conn.execute(insert(t.dead_letters).values(**letter)))
     page = await hand.sees("/trouble")
     assert "not &lt;b&gt;readable&lt;/b&gt;" in page
+    look = await hand.sees("/trouble/look?id=d1")
+    assert "&lt;script&gt;\\u202e" in look
+    assert "hush" not in look, "what is secret in a platform's update is not shown"
+    assert (await hand.http.get("/admin/trouble/look?id=nobody")).status_code == 404
     assert (await hand.does("/trouble", page, id="d1", do="burn")).status_code == 409
     assert (await hand.does("/trouble", page, id="d1", do="drop")).status_code == 303
     assert "d1" not in await hand.sees("/trouble")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.responses import Response
 
 from bot.console import store
@@ -9,10 +11,16 @@ from bot.console.moments import when
 from bot.console.page import Page, Visit
 from bot.console.people import Role
 from bot.errors import Conflict, NotFound
-from bot.storage import trouble
+from bot.storage import trouble, trouble_raw
 from bot.storage.tx import Tx
 
+HIDDEN = re.compile("[\u202a-\u202e\u2066-\u2069\u200b-\u200f\ufeff\U000e0000-\U000e007f]")
 KINDS = ("uncertain", "failed", "delayed", "stuck", "dead", "gap")
+
+
+def visible(text: str) -> str:
+    """With letters that nobody sees, or that turn the line around, written out."""
+    return HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 async def show(visit: Visit) -> Response:
@@ -48,4 +56,16 @@ async def do(visit: Visit) -> Response:
     return visit.go("/trouble", "console_trouble_retried" if act == "retry" else "console_trouble_dropped")
 
 
-PAGES = (Page("/trouble", show, do, role_to_do=Role.PUBLISHER, menu="console_trouble"),)
+async def look(visit: Visit) -> Response:
+    """What came, or was to be sent: a customer's words, so for those who can do something about it."""
+    trouble_id = visit.query("id")
+    copy = await visit.rooms.storage.read(lambda conn: trouble_raw.copy_of(conn, trouble_id))
+    if copy is None:
+        raise NotFound(visit.t("console_trouble_gone"))
+    return await visit.page("trouble_look.html", id=trouble_id, copy=visible(copy))
+
+
+PAGES = (
+    Page("/trouble", show, do, role_to_do=Role.PUBLISHER, menu="console_trouble"),
+    Page("/trouble/look", look, role=Role.PUBLISHER),
+)
