@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 MANY = 10_000  # buckets that are remembered before those that are free again are forgotten
+RESTED = 60.0  # seconds after which any of them is as good as new
 ALMOST = 1e-6  # seconds: what sums of floats may be off by
 
 
@@ -97,12 +98,12 @@ class Paces:
         for one in spends:
             self.free[one.name] = self._free(one, now) + 1 / one.rate.per_second
         if len(self.free) > MANY:
-            self.free = {name: at for name, at in self.free.items() if at > now}
+            self.free = {name: at for name, at in self.free.items() if at > now - RESTED}
         return 0.0, None
 
     def next(self, spends: Sequence[Limit], now: float) -> float:
         """Seconds until the next one may leave that spends the same, nothing else considered."""
-        return max((self._free(one, now) - now for one in spends if not one.is_wide), default=0.0)
+        return max([0.0, *(self._free(one, now) - now for one in spends if not one.is_wide)])
 
     def _free(self, limit: Limit, now: float) -> float:
         return max(self.free.get(limit.name, 0.0), now - (limit.rate.burst - 1) / limit.rate.per_second)
