@@ -303,11 +303,16 @@ class _Parser:
         return Tree(name, arguments[:1], value=compiled, offset=offset)
 
 
+LONGEST_PATTERN = 1000  # characters
+
+
 @cache
 def compiled_pattern(pattern: str) -> Any:
     """A regular expression of RE2, which takes linear time. Raises ValueError with RE2's reason."""
     import re2
 
+    if len(pattern) > LONGEST_PATTERN:
+        raise ValueError(f"a pattern has at most {LONGEST_PATTERN} characters, this one {len(pattern)}")
     options = re2.Options()
     options.log_errors = False
     options.max_mem = 1 << 20  # bytes; a pattern that needs more is refused

@@ -19,6 +19,7 @@ from bot.texts import canonical, escape_markdown, is_rtl, isolate, number
 _PLACE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _INSIDE = re.compile(r"\s*([^\W\d_]\w*(?:\.[^\W_]\w*)*)\s*((?:\|\s*[a-z]+\s*)*)\Z")
 _WEB_ADDRESS = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9./_~%?=&#:+,@-]{2,500}\Z")
+_BREAKS = re.compile(r"[\t-\r \x85\u2028\u2029]+")
 LONGEST_VALUE = 4000
 """Characters of one value in a text: a customer's novel does not become ours."""
 
@@ -151,7 +152,7 @@ def _shown(place: Place, names: Mapping[str, Any], locale: str, *, markdown: boo
     text = shown(value)[:LONGEST_VALUE]
     if not markdown:
         return text
-    text = " ".join(text.split())  # a value stays within its paragraph
+    text = _BREAKS.sub(" ", text).strip()  # a value stays within its paragraph; a number keeps its narrow spaces
     one_word = text.isascii() and text.isalnum()
     text = escape_markdown(text)
     return isolate(text) if text and is_rtl(locale) and not one_word else text

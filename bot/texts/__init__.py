@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 Texts = Mapping[str, Mapping[str, str]]
 """key → {locale: text}."""
 
+FOR_CUSTOMERS = ("core", "answers", "flows", "handoff", "surveys")
+"""The pages whose sentences customers read."""
+
 FALLBACK = "en"
 """The language of last resort: every built-in key has it."""
 
@@ -82,6 +85,16 @@ def keys() -> list[str]:
 def built_in(key: str) -> Mapping[str, str]:
     """The product's own sentence as it is written, by language; empty for a key that is not ours."""
     return _built_in().get(key, {})
+
+
+def for_customers() -> list[str]:
+    """The keys of the sentences that customers read, whatever language the agents have."""
+    return [key for page, key, _ in _pages() if page in FOR_CUSTOMERS]
+
+
+def speaks(key: str, locale: str) -> bool:
+    """Whether the product has this sentence in that language."""
+    return _in_language(_built_in().get(key, {}), locale) is not None
 
 
 def placeholders(template: str) -> frozenset[str]:
@@ -247,14 +260,24 @@ def _babel(locale: str) -> Locale:
 @cache
 def _built_in() -> dict[str, dict[str, str]]:
     """Every `*.yaml` of this folder, as one mapping. Read once."""
+    texts: dict[str, dict[str, str]] = {}
+    for _, key, wording in _pages():
+        texts.setdefault(key, {}).update(wording)  # a language of its own may stand in a page of its own: fr.yaml
+    return texts
+
+
+@cache
+def _pages() -> tuple[tuple[str, str, dict[str, str]], ...]:
+    """(page, key, wording) of every sentence."""
     from importlib.resources import files
 
     import yaml
 
     # The base loader keeps every scalar a string: YAML 1.1 reads a key such as `no` or `yes` as a truth value.
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-    texts: dict[str, dict[str, str]] = {}
+    found: list[tuple[str, str, dict[str, str]]] = []
     for page in sorted(files(__name__).iterdir(), key=lambda entry: entry.name):
         if page.name.endswith(".yaml"):
-            texts.update(yaml.load(page.read_text(encoding="utf-8"), Loader=loader) or {})  # noqa: S506
-    return texts
+            read = yaml.load(page.read_text(encoding="utf-8"), Loader=loader) or {}  # noqa: S506
+            found += [(page.name.removesuffix(".yaml"), key, wording) for key, wording in read.items()]
+    return tuple(found)

@@ -32,13 +32,14 @@ def test_hebrew_sentences_are_in_hebrew(key: str) -> None:
     assert not letters or any("\u05d0" <= char <= "\u05ea" for char in letters)
 
 
-def test_no_two_pages_define_the_same_key() -> None:
+def test_no_two_pages_define_the_same_key_in_a_language() -> None:
     from importlib.resources import files
 
     import yaml
 
     pages = [page for page in files("bot.texts").iterdir() if page.name.endswith(".yaml")]
-    keys = [key for page in pages for key in yaml.load(page.read_text("utf-8"), Loader=yaml.BaseLoader)]
+    read = [yaml.load(page.read_text("utf-8"), Loader=yaml.BaseLoader) for page in pages]
+    keys = [(key, locale) for page in read for key, wording in page.items() for locale in wording]
     assert sorted(keys) == sorted(set(keys))
 
 
