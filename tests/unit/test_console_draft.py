@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from bot.console.people import Person, Role
 from bot.console.renaming import renamed
 from bot.desk_folder.watch import DeskInForce
 from bot.errors import Conflict, DeskFault, NotAllowed, NotFound
+from bot.storage import step_rows
 from bot.storage import tables as t
 from bot.storage.engine import Storage
 
@@ -435,3 +437,30 @@ async def test_a_new_flow_begins_with_a_text_that_loads_in_any_language(drafting
         human = desk.replace("phrases: {}", f"phrases: {phrases.replace('hi', 'human')}")
         more = {"desk.yaml": human, "flows/hello.yaml": flow, "flows/on.yaml": starter("on", locales)}
         assert [str(one) for one in (await drafting.check(more=more)).of("flows/on.yaml")] == []
+
+
+async def test_the_whole_way_is_the_same_on_each_database(database_url: str, folder: Path, desk: DeskInForce) -> None:
+    storage = Storage(database_url)
+    await storage.open()
+    try:
+        await storage.write(lambda tx: t.metadata.create_all(tx.conn))
+        drafting = Drafting(storage, desk)
+        edits = [drafting.save("flows/hello.yaml", FLOW.replace("Hello!", f"Hi {n}!"), ANN) for n in range(5)]
+        await asyncio.gather(*edits)
+        n = await drafting.publish("Hi", ANN)
+        newer = await drafting.roll_back(n - 1, "back", ANN)
+        assert [one.n for one in await storage.read(store.versions)] == [newer, n, n - 1]
+        assert (await audited(storage))[-2:] == ["console: published", "console: rolled back"]
+        await storage.write(lambda tx: store.invite(tx, "b", "token", "Bob", Role.EDITOR, ANN))
+        used = [await storage.write(lambda tx: store.use_link(tx, "token")) for _ in range(2)]
+        assert [one is not None for one in used] == [True, False]
+        await storage.write(lambda tx: store.revoke(tx, "session", tx.now + timedelta(hours=1)))
+        await storage.write(lambda tx: store.revoke(tx, "session", tx.now + timedelta(hours=1)))
+        assert await storage.read(lambda conn: store.is_revoked(conn, "session"))
+        counted = {("f", "a", "2026-03-09"): 2}
+        for _ in range(2):
+            await storage.write(lambda tx: step_rows.add(tx, counted, {}))
+        assert await storage.read(lambda conn: step_rows.since(conn, "f", "2026-03-01")) == {"a": (4, 0)}
+        assert await storage.read(store.states_in_flows) == []
+    finally:
+        await storage.close()
