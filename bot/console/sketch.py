@@ -60,6 +60,8 @@ def _given(given: Mapping[str, Any]) -> dict[str, Any]:
     for key in ("connectors", "customer", "case"):
         if isinstance(given.get(key), dict) and given[key]:
             found[key] = given[key]
+    if isinstance(given.get("model"), str) and given["model"].strip():
+        found["model"] = given["model"][:LONGEST]
     if isinstance(given.get("agents"), int) and 0 <= given["agents"] <= 1000:
         found["agents"] = int(given["agents"])
     if isinstance(given.get("open"), bool):

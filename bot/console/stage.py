@@ -7,23 +7,26 @@ HTTP, how a page looks.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from bot.console.sketch import Sketch
 from bot.flows.play import SCALES, Play
 from bot.flows.talk import (
+    AskModel,
     Call,
     CallDone,
     Close,
     Effect,
     Escalate,
     Event,
+    Fetch,
     Frame,
     Notify,
     Outcome,
     Record,
+    Say,
     SetTimer,
     Survey,
     SwitchLocale,
@@ -44,6 +47,7 @@ class Bubble:
     text: str = ""
     choices: tuple[Choice, ...] = ()
     is_file: bool = False
+    files: tuple[str, ...] = ()
     key: str = ""
     values: Mapping[str, str] = field(default_factory=dict)
 
@@ -112,6 +116,11 @@ class _Watched(Play):
         super().hear(text, choices, token)
         self.bubbles.append(Bubble(self.speaker, text, tuple(choices)))
 
+    def feel(self, effect: Effect) -> None:
+        super().feel(effect)
+        if isinstance(effect, Say) and effect.files and self.bubbles:
+            self.bubbles[-1] = replace(self.bubbles[-1], files=tuple(one.name for one in effect.files))
+
     def watched(self, event: Event, outcome: Outcome) -> None:
         if isinstance(event, CallDone):
             self.looks.append(Look("stage_answer", {"outcome": event.outcome, "value": _short(event.value)}))
@@ -133,6 +142,10 @@ def _done(effect: Effect) -> tuple[str, dict[str, str]] | None:
     match effect:
         case Call():
             return "stage_asks", {"connector": effect.connector, "values": _short(effect.values)}
+        case Fetch():
+            return "stage_loads", {"url": effect.url}
+        case AskModel():
+            return "stage_model", {}
         case Escalate():
             return "stage_fetches", {"reason": effect.reason_code}
         case Close():

@@ -122,6 +122,8 @@ def _given(fields: Mapping[str, Sequence[str]], desk: Desk) -> dict[str, Any]:
         if not is_moment(one("at")):
             raise Conflict("a time of the desk's clock is written 2026-01-05T22:00")
         given["at"] = one("at")
+    if one("model"):
+        given["model"] = one("model")
     if one("agents_at_first") == "0":
         given["agents"] = 0
     return given
