@@ -18,6 +18,21 @@ def check(files: Sequence[FlowFile], flows: Mapping[str, Flow]) -> None:
     _circles({file.file: file for _, file, _ in files}, flows)
 
 
+def escalates(flow: str, flows: Mapping[str, Flow]) -> bool:
+    """Whether this flow, or one that it runs, has a step that fetches a human."""
+    waiting, seen = [flow], set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name in seen or name not in flows:
+            continue
+        seen.add(name)
+        verbs = [step.verb for step in flows[name].steps]
+        if any(isinstance(verb, EscalateStep) for verb in verbs):
+            return True
+        waiting += [verb.flow for verb in verbs if isinstance(verb, RunStep)]
+    return False
+
+
 def _same_triggers(files: Sequence[FlowFile]) -> None:
     """The first flow, by the files' names, would always win: the other one waits for these words in vain."""
     first: dict[tuple[str, str], str] = {}

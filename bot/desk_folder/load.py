@@ -106,7 +106,7 @@ def _read(folder: Folder, faults: Faults) -> Desk | None:
         built |= _rules(root, seen, built) | _routing(root, seen, built)
     interrupts = _interrupts(built.get("interrupts", ()), flows, locales)
     if root is not None:
-        _check_interrupts(root, reader, ids)
+        _check_interrupts(root, reader, ids, flows)
         languages.check(root, reader, locales, texts, interrupts)
     desk = Desk(
         **{
@@ -282,13 +282,20 @@ def _in(phrases: Mapping[str, tuple[str, ...]], locales: tuple[str, ...]) -> dic
     return {locale: phrases[locale.split("-")[0]] for locale in locales if locale.split("-")[0] in phrases}
 
 
-def _check_interrupts(root: Node, reader: Reader, ids: Mapping[str, str]) -> None:
-    """Each interrupt's flow exists; a flow whose file has faults of its own counts, too."""
+def _check_interrupts(root: Node, reader: Reader, ids: Mapping[str, str], flows: Mapping[str, Flow]) -> None:
+    """Each interrupt's flow exists (one whose file has faults of its own counts, too), and that of `human` fetches somebody."""
     section = root.entries.get("interrupts") if root.kind == "map" else None
     for one in section.items if section is not None else ():
         run = one.entries.get("run")
         if run is not None and run.raw and run.raw not in ids:
             reader.fault(run, f'interrupt: unknown flow "{run.raw}"{nearest(run.raw, ids)}', "unknown-flow")
+        elif run is not None and _is_human(one) and run.raw in flows and not across.escalates(run.raw, flows):
+            message = f'the flow "{run.raw}" never escalates: no path leads to a human; give it a step escalate'
+            reader.warn(run, message, "no-human")
+
+
+def _is_human(interrupt: Node) -> bool:
+    return "id" in interrupt.entries and interrupt.entries["id"].raw == "human"
 
 
 # ── tests ──

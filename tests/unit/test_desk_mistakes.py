@@ -342,3 +342,15 @@ def test_many_faults_are_told_soon(tmp_path: Path) -> None:
     faults = faults_of(written(tmp_path, {**FILES, "flows/x.yaml": f"schema: 1\nflow: x\nversion: 1\nsteps:\n{steps}"}))
     assert len(faults) == 900
     assert time.process_time() - begun < 5
+
+
+def test_a_path_to_a_human_that_never_gets_there_is_told(tmp_path: Path) -> None:
+    from tests.unit.flows_house import DESK, desk_of
+
+    polite = "flow: polite\nsteps:\n  - {say: {en: No., he: לא.}}\n"
+    made = desk_of(tmp_path / "no", polite, desk=DESK.replace("run: handoff", "run: polite"))
+    (warning,) = made.warnings
+    assert (warning.rule, warning.line) == ("no-human", 9)
+    assert "never escalates" in warning.message
+    indirect = polite + "  - {run: handoff}\n"
+    assert desk_of(tmp_path / "yes", indirect, desk=DESK.replace("run: handoff", "run: polite")).warnings == ()
