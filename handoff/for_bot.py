@@ -31,6 +31,11 @@ class CasesForBot:
         last = store.last_case(tx.conn, customer_id)
         return last is not None and last.status is CaseStatus.RESOLVED
 
+    def talks_with_bot(self, tx: Tx, customer_id: str) -> bool:
+        """Whether they wait in the queue, and chose to go on with the bot meanwhile."""
+        case = store.live_case(tx.conn, customer_id)
+        return case is not None and meanwhile.is_with_bot(case)
+
     def knew(self, tx: Tx, customer_id: str, topics: Sequence[str], since: datetime) -> str | None:
         """The agent who last had one of these topics with this customer in a case that ended after `since`."""
         ended = (one for one in store.of_customer(tx.conn, customer_id) if not one.live)
@@ -43,11 +48,6 @@ class CasesForBot:
     def was_unhappy(self, tx: Tx, customer_id: str) -> bool:
         """Whether the customer's last answer to a survey was a detractor's."""
         return any(is_unhappy(instrument, score) for instrument, score, *_ in store.scores(tx.conn, customer_id, 1))
-
-    def talks_with_bot(self, tx: Tx, customer_id: str) -> bool:
-        """Whether they wait in the queue, and chose to go on with the bot meanwhile."""
-        case = store.live_case(tx.conn, customer_id)
-        return case is not None and meanwhile.is_with_bot(case)
 
     def agents_available(self, tx: Tx, now: datetime) -> int:
         """How many agents are there: available, and their team open."""

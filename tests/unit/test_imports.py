@@ -11,7 +11,18 @@ import pytest
 from tests.support.imports import MAY_IMPORT, faults
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = ("aiogram", "slack_bolt", "slack_sdk", "scipy", "numpy", "simplemma", "sqlalchemy", "fastapi", "phonenumbers")
+HEAVY = (
+    "aiogram",
+    "slack_bolt",
+    "slack_sdk",
+    "scipy",
+    "numpy",
+    "simplemma",
+    "sqlalchemy",
+    "fastapi",
+    "phonenumbers",
+    "holidays",
+)
 
 
 def product_files() -> list[Path]:
