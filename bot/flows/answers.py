@@ -132,8 +132,19 @@ def _to_number(raw: str) -> int | float | None:
     return int(value) if value.is_integer() else value
 
 
+_POLITE = frozenset(
+    tokens(
+        "please thanks thank you sure of course graag dank je bedankt hoor zeker natuurlijk "
+        "takk gjerne selvfølgelig vær så snill בבקשה תודה בטח כמובן"
+    )
+)
+
+
 def _bool(_: Slot, said: str, locale: str, __: datetime) -> bool | None:
-    return yes_no(said, locale)
+    """Yes or no, with a polite word or two; "no idea" is neither."""
+    found = yes_no(said, locale)
+    first, *rest = tokens(said)[:5] or ("",)
+    return yes_no(first, locale) if found is None and set(rest) <= _POLITE else found
 
 
 def _email(_: Slot, said: str, __: str, ___: datetime) -> str | None:
