@@ -134,7 +134,8 @@ class Claims:
                 self._rest(row, slowest, tx.now + timedelta(seconds=wait))
             else:
                 number = behind[slowest.name] = behind.get(slowest.name, 0) + 1
-                until = tx.now + timedelta(seconds=wait + (number - 1) / slowest.rate.per_second)
+                ahead = max(0, number - slowest.rate.burst)  # so many may leave at once after a rest
+                until = tx.now + timedelta(seconds=wait + ahead / slowest.rate.per_second)
                 self._put_off(row, until, found)
                 self._spread(tx, row, until + SECOND / slowest.rate.per_second, spends[row.n], found)
         if self._leases.shared:

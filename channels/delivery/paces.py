@@ -41,7 +41,7 @@ RATES: Mapping[str, Rate] = {
     "slack.update": Rate(30 / 60, 20),  # 50 in any minute, many of them at once: marks and cards are looked at
     "slack.delete": Rate(30 / 60, 20),
     "slack.react": Rate(30 / 60, 20),
-    "slack.tell": Rate(70 / 60, 30),  # 100
+    "slack.tell": Rate(69 / 60, 30),  # 100
     "slack.ask": Rate(1 / 3, 20),
 }
 """Empty it, and there are no limits: for tests and measurements against servers that have none."""
