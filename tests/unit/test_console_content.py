@@ -44,10 +44,14 @@ class Hand:
         assert answer.status_code == 200, answer.text
         return answer.text
 
-    async def does(self, to: str, seen: str, /, **fields: Any) -> httpx2.Response:
+    async def does(
+        self, to: str, seen: str, headers: dict[str, str] | None = None, /, **fields: Any
+    ) -> httpx2.Response:
         csrf = re.search(r'name="csrf" value="([^"]+)"', seen)
         assert csrf is not None
-        return await self.http.post(f"/admin{to}", data={"csrf": csrf[1], **fields}, headers=OURS)
+        return await self.http.post(
+            f"/admin{to}", data={"csrf": csrf[1], **fields}, headers={**OURS, **(headers or {})}
+        )
 
     async def draft(self) -> dict[str, str | None]:
         rows = await self.storage.read(lambda conn: conn.execute(select(t.desk_drafts)).all())
@@ -78,7 +82,7 @@ async def hand(storage: Storage, tmp_path: Path) -> AsyncIterator[Hand]:
 def fields_of(page: str, key: str) -> dict[str, str]:
     """The fields of one row of the grid, as the browser would send them."""
     row = next(one for one in page.split("<form ") if f"<bdi>{key}</bdi></h2>" in one)
-    found = dict(re.findall(r'<input type="hidden" name="(row|was|here)" value="([^"]*)"', row))
+    found = dict(re.findall(r'<input type="hidden" name="(row|was|here|old_\w+|ours_\w+)" value="([^"]*)"', row))
     found |= dict(re.findall(r'<textarea[^>]* name="(text_\w+)"[^>]*>([^<]*)</textarea>', row))
     return {name: html.unescape(value) for name, value in found.items()}
 
@@ -99,6 +103,12 @@ async def test_a_text_is_changed_in_the_draft_and_nothing_else_of_its_file(hand:
     assert (hand.folder / "texts/shop.yaml").read_text() == before, "the folder waits for its publication"
     again = await hand.does("/texts", page, **{**fields, "text_he": "עוד אחר"})
     assert again.status_code == 409, "somebody else changed it meanwhile"
+    part = await hand.does("/texts", page, {"HX-Request": "true"}, **{**fields, "text_he": "עוד אחר"})
+    assert part.status_code == 200
+    assert 'role="alert"' in part.text
+    assert fields_of(part.text, "order_bad")["text_he"] == "עוד אחר", "what was written is not lost"
+    await hand.does("/texts", part.text, {"HX-Request": "true"}, **fields_of(part.text, "order_bad"))
+    assert '"עוד אחר"' in ((await hand.draft())["texts/shop.yaml"] or "")
 
 
 async def test_what_is_wrong_with_a_text_is_told_while_it_is_written(hand: Hand) -> None:

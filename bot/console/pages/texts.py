@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
 from starlette.responses import Response
@@ -11,7 +11,7 @@ from starlette.responses import Response
 from bot.console import wording
 from bot.console.material import Material, material
 from bot.console.page import Page, Visit
-from bot.errors import Conflict, NotFound
+from bot.errors import Conflict, NotFound, StafettError
 from bot.texts import is_rtl
 
 ON_PAGE = 25
@@ -49,20 +49,36 @@ async def show(visit: Visit) -> Response:
 async def save(visit: Visit) -> Response:
     found = await material(visit, *_FILES)
     row = _row(wording.rows(found.files, found.locales), visit.form.one("row"))
-    if visit.form.one("was") != _digest(row):
-        raise Conflict(visit.t("console_texts_changed"))
-    texts = {
-        locale: visit.form.one(f"text_{locale}") for locale in found.locales if f"text_{locale}" in visit.form.fields
-    }
-    for path, text in wording.saved(found.files, row, texts, found.locales).items():
-        await visit.drafting.save(path, text, visit.person, seen=found.seen(path))
+    typed = _typed(visit, found)
+    try:
+        if visit.form.one("was") != _digest(row):
+            raise Conflict(visit.t("console_texts_changed"))
+        for path, text in wording.saved(found.files, row, typed, found.locales).items():
+            await visit.drafting.save(path, text, visit.person, seen=found.seen(path))
+    except StafettError as refused:
+        if not visit.is_part:
+            raise
+        return await _row_again(visit, found, row, typed, str(refused))
     if not visit.is_part:
         return visit.go(f"/texts{_query(visit.form.one('here'))}#{_anchor(row)}", "console_texts_saved")
     now = await material(visit, *_FILES)
     again = next(one for one in wording.rows(now.files, now.locales) if (one.kind, one.key) == (row.kind, row.key))
-    return await visit.page(
-        "texts_row_saved.html", row=_shown(again, now), asked={}, here=visit.form.one("here"), columns=_columns(now)
-    )
+    return await _row_again(visit, now, again)
+
+
+def _typed(visit: Visit, found: Material) -> dict[str, str]:
+    """What was changed in the fields, by language."""
+    fields = {locale: f"text_{locale}" for locale in found.locales if f"text_{locale}" in visit.form.fields}
+    written = {locale: visit.form.one(name) for locale, name in fields.items()}
+    return {locale: text for locale, text in written.items() if text != visit.form.one(f"old_{locale}", "\0")}
+
+
+async def _row_again(
+    visit: Visit, found: Material, row: wording.Row, typed: Mapping[str, str] | None = None, error: str = ""
+) -> Response:
+    """The row as it is now; what could not be kept still stands in its fields, below the reason."""
+    shown = {**_shown(row, found), "typed": typed or {}, "error": error}
+    return await visit.page("texts_row_saved.html", row=shown, here=visit.form.one("here"), columns=_columns(found))
 
 
 async def check(visit: Visit) -> Response:
@@ -70,8 +86,10 @@ async def check(visit: Visit) -> Response:
     places = visit.form.many("place")
     faults = []
     for name, values in visit.form.fields.items():
-        if name.startswith("text_") and values[0].strip() and values[0] != visit.form.one(f"old_{name[5:]}"):
-            faults += [(name[5:], one) for one in wording.faults_of(values[0], places)]
+        locale = name.removeprefix("text_")
+        ours = f"ours_{locale}" in visit.form.fields and values[0] == visit.form.one(f"old_{locale}")
+        if name.startswith("text_") and values[0].strip() and not ours:
+            faults += [(locale, one) for one in wording.faults_of(values[0], places)]
     return await visit.page("texts_faults.html", faults=faults)
 
 
@@ -103,6 +121,8 @@ def _shown(row: wording.Row, found: Material) -> dict[str, object]:
         "anchor": _anchor(row),
         "faults": faults,
         "changed": row.file in found.draft.changes,
+        "typed": {},
+        "error": "",
     }
 
 
