@@ -6,6 +6,7 @@ the report shows what came of it, channel by channel.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 import pytest
 from pydantic import SecretStr
 
+from bot.answers import store as answers
 from channels.delivery import paces
 from surveys import report
 from surveys import store as surveys
@@ -229,3 +231,26 @@ async def test_anything_else_than_a_score_is_a_new_question(
     await customer.says("where is my order?")
     await customer.hears("order number")
     assert await house.app.storage.read(surveys.responses) == []
+
+
+async def test_did_this_help_is_asked_and_heard_on_each_channel(
+    house: House, platforms: tuple[TelegramServer, SlackServer, Now]
+) -> None:
+    """A no brings something else, a yes ends the case as confirmed; both are labels for `stafett kb calibrate`."""
+    for number, channel in enumerate(("telegram", "slack", "web")):
+        customer = await on(channel, house, platforms, number)
+        await customer.says("How can I pay?")
+        await customer.hears("Did this help?")
+        _, no = customer.sees()
+        await customer.presses(no)
+        await customer.says("How much does delivery cost?")
+        await customer.hears("4.90")
+        yes, _ = customer.sees()
+        await customer.presses(yes)
+        await customer.hears("glad")
+        found = await house.app.storage.read(answers.verdicts)
+        heard = Counter((question, article, helped) for (question, _, article), helped in found)
+        assert heard == {
+            ("How can I pay?", "payment", False): number + 1,
+            ("How much does delivery cost?", "delivery", True): number + 1,
+        }
