@@ -19,6 +19,7 @@ from bot.staffing.hours import Hours, business_between
 from bot.staffing.routing import Rung
 from bot.timers import Timers
 from handoff import cases, lifecycle, sla, store
+from handoff.case import Case
 from handoff.sla import Clock, Targets
 from handoff.watch import ringers
 from tests.unit.handoff_house import MONDAY, House, an_agent, build
@@ -119,7 +120,7 @@ async def house(sqlite_url: str) -> AsyncIterator[House]:
     await built.storage.close()
 
 
-async def logged(house: House, case: cases.Case, kind: str) -> list[str]:
+async def logged(house: House, case: Case, kind: str) -> list[str]:
     return [event.data["target"] for event in await house.look(store.events, case.id) if event.kind == kind]
 
 
