@@ -283,7 +283,7 @@ def bench(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="[pipeline|kb|flows]",
+            metavar="[pipeline|nodes|history|widget|burst|backlog|kb|flows]",
             help="One of them; else all that need no data. kb: the search of articles; flows: conversation tests.",
         ),
     ] = "",

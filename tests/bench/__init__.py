@@ -8,5 +8,5 @@ table.py      a row of the result, and how it is printed
 telegram.py   a lean Bot API server and the customers who write, on one raw asyncio loop
 bots.py       the processes under test: Stafett as `stafett serve` runs it, and a bare aiogram echo bot
 child.py      starts such a process and asks it what it has used
-pipeline.py   (a) (b) (c)
+pipeline.py   (a) (b) (c)    nodes.py (d)    history.py (e)    widget.py (f)    burst.py (g)    backlog.py (h)
 """

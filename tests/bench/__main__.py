@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from tests.bench.table import Row, render
 
-SCENARIOS = ("pipeline",)
+SCENARIOS = ("pipeline", "nodes", "history", "widget", "burst", "backlog")
 
 
 def main(names: Sequence[str], *, quick: bool = False) -> int:

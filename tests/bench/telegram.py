@@ -56,10 +56,10 @@ class _Connection(asyncio.Protocol):
 
 
 class BotApi:
-    """`async with BotApi() as tg`; `tg.heard(chat)` is called at each sendMessage."""
+    """`async with BotApi() as tg`; its crowds hear each sendMessage."""
 
     def __init__(self) -> None:
-        self.heard: Callable[[int], None] = lambda _chat: None
+        self.crowds: list[Crowd] = []
         self.sent = 0
         self.webhook_set = asyncio.Event()
         self.webhook = ""
@@ -92,7 +92,8 @@ class BotApi:
                 b'"from":{"id":7000000001,"is_bot":true,"first_name":"Stafett","username":"stafett_bot"},"text":"ok"}'
                 % (self._number, chat)
             )
-            self.heard(chat)
+            for crowd in self.crowds:
+                crowd.heard(chat)
         elif method == "getUpdates":
             self._poll(body, answer)
         elif method == "getMe":
@@ -163,14 +164,19 @@ class _Poster(asyncio.Protocol):
         )
         return self._waiting
 
+    def hang_up(self) -> None:
+        self._transport.close()
+
 
 class Crowd:
     """Customers who write to one bot's webhook. Update and message numbers go up over all rounds."""
 
-    def __init__(self, tg: BotApi, port: int, chats: int, texts: tuple[str, ...]) -> None:
-        self._tg = tg
+    def __init__(self, tg: BotApi, port: int, chats: int, texts: tuple[str, ...], first: int = 1_000) -> None:
+        """`first`: the lowest of their chats' ids; no two crowds of one bot share any."""
         self._port = port
         self._chats = chats
+        self._first = first
+        tg.crowds.append(self)
         self._texts = texts
         self._said = 0  # messages, over all rounds
         self._waiting: dict[int, deque[asyncio.Future[float]]] = {}
@@ -182,9 +188,9 @@ class Crowd:
     def _next(self) -> tuple[int, bytes]:
         """The next message: chat after chat, and in each chat text after text."""
         number, self._said = self._said, self._said + 1
-        chat = 1_000 + number % self._chats
+        chat = self._first + number % self._chats
         text = self._texts[number // self._chats % len(self._texts)]
-        return chat, json.dumps(update(number + 1, chat, text)).encode()
+        return chat, json.dumps(update(self._first * 1_000_000 + number, chat, text)).encode()
 
     async def _one(self, poster: _Poster) -> float:
         """Seconds from the post to the bot's message. Raises RuntimeError when the webhook refuses it."""
@@ -195,16 +201,16 @@ class Crowd:
         status = await poster.post(body)
         if status != 200:
             raise RuntimeError(f"the webhook answered {status}")
-        return await heard - began
+        answered: float = await heard
+        return answered - began
 
-    def _heard(self, chat: int) -> None:
+    def heard(self, chat: int) -> None:
         waiters = self._waiting.get(chat)
         if waiters:
             waiters.popleft().set_result(time.perf_counter())
 
     async def in_flight(self, at_once: int, count: int) -> float:
         """Messages a second, `at_once` under way all the time."""
-        self._tg.heard = self._heard
         posters = [await self._connect() for _ in range(at_once)]
         left = count
 
@@ -217,11 +223,13 @@ class Crowd:
         began = time.perf_counter()
         async with asyncio.timeout(600):
             await asyncio.gather(*(write(poster) for poster in posters))
-        return count / (time.perf_counter() - began)
+        taken = time.perf_counter() - began
+        for poster in posters:
+            poster.hang_up()
+        return count / taken
 
     async def at_rate(self, per_second: float, count: int) -> list[float]:
         """The seconds that each answer took, messages coming evenly, whether or not the one before is answered."""
-        self._tg.heard = self._heard
         free = [await self._connect() for _ in range(16)]
         taken: list[float] = []
 
@@ -236,4 +244,6 @@ class Crowd:
             writing.append(asyncio.create_task(write()))
         async with asyncio.timeout(120):
             await asyncio.gather(*writing)
+        for poster in free:
+            poster.hang_up()
         return taken
