@@ -157,6 +157,14 @@ async def test_an_article_is_changed_written_anew_and_deleted(hand: Hand) -> Non
     strange = await hand.does("/articles", page, path="", locale="xx", title="Open?", body="x", questions="", tags="")
     assert strange.status_code == 409
 
+    late = await hand.does(
+        "/articles", page, **{**fields, "title": "Back & <forth>"}, body="Mine", questions="", do="save"
+    )
+    assert late.status_code == 409, "it was changed since this page was opened"
+    assert 'value="Back &amp; &lt;forth&gt;"' in late.text, "what was written is not lost"
+    assert ">Mine</textarea>" in late.text
+    assert (await hand.draft())[path] == text
+
     gone = await hand.does("/articles", page, path="knowledge/returns.nl.md", do="delete", seen="")
     assert gone.status_code == 409, "whoever deletes has seen what it says"
     assert (await hand.does("/articles", page, path="macros/hello.en.md", do="delete", seen="")).status_code == 404
@@ -165,6 +173,17 @@ async def test_an_article_is_changed_written_anew_and_deleted(hand: Hand) -> Non
     await hand.does("/articles", page, path="knowledge/returns.nl.md", do="delete", seen=other[1])
     assert (await hand.draft())["knowledge/returns.nl.md"] is None
     assert 'id=returns&amp;locale=nl"' in await hand.sees("/articles?show=missing")
+
+
+async def test_a_field_that_nobody_touched_stays_as_the_file_says(hand: Hand) -> None:
+    path, front = "knowledge/odd.en.md", '---\ntitle: "A  title"\nlocale: en\ntags: ["a, b", c]\n---\n'
+    (hand.folder / path).write_text(f"{front}Old words.\n")
+    page = await hand.sees(f"/articles/{path}")
+    seen = re.search(r'name="seen" value="(\w+)"', page)
+    assert seen is not None
+    fields = {"path": path, "seen": seen[1], "title": "A  title", "tags": "a, b, c", "questions": ""}
+    await hand.does("/articles", page, **fields, body="New words.", do="save")
+    assert (await hand.draft())[path] == f"{front}New words.\n"
 
 
 async def test_a_saved_reply_is_previewed_with_its_places_filled_in(hand: Hand) -> None:

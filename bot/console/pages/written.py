@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
@@ -15,7 +15,7 @@ from bot.console.leaves import Leaf
 from bot.console.material import Material, material
 from bot.console.page import Handler, Page, Visit
 from bot.desk_folder.pages import _MACRO_NAMES as MACRO_NAMES
-from bot.errors import Conflict, NotFound
+from bot.errors import Conflict, NotFound, StafettError
 from bot.storage import told
 from bot.texts import fill, is_rtl
 
@@ -105,6 +105,7 @@ async def _editor(
         others = tuple(one for one in grouped.get(leaf.id, {}).values() if one.path != path)
     return await visit.page(
         "written_one.html",
+        status=409 if error else 200,
         shelf=shelf,
         leaf=leaf,
         path=path,
@@ -144,25 +145,33 @@ async def saved(shelf: Shelf, visit: Visit) -> Response:
         _leaf(shelf, found, path)
         await visit.drafting.save(path, None, visit.person, seen=visit.form.one("seen"))
         return visit.go(f"/{shelf.path}", f"{shelf.word}_deleted")
-    if not path:
-        return await _created(shelf, visit, found)
-    before = _leaf(shelf, found, path)
-    wanted = _written(shelf, visit, before.locale, path, before.id)
+    before = _leaf(shelf, found, path) if path else None
+    name, locale = (before.id, before.locale) if before else (visit.form.one("id"), visit.form.one("locale"))
+    wanted = _written(shelf, visit, locale, path, name)
+    try:
+        if before is not None:
+            to = await _changed(visit, found, before, wanted)
+        else:
+            to = await _created(shelf, visit, found, wanted)
+    except StafettError as refused:  # what was written stands in the fields again, below the reason
+        return await _editor(shelf, visit, found, wanted, path, error=str(refused))
+    return visit.go(f"/{shelf.path}/{to}", f"{shelf.word}_saved")
+
+
+async def _changed(visit: Visit, found: Material, before: Leaf, wanted: Leaf) -> str:
     _must_say_something(visit, wanted)
-    text = leaves.edited(found.files[path], before, wanted)
-    await visit.drafting.save(path, text, visit.person, seen=visit.form.one("seen"))
-    return visit.go(f"/{shelf.path}/{path}", f"{shelf.word}_saved")
+    text = leaves.edited(found.files[before.path], before, _untouched(visit, before, wanted))
+    await visit.drafting.save(before.path, text, visit.person, seen=visit.form.one("seen"))
+    return before.path
 
 
-async def _created(shelf: Shelf, visit: Visit, found: Material) -> Response:
-    locale = visit.form.one("locale")
-    if locale not in found.locales:
+async def _created(shelf: Shelf, visit: Visit, found: Material, leaf: Leaf) -> str:
+    if leaf.locale not in found.locales:
         raise Conflict(visit.t("console_written_language"))
-    leaf = _written(shelf, visit, locale, "", visit.form.one("id"))
     _must_say_something(visit, leaf)
-    path = leaves.new_path(shelf.folder, leaf.id or leaf.title, locale, [*found.files])
+    path = leaves.new_path(shelf.folder, leaf.id or leaf.title, leaf.locale, [*found.files])
     await visit.drafting.save(path, leaves.written(leaf), visit.person, seen="")
-    return visit.go(f"/{shelf.path}/{path}", f"{shelf.word}_saved")
+    return path
 
 
 def _leaf(shelf: Shelf, found: Material, path: str) -> Leaf:
@@ -185,6 +194,13 @@ def _written(shelf: Shelf, visit: Visit, locale: str, path: str, leaf_id: str) -
     lines = (" ".join(one.split())[:LONGEST_LINE] for one in form.one("questions").split("\n"))
     questions = tuple(dict.fromkeys(one for one in lines if one))[:MOST_QUESTIONS]
     return Leaf(path, leaf_id, locale, title, form.one("body"), tags, questions)
+
+
+def _untouched(visit: Visit, before: Leaf, wanted: Leaf) -> Leaf:
+    """A field that still shows what the file says was not changed, however a form would read it: a comma within a tag."""
+    fields = {"title": before.title, "tags": ", ".join(before.tags), "questions": "\n".join(before.questions)}
+    same = {name: getattr(before, name) for name, shown in fields.items() if visit.form.one(name) == shown}
+    return replace(wanted, **same)
 
 
 def _must_say_something(visit: Visit, leaf: Leaf) -> None:
