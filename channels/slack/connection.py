@@ -21,7 +21,7 @@ import structlog
 
 from bot.errors import NotSent, Refused, SendFault, SettingsFault, Uncertain
 from bot.settings import Settings
-from bot.storage import inbox_rows
+from bot.storage import letters
 from bot.storage.engine import Storage
 from channels.slack import outcomes
 from channels.slack.manifest import BOT_SCOPES
@@ -406,7 +406,7 @@ class SlackConnection:
             why = f"{type(error).__name__}: {error}"[:300]
             log.warning("slack payload not readable", kind=payload.kind, error=why)
             key = str(payload.body.get("event_id") or "")[:200] or None
-            await self.storage.write(lambda tx: inbox_rows.bury(tx, "slack", key, raw_of(payload)[:1_000_000], why))
+            await self.storage.write(lambda tx: letters.bury(tx, "slack", key, raw_of(payload), why))
             return Reply()
 
     @property
