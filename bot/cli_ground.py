@@ -10,6 +10,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -85,6 +86,17 @@ def desk(folder: Path | None) -> Desk:
     from bot.desk_folder import DEMO_DESK, load
 
     return load(folder or settings().desk or DEMO_DESK)
+
+
+def moment(told: str | None, option: str, zone: tzinfo) -> datetime | None:
+    """A day or a time (ISO 8601) of an option; without an offset, by the clock of `zone`."""
+    if told is None:
+        return None
+    try:
+        found = datetime.fromisoformat(told)
+    except ValueError as error:
+        raise typer.BadParameter(f"--{option}: {told} is no day or time; write 2026-03-31") from error
+    return found if found.tzinfo is not None else found.replace(tzinfo=zone)
 
 
 # ── the database ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-import typer
-
-from bot.cli_ground import columns, complain, desk, fail, plain, read, reading, run, settings
+from bot.cli_ground import columns, complain, desk, fail, moment, plain, read, reading, run, settings
 
 if TYPE_CHECKING:
     from bot.answers.calibration import Calibration, Measured, Question, Share, Targets
@@ -195,7 +193,7 @@ def unanswered(since: str | None, locale: str | None, most: int, *, as_json: boo
     import json
 
     made = desk(None)
-    found = run(_gaps(_moment(since, made)))
+    found = run(_gaps(moment(since, "since", ZoneInfo(made.time_zone))))
     found = [one for one in found if locale in (None, one.locale)]
     if as_json:
         print(json.dumps([_gap_json(one) for one in found], ensure_ascii=False, indent=2))
@@ -220,16 +218,6 @@ async def _gaps(since: datetime | None) -> list[Unanswered]:
 
     async with reading(settings()) as storage:
         return await work_list(storage.read, since)
-
-
-def _moment(told: str | None, made: Desk) -> datetime | None:
-    if told is None:
-        return None
-    try:
-        found = datetime.fromisoformat(told)
-    except ValueError as error:
-        raise typer.BadParameter(f"--since: {told} is no day or time; write 2026-03-31") from error
-    return found if found.tzinfo is not None else found.replace(tzinfo=ZoneInfo(made.time_zone))
 
 
 def _show(one: Unanswered, knowledge: Knowledge, made: Desk) -> None:

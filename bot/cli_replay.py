@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-import typer
-
-from bot.cli_ground import columns, desk, fail, plain, reading, run, settings
+from bot.cli_ground import columns, desk, fail, moment, plain, reading, run, settings
 
 if TYPE_CHECKING:
     from bot.desk_folder.desk import Desk
@@ -37,7 +34,7 @@ def replay(
 
     changed = desk(folder)
     zone = ZoneInfo(changed.time_zone)
-    wanted = Wanted(_moment(since, "since", zone), _moment(until, "until", zone), tuple(topics), sample, seed)
+    wanted = Wanted(moment(since, "since", zone), moment(until, "until", zone), tuple(topics), sample, seed)
     found = run(_replay(settings(), changed, wanted))
     if as_json:
         print(json.dumps(made.as_json(found), ensure_ascii=False, indent=2))
@@ -53,17 +50,6 @@ async def _replay(chosen: Settings, changed: Desk, wanted: Wanted) -> Report:
 
     async with reading(chosen) as storage:
         return await play(storage.read, changed, wanted)
-
-
-def _moment(told: str | None, name: str, zone: ZoneInfo) -> datetime | None:
-    """A day or a time (ISO 8601); without an offset, of the desk's own clock."""
-    if told is None:
-        return None
-    try:
-        found = datetime.fromisoformat(told)
-    except ValueError as error:
-        raise typer.BadParameter(f"--{name}: {told} is no day or time; write 2026-03-31") from error
-    return found if found.tzinfo is not None else found.replace(tzinfo=zone)
 
 
 def _show(found: Report) -> None:
