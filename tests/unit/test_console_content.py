@@ -266,6 +266,16 @@ async def test_a_conversation_is_played_and_saved_as_a_test_of_the_draft(hand: H
     assert again.status_code == 409, "two tests of one name"
 
 
+async def test_a_conversation_that_could_not_go_so_is_no_test(hand: Hand) -> None:
+    page = await hand.sees("/simulator?locale=en")
+    page = (await hand.does("/simulator", page, **carried(page), do="choose:blue")).text
+    assert "there is no button" in page
+    refused = await hand.does("/simulator/save", page, **carried(page), name="blue")
+    assert refused.status_code == 409
+    assert "there is no button" in refused.text
+    assert await hand.draft() == {}
+
+
 async def test_connectors_answer_as_they_are_told_and_nonsense_is_refused_in_one_line(hand: Hand) -> None:
     page = await hand.sees("/simulator?locale=en")
     down = {"how_orders.get": "timeout"}
