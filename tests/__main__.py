@@ -1,14 +1,20 @@
 """`python3 -m tests`: the one command that sets up and runs every check. What follows it goes to pytest.
 
 --no-lint leaves out ruff and mypy, --lint-only leaves out pytest. With CI set nothing may be missing.
+
+--long [--hours H] [--seed N] runs the fault tests alone, again and again, each time by another seed, with many more examples
+and payloads: for a night, or for H hours. It stops at the first failure and prints the seed, by which it comes again.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
+import secrets
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +30,8 @@ WORKERS = ("-n", "2", "--dist", "worksteal")
 def main(arguments: Sequence[str]) -> int:
     ensure("tests", DEV_LOCK)
     os.chdir(ROOT)
+    if "--long" in arguments:
+        return run_long(arguments)
     lint = "--no-lint" not in arguments
     test = "--lint-only" not in arguments
     wishes = [argument for argument in arguments if argument not in {"--no-lint", "--lint-only"}]
@@ -34,6 +42,28 @@ def main(arguments: Sequence[str]) -> int:
     if failed:
         _say(f"failed: {', '.join(failed)}")
     return 1 if failed else 0
+
+
+def run_long(arguments: Sequence[str]) -> int:
+    """Rounds of the fault tests until the hours are over; at least one. The seed of a round is the one that is told, counted up."""
+    parser = argparse.ArgumentParser(prog="python3 -m tests --long")
+    parser.add_argument("--long", action="store_true", required=True)
+    parser.add_argument("--hours", type=float, default=8.0, help="for how long new rounds begin (default: 8)")
+    parser.add_argument("--seed", type=int, default=None, help="of the first round (default: a random one)")
+    chosen, wishes = parser.parse_known_args(arguments)
+    seed = secrets.randbelow(10**6) if chosen.seed is None else chosen.seed
+    ends = time.monotonic() + chosen.hours * 3600
+    fetch_what_is_missing()
+    while True:
+        _say(f"seed {seed}")
+        environment = {**os.environ, "STAFETT_TEST_LONG": "1", "STAFETT_TEST_SEED": str(seed)}
+        command = [sys.executable, "-m", "pytest", "-x", *(wishes or [FAULTS])]
+        if subprocess.run(command, check=False, env=environment).returncode != 0:
+            _say(f"failed by seed {seed}; the same again: python3 -m tests --long --hours 0 --seed {seed}")
+            return 1
+        if time.monotonic() >= ends:
+            return 0
+        seed += 1
 
 
 def _lint_commands() -> tuple[tuple[str, list[str]], ...]:

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.telegram import TelegramServer
+from tests.faults import chance
 from tests.faults.invariants import Books, check
 from tests.faults.program import Nursery, Program
 from tests.support.house import Visitor
@@ -192,12 +193,12 @@ class Cut:
     def database(self) -> Path:
         return self.folder / "stafett.db"
 
-    def loses(self, chance: Random, after: bytes) -> None:
+    def loses(self, luck: Random, after: bytes) -> None:
         """Behind what was certain lies nothing, half of what came later, or what the disk made of it."""
         wal = self.database.with_name("stafett.db-wal")
         rest = after[wal.stat().st_size :]
-        torn = rest[: chance.randrange(len(rest) + 1)] if rest else b""
-        if torn and chance.random() < 0.5:
+        torn = rest[: luck.randrange(len(rest) + 1)] if rest else b""
+        if torn and luck.random() < 0.5:
             torn = torn[: len(torn) // 2] + bytes(
                 len(torn) - len(torn) // 2
             )  # pages that were never written are zeroes
@@ -205,12 +206,12 @@ class Cut:
             log.write(torn)
 
 
-@pytest.mark.parametrize("seed", [1])
+@pytest.mark.parametrize("seed", chance.several(1, in_a_long_run=10))
 async def test_f30_when_the_power_goes_all_that_was_acknowledged_is_there(
     web: Program, nursery: Nursery, tmp_path: Path, seed: int
 ) -> None:
     """The file as it was at each acknowledgement, with the end of its log lost or torn: whole, and with every word."""
-    chance = Random(seed)
+    luck = Random(seed)
     await web.starts()
     kari = await web.visitor()
     cuts, told = [], []
@@ -226,7 +227,7 @@ async def test_f30_when_the_power_goes_all_that_was_acknowledged_is_there(
     later = (web.folder / "stafett.db-wal").read_bytes()
     await web.dies()
     for cut in cuts:
-        cut.loses(chance, later)
+        cut.loses(luck, later)
         with sqlite3.connect(cut.database) as conn:
             assert conn.execute("PRAGMA integrity_check").fetchone() == ("ok",)
             words = {text for (text,) in conn.execute("SELECT text FROM messages WHERE author_kind = 'customer'")}

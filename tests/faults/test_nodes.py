@@ -136,7 +136,7 @@ async def test_f01_f08_a_node_that_is_killed_in_the_middle_loses_nothing(pair: P
     await late.says(QUESTION)
     await late.hears("order number", timeout=PATIENCE)
     print(f"went on after {time.monotonic() - began:.1f} s")
-    told = await asyncio.wait_for(writing, 40)
+    told = await asyncio.wait_for(writing, 120)
     await pair.check([*told, QUESTION])
 
 
@@ -200,7 +200,21 @@ async def test_f32_f33_a_database_that_crashes_and_comes_back_under_load_loses_n
     await asyncio.to_thread(cluster.stop, "immediate")
     await asyncio.sleep(0.5)
     await asyncio.to_thread(cluster.start)
-    told = await asyncio.wait_for(writing, 40)
+    told = await asyncio.wait_for(writing, 120)
+    await pair.check(told)
+    assert pair.a.exit_code is None
+    assert pair.b.exit_code is None
+
+
+async def test_f32_a_database_that_ends_our_connections_again_and_again_loses_nothing(pair: Pair) -> None:
+    """pg_terminate_backend of whatever both nodes hold, under load."""
+    await pair.start()
+    writing = asyncio.create_task(everybody_writes(pair, writers=3, lines=2))
+    theirs = "datname = current_database() AND pid != pg_backend_pid()"
+    for _ in range(4):
+        await asyncio.sleep(0.4)
+        pair.books.rows(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {theirs}")
+    told = await asyncio.wait_for(writing, 120)
     await pair.check(told)
     assert pair.a.exit_code is None
     assert pair.b.exit_code is None

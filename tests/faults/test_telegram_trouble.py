@@ -13,6 +13,7 @@ import pytest
 from tests.fakes.faults import Fault
 from tests.fakes.telegram import TelegramServer
 from tests.fakes.telegram_person import Person
+from tests.faults import chance
 from tests.faults.invariants import Books, check
 from tests.faults.program import Program
 
@@ -157,7 +158,7 @@ async def test_f17_f20_while_telegram_is_away_for_a_day_answers_wait_and_then_co
     assert books.one("SELECT count(*) FROM outbox WHERE doubled") == 0
 
 
-@pytest.mark.parametrize("seed", [1])
+@pytest.mark.parametrize("seed", chance.several(1, in_a_long_run=10))
 async def test_f10_f11_f13_updates_that_come_shuffled_and_several_times_count_once_each(
     both: Program, tg: TelegramServer, seed: int
 ) -> None:
@@ -181,3 +182,23 @@ async def test_f10_f11_f13_updates_that_come_shuffled_and_several_times_count_on
     check(books, [*told, "a week later"], tg)
     assert books.one("SELECT count(*) FROM messages WHERE author_kind = 'customer'") == len(told) + 1
     assert await both.figure("inbox_duplicates_total") > 0
+
+
+async def test_f27_a_chat_that_is_not_there_any_more_fails_visibly_and_holds_up_nobody(
+    both: Program, tg: TelegramServer
+) -> None:
+    """Only private chats are served, so no group can move from under us; but an account may be deleted."""
+    await both.starts()
+    books = Books(both.database)
+    kari, ola = tg.person(1001, "Kari"), tg.person(1002, "Ola")
+    tg.script("sendMessage", Fault.refusal("Bad Request: chat not found"), when=about(kari), times=5)
+    await kari.says(QUESTION)
+    await becomes(books, kari, "failed")
+    assert "chat not found" in books.one(
+        "SELECT error FROM outbox WHERE lane = ? AND state = 'failed' LIMIT 1", of(kari)
+    )
+    await ola.says(SECOND)
+    await ola.hears(WORDS, timeout=30)
+    await tg.settled(timeout=30)
+    await books.at_rest()
+    check(books, [QUESTION, SECOND], tg)

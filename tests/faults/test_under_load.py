@@ -14,6 +14,7 @@ import websockets
 
 from tests.fakes.telegram import TelegramServer
 from tests.fakes.telegram_person import Person
+from tests.faults import chance
 from tests.faults.invariants import Books, check
 from tests.faults.program import Program
 from tests.support.house import Visitor
@@ -71,23 +72,47 @@ async def speak(person: Person, lines: list[str]) -> None:
         await asyncio.sleep(0.05)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", chance.several(1, in_a_long_run=20))
 async def test_f01_f08_killed_three_times_in_the_middle_nothing_is_lost(
     both: Program, tg: TelegramServer, seed: int
 ) -> None:
-    chance = random.Random(seed)
+    luck = random.Random(seed)
     await both.starts()
     writing = asyncio.create_task(everybody_writes(both, tg))
     for _ in range(3):
-        await asyncio.sleep(chance.uniform(0.05, 0.8))
+        await asyncio.sleep(luck.uniform(0.05, 0.8))
         await both.dies()
         await both.starts()
-    told = await asyncio.wait_for(writing, 60)
+    told = await asyncio.wait_for(writing, 120)
     await tg.settled(timeout=30)
     books = Books(both.database)
     await books.at_rest()
     check(books, told, tg)
     assert len(told) == 2 * WRITERS * LINES
+
+
+@pytest.mark.parametrize("seed", chance.several(1, in_a_long_run=40))
+async def test_f01_f08_killed_at_any_place_at_any_time_nothing_is_lost(
+    both: Program, tg: TelegramServer, seed: int
+) -> None:
+    """A named place and how often it is come to are chosen by chance; three deaths, each at such a place or soon."""
+    luck = random.Random(seed)
+    writing = None
+    for _ in range(3):
+        place = luck.choice(["received", "turning", "committed", "claimed", "accepted", "polled", "stored"])
+        both.runs("serve", "--port", str(both.port), failpoint=f"{place}:{luck.randrange(1, 8)}")
+        writing = writing or asyncio.create_task(everybody_writes(both, tg))
+        ends = asyncio.get_running_loop().time() + 4
+        while both.exit_code is None and asyncio.get_running_loop().time() < ends:  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.02)
+        await both.dies()
+    await both.starts()
+    assert writing is not None
+    told = await asyncio.wait_for(writing, 120)
+    await tg.settled(timeout=30)
+    books = Books(both.database)
+    await books.at_rest()
+    check(books, told, tg)
 
 
 async def test_f09_sigterm_in_the_middle_ends_with_0_and_loses_nothing(both: Program, tg: TelegramServer) -> None:
@@ -99,7 +124,7 @@ async def test_f09_sigterm_in_the_middle_ends_with_0_and_loses_nothing(both: Pro
     books = Books(both.database)
     assert books.rows("SELECT * FROM outbox WHERE state IN ('sending', 'uncertain')") == []
     await both.starts()
-    told = await asyncio.wait_for(writing, 60)
+    told = await asyncio.wait_for(writing, 120)
     await tg.settled(timeout=30)
     await books.at_rest()
     check(books, told, tg)

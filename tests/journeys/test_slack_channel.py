@@ -430,7 +430,7 @@ async def test_an_uploaded_file_whose_answer_was_lost_is_not_uploaded_twice(slow
     assert len([post for post in kari.direct.posts() if post.files]) == 1
 
 
-async def test_a_thread_whose_root_was_deleted_goes_on_in_a_new_one(slow_house: House) -> None:
+async def test_f24_a_thread_whose_root_was_deleted_goes_on_in_a_new_one(slow_house: House) -> None:
     """T9: Slack would put the answer at the channel's top, without a word to anybody."""
     house = slow_house
     kari = house.slack.person("U1")
@@ -449,7 +449,7 @@ async def test_a_thread_whose_root_was_deleted_goes_on_in_a_new_one(slow_house: 
     assert [post.thread_ts for post in shop.messages if post.says == "echo: thanks"] == [new.ts]
 
 
-async def test_a_revoked_token_holds_the_outbox_and_says_what_to_do(slow_house: House) -> None:
+async def test_f23_a_revoked_token_holds_the_outbox_and_says_what_to_do(slow_house: House) -> None:
     house = slow_house
     kari = house.slack.person("U1")
     await kari.dm("hello")
@@ -506,7 +506,7 @@ async def test_a_token_that_slack_refuses_is_named_in_one_line(
     await connection.stop()
 
 
-async def test_sockets_are_renewed_without_a_gap(slack: SlackServer, tmp_path: Path) -> None:
+async def test_f22_sockets_are_renewed_without_a_gap(slack: SlackServer, tmp_path: Path) -> None:
     async with a_house(slack, url_in(tmp_path), "socket") as house:
         kari = slack.person("U1")
         before = set(map(id, slack.delivery.sockets))
@@ -523,7 +523,7 @@ async def test_sockets_are_renewed_without_a_gap(slack: SlackServer, tmp_path: P
         assert sorted(await house.said()) == ["after all", "in between"]
 
 
-async def test_a_dead_socket_is_noticed_and_replaced(
+async def test_f22_a_dead_socket_is_noticed_and_replaced(
     slack: SlackServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sockets, "HEARTBEAT", 0.5)
@@ -536,7 +536,9 @@ async def test_a_dead_socket_is_noticed_and_replaced(
         await kari.hears("echo: still there?")
 
 
-async def test_socket_mode_that_was_switched_off_is_told_and_not_stormed(slack: SlackServer, tmp_path: Path) -> None:
+async def test_f22_socket_mode_that_was_switched_off_is_told_and_not_stormed(
+    slack: SlackServer, tmp_path: Path
+) -> None:
     async with a_house(slack, url_in(tmp_path), "socket") as house:
         slack.script("apps.connections.open", Fault.refusal("link_disabled"), times=50)
         await slack.disconnects("link_disabled")

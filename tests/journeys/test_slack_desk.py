@@ -384,7 +384,7 @@ async def test_without_a_solution_a_reason_is_owed(house: House) -> None:
     assert any("it is sold out" in says for says in house.got())
 
 
-async def test_after_the_end_nothing_is_relayed_and_the_agent_is_told(house: House) -> None:
+async def test_f25_after_the_end_nothing_is_relayed_and_the_agent_is_told(house: House) -> None:
     card = await house.claimed()
     await house.ann.presses(DESK, card.ts, "Resolve…")
     await house.ann.submits(await house.ann.is_shown("Resolve"), {"outcome": "Solved"})
@@ -439,7 +439,7 @@ async def test_where_agents_are_listed_only_they_are_agents(house: House) -> Non
 
 
 # ── Slack's own ways ───────────────────────────────────────────────────────────────────────────────────────────────
-async def test_a_deleted_card_comes_back_and_the_case_goes_on_under_it(both: House) -> None:
+async def test_f24_a_deleted_card_comes_back_and_the_case_goes_on_under_it(both: House) -> None:
     card = await both.claimed()
     both.desk.room.messages.pop(card.ts)  # nobody tells us (T9)
     await both.kari.dm("are you there?")
@@ -495,7 +495,7 @@ async def test_what_was_written_while_nobody_listened_is_read_later(house: House
     assert house.marks(post) == {SENT}
 
 
-async def test_lines_that_wait_for_slack_share_posts_and_keep_their_order(house: House) -> None:
+async def test_f51_lines_that_wait_for_slack_share_posts_and_keep_their_order(house: House) -> None:
     """A channel takes about one post a second: what comes meanwhile is gathered."""
     card = await house.claimed()
     posts = len(house.desk.thread(card.ts))

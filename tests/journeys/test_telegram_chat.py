@@ -295,7 +295,9 @@ async def test_an_edit_and_a_deletion_of_what_is_on_its_way_find_it_once_it_has_
 
 
 # ── faults ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-async def test_who_blocks_the_bot_is_unreachable_until_they_start_it_again(house: House, tg: TelegramServer) -> None:
+async def test_f26_who_blocks_the_bot_is_unreachable_until_they_start_it_again(
+    house: House, tg: TelegramServer
+) -> None:
     kari = tg.person(42)
     await kari.says("hello")
     await kari.hears("hello")
@@ -310,7 +312,7 @@ async def _reachable(house: House, *, expected: bool) -> bool:
     return (await house.identity(42)).reachable is expected
 
 
-async def test_a_send_that_is_forbidden_marks_the_customer_once_and_writing_lifts_it(
+async def test_f26_a_send_that_is_forbidden_marks_the_customer_once_and_writing_lifts_it(
     house: House, tg: TelegramServer
 ) -> None:
     kari = tg.person(42)

@@ -111,7 +111,7 @@ async def ask(spec: Spec | None, resolve: bool = False, **payload: Any) -> Answe
     ],
     ids=["json", "empty", "404", "500", "broken json", "redirect", "garbage", "hang-up", "cut", "oversized"],
 )
-async def test_whatever_the_other_side_does_the_flow_gets_an_outcome(
+async def test_f41_whatever_the_other_side_does_the_flow_gets_an_outcome(
     shop: Shop, answer: bytes, outcome: str, value: Any
 ) -> None:
     shop.answers = [answer]
@@ -120,7 +120,7 @@ async def test_whatever_the_other_side_does_the_flow_gets_an_outcome(
     assert len(shop.asked) == 1
 
 
-async def test_who_never_answers_is_a_timeout(shop: Shop) -> None:
+async def test_f41_who_never_answers_is_a_timeout(shop: Shop) -> None:
     shop.answers = [None]
     assert (await ask(Spec(shop.url), timeout_s=0.05)).outcome == "timeout"
 

@@ -49,7 +49,7 @@ class Folder:
             await self.seen.wait()
 
 
-async def test_a_good_change_is_in_force_and_a_broken_one_is_refused_with_its_reason() -> None:
+async def test_f50_a_good_change_is_in_force_and_a_broken_one_is_refused_with_its_reason() -> None:
     folder = Folder(desk("one"))
     rules = DeskInForce(Path("shop"), load=folder.load, watch=folder.watch)
     task = asyncio.create_task(rules.reload_when_changed())

@@ -62,7 +62,7 @@ async def epoch(house: House, case: Case) -> int:
 
 
 # ── opening ────────────────────────────────────────────────────────────────────────────────────────────────────────
-async def test_two_first_messages_make_one_case(either: House) -> None:
+async def test_f45_two_first_messages_make_one_case(either: House) -> None:
     """F45: also when they come at the same moment."""
     kari = await either.newcomer()
     both = await asyncio.gather(*(either.do(cases.ensure_open, kari, "web") for _ in range(4)))
@@ -195,7 +195,7 @@ async def test_when_one_is_taken_the_next_hears_at_once(house: House) -> None:
 
 
 # ── claiming ───────────────────────────────────────────────────────────────────────────────────────────────────────
-async def test_of_two_who_claim_together_one_wins_and_the_other_is_told_who(either: House) -> None:
+async def test_f47_of_two_who_claim_together_one_wins_and_the_other_is_told_who(either: House) -> None:
     """F47."""
     case = await either.queued()
     results = await asyncio.gather(
@@ -472,7 +472,7 @@ async def test_a_message_that_could_not_be_handled_is_shown_to_whoever_holds_the
 
 
 # ── the end ────────────────────────────────────────────────────────────────────────────────────────────────────────
-async def test_the_second_to_resolve_is_told_that_it_is_over(either: House) -> None:
+async def test_f48_the_second_to_resolve_is_told_that_it_is_over(either: House) -> None:
     """F48: also at the same moment; the customer is thanked once, and asked once."""
     case = await either.taken("ann")
     results = await asyncio.gather(
@@ -574,7 +574,7 @@ async def test_every_live_case_always_has_a_next_action(house: House) -> None:
 
 # ── one customer of two ────────────────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("people_have", ["winner", "loser"])
-async def test_merged_customers_keep_the_case_that_people_hold(either: House, people_have: str) -> None:
+async def test_f45_f46_merged_customers_keep_the_case_that_people_hold(either: House, people_have: str) -> None:
     """F46, F45: never two live cases, and nobody is asked about the one that was closed."""
     held = await either.taken("ann", "Kari")
     other = await either.newcomer("Kari2", "telegram")

@@ -137,7 +137,7 @@ async def test_a_turn_that_fails_leaves_the_message_and_nothing_else_and_is_trie
         assert len(await house.rows("outbox")) == 2
 
 
-async def test_after_five_tries_it_is_a_dead_letter_that_somebody_is_told_of_and_the_chat_goes_on(
+async def test_f40_after_five_tries_it_is_a_dead_letter_that_somebody_is_told_of_and_the_chat_goes_on(
     database_url: str,
 ) -> None:
     moody, told = Moody(99, only="poison"), []

@@ -100,7 +100,7 @@ async def test_typing_passes_between_nodes(houses: tuple[House, House]) -> None:
     await asyncio.wait_for(heard.wait(), 10)
 
 
-async def test_after_a_lost_connection_everybody_looks_on_both_nodes(houses: tuple[House, House]) -> None:
+async def test_f36_after_a_lost_connection_everybody_looks_on_both_nodes(houses: tuple[House, House]) -> None:
     """F36: what was told meanwhile is gone; nobody waits for it."""
     a, b = houses
     looked: list[str] = []
@@ -213,7 +213,7 @@ def test_the_common_clock_goes_on_between_answers_and_not_back_for_a_late_one() 
     assert clock() == noon
 
 
-async def test_a_node_whose_clock_is_an_hour_off_works_by_the_databases(
+async def test_f37_a_node_whose_clock_is_an_hour_off_works_by_the_databases(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F37: leases and timers of a node that is ahead are nobody's loss."""
@@ -296,7 +296,7 @@ async def wire(url: str) -> AsyncIterator[tuple[str, dict[str, str]]]:
 
 
 @pytest.mark.parametrize("lost", ["the commit", "the answer"])
-async def test_a_commit_of_unknown_outcome_is_looked_up_and_done_once(postgres_url: str, lost: str) -> None:
+async def test_f33_a_commit_of_unknown_outcome_is_looked_up_and_done_once(postgres_url: str, lost: str) -> None:
     """F33: PostgreSQL is asked how that very transaction ended; its work is neither lost nor done twice."""
     await upgrade(postgres_url)
     async with wire(postgres_url) as (url, wish):
@@ -453,7 +453,7 @@ async def test_a_platform_that_asks_to_wait_is_obeyed_by_all_nodes_for_all_lanes
 
 # ── two versions side by side ──────────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize(("oldest", "fits"), [("0001", True), (HEAD, True), ("9999", False), (None, False)])
-async def test_a_newer_schema_says_which_programs_still_work_on_it(
+async def test_f52_a_newer_schema_says_which_programs_still_work_on_it(
     database_url: str, oldest: str | None, fits: bool
 ) -> None:
     """F52: nodes of the last release go on while the new ones come; a schema that does not name them stops them."""
@@ -497,7 +497,7 @@ async def test_a_new_database_and_a_migrated_one_have_the_declared_schema(
 
 
 # ── turns ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-async def test_many_write_through_two_nodes_at_once_from_their_first_word(houses: tuple[House, House]) -> None:
+async def test_f10_f45_many_write_through_two_nodes_at_once_from_their_first_word(houses: tuple[House, House]) -> None:
     """F45, F10: each visitor's first words come at both nodes at once, one of them as a copy; one customer, one case."""
     a, b = houses
     made = [await a.visitor() for _ in range(4)]

@@ -172,7 +172,7 @@ async def test_nobody_is_merged_with_themselves_or_with_nobody(database_url: str
             await merge(house, ola, kari)
 
 
-async def test_opposite_merges_at_once_are_one(database_url: str) -> None:
+async def test_f46_opposite_merges_at_once_are_one(database_url: str) -> None:
     async with rooms(database_url) as house:
         kari, ola = await pair(house)
         other = house.storage if house.storage.is_sqlite else Storage(database_url, house.clock)
@@ -188,7 +188,7 @@ async def test_opposite_merges_at_once_are_one(database_url: str) -> None:
             await other.close()
 
 
-async def test_messages_that_race_with_a_merge_are_all_there_once(database_url: str) -> None:
+async def test_f46_messages_that_race_with_a_merge_are_all_there_once(database_url: str) -> None:
     async with rooms(database_url) as house:
         kari, ola = await pair(house)
         other = house.storage if house.storage.is_sqlite else Storage(database_url, house.clock)

@@ -259,7 +259,7 @@ def test_a_press_is_one_answer_with_the_cases_snapshot(house: House) -> None:
     assert "made the difference" in house.said()[-1]
 
 
-def test_a_double_press_is_one_answer_and_one_thanks(house: House) -> None:
+def test_f49_a_double_press_is_one_answer_and_one_thanks(house: House) -> None:
     question = house.question(house.ask())
     assert house.presses(question, "6")
     assert house.presses(question, "6")
@@ -280,7 +280,7 @@ def test_another_score_within_a_day_edits_and_later_does_not(house: House) -> No
     assert "no longer" in house.said()[-1]
 
 
-def test_a_late_press_is_told_politely(house: House) -> None:
+def test_f49_a_late_press_is_told_politely(house: House) -> None:
     question = house.question(house.ask())
     house.now += timedelta(days=8)
     house.ring()

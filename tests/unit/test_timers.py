@@ -46,7 +46,7 @@ async def test_setting_it_again_moves_it_and_cancelling_ends_it(database_url: st
         assert rung == ["k"]
 
 
-async def test_two_nodes_ring_it_once(postgres_url: str) -> None:
+async def test_f38_two_nodes_ring_it_once(postgres_url: str) -> None:
     async with rooms(postgres_url) as house:
         rung: list[str] = []
         house.ringers["bell"] = lambda tx, timer: rung.append(timer.key)

@@ -214,7 +214,7 @@ def test_doctor_tells_in_one_line_whether_a_failover_loses_anything(
     assert "\n" not in str(finding)
 
 
-async def test_a_plain_postgresql_has_no_standby(postgres_url: str) -> None:
+async def test_f34_a_plain_postgresql_has_no_standby(postgres_url: str) -> None:
     storage = Storage(postgres_url)
     commit, names, there = await storage.read(replication.read)
     await storage.close()
