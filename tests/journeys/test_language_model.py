@@ -63,7 +63,7 @@ async def test_an_article_is_told_in_the_models_words_until_the_customer_has_cos
     database_url: str,
 ) -> None:
     shop.answers = [says("It is € 4.90 <!channel> *now* [1]."), says("It is € 4.90 [1].")]
-    model = {"llm_url": shop.url, "llm_model": "tiny", "database_url": database_url}
+    model: Any = {"llm_url": shop.url, "llm_model": "tiny", "database_url": database_url}
     async with House(tmp_path, desk=folder, **model) as house:
         visitor = await house.visitor()
         await ask(house, visitor)
@@ -102,9 +102,9 @@ async def test_a_stored_answer_is_told_after_a_restart_and_nobody_is_asked_twice
     shop: Shop,  # noqa: F811
 ) -> None:
     shop.answers = [says("It is € 4.90 [1].")]
-    model = {"llm_url": shop.url, "llm_model": "tiny"}
+    model: Any = {"llm_url": shop.url, "llm_model": "tiny"}
     async with House(tmp_path, desk=folder, **model) as house:
-        failed = []
+        failed: list[Any] = []
         take = house.app.dialogue.take
 
         def once(turn: Any) -> bool:
@@ -127,7 +127,7 @@ async def test_a_stored_answer_is_told_after_a_restart_and_nobody_is_asked_twice
 
 
 @pytest.mark.parametrize("llm", [{}, {"llm_url": "http://127.0.0.1:9", "llm_model": "tiny"}], ids=["off", "not there"])
-async def test_without_the_model_the_article_speaks(tmp_path: Path, folder: Path, llm: dict[str, str]) -> None:
+async def test_without_the_model_the_article_speaks(tmp_path: Path, folder: Path, llm: Any) -> None:
     async with House(tmp_path, desk=folder, **llm) as house:
         visitor = await house.visitor()
         await ask(house, visitor)

@@ -61,7 +61,7 @@ async def test_f50_a_good_change_is_in_force_and_a_broken_one_is_refused_with_it
 
     await folder.change(DeskFault("shop/desk.yaml:3:1: broken"))
     assert rules.desk.name == "two"
-    assert [str(one) for one in rules.faults] == ["shop/desk.yaml:3:1: broken"]
+    assert [*map(str, rules.faults)] == ["shop/desk.yaml:3:1: broken"]
 
     await folder.change(desk("two"))  # mended, to what was in force
     assert rules.desk.name == "two"

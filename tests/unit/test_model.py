@@ -91,7 +91,7 @@ async def test_without_an_address_or_a_name_nobody_is_asked(url: str | None, nam
 async def test_a_model_that_fails_is_left_alone_and_then_tried_once(shop: Shop) -> None:  # noqa: F811
     now = [0.0]
     model = client(shop, seconds=lambda: now[0])
-    shop.answers = [reply(b"", "500 Oops") for _ in range(FAILURES + 1)] + [says("well again")] * 2
+    shop.answers = [*[reply(b"", "500 Oops")] * (FAILURES + 1), *[says("well again")] * 2]
     assert [(await model.complete(ASKED, 9)).outcome for _ in range(FAILURES)] == ["error"] * FAILURES
     assert (await model.complete(ASKED, 9)).outcome == "busy"
     assert len(shop.asked) == FAILURES
