@@ -6,6 +6,7 @@
     DEMO_DESK: Path                       the built-in desk
     write_starter(target: Path)           copies it for a newcomer; refuses a folder that holds something
 
+`edit` changes one value of a YAML file and keeps every other byte; `splices` and `spelling` are its parts.
 Warnings do not stop a desk: they are in `desk.warnings`.
 """
 

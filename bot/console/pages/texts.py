@@ -69,7 +69,7 @@ async def save(visit: Visit) -> Response:
 def _typed(visit: Visit, found: Material) -> dict[str, str]:
     """What was changed in the fields, by language."""
     fields = {locale: f"text_{locale}" for locale in found.locales if f"text_{locale}" in visit.form.fields}
-    written = {locale: visit.form.one(name) for locale, name in fields.items()}
+    written = {locale: visit.form.one(name).replace("\0", "") for locale, name in fields.items()}
     return {locale: text for locale, text in written.items() if text != visit.form.one(f"old_{locale}", "\0")}
 
 

@@ -187,13 +187,14 @@ def _leaf(shelf: Shelf, found: Material, path: str) -> Leaf:
 def _written(shelf: Shelf, visit: Visit, locale: str, path: str, leaf_id: str) -> Leaf:
     """What stands in the form's fields."""
     form = visit.form
-    title = " ".join(form.one("title").split())[:LONGEST_LINE]
+    title = " ".join(form.one("title").split())[:LONGEST_LINE].replace("\0", "")
+    body = form.one("body").replace("\0", "")  # no text file holds it
     if not shelf.is_articles:
-        return Leaf(path, leaf_id, locale, title, form.one("body"))
+        return Leaf(path, leaf_id, locale, title, body)
     tags = tuple(dict.fromkeys(one.strip()[:LONGEST_LINE] for one in form.one("tags").split(",") if one.strip()))
     lines = (" ".join(one.split())[:LONGEST_LINE] for one in form.one("questions").split("\n"))
     questions = tuple(dict.fromkeys(one for one in lines if one))[:MOST_QUESTIONS]
-    return Leaf(path, leaf_id, locale, title, form.one("body"), tags, questions)
+    return Leaf(path, leaf_id, locale, title, body, tags, questions)
 
 
 def _untouched(visit: Visit, before: Leaf, wanted: Leaf) -> Leaf:
