@@ -75,17 +75,17 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "the number in a timeline is a sequence, not a counter of the customer's",
         "bot/storage/history.py",
-        "    return int(row.last_seq)\n",
+        "    return seq, tx.now if at is None else max(tx.now, at)\n",
         "    import itertools\n\n"
-        "    numbers = next_seq.__dict__.setdefault('numbers', itertools.count(1))\n"
-        "    return next(numbers)\n",
+        "    seq = next(next_seq.__dict__.setdefault('numbers', itertools.count(1)))\n"
+        "    return seq, tx.now if at is None else max(tx.now, at)\n",
         ("tests/unit/test_storage.py", "tests/unit/test_inbox.py"),
     ),
     Bug(
         "two turns of one customer run at once",
         "bot/storage/tx.py",
-        '        if self.conn.dialect.name != "postgresql":\n            return\n',
-        "        return\n",
+        '        if self.conn.dialect.name != "postgresql":\n            return False\n',
+        "        return False\n",
         ("tests/unit/test_many_nodes.py", "tests/unit/test_storage.py", "tests/unit/test_merging.py"),
     ),
     # ── the door out ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -99,29 +99,29 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "whoever lost a row's lease may write about it still",
         "bot/storage/outbox_rows.py",
-        "    query = select(o.c.id).where(o.c.id == outbox_id, o.c.lease_owner == owner)\n",
-        "    query = select(o.c.id).where(o.c.id == outbox_id)\n",
+        '    return tx.conn.execute(query, {"of": outbox_id, "by": owner}).first() is not None\n',
+        "    return True\n",
         ("tests/unit/test_delivery.py", "tests/unit/test_many_nodes.py"),
     ),
     Bug(
         "a row is not marked as being sent before the first byte leaves",
-        "channels/delivery/loop.py",
-        'state = "uncertain" if row.state == "uncertain" else "sending"',
-        'state = "uncertain" if row.state == "uncertain" else "ready"',
+        "bot/storage/outbox_rows.py",
+        '"into": "sending"',
+        '"into": "ready"',
         ("tests/unit/test_delivery.py", "tests/faults/test_killed.py"),
     ),
     Bug(
         "what the bot had queued leaves though a human has taken over",
-        "channels/delivery/loop.py",
-        'bound = row.epoch is not None and row.state in {"ready", "retry"}',
-        "bound = False",
+        "channels/delivery/claims.py",
+        "and row.held_epoch != row.epoch:",
+        "and row.epoch < 0:",
         ("tests/unit/test_delivery.py",),
     ),
     Bug(
         "a message is sent before the one that was said before it",
         "bot/storage/outbox_rows.py",
-        "before.c.n < o.c.n",
-        "before.c.n > o.c.n",
+        "b.lane = o.lane AND b.n < o.n ",
+        "b.lane = o.lane AND b.n > o.n ",
         ("tests/unit/test_delivery.py",),
     ),
     Bug(
@@ -142,8 +142,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "two agents hold one case",
         "handoff/cases.py",
-        "        raise taken_by(tx, case)\n    return _give(",
-        "        pass\n    return _give(",
+        "        raise taken_by(tx, case)\n    return give(",
+        "        pass\n    return give(",
         ("tests/unit/test_handoff_cases.py", "tests/contracts/test_desks.py"),
     ),
     Bug(
@@ -156,8 +156,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a note is numbered like what customers read",
         "bot/storage/history.py",
-        "        seq=None if note else next_seq(tx, customer_id),\n",
-        "        seq=next_seq(tx, customer_id),\n",
+        "    seq, at = (None, tx.now) if note else _next_place(tx, customer_id)\n",
+        "    seq, at = _next_place(tx, customer_id)\n",
         ("tests/unit/test_storage.py", "tests/unit/test_handoff_cases.py"),
     ),
     Bug(
