@@ -35,7 +35,7 @@ async def admin(page: Page, console: House) -> AsyncIterator[Page]:
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None)
     page.on("request", lambda asked: None if asked.url.startswith(console.url) else complaints.append(asked.url))
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(60_000)
     await page.set_viewport_size({"width": 1440, "height": 900})
     await page.goto(f"{console.url}/admin")
     await page.get_by_label("Password").fill("open sesame")
