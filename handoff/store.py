@@ -34,6 +34,12 @@ _PRIORITY = {"urgent": 0, "high": 1, "normal": 2, "low": 3}
 # What every turn asks and writes, built once: to build a statement costs more than to run it.
 _CASE = select(t.cases).where(t.cases.c.id == bindparam("of"))
 _LIVE_CASE = select(t.cases).where(t.cases.c.customer_id == bindparam("of"), t.cases.c.status.in_(_LIVE))
+_CASES = (
+    select(t.cases)
+    .where(t.cases.c.customer_id == bindparam("of"))
+    .order_by(t.cases.c.opened_at.desc(), t.cases.c.id.desc())
+    .limit(bindparam("at_most"))
+)
 _CHANGE = update(t.cases).where(t.cases.c.id == bindparam("of")).returning(t.cases)
 _COUNT_QUESTION = update(t.cases).where(t.cases.c.id == bindparam("of")).values(questions=t.cases.c.questions + 1)
 _STATES = select(t.agent_states)
@@ -65,9 +71,7 @@ def last_case(conn: Connection, customer_id: str) -> Case | None:
 
 def of_customer(conn: Connection, customer_id: str, limit: int = 20) -> list[Case]:
     """The customer's cases, newest first."""
-    c = t.cases.c
-    query = select(t.cases).where(c.customer_id == customer_id).order_by(c.opened_at.desc(), c.id.desc()).limit(limit)
-    return [to_case(row) for row in conn.execute(query)]
+    return [to_case(row) for row in conn.execute(_CASES, {"of": customer_id, "at_most": limit})]
 
 
 def listing(

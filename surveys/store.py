@@ -62,15 +62,22 @@ class ResolvedCase:
     snapshot: Mapping[str, Any]
 
 
+# Asked in every turn, built once: to build a statement costs more than to run it.
+_MERGED = select(t.customers.c.id).where(t.customers.c.merged_into.in_(bindparam("into", expanding=True)))
+_OF_MESSAGE = select(i).where(i.c.message_id == bindparam("of"))
+_LATEST_ASKED = (
+    select(i)
+    .where(i.c.customer_id.in_(bindparam("of", expanding=True)), i.c.state.in_(("asked", "answered")))
+    .order_by(i.c.asked_at.desc())
+    .limit(1)
+)
+
+
 # ── who and what ───────────────────────────────────────────────────────────────────────────────────────────────────
 def family(conn: Connection, customer_id: str) -> list[str]:
     """The customer and all who were merged into them, however often."""
     known = [customer_id]
-    while found := [
-        row.id
-        for row in conn.execute(select(t.customers.c.id).where(t.customers.c.merged_into.in_(known)))
-        if row.id not in known
-    ]:
+    while found := [row.id for row in conn.execute(_MERGED, {"into": known}) if row.id not in known]:
         known += found
     return known
 
@@ -128,10 +135,6 @@ def past_asks(conn: Connection, customer_id: str, but_planned_for: str | None = 
     ]
 
 
-# Asked in every turn, built once: to build a statement costs more than to run it.
-_OF_MESSAGE = select(i).where(i.c.message_id == bindparam("of"))
-
-
 # ── invitations ────────────────────────────────────────────────────────────────────────────────────────────────────
 def invitation(conn: Connection, invitation_id: str) -> Invitation | None:
     return _invitation(conn.execute(select(i).where(i.c.id == invitation_id)).first())
@@ -147,8 +150,7 @@ def invitation_of_message(conn: Connection, message_id: str) -> Invitation | Non
 
 def latest_asked(conn: Connection, customer_id: str) -> Invitation | None:
     """The question that the customer was asked last, answered or not."""
-    where = (i.c.customer_id.in_(family(conn, customer_id)), i.c.state.in_(("asked", "answered")))
-    return _invitation(conn.execute(select(i).where(*where).order_by(i.c.asked_at.desc()).limit(1)).first())
+    return _invitation(conn.execute(_LATEST_ASKED, {"of": family(conn, customer_id)}).first())
 
 
 def plan(conn: Connection, known: Invitation | None, **values: Any) -> None:

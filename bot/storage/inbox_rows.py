@@ -19,6 +19,14 @@ _FIND = (
     .order_by(t.inbox.c.state == literal_column("'alias'"))
 )
 _ROW = select(t.inbox).where(t.inbox.c.source == bindparam("by"), t.inbox.c.key == bindparam("named"))
+_PARKED = (
+    select(t.inbox)
+    .outerjoin(
+        t.messages, (t.messages.c.customer_id == t.inbox.c.customer_id) & (t.messages.c.id == t.inbox.c.message_id)
+    )
+    .where(t.inbox.c.waits_for == bindparam("what"), t.inbox.c.state == "parked")
+    .order_by(t.inbox.c.received_at, t.messages.c.seq, t.inbox.c.key)
+)
 _ADD = insert(t.inbox)
 _MARK = update(t.inbox).where(t.inbox.c.source == bindparam("by"), t.inbox.c.key == bindparam("named"))
 
@@ -46,13 +54,8 @@ def done(tx: Tx, source: str, key: str) -> None:
 
 def parked(tx: Tx, waits_for: str, customer_id: str | None = None) -> list[Row[Any]]:
     """What waits for this, in the order in which it came."""
-    i, m = t.inbox, t.messages
-    whose = (m.c.customer_id == i.c.customer_id) & (m.c.id == i.c.message_id)
-    query = select(i).outerjoin(m, whose).where(i.c.waits_for == waits_for, i.c.state == "parked")
-    query = query.order_by(i.c.received_at, m.c.seq, i.c.key)
-    if customer_id is not None:
-        query = query.where(i.c.customer_id == customer_id)
-    return list(tx.conn.execute(query))
+    rows = tx.conn.execute(_PARKED, {"what": waits_for})
+    return [row for row in rows if customer_id is None or row.customer_id == customer_id]
 
 
 def parked_like(conn: Connection, prefix: str) -> list[str]:

@@ -84,6 +84,12 @@ customers = _table(
     _col("merged_into", null=True),
     _col("attributes", Json, default=dict),  # slots of scope customer, labels from platforms
     _col("opted_out", Boolean, default=False),  # of surveys and campaigns
+    Index(
+        "ix_customers_merged",
+        "merged_into",
+        sqlite_where=text("merged_into IS NOT NULL"),
+        postgresql_where=text("merged_into IS NOT NULL"),
+    ),
 )
 
 conversations = _table(
