@@ -37,6 +37,7 @@ from bot.desk_folder.watch import DeskInForce
 from bot.errors import Conflict, DatabaseFault, NotAllowed, NotFound, StafettError
 from bot.settings import Settings
 from bot.storage.engine import Storage
+from bot.storage.tx import Tx
 from bot.texts import match_locale, say
 
 LANGUAGE_COOKIE = "stafett-admin-lang"
@@ -146,7 +147,14 @@ class Console:
         session = self._door.session(request.cookies)
         if session is not None and from_our_page(request.headers, self._settings.origins):
             until = self._rooms.storage.clock() + timedelta(seconds=LIFETIME)
-            await self._rooms.storage.write(lambda tx: store.revoke(tx, session.id, until))
+            seated = await self._seat(session, request)
+
+            def unit(tx: Tx) -> None:
+                store.revoke(tx, session.id, until)
+                if seated is not None:
+                    store.note(tx, seated[0], "signed out")
+
+            await self._rooms.storage.write(unit)
             answer.delete_cookie(self._door.cookie, secure=self._door.secure, httponly=True, samesite="lax")
         return answer
 

@@ -300,8 +300,9 @@ async def test_the_console_speaks_the_readers_language_and_keeps_the_one_that_wa
 async def test_the_audit_says_who_came_in_and_what_they_did(admin: Hand, other: httpx2.AsyncClient) -> None:
     bob = await joined(admin, "editor", other)
     await bob.does("/admin/flows/new", id="brand_new")
+    await bob.http.post("/admin/sign-out", headers=OURS)
     page = (await admin.sees("/admin/audit")).text
-    for words in ("Signed in", "Invited", "Edited", "flows/brand_new.yaml", "Bob &lt;b&gt;"):
+    for words in ("Signed in", "Signed out", "Invited", "Edited", "flows/brand_new.yaml", "Bob &lt;b&gt;"):
         assert words in page
     assert "Bob <b>" not in page
 
