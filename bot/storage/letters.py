@@ -42,8 +42,14 @@ def bury(tx: Tx, source: str, key: str | None, raw: bytes, error: str) -> bool:
     if count == PER_DAY:
         tx.conn.execute(insert(d).values(**values, error=FULL))
         return False
-    tx.conn.execute(insert(d).values(**values, key=key, raw=raw[:RAW], error=error[:500]))
+    named = None if key is None else storable(key)
+    tx.conn.execute(insert(d).values(**values, key=named, raw=raw[:RAW], error=storable(error)[:500]))
     return True
+
+
+def storable(text: str) -> str:
+    """Without what a database refuses to keep: half of a surrogate pair, NUL. It comes from who sends what can't be read."""
+    return text.encode("utf-8", "replace").decode().replace("\x00", "?")
 
 
 def one(tx: Tx, letter_id: str) -> Letter | None:
