@@ -69,7 +69,7 @@ def files(draw: st.DrawFn) -> tuple[str, list[tuple[str, str]], dict[tuple[str, 
 
 
 @given(files(), st.data(), WORDS, st.booleans(), st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_whatever_the_file_and_the_value_only_this_value_changes(
     made: Any, data: st.DataObject, value: str, crlf: bool, bom: bool
 ) -> None:
