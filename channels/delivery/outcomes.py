@@ -28,7 +28,8 @@ log = structlog.get_logger()
 LONGEST_WAIT = 3_600.0  # seconds that a platform may ask for; beyond that it is a mistake of theirs
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 300.0  # seconds
 TOO_OLD = timedelta(hours=24)
-RESOLVE_AFTER = timedelta(seconds=5)
+RESOLVE_AFTER = timedelta(seconds=5)  # since nobody knows what became of a send, the resolver is asked …
+RESOLVE_AGAIN = timedelta(seconds=10)  # … and where it must wait, so long after that: 5, 15, 25 … seconds
 RESOLVE_TRIES = 5
 
 
@@ -114,7 +115,7 @@ class Outcomes:
         elif found is Verdict.GIVE_UP or (found is Verdict.WAIT and delivery.attempts > RESOLVE_TRIES):
             settled(tx, delivery.id, "failed", error="nobody knows whether it arrived, and it must not arrive twice")
         elif found is Verdict.WAIT:
-            self._set(tx, delivery, state="uncertain", due_at=tx.now + RESOLVE_AFTER)
+            self._set(tx, delivery, state="uncertain", due_at=tx.now + RESOLVE_AGAIN)
         else:
             doubled = {"doubled": True} if found is Verdict.RESEND else {}
             self._set(tx, delivery, state="retry", due_at=tx.now, **doubled)

@@ -211,7 +211,7 @@ class SlackChannel:
                 raise Refused(f"Slack has no kind {kind}")
 
     async def resolve(self, delivery: Delivery) -> Sent | Verdict:
-        """Own echo seen, or read back: what is missing twice is certainly not there.
+        """Own echo seen, or read back 5 and 15 seconds after the send: what is missing twice is certainly not there.
 
         To edit, delete or fetch twice does no harm: those are simply done again.
         """

@@ -69,9 +69,10 @@ class DeskSender:
                 raise Refused(f"the Slack desk has no kind {kind}")
 
     async def resolve(self, delivery: Delivery) -> Sent | Verdict:
-        """By our own echo, or read back; what is missing twice is not there. The rest does no harm twice.
+        """By our own echo, or read back 5 and 15 seconds after the send; what is missing twice is not there.
 
-        A file or a line for colleagues that may have arrived is not sent again: it stands in the case as well.
+        The rest does no harm twice. A file or a line for colleagues that may have arrived is not sent again: it stands in
+        the case as well.
         """
         if delivery.kind in {"file", "notify"}:
             return Verdict.GIVE_UP

@@ -398,6 +398,8 @@ async def test_what_did_not_arrive_is_sent_after_two_looks(slow_house: House) ->
     await house.later(6)
     assert await house.state() == ["uncertain"]
     await house.later(6)
+    assert await house.state() == ["uncertain"]  # too soon for a second look
+    await house.later(4)
     await house.deliver()
     assert [post.says for post in kari.direct.posts() if post.by_app] == ["echo: hello"]
 

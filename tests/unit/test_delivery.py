@@ -233,11 +233,26 @@ async def test_a_resolver_that_must_wait_is_asked_five_times_however_often_the_s
         for _ in range(10):
             await house.deliver()
             house.clock.passes(minutes=6)
-        for _ in range(8):
+        for _ in range(5):
+            house.clock.passes(seconds=10)
             await house.deliver()
-            house.clock.passes(seconds=5)
         assert await states(house) == ["sent"]
         assert len(house.sender.asked) == 5
+
+
+async def test_a_resolver_is_asked_5_and_15_seconds_after_the_send(sqlite_url: str) -> None:
+    async with rooms(sqlite_url) as house:
+        house.sender.script = [Uncertain("timeout")]
+        house.sender.verdicts = [Verdict.WAIT, Verdict.ABSENT]
+        await queue(house, "a")
+        asked = []
+        for second in range(20):
+            before = len(house.sender.asked)
+            await house.deliver()
+            asked += [second] * (len(house.sender.asked) - before)
+            house.clock.passes(seconds=1)
+        assert asked == [5, 15]
+        assert await states(house) == ["sent"]
 
 
 async def test_a_resolver_that_waits_for_ever_is_given_up(database_url: str) -> None:
