@@ -249,7 +249,6 @@ class TelegramChannel:
             await calls.answer_press(query_id, toast)
         if message is None or not works or receipt.duplicate or chose.ref is None:
             return
-        self.sender.proved(message.id, chose.ref)
         markup = keyboard(message, chose.index) if message.body.survey else None
         chat, _, number = chose.ref.partition(":")
         with contextlib.suppress(SendFault):

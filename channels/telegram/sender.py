@@ -2,12 +2,11 @@
 
 There is no key against doubles and no way to read a chat back. So a send of unknown outcome is repeated once and marked as
 possibly twice; a code of a link never is, its customer asks for another one; edits, deletions and fetches are repeated as
-they like. A pressed button proves that its message arrived.
+they like. Who presses a button or answers a message proves that it arrived: `proof.py`.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 NOT_READY = 2.0  # seconds; aiogram is still being imported, or Telegram has not yet said who we are
-PROOFS = 1_000  # presses that we remember
 HARMLESS = frozenset({"fetch", "edit", "caption", "delete"})  # twice is the same as once
 FILES = frozenset({"photo", "voice", "document"})
 
@@ -45,7 +43,6 @@ class TelegramSender:
         self._inbox = inbox
         self._bot_id = bot_id
         self._calls = calls
-        self._proofs: OrderedDict[str, str] = OrderedDict()
 
     async def send(self, delivery: Delivery) -> Sent:
         """Raises NotSent, Refused, Uncertain."""
@@ -66,19 +63,13 @@ class TelegramSender:
     async def resolve(self, delivery: Delivery) -> Sent | Verdict:
         if delivery.kind in HARMLESS:
             return Verdict.ABSENT
-        proof = self._proofs.get(delivery.message_id or "")
-        if proof is not None and "reply_markup" in delivery.payload:
-            return Sent(proof)
+        ref = await self._storage.read(lambda conn: store.proven(conn, delivery, self._bot_id))
+        if ref is not None:
+            return Sent(ref)
         if delivery.payload.get("once"):
             return Verdict.GIVE_UP
         doubled = await self._storage.read(lambda conn: store.was_doubled(conn, delivery.id))
         return Verdict.GIVE_UP if doubled else Verdict.RESEND
-
-    def proved(self, message_id: str, ref: str) -> None:
-        """A button of this message was pressed: it has arrived, as `ref`."""
-        self._proofs[message_id] = ref
-        while len(self._proofs) > PROOFS:
-            self._proofs.popitem(last=False)
 
     async def _perform(self, calls: Calls, delivery: Delivery) -> Sent:
         payload, kind = delivery.payload, delivery.kind

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,9 +17,13 @@ from bot.storage import tables as t
 from bot.storage.files import StoredFile
 from bot.storage.tx import Tx
 from bot.texts import say
+from channels.port import Delivery
+from channels.telegram.outbound import message_ids
+from channels.telegram.proof import proof, shown
 
 BOT = "telegram"
 POLLER = "telegram_poller"
+UPDATES = 100  # of one customer that are looked at for a proof
 
 
 def refuse_file(tx: Tx, one: StoredFile, reason: str, limit: int) -> None:
@@ -34,6 +41,26 @@ def refuse_file(tx: Tx, one: StoredFile, reason: str, limit: int) -> None:
 def sent_as(conn: Connection, message_id: str) -> list[str]:
     """The refs under which a message was sent so far."""
     return [ref for channel, ref in history.refs(conn, message_id) if channel == BOT]
+
+
+def proven(conn: Connection, delivery: Delivery, bot_id: int) -> str | None:
+    """The ref of a send, if its customer has shown since that they have it; whichever node was told so."""
+    address = str(delivery.payload.get("address"))
+    updates = _updates_since(conn, delivery.customer_id or "", delivery.started_at)
+    seen = [one for one in (shown(update, bot_id) for update in updates) if one is not None]
+    r = t.message_refs
+    refs = select(r.c.ref).where(r.c.channel == BOT, r.c.ref.in_([f"{address}:{one.number}" for one in seen]))
+    number = proof(delivery, seen, message_ids(list(conn.execute(refs).scalars()))) if seen else None
+    return f"{address}:{number}" if number is not None else None
+
+
+def _updates_since(conn: Connection, customer_id: str, when: datetime) -> Iterator[Any]:
+    """What this customer has done here since then, as Telegram told it; the first of it where that is much."""
+    i = t.inbox
+    theirs = (i.c.customer_id == customer_id, i.c.source == BOT, i.c.received_at >= when, i.c.raw.is_not(None))
+    for raw in conn.execute(select(i.c.raw).where(*theirs).order_by(i.c.received_at).limit(UPDATES)).scalars():
+        with contextlib.suppress(ValueError, RecursionError):  # one that was too deep to be written down
+            yield json.loads(raw)
 
 
 def was_doubled(conn: Connection, outbox_id: str) -> bool:

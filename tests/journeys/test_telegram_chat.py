@@ -378,6 +378,43 @@ async def test_a_pressed_button_proves_that_its_message_arrived(house: House, tg
     assert kari.texts == ["you said: menu", "you said: yes"]
 
 
+async def test_an_answer_that_quotes_a_message_proves_that_it_arrived(house: House, tg: TelegramServer) -> None:
+    kari = tg.person(42)
+    await kari.says("hello")
+    await kari.hears("hello")  # the same words, known by their number: no proof of what comes now
+    house.later(60)
+    tg.script("sendMessage", Fault.accept_then_reset())
+    await kari.says("hello")
+    quoted = await kari.hears("hello")
+    await house.until(lambda: house.delivery.counters.uncertain == 1)
+    await kari.says("what do you mean?", reply_to=quoted)
+    await house.until(lambda: _in_inbox(house, 3))
+    house.later(6)
+    await kari.hears("what do you mean?")
+    assert kari.texts == ["you said: hello", "you said: hello", "you said: what do you mean?"]
+    assert not any(event.doubled for event in house.settled("sent"))
+
+
+async def test_an_answer_to_an_earlier_message_of_the_same_words_proves_nothing(
+    house: House, tg: TelegramServer
+) -> None:
+    kari = tg.person(42)
+    await kari.says("hello")
+    earlier = await kari.hears("hello")
+    tg.script("sendMessage", Fault.reset())
+    await kari.says("hello")
+    await house.until(lambda: house.delivery.counters.uncertain == 1)
+    await kari.says("what?", reply_to=earlier)
+    await house.until(lambda: _in_inbox(house, 3))
+    house.later(6)
+    await kari.hears("what?")
+    assert kari.texts == ["you said: hello", "you said: hello", "you said: what?"]
+
+
+async def _in_inbox(house: House, count: int) -> bool:
+    return len([row for row in await house.rows("inbox") if row.state == "done"]) == count
+
+
 async def test_what_was_not_delivered_is_sent_again(house: House, tg: TelegramServer) -> None:
     kari = tg.person(42)
     tg.script("sendMessage", Fault.reset())

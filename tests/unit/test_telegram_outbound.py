@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,14 +12,17 @@ from hypothesis import strategies as st
 
 from bot.model import BOT, Author, AuthorKind, Body, Choice, FileRef, Message, SurveyCard, new_id
 from channels.port import Delivery, Verdict
-from channels.telegram.buttons import read_data
+from channels.telegram.buttons import data, read_data
 from channels.telegram.outbound import TelegramOutlet
+from channels.telegram.proof import proof, shown
 from channels.telegram.sender import TelegramSender
 from channels.text import length
 from tests.support.rooms import rooms
 
 OUTLET = TelegramOutlet()
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
+ID = "0197f0e2-4d1b-7c3a-9b1e-2f6a8c0d4e5f"
+OTHER = "0197f0e2-4d1b-7c3a-9b1e-2f6a8c0d4e60"
 ANN = Author(AuthorKind.AGENT, "Ann", "ann")
 PHOTO = FileRef("f1", "p.png", "image/png", 1000)
 PDF = FileRef("f2", "a.pdf", "application/pdf", 1000)
@@ -177,3 +180,46 @@ async def test_a_code_whose_fate_nobody_knows_is_not_sent_again(sqlite_url: str)
         assert await sender.resolve(once) is Verdict.GIVE_UP
         again = replace(once, payload={"text": "hello"})
         assert await sender.resolve(again) is Verdict.RESEND
+
+
+# ── what an update proves ──────────────────────────────────────────────────────────────────────────────────────────
+def reply(number: Any = 9, *, by: int = 1, at: datetime = NOW, **said: Any) -> dict[str, Any]:
+    quoted = {"message_id": number, "from": {"id": by}, "date": int(at.timestamp()), **said}
+    return {"update_id": 1, "message": {"message_id": 99, "text": "what?", "reply_to_message": quoted}}
+
+
+def press(number: int = 9, of: str = ID) -> dict[str, Any]:
+    return {"update_id": 1, "callback_query": {"id": "q", "data": data(of, 0), "message": {"message_id": number}}}
+
+
+HELLO = {"text": "Hello "}
+MENU = {"text": "Which?", "reply_markup": {}}
+
+
+@pytest.mark.parametrize(
+    ("payload", "updates", "number"),
+    [
+        (HELLO, [reply(text="Hello")], 9),
+        ({"caption": "Hello", "file_id": "f"}, [reply(caption="Hello")], 9),
+        (HELLO, [reply(text="Hello"), reply(text="Hello")], 9),
+        (HELLO, [reply(text="Hello"), reply(8, text="Hello")], None),  # which of the two?
+        (HELLO, [reply(7, text="Hello")], None),  # that number is another send's
+        (HELLO, [reply(text="Hello", by=2)], None),
+        (HELLO, [reply(text="Hello", at=NOW - timedelta(seconds=5))], None),  # said before this send began
+        (HELLO, [reply(text="Hello there")], None),
+        ({"file_id": "f"}, [reply(caption="")], None),
+        (MENU, [press()], 9),
+        (MENU, [press(0)], None),  # too old to be shown again: Telegram gives no number
+        (MENU, [press(7)], None),
+        (MENU, [press(of=OTHER)], None),
+        (HELLO, [press()], None),  # of another part of the message
+        (HELLO, [None, [], {}, {"message": 1}, {"message": {"reply_to_message": {"message_id": True}}}], None),
+        (HELLO, [{"callback_query": {"data": 1, "message": []}}, reply(text=1), reply("9", text="Hello")], None),
+    ],
+)
+def test_what_shows_a_message_for_certain_proves_it_and_nothing_else_does(
+    payload: dict[str, Any], updates: list[Any], number: int | None
+) -> None:
+    delivery = Delivery("o1", "telegram", "text", payload, "l", 1, "c", None, ID, NOW, NOW)
+    seen = [one for one in (shown(update, 1) for update in updates) if one is not None]
+    assert proof(delivery, seen, known={7}) == number
