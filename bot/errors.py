@@ -11,10 +11,14 @@ StafettError                  one clear line for a person: what is wrong, where,
     ├── NotSent               certainly not delivered; may be tried again, `retry_after` seconds from now
     │   └── RateLimited       … because the platform says that this chat or channel gets too much
     ├── Refused               certainly not delivered, and never will be; `unreachable` if the customer left
+    │   └── FileRefused       … but the words that went with the file can go by themselves
     └── Uncertain             it may have been delivered: the resolver decides, never a blind resend
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 
 class StafettError(Exception):
@@ -63,6 +67,15 @@ class Refused(SendFault):
     def __init__(self, reason: str, *, unreachable: bool = False) -> None:
         super().__init__(reason)
         self.unreachable = unreachable
+
+
+class FileRefused(Refused):
+    """`words` are the payload of a send of kind `text`, `file` that of what is refused: the file alone."""
+
+    def __init__(self, reason: str, words: Mapping[str, Any], file: Mapping[str, Any]) -> None:
+        super().__init__(reason)
+        self.words = words
+        self.file = file
 
 
 class Uncertain(SendFault):

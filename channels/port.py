@@ -58,7 +58,7 @@ class Sender(Protocol):
     def via(self) -> str: ...
 
     async def send(self, delivery: Delivery) -> Sent:
-        """Raises NotSent (may be tried again), Refused (never), Uncertain (may have arrived)."""
+        """Raises NotSent (may be tried again), Refused (never; FileRefused: its words may), Uncertain (may have arrived)."""
 
     async def resolve(self, delivery: Delivery) -> Sent | Verdict:
         """What became of an uncertain send, read back from the platform where it can be."""

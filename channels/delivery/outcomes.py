@@ -1,7 +1,7 @@
 """What is written about a send, by what came of it.
 
 not sent    refused connection, 429, a platform that says so: `retry`, later each time; after a day `failed`
-refused     `failed`
+refused     `failed`; words that went with a refused file leave in its place
 sent        `sent`, with the platform's name of it
 uncertain   all else: `uncertain`, and its sender's resolver is asked before anything leaves again
 """
@@ -17,8 +17,8 @@ from typing import Any
 
 import structlog
 
-from bot.errors import NotSent, RateLimited, Refused
-from bot.outbox import settle
+from bot.errors import FileRefused, NotSent, RateLimited, Refused
+from bot.outbox import enqueue, settle
 from bot.storage import outbox_rows
 from bot.storage.engine import lost_a_lock
 from bot.storage.tx import Tx
@@ -76,6 +76,8 @@ class Outcomes:
         return Outcome(partial(self._retry, delivery=delivery, error=error), counts)
 
     def refused(self, delivery: Delivery, error: Refused) -> Outcome:
+        if isinstance(error, FileRefused):
+            return Outcome(partial(self._words_alone, delivery=delivery, error=error), ("failed",))
         return Outcome(partial(settled, outbox_id=delivery.id, outcome="failed", error=str(error)), ("failed",))
 
     def nobody_knows(self, delivery: Delivery, error: str) -> Outcome:
@@ -98,6 +100,21 @@ class Outcomes:
         wait = retry_after if retry_after is not None and sensible else backoff(delivery.attempts)
         self._set(tx, delivery, state="retry", due_at=tx.now + timedelta(seconds=wait), error=reason)
         self._held_up(tx, delivery, wait, isinstance(error, RateLimited))
+
+    def _words_alone(self, tx: Tx, delivery: Delivery, error: FileRefused) -> None:
+        """The row keeps its place in the lane and becomes the words; the file gets a row of its own, which has failed."""
+        self._set(tx, delivery, kind="text", payload=dict(error.words), state="retry", due_at=tx.now, error=str(error))
+        lost = enqueue(
+            tx,
+            via=delivery.via,
+            lane=delivery.lane,
+            kind=delivery.kind,
+            payload=error.file,
+            customer_id=delivery.customer_id,
+            case_id=delivery.case_id,
+            message_id=delivery.message_id,
+        )
+        settled(tx, lost, "failed", error=str(error))
 
     def _unsure(self, tx: Tx, delivery: Delivery, error: str) -> None:
         # Asking is counted apart from sending: what was tried often before may still be asked about.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from bot.errors import NotSent, Refused, Uncertain
+from bot.errors import FileRefused, NotSent, Refused, Uncertain
 from bot.inbox import Inbox
 from bot.model import Inbound, Reachability
 from bot.model import Sender as Person
@@ -31,6 +31,7 @@ log = structlog.get_logger()
 NOT_READY = 2.0  # seconds; aiogram is still being imported, or Telegram has not yet said who we are
 HARMLESS = frozenset({"fetch", "edit", "caption", "delete"})  # twice is the same as once
 FILES = frozenset({"photo", "voice", "document"})
+WORDS = ("caption_entities", "reply_markup", "once", "edit")  # what belongs to a caption besides itself
 
 
 class TelegramSender:
@@ -87,10 +88,19 @@ class TelegramSender:
         if kind == "text":
             number: int = await formatted(lambda plainer: calls.text(chat, plainer), payload)
         elif kind in FILES:
-            number = await self._file(calls, chat, kind, payload)
+            number = await self._with_words(calls, chat, kind, payload)
         else:
             raise Refused(f"Telegram can't send {kind!r}")
         return Sent(f"{chat}:{number}")
+
+    async def _with_words(self, calls: Calls, chat: int, kind: str, payload: Mapping[str, Any]) -> int:
+        """A file and what is said with it: those words don't get lost with a file that Telegram refuses."""
+        try:
+            return await self._file(calls, chat, kind, payload)
+        except Refused as error:
+            if error.unreachable or not payload.keys() & {"caption", "reply_markup"}:
+                raise
+            raise FileRefused(str(error), *apart(payload)) from error
 
     async def _file(self, calls: Calls, chat: int, kind: str, payload: Mapping[str, Any]) -> int:
         ref, data = files.ready(await self._storage.read(lambda conn: files.one(conn, payload["file_id"])))
@@ -124,14 +134,26 @@ class TelegramSender:
 
 
 async def edit(calls: Calls, chat: int, number: int, payload: Mapping[str, Any]) -> Sent:
-    """A new version of what was sent as `number`; one that is the same already is fine."""
+    """A new version of what was sent as `number`; one that is the same already is fine.
+
+    What should be a caption may have been sent by itself, because Telegram refused the file.
+    """
     how = calls.edit_text if "text" in payload else calls.edit_caption
     try:
         await formatted(lambda plainer: how(chat, number, plainer), payload)
     except Refused as error:
+        if "text" not in payload and "no caption in the message" in str(error):
+            return await edit(calls, chat, number, apart(payload)[0])
         if "message is not modified" not in str(error):
             raise
     return Sent(f"{chat}:{number}")
+
+
+def apart(payload: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A captioned file's payload as that of a text and that of the file without a word."""
+    words = {name.removeprefix("caption_"): payload[name] for name in WORDS if payload.get(name)}
+    file = {name: value for name, value in payload.items() if name not in {"caption", *WORDS}}
+    return {"text": payload.get("caption") or "…", **words, "address": payload["address"]}, file
 
 
 async def formatted(call: Callable[[Mapping[str, Any]], Any], payload: Mapping[str, Any]) -> Any:

@@ -189,7 +189,10 @@ class BotApi:
 
     def edit_caption(self, params: Params) -> Any:
         change = {"caption": None, "caption_entities": None, **self._caption(params)}
-        return self._change(self._own(params), change, check_markup(params.get("reply_markup")))
+        stored = self._own(params)
+        if "text" in stored.message:
+            raise Refused("there is no caption in the message to edit")
+        return self._change(stored, change, check_markup(params.get("reply_markup")))
 
     def edit_markup(self, params: Params) -> Any:
         return self._change(self._own(params), {}, check_markup(params.get("reply_markup")))

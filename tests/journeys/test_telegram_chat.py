@@ -240,6 +240,32 @@ async def test_a_photo_that_telegram_can_not_draw_goes_as_a_document(house: Hous
     assert (await kari.hears("See")).kind == "document"
 
 
+async def test_a_file_that_telegram_refuses_takes_no_words_with_it(house: House, tg: TelegramServer) -> None:
+    """What went with it as its caption comes by itself, once, in its place; and can be edited like any text."""
+    kari = tg.person(42)
+    await kari.sends_photo(PNG)
+    await kari.hears("1 files")
+    await house.until(lambda: house.settled("sent", "fetch"))
+    picture = (await house.messages(42))[0].body.files[0]
+    tg.script("sendPhoto", Fault.refusal("Bad Request: file must be non-empty"))
+    yes = Choice("yes", "Yes")
+    said = await house.say(42, text="Is it **this** one?", markdown=True, files=(picture,), choices=(yes,))
+    await house.say(42, text="Take your time")
+    shown = await kari.hears("this one")
+    await kari.hears("Take your time")
+    assert (shown.kind, shown.marked("bold"), shown.labels) == ("text", ["this"], ["Yes"])
+    assert [one for one in kari.texts if one] == ["you said: 1 files", "Is it this one?", "Take your time"]
+    (lost,) = await house.until(lambda: house.settled("failed"))
+    assert (lost.kind, lost.message_id, lost.error) == (
+        "photo",
+        said.id,
+        "Telegram: Bad Request: file must be non-empty",
+    )
+    assert "caption" not in lost.payload
+    await house.write(lambda tx: outbox.edit(tx, said, "Is it that one?"))
+    assert (await kari.hears("that one")).id == shown.id
+
+
 async def test_what_an_agent_edits_or_takes_back_changes_in_the_chat(house: House, tg: TelegramServer) -> None:
     kari = tg.person(42)
     await kari.says("hello")

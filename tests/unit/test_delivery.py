@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.errors import DatabaseFault, NotSent, RateLimited, Refused, Uncertain
+from bot.errors import DatabaseFault, FileRefused, NotSent, RateLimited, Refused, Uncertain
 from bot.events import SendDelayed, SendSettled
 from bot.model import BOT, Author, AuthorKind, Body, Inbound, Reachability, Sender
 from bot.outbox import edit, enqueue, say
@@ -182,6 +182,23 @@ async def test_a_refusal_is_final_and_told(database_url: str) -> None:
         await queue(house, "a", "b")
         await house.deliver()
         assert [(one.outcome, one.error) for one in told] == [("failed", "blocked by the user"), ("sent", None)]
+
+
+async def test_words_that_went_with_a_refused_file_leave_in_its_place(database_url: str) -> None:
+    told: list[SendSettled] = []
+    async with rooms(database_url, subscribers={SendSettled: [lambda _, event: told.append(event)]}) as house:
+        house.sender.script = [FileRefused("no such file", {"text": "see this"}, {"file_id": "f"})]
+        (first,) = await queue(house, "see this", kind="photo")
+        await queue(house, "next")
+        await house.deliver()
+        assert house.sender.texts == ["see this", "next"]
+        assert [(one.kind, one.outcome, one.payload.get("file_id")) for one in told] == [
+            ("photo", "failed", "f"),
+            ("text", "sent", None),
+            ("text", "sent", None),
+        ]
+        assert told[1].outbox_id == first
+        assert await states(house) == ["sent", "sent", "failed"]
 
 
 async def test_a_listener_that_fails_never_makes_it_be_sent_again(database_url: str) -> None:
