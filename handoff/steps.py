@@ -45,12 +45,16 @@ def move(tx: Tx, case: Case, event: str, by: str | None = None, /, *, log: dict[
     for line in lines:
         store.log(tx, moved, "sla", case.agent_id or by, **line)
     if following is not case.status or event in {"claim", "reply", "snooze", "await_customer"}:
-        moved = schedule(tx, moved, next_action(tx, moved))
+        moved = schedule(tx, moved, next_action(tx, moved, since=tx.now))
     return clocks.arm(tx, moved)
 
 
-def next_action(tx: Tx, case: Case) -> datetime | None:
-    """When something has to happen to a case if nothing else does before. None: never, it is closed."""
+def next_action(tx: Tx, case: Case, since: datetime | None = None) -> datetime | None:
+    """When something has to happen to a case if nothing else does before. None: never, it is closed.
+
+    With agents it is idle from the last word on, or from `since`, a step of this moment: who takes over a case in which
+    nobody has said a word for days, or wakes one, is not told in the same breath that it lies idle.
+    """
     desk = desk_of(tx)
     match case.status:
         case CaseStatus.BOT:
@@ -62,7 +66,7 @@ def next_action(tx: Tx, case: Case) -> datetime | None:
         case CaseStatus.PENDING if ends := pending_ends(desk, case):
             return min(at for _, at in ends)
         case CaseStatus.OPEN | CaseStatus.PENDING:
-            words = [at for at in (case.claimed_at, case.last_customer_at, case.last_agent_at) if at is not None]
+            words = [at for at in (since, case.claimed_at, case.last_customer_at, case.last_agent_at) if at is not None]
             return max(words, default=tx.now) + terms.idle(desk)
         case CaseStatus.RESOLVED:
             return (case.resolved_at or tx.now) + terms.reopen_window(desk)

@@ -226,7 +226,7 @@ def _end_of_patience(tx: Tx, case: Case, ripe: Sequence[str]) -> None:
     asked = store.change(tx, case, routing=replace_route(case, nudged_at=tx.now))
     store.log(tx, asked, "nudge")
     tell_customer(tx, asked, "pending_nudge")
-    schedule(tx, asked, next_action(tx, asked))
+    schedule(tx, asked, next_action(tx, asked, since=tx.now))
 
 
 def _remind(tx: Tx, case: Case) -> None:

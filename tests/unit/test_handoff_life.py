@@ -74,6 +74,29 @@ async def test_a_desk_may_leave_customers_alone(house: House) -> None:
     assert "idle" in await house.events(case)
 
 
+async def test_who_takes_over_or_wakes_what_lay_for_days_has_a_day_for_it(house: House) -> None:
+    """R21: its next action is to come, and nobody is told that it lies idle in the moment in which they took it."""
+    case = await house.taken()
+    await house.later(hours=30)
+    taken_over = await house.do(cases.assign, case.id, "bob", desk="wall")
+    assert taken_over.next_action_at == house.now + timedelta(hours=24)
+    await house.do(cases.snooze, case.id, "bob", house.now + timedelta(hours=2), desk="wall")
+    told = (await house.events(case)).count("idle")
+    await house.later(hours=25)
+    assert (await house.events(case)).count("idle") == told
+    await house.later(hours=1)
+    assert (await house.events(case)).count("idle") == told + 1
+
+
+async def test_who_was_asked_and_is_never_given_up_is_not_idle_at_once(house: House) -> None:
+    house.desk = replace(house.desk, escalation=Escalation(nudge=timedelta(hours=30), give_up=timedelta()))
+    case = await answered(house)
+    await house.later(hours=53)
+    assert [kind for kind in await house.events(case) if kind in {"nudge", "idle"}] == ["nudge"]
+    await house.later(hours=1)
+    assert [kind for kind in await house.events(case) if kind in {"nudge", "idle"}] == ["nudge", "idle"]
+
+
 async def test_an_agent_can_wait_for_the_customer_without_a_word(house: House) -> None:
     case = await house.taken()
     with pytest.raises(Conflict, match="already taken by Ann"):
