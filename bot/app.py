@@ -17,7 +17,6 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from bot import figures, replays
-from bot.answers import language
 from bot.answers.searcher import Searcher
 from bot.api.feed import Feed
 from bot.api.local import route as local_door
@@ -231,8 +230,6 @@ class App:
         self.notices.start()
         self._background(self.inbox.wake_parked("words:"))
         self._background(self.desk.reload_when_changed())
-        if len(self.rules.locales) > 1 and not language.is_ready():
-            self._background(asyncio.to_thread(language.warm))
         for desk in self.desks:
             catch_up = getattr(desk, "catch_up", None)  # a desk that lives elsewhere reads what it may have missed
             if catch_up is not None:

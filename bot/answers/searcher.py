@@ -43,17 +43,24 @@ class Searcher:
         knowledge = self.knowledge
         return locale in self._ready or len(knowledge) == 0
 
-    def warm(self, locale: str, then: Callable[[], Any]) -> None:
-        """Load this language's words in a thread, then call `then` on the event loop. Once at a time per language."""
+    def warm(self, locale: str, then: Callable[[], Any], also: Callable[[], None] | None = None) -> None:
+        """Load this language's words (and what `also` loads) in a thread, then call `then` on the event loop.
+
+        Once at a time per language.
+        """
         if locale in self._warming:
             return
         knowledge = self.knowledge
         self._warming.add(locale)
-        task = asyncio.get_running_loop().run_in_executor(None, knowledge.warm, [locale])
-        self._tasks.add(task)
 
-        def done(future: asyncio.Future[None]) -> None:
-            self._tasks.discard(future)
+        def load() -> None:
+            knowledge.warm([locale])
+            if also is not None:
+                also()
+
+        task = self._in_thread(load)
+
+        def done(_: asyncio.Future[None]) -> None:
             self._warming.discard(locale)
             if self._built_from is not None and knowledge is self._knowledge:
                 self._ready.add(locale)
@@ -61,7 +68,17 @@ class Searcher:
 
         task.add_done_callback(done)
 
+    def load(self, work: Callable[[], None]) -> None:
+        """Run in a thread what nobody waits for."""
+        self._in_thread(work)
+
+    def _in_thread(self, work: Callable[[], None]) -> asyncio.Future[None]:
+        task = asyncio.get_running_loop().run_in_executor(None, work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
     async def idle(self) -> None:
-        """Until no words are being loaded."""
+        """Until nothing is being loaded."""
         while self._tasks:
             await asyncio.wait(set(self._tasks))

@@ -6,6 +6,8 @@ language is mostly a name or an address. Whoever is followed is told so, with a 
 
 from __future__ import annotations
 
+from functools import partial
+
 from bot.answers import language
 from bot.dialogue.commands import LANGUAGE, own_name
 from bot.dialogue.talk import Talk
@@ -18,7 +20,11 @@ def follow(talk: Talk) -> None:
     turn, desk = talk.turn, talk.desk
     if talk.language or len(desk.locales) < 2 or turn.message is None or turn.pressed is not None:
         return
-    if turn.command is not None or talk.flow.waiting or not language.is_ready():
+    if turn.command is not None or talk.flow.waiting:
+        return
+    if not language.is_ready():  # loaded on first use, and nobody waits for it: this text is taken as it is
+        if language.is_long_enough(turn.text):
+            talk.tx.after_commit(partial(talk.bot.searcher.load, language.warm))
         return
     before = match_locale(talk.locale, desk.locales)
     found = language.detect(turn.text, desk.locales)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from bot import flows
 from bot.answers import dialogue as articles
-from bot.answers import rules
+from bot.answers import language, rules
 from bot.answers.decide import Thresholds
 from bot.answers.searcher import Searcher
 from bot.desk_folder import Desk
@@ -143,7 +143,9 @@ class Talk:
     def park_for_words(self, locale: str) -> None:
         self.words = locale
         waits_for = self.turn.park_for = f"words:{locale}"
-        self.tx.after_commit(lambda: self.bot.searcher.warm(locale, lambda: self.bot.release(waits_for)))
+        # What tells languages apart is loaded along: who waits for words anyhow is told by it at once.
+        also = language.warm if len(self.desk.locales) > 1 else None
+        self.tx.after_commit(lambda: self.bot.searcher.warm(locale, lambda: self.bot.release(waits_for), also))
 
 
 def begin(bot: Bot, turn: Turn, case: CaseNoun) -> Talk:

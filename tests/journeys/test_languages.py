@@ -33,3 +33,17 @@ async def test_nobody_is_followed_into_the_language_of_a_name_or_of_an_answer(tm
         await visitor.says("het staat op de rekening geloof ik")
         await house.settle()
         assert not any("Nederlands" in text for text in visitor.said())
+
+
+async def test_what_tells_languages_apart_is_loaded_when_somebody_writes_and_not_before(tmp_path: Path) -> None:
+    language._loaded.cache_clear()
+    async with House(tmp_path) as house:
+        await house.settle()
+        visitor = await house.visitor("en")
+        await visitor.says("hi")
+        await house.settle()
+        assert not language.is_ready(), "too short to tell anything"
+        await visitor.says("kan ik dit ook in een andere kleur krijgen")
+        await visitor.hears(
+            "Ik ga verder in het Nederlands."
+        )  # it was loaded along with the words that this waited for
