@@ -27,6 +27,7 @@ from handoff.slack.listen import Listener
 from handoff.slack.sender import DeskSender
 from handoff.slack.store import Thread
 from handoff.slack.sweep import Sweep
+from handoff.slack.verbs import KINDS
 from handoff.slack.wording import Wording
 from handoff.steps import tell_agents
 
@@ -157,6 +158,9 @@ class SlackDesk:
 
     def on_settled(self, tx: Tx, event: SendSettled) -> None:
         """What became of our rows: the card's place is kept; an agent's file that can't be had is told."""
+        kind = KINDS.get(event.kind) if event.via == store.VIA else None
+        if kind is not None and kind.settled is not None:
+            kind.settled(tx, event)
         if event.via != store.VIA or event.case_id is None:
             return
         if event.outcome == "sent" and event.data.get("root"):

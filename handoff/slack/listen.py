@@ -26,6 +26,8 @@ from handoff.slack import outgoing, store
 from handoff.slack.agents import Agents, Who, remember
 from handoff.slack.posts import Gone, Post, Words, fate, mentioned, read, refs_in, words
 from handoff.slack.presses import Presses
+from handoff.slack.verb import SideThread
+from handoff.slack.verbs import SIDE_THREADS
 from handoff.slack.wording import Wording
 
 if TYPE_CHECKING:
@@ -110,6 +112,7 @@ class Listener:
     async def _posted(self, post: Post) -> None:
         case_id = await self._storage.read(lambda conn: store.case_under(conn, post.channel, post.thread))
         if case_id is None:
+            await self._aside(post)
             return
         who = await self._agents.who(post.team, post.user, post.channel)
         if who is None:
@@ -117,6 +120,22 @@ class Listener:
             return
         said = words(post, await self._names(post))
         await self._storage.write(lambda tx: self._take(tx, case_id, post, who, said))
+
+    async def _aside(self, post: Post) -> None:
+        """A post in a thread that is no case's own, but has to do with one."""
+        found = await self._storage.read(lambda conn: _side_of(conn, post))
+        who = await self._agents.who(post.team, post.user, post.channel) if found is not None else None
+        if found is not None and who is not None:
+            (side, known), agent = found, who
+            said = words(post, await self._names(post))
+            await self._storage.write(lambda tx: self._take_aside(tx, side, known, post, agent, said))
+
+    def _take_aside(self, tx: Tx, side: SideThread, known: str, post: Post, who: Who, said: Words) -> None:
+        remember(tx, who, self._desk(), post.channel)
+        if not store.seen(tx.conn, post.ref):
+            side.posted(tx, known, post, who, said)
+        elif post.edited:
+            self._edit_note(tx, post, to_plain(said.text))
 
     def _refuse(self, tx: Tx, case_id: str, post: Post) -> None:
         """Somebody who is no agent: nothing is kept of their words but that they tried."""
@@ -243,3 +262,11 @@ class Listener:
     @property
     def _wording(self) -> Wording:
         return Wording(self._desk())
+
+
+def _side_of(conn: store.Reader, post: Post) -> tuple[SideThread, str] | None:
+    for side in SIDE_THREADS:
+        known = side.under(conn, post.channel, post.thread)
+        if known is not None:
+            return side, known
+    return None

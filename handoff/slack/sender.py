@@ -19,6 +19,7 @@ from channels.web.files import safe_name, sniff
 from handoff import store as cases
 from handoff.case import Case
 from handoff.slack import store
+from handoff.slack.verbs import KINDS
 
 LOOK_BACK = timedelta(seconds=5)  # our clock and Slack's may differ by that much
 PAGES = 5
@@ -65,6 +66,8 @@ class DeskSender:
                 return await self._file(delivery)
             case "fetch":
                 return await self._fetch(str(payload["file_id"]), str(payload["ref"]))
+            case kind if kind in KINDS:
+                return await KINDS[kind].send(self._slack, self._storage, delivery)
             case kind:
                 raise Refused(f"the Slack desk has no kind {kind}")
 
@@ -76,6 +79,8 @@ class DeskSender:
         """
         if delivery.kind in {"file", "notify"}:
             return Verdict.GIVE_UP
+        if delivery.kind in KINDS:
+            return KINDS[delivery.kind].in_doubt
         if delivery.kind not in {"root", "thread"}:
             return Verdict.ABSENT
         found = await self._find(delivery)
