@@ -24,6 +24,7 @@ NOBODYS = {
     "desk_versions",
     "console_people",
     "step_counts",
+    "notices",
 }
 """Tables that hold nothing of a customer (`sign_ins` keeps only hashes). A test holds every other one against this page."""
 LEAST_ID = 5  # bytes; a shorter external id would be found in anybody's raw update

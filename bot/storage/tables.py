@@ -6,6 +6,7 @@ Alembic migrations (beside this file) are proven by a test to end at what is dec
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,19 +39,31 @@ class Utc(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            msg = f"naive datetime {value!r}: times are aware UTC"
-            raise ValueError(msg)
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], Any]:
+        on_sqlite = dialect.name == "sqlite"
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        def process(value: datetime | None) -> Any:
+            if value is None:
+                return None
+            if value.tzinfo is not UTC:
+                value = _as_utc(value)
+            return value.isoformat(" ", "microseconds")[:26] if on_sqlite else value
+
+        return process
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None] | None:  # noqa: ARG002
+        return _from_text if dialect.name == "sqlite" else None  # PostgreSQL's driver gives UTC
+
+
+def _as_utc(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        msg = f"naive datetime {value!r}: times are aware UTC"
+        raise ValueError(msg)
+    return value.astimezone(UTC)
+
+
+def _from_text(value: str | None) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(f"{value}+00:00")
 
 
 Json = JSON().with_variant(JSONB(), "postgresql")
@@ -493,6 +506,40 @@ survey_responses = _table(
     _col("at", Utc),
     Index(None, "at"),
     Index(None, "customer_id"),
+)
+
+# ── what we tell unasked: see bot/outreach ─────────────────────────────────────────────────────────────────────────
+notices = _table(
+    "notices",
+    _col("id", Text, primary_key=True),
+    _col("kind"),  # incident | campaign
+    _col("state"),  # draft | approved | told | cancelled
+    _col("title"),  # for people; customers never see it
+    _col("texts", Json),  # {locale: Markdown}
+    _col("audience", Json),  # who is affected: see bot/outreach/notice.py
+    _col("flow", null=True),  # that a button under it begins
+    _col("source", Json, null=True),  # what drafted it, where nobody did
+    _col("drafted_by"),
+    _col("drafted_at", Utc),
+    _col("approved_by", null=True),
+    _col("approved_at", Utc, null=True),
+    _col("starts_at", Utc, null=True),
+    _col("ends_at", Utc, null=True),  # what has not left by then is not said any more
+    _col("listed_to", null=True),  # everybody up to this customer's id has their row …
+    _col("listed_at", Utc, null=True),  # … and everybody at all, since then
+    Index(None, "drafted_at"),
+)
+
+notice_people = _table(  # exactly one row per affected customer: nobody is told twice
+    "notice_people",
+    _col("notice_id", Text, ForeignKey("notices.id"), primary_key=True),
+    _col("customer_id", Text, primary_key=True),
+    _col("state"),  # waiting | told | skipped
+    _col("reason", null=True),  # why they were not told
+    _col("message_id", null=True),
+    _col("at", Utc),
+    Index(None, "customer_id"),
+    Index(None, "message_id"),
 )
 
 # ── who may come in ────────────────────────────────────────────────────────────────────────────────────────────────
