@@ -41,6 +41,7 @@ class Index:
         held_by = np.bincount(column, minlength=len(self._columns))
         self._idf: Floats = (np.log((1 + self.row_count) / (1 + held_by)) + 1).astype(np.float32)
         self._unseen = math.log(1 + self.row_count) + 1
+        self._idf_or_none: Floats = np.append(self._idf, np.float32(0))  # its last is asked for by features unseen
         weight = _damped(weight) * self._idf[column]
         norm = np.sqrt(np.bincount(row, weight**2, minlength=self.row_count))
         weight = (weight / np.maximum(norm, 1e-9)[row]).astype(np.float32)
@@ -57,22 +58,20 @@ class Index:
         """
         import numpy as np
 
-        length_squared = 0.0
-        hits: list[tuple[int, float]] = []
-        for feature, count in query.items():
-            column = self._columns.get(feature)
-            idf = self._unseen if column is None else float(self._idf[column])
-            weight = (count if count < 1 else 1 + math.log(count)) * idf
-            length_squared += weight * weight
-            if column is not None:
-                hits.append((column, weight))
-        if not hits:
+        columns = np.fromiter((self._columns.get(one, -1) for one in query), np.int64, len(query))
+        counts = np.fromiter(query.values(), np.float32, len(query))
+        weights = _damped(counts) * np.where(columns < 0, self._unseen, self._idf_or_none[columns])
+        length = math.sqrt(float(weights @ weights))
+        known = columns >= 0
+        columns, weights = columns[known], weights[known]
+        if not len(columns):
             return np.zeros(self.row_count, np.float32)
-        length = math.sqrt(length_squared)
-        spans = [slice(self._starts[column], self._starts[column + 1]) for column, _ in hits]
-        rows = np.concatenate([self._rows[span] for span in spans])
-        parts = np.concatenate([self._weights[span] * (w / length) for span, (_, w) in zip(spans, hits, strict=True)])
-        return np.bincount(rows, parts, minlength=self.row_count).astype(np.float32)
+        starts = self._starts[columns]
+        sizes = self._starts[columns + 1] - starts
+        ends = np.cumsum(sizes)
+        at = np.arange(ends[-1]) + np.repeat(starts - ends + sizes, sizes)  # every posting of every column, in a row
+        parts = self._weights[at] * np.repeat(weights / length, sizes)
+        return np.bincount(self._rows[at], parts, minlength=self.row_count).astype(np.float32)
 
 
 def _damped(counts: Floats) -> Floats:

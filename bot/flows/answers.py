@@ -74,22 +74,27 @@ def typed(slot: Slot, value: str) -> Any:
     return _to_number(value) if slot.type == "number" else value
 
 
+@lru_cache(maxsize=64)
 def matching(pattern: str, text: str) -> str | None:
     """The text, or the one word of it, that the pattern takes; in capitals where only they fit.
 
-    Codes are typed as they stand on paper: "AB 123456" and "AB-123456" are tried without the gap.
+    Codes are typed as they stand on paper: "AB 123456" and "AB-123456" are tried without the gap. What was found is kept
+    for a moment: several flows may wait for the same code.
     """
     compiled = compiled_pattern(pattern)
-    for candidate in (text, text.upper()):
+    for candidate in dict.fromkeys((text, text.upper())):
         if compiled.search(candidate):
             return candidate
     words = [word.strip(".,;:!?()[]\"'«»“”#\u2068\u2069") for word in text.split()[:40]]
     pairs = [first + second for first, second in pairwise(words)]
     found: dict[str, None] = {}
+    seen = {"", text, text.upper()}
     for tried in (words, [word.replace("-", "") for word in (*words, *pairs)]):
-        found = dict.fromkeys(one for word in tried if word for one in (word, word.upper()) if compiled.search(one))
+        fresh = dict.fromkeys(one for word in tried for one in (word, word.upper()) if one not in seen)
+        found = dict.fromkeys(one for one in fresh if compiled.search(one))
         if found:
             break
+        seen.update(fresh)
     several = {one.upper() for one in found}
     return next(iter(found)) if len(several) == 1 else None
 

@@ -88,7 +88,7 @@ class Play:
         self.kb = articles.State()
         self.memory = rules.Memory()
         self.got_on = False  # in this turn a question was answered, or an article told
-        self.searched = False
+        self._knowledge: Knowledge | None = None
         self.locale = locale
         self.customer: dict[str, Any] = {"locale": locale, **(given.get("customer") or {})}
         self.case: dict[str, Any] = {"id": "case-1", "channel": "web", **(given.get("case") or {})}
@@ -265,9 +265,15 @@ class Play:
 
     # ── articles ──
     @property
+    def searched(self) -> bool:
+        """Whether the articles were asked."""
+        return self._knowledge is not None
+
+    @property
     def knowledge(self) -> Knowledge:
-        self.searched = True
-        return knowledge_of(self.desk.articles)
+        if self._knowledge is None:
+            self._knowledge = knowledge_of(self.desk.articles)
+        return self._knowledge
 
     def about(self, locale: str) -> articles.Context:
         own = self.desk.escalation.rules

@@ -34,8 +34,11 @@ HEBREW_PREFIXES = frozenset("והבלכמש")
 
 def tokens(text: str) -> tuple[str, ...]:
     """The words of a text, folded: "Where's my Pâté?" → wheres, my, pate."""
-    folded = unicodedata.normalize("NFKD", text.casefold().translate(_LETTERS))
-    return tuple(_WORD.findall("".join(char for char in folded if not unicodedata.combining(char))))
+    folded = text.casefold().translate(_LETTERS)
+    if not folded.isascii():
+        decomposed = unicodedata.normalize("NFKD", folded)
+        folded = "".join(char for char in decomposed if not unicodedata.combining(char))
+    return tuple(_WORD.findall(folded))
 
 
 @lru_cache(maxsize=100_000)

@@ -17,7 +17,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -140,6 +140,7 @@ def match_locale(wanted: str, offered: Sequence[str]) -> str:
     return offered[0]
 
 
+@lru_cache(maxsize=500)
 def canonical(locale: str) -> str:
     """`locale` with its old or broad names replaced and `-` between its parts: `no_NO` → `nb-NO`, `iw` → `he`."""
     language, dash, rest = locale.strip().replace("_", "-").partition("-")
