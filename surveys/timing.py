@@ -20,6 +20,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bot.model import LIVE, CaseStatus
+from bot.quiet import NEVER, after_quiet, quiet_of
 from surveys.survey import instrument
 
 EXPIRES_AFTER = timedelta(days=7)
@@ -67,7 +68,7 @@ class Rules:
     """outcome → ask or not; an outcome that is not named is asked."""
 
 
-AT_ONCE = Rules(delay=timedelta(0), quiet=(time(0), time(0)), throttle=timedelta(0), fatigue_after=0, share=1.0)
+AT_ONCE = Rules(delay=timedelta(0), quiet=NEVER, throttle=timedelta(0), fatigue_after=0, share=1.0)
 """The demo desk's rules: a newcomer sees the question at once, every time."""
 
 
@@ -153,19 +154,6 @@ def is_sampled(customer_id: str, share: float) -> bool:
     return place < share
 
 
-def after_quiet(at: datetime, quiet: tuple[time, time], zone: ZoneInfo) -> datetime:
-    """`at`, or where it falls into the quiet hours, their end; in UTC. The hours may span midnight."""
-    start, end = quiet
-    local = at.astimezone(zone)
-    clock = local.time()
-    is_quiet = start <= clock < end if start <= end else clock >= start or clock < end
-    if not is_quiet:
-        return at
-    day = local.date() + timedelta(days=1 if start > end and clock >= start else 0)
-    fold = local.fold if day == local.date() else 0  # in the hour that comes twice, stay in the same one
-    return datetime.combine(day, end.replace(fold=fold), zone).astimezone(at.tzinfo)
-
-
 def may_edit(answered_at: datetime, now: datetime) -> bool:
     return now - answered_at <= EDIT_WINDOW
 
@@ -200,18 +188,6 @@ def duration(value: object) -> timedelta:
     return timedelta(seconds=int(digits) * (unit or 1))
 
 
-def _hours(value: object) -> tuple[time, time]:
-    if value in {False, None, "off", ""}:
-        return time(0), time(0)
-    start, dash, end = str(value).partition("-")
-    try:
-        if dash:
-            return time.fromisoformat(start.strip()), time.fromisoformat(end.strip())
-    except ValueError:
-        pass
-    raise ValueError(f'"{value}" is not a span of hours; write "21:00-08:00" or off')
-
-
 def _whole(value: object) -> int:
     if isinstance(value, bool) or not str(value).isdecimal():
         raise ValueError(f"{value} is not a whole number from 0 up")
@@ -228,7 +204,7 @@ def _share(value: object) -> float:
 _READERS: Mapping[str, Any] = {
     "instrument": lambda value: {"instrument": None if value in {False, None, "off"} else instrument(str(value)).id},
     "delay": lambda value: {"delay": duration(value)},
-    "quiet_hours": lambda value: {"quiet": _hours(value)},
+    "quiet_hours": lambda value: {"quiet": NEVER if value in {False, None} else quiet_of(str(value))},
     "throttle_days": lambda value: {"throttle": timedelta(days=_whole(value))},
     "fatigue_after": lambda value: {"fatigue_after": _whole(value)},
     "sample": lambda value: {"share": _share(value)},

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.model import CaseStatus
+from bot.quiet import after_quiet
 from surveys.timing import (
     AT_ONCE,
     Ask,
@@ -19,7 +20,6 @@ from surveys.timing import (
     Reason,
     Rules,
     Skip,
-    after_quiet,
     decide,
     is_sampled,
     rules_from,
