@@ -24,6 +24,7 @@ from sqlalchemy.pool import NullPool
 
 from bot.errors import DatabaseFault
 from bot.model import Clock, system_clock
+from bot.storage.json_text import JSON_TEXT
 from bot.storage.shared_clock import SharedClock
 from bot.storage.tx import Tx, Wiring
 from bot.storage.writer import SqliteWriter
@@ -233,7 +234,7 @@ class Storage:
             return self._on_postgresql(pool_size=8, max_overflow=4)
         place = f"file:{quote(str(self.path.absolute()))}"
         url = URL.create("sqlite+aiosqlite", database=place, query={"mode": "ro", "uri": "true"})
-        engine = create_async_engine(url, connect_args={"timeout": 5.0}, pool_size=4)
+        engine = create_async_engine(url, connect_args={"timeout": 5.0}, pool_size=4, **JSON_TEXT)
 
         @event.listens_for(engine.sync_engine, "connect")
         def prepare(dbapi: Any, _record: Any) -> None:
@@ -247,7 +248,7 @@ class Storage:
 
     def _on_postgresql(self, **pool: Any) -> AsyncEngine:
         how = {"server_settings": SESSION, "timeout": CONNECT_WITHIN, "command_timeout": ANSWER_WITHIN}
-        return create_async_engine(self.url, connect_args=how, **pool)
+        return create_async_engine(self.url, connect_args=how, **JSON_TEXT, **pool)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,11 +23,13 @@ from sqlalchemy.pool import StaticPool
 
 from bot.errors import DatabaseFault
 from bot.model import Clock
+from bot.storage.json_text import JSON_TEXT
 from bot.storage.tx import Tx, Wiring
 
 T = TypeVar("T")
 BATCH = 256
 BUSY_MS = 5_000
+STATEMENTS = 512  # that SQLite keeps prepared
 
 Unit = Callable[[Tx], Any]
 
@@ -40,7 +42,8 @@ class SqliteWriter:
         self._wiring = wiring
         self._queue: queue.SimpleQueue[tuple[Unit, asyncio.Future[Any]] | None] = queue.SimpleQueue()
         url = URL.create("sqlite+pysqlite", database=str(path))
-        self._engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
+        how = {"check_same_thread": False, "cached_statements": STATEMENTS}
+        self._engine = create_engine(url, poolclass=StaticPool, connect_args=how, **JSON_TEXT)
         self._closing = threading.Lock()
         self._closed = False
         self.commits = 0
