@@ -34,6 +34,7 @@ FOLLOWS = (  # whose rows simply change hands; `messages` and `timeline` are cop
     t.link_codes,
     t.recordings,
     t.promises,
+    t.figure_facts,
 )
 
 

@@ -542,6 +542,35 @@ notice_people = _table(  # exactly one row per affected customer: nobody is told
     Index(None, "message_id"),
 )
 
+# ── figures: all of it can be made again from what stands above (surveys/rollups) ──────────────────────────────────
+figure_marks = (
+    _table(  # what has changed since its fact was made: rows are added with the change, and taken with the fact
+        "figure_marks",
+        _col("n", Counter, primary_key=True, autoincrement=True),
+        _col("family"),  # cases | answers | asks
+        _col("ref"),  # the id of the case, the survey response, the invitation
+    )
+)
+
+figure_facts = _table(  # what one case, one answer, one decision on asking adds to the figures
+    "figure_facts",
+    _col("family", Text, primary_key=True),
+    _col("id", Text, primary_key=True),
+    _col("day", Integer),  # UTC, days since 1970
+    _col("customer_id", null=True),
+    _col("fact"),  # JSON
+    Index(None, "family", "day"),
+    Index(None, "customer_id"),
+)
+
+figure_blocks = _table(  # all facts of a day that is over, in columns; a day without a block is read from its facts
+    "figure_blocks",
+    _col("family", Text, primary_key=True),
+    _col("day", Integer, primary_key=True),
+    _col("n", Integer),
+    _col("block", LargeBinary),
+)
+
 # ── who may come in ────────────────────────────────────────────────────────────────────────────────────────────────
 sign_ins = _table(  # one-time links for agents, and sessions that were ended before their time
     "sign_ins",
