@@ -31,10 +31,22 @@ FOLLOWS = (  # whose rows simply change hands; `messages` and `timeline` are cop
     t.files,
     t.survey_invitations,
     t.survey_responses,
+    t.survey_alerts,
+    t.outside_feedback,
     t.link_codes,
     t.recordings,
     t.promises,
     t.figure_facts,
+)
+
+BY_ID = (  # whose rows are noted one by one at a merge, so that its undoing gives back just these
+    t.cases,
+    t.files,
+    t.timers,
+    t.survey_invitations,
+    t.survey_responses,
+    t.survey_alerts,
+    t.outside_feedback,
 )
 
 
@@ -116,7 +128,7 @@ def _under_new_epoch(tx: Tx, winner_id: str, loser_id: str) -> None:
 
 def _note_merge(tx: Tx, winner_id: str, loser_id: str, evidence: str) -> str:
     moved = {"identities": [one.id for one in customers.identities(tx.conn, loser_id)]}
-    for table in (t.cases, t.files, t.timers, t.survey_responses):
+    for table in BY_ID:
         theirs = select(table.c.id).where(table.c.customer_id == loser_id)
         moved[table.name] = [str(one) for (one,) in tx.conn.execute(theirs)]
     merge_id = new_id()
@@ -179,7 +191,7 @@ def unmerge(tx: Tx, merge_id: str) -> tuple[str, str]:
 
 def _give_back(tx: Tx, moved: dict[str, list[str]], winner_id: str, loser_id: str) -> None:
     """What came with the merge changes hands again, and only that."""
-    for table in (t.identities, t.cases, t.files, t.timers, t.survey_responses):
+    for table in (t.identities, *BY_ID):
         theirs = table.c.id.in_(moved.get(table.name, []))
         tx.conn.execute(update(table).where(theirs).values(customer_id=loser_id))
     for table in (t.case_events, t.relays, t.survey_invitations, t.timers, t.outbox, t.recordings, t.promises):

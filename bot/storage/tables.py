@@ -467,7 +467,7 @@ dead_letters = _table(  # what could not be read, with the raw copy, for inspect
 survey_invitations = _table(  # exactly one decision per resolved case: asked, or skipped with its reason
     "survey_invitations",
     _col("id", Text, primary_key=True),
-    _col("case_id", unique=True),
+    _col("case_id", unique=True),  # of a campaign's question "{campaign}/{customer}": once each, too
     _col("customer_id"),
     _col("instrument"),
     _col("state"),  # planned | asked | skipped | answered | expired | cancelled
@@ -482,6 +482,7 @@ survey_invitations = _table(  # exactly one decision per resolved case: asked, o
     _col("asked_at", Utc, null=True),
     _col("delivered_at", Utc, null=True),
     _col("expires_at", Utc, null=True),
+    _col("campaign", null=True),  # None: it is about a case
     Index(None, "customer_id"),
     Index(None, "message_id"),
 )
@@ -503,6 +504,53 @@ survey_responses = _table(
     _col("locale", null=True),
     _col("extra", Json, default=dict),
     _col("edited_at", Utc, null=True),
+    _col("at", Utc),
+    _col("source", null=True),  # of an imported one: where it comes from
+    _col("mode", null=True),  # phone | talk | email …; None: in the chat
+    Index(None, "at"),
+    Index(None, "customer_id"),
+)
+
+survey_alerts = _table(  # low scores that somebody looks after: see bot/alerts.py
+    "survey_alerts",
+    _col("id", Text, primary_key=True),
+    _col("response_id", unique=True),
+    _col("case_id", null=True),
+    _col("customer_id"),
+    _col("instrument"),
+    _col("score", Float),
+    _col("channel", null=True),
+    _col("team", null=True),
+    _col("state"),  # open | claimed | closed
+    _col("agent_id", null=True),  # who looks after it
+    _col("outcome", null=True),  # solved | apologised | unreachable | no_action | withdrawn
+    _col("contact", Boolean, null=True),  # whether the customer wants to be contacted
+    _col("follow_up", null=True),  # the case that was opened for it
+    _col("reminded", Integer, default=0, server_default=text("0")),
+    _col("ref", null=True),  # the Slack desk's name of its post
+    _col("opened_at", Utc),
+    _col("due_at", Utc),
+    _col("claimed_at", Utc, null=True),
+    _col("closed_at", Utc, null=True),
+    _col("withdrawn_at", Utc, null=True),  # the customer thought better of it
+    Index(None, "customer_id"),
+    Index(None, "state", "due_at"),
+)
+
+outside_feedback = _table(  # what customers said elsewhere, without a score: talks, forums, letters
+    "outside_feedback",
+    _col("id", Text, primary_key=True),
+    _col("customer_id", null=True),
+    _col("case_id", null=True),
+    _col("respondent", null=True),
+    _col("source"),  # talk | forum | email | community | …
+    _col("mode", null=True),  # phone | in_person | …
+    _col("text"),
+    _col("agent_id", null=True),  # who wrote it down
+    _col("team", null=True),
+    _col("topic", null=True),
+    _col("locale", null=True),
+    _col("extra", Json, default=dict),
     _col("at", Utc),
     Index(None, "at"),
     Index(None, "customer_id"),
