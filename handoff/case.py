@@ -137,7 +137,8 @@ class Relay:
 
     `state` is waiting (in the undo window) | said | taken_back | note (it became one) | refused (the case moved on;
     kept as a note). `delivery`, once said, is pending | sent | failed | uncertain, and `fault` why. `ref` is the
-    desk's own name of the post; `message_id` the message (or note) that it became.
+    desk's own name of the post; `message_id` the message (or note) that it became. `held`: why it waits for a second look of
+    its agent's (see `send_check`), and then never leaves by itself.
     """
 
     id: str
@@ -153,6 +154,7 @@ class Relay:
     due_at: datetime
     message_id: str | None
     created_at: datetime
+    held: tuple[str, ...] | None = None
     delivery: str | None = None
     fault: str | None = None
 

@@ -370,6 +370,7 @@ def _with_delivery(conn: Connection, one: Relay) -> Relay:
 def to_relay(row: Row[Any]) -> Relay:
     fields = dict(row._mapping)  # noqa: SLF001 - the public name of a row's mapping in SQLAlchemy
     fields["files"] = tuple(FileRef(**file) for file in fields["files"] or ())
+    fields["held"] = tuple(fields["held"]) if fields["held"] else None
     return Relay(**fields)
 
 

@@ -36,6 +36,8 @@ FOLLOWS = (  # whose rows simply change hands; `messages` and `timeline` are cop
     t.link_codes,
     t.recordings,
     t.promises,
+    t.errands,
+    t.case_hints,
     t.figure_facts,
 )
 
@@ -194,7 +196,8 @@ def _give_back(tx: Tx, moved: dict[str, list[str]], winner_id: str, loser_id: st
     for table in (t.identities, *BY_ID):
         theirs = table.c.id.in_(moved.get(table.name, []))
         tx.conn.execute(update(table).where(theirs).values(customer_id=loser_id))
-    for table in (t.case_events, t.relays, t.survey_invitations, t.timers, t.outbox, t.recordings, t.promises):
+    of_their_cases = (t.case_events, t.relays, t.survey_invitations, t.timers, t.outbox, t.recordings, t.promises)
+    for table in (*of_their_cases, t.errands, t.case_hints):
         of_case = (table.c.customer_id == winner_id, table.c.case_id.in_(moved["cases"]))
         tx.conn.execute(update(table).where(*of_case).values(customer_id=loser_id))
     said = select(t.messages.c.id).where(t.messages.c.customer_id == loser_id)

@@ -313,9 +313,50 @@ relays = _table(  # an agent's words on their way from a desk to the customer, t
     _col("due_at", Utc),
     _col("message_id", null=True),
     _col("created_at", Utc),
+    _col("held", Json, null=True),  # why it waits for a second look, as warnings: see handoff/send_check.py
     UniqueConstraint("desk", "ref"),
     Index(None, "case_id"),
     Index(None, "message_id"),
+)
+
+errands = _table(  # what colleagues are asked for a case; their words are notes: see handoff/errands
+    "errands",
+    _col("id", Text, primary_key=True),
+    _col("kind"),  # consult | task
+    _col("case_id"),
+    _col("customer_id"),
+    _col("team", null=True),  # whom a consult is asked of
+    _col("owner_id", null=True),  # who has to do a task
+    _col("asked_by", null=True),  # an agent; None: a program
+    _col("text"),
+    _col("state"),  # open | answered | withdrawn
+    _col("desk"),
+    _col("ref", null=True),  # the desk's name of the asking
+    _col("asked_at", Utc),
+    _col("due_at", Utc),
+    _col("reminders", Integer, default=0),
+    _col("answer_id", null=True),  # the note that answered it
+    _col("answered_by", null=True),
+    _col("ended_at", Utc, null=True),
+    _col("channel", null=True),  # its thread in Slack
+    _col("root", null=True),
+    UniqueConstraint("desk", "ref"),
+    Index(None, "case_id"),
+    Index(None, "customer_id"),
+    Index(None, "state", "due_at"),
+    Index(None, "channel", "root"),
+)
+
+case_hints = _table(  # what helps with a case, found beside it: see handoff/hints
+    "case_hints",
+    _col("case_id", Text, primary_key=True),
+    _col("customer_id"),
+    _col("question_hash"),  # of what was asked when it was looked for
+    _col("articles", Json, default=list),  # ids
+    _col("similar", Json, default=list),  # ids of solved cases: their words are read where they are shown
+    _col("summary", null=True),  # a language model's
+    _col("made_at", Utc),
+    Index(None, "customer_id"),
 )
 
 desk_threads = _table(  # where a desk shows a case: Slack's channel and the root message of the thread
