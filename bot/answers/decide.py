@@ -6,13 +6,15 @@ questions at all. What it must not know: how the search works, what is said to t
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from bot.answers.words import base_locale, words
+from bot.answers.words import words
+from bot.texts import FALLBACK, Texts
+from bot.texts.spoken import listed
 
 if TYPE_CHECKING:
     from bot.answers.knowledge import Hit
@@ -22,6 +24,8 @@ Search = Callable[[str, str], "Sequence[Hit]"]
 
 SHOWN = 3
 """At most so many titles to choose from: a phone shows three buttons and "none of these" without scrolling."""
+LONGEST_TALK = 200
+"""Characters of what is mere talk; what is longer says more."""
 FEWEST_LABELLED = 30
 """Below this many labelled questions their share of right ones says little: ±0.11 at 0.9 (95 % interval)."""
 
@@ -118,46 +122,24 @@ def lowest(judged: Sequence[tuple[float, bool]], share: float) -> float:
     return lowest
 
 
-_SMALL_TALK: dict[str, dict[str, str]] = {
-    "greeting": {
-        "en": "hello|hi|hey|hiya|good day|good morning|good afternoon|good evening|morning",
-        "nl": "hallo|hoi|hey|hee|hai|hallo daar|dag|goedendag|goedemorgen|goeiemorgen|goedemiddag|goedenavond|hoi hoi",
-        "nb": "hei|hallo|heisann|hei hei|hei på deg|god dag|god morgen|god kveld|god ettermiddag|morn|halla",
-        "he": "שלום|היי|הי|הלו|אהלן|שלום לך|שלום רב|בוקר טוב|צהריים טובים|ערב טוב|מה נשמע|מה שלומך",
-    },
-    "thanks": {
-        "en": "thanks|thank you|thx|ty|thanks a lot|many thanks|thank you very much|thank you so much|cheers|"
-        "great thanks|ok thanks|okay thanks|ok thank you|perfect thanks|super thanks",
-        "nl": "bedankt|dank je|dank je wel|dankjewel|dank u|dank u wel|dankuwel|thanks|hartelijk dank|heel erg bedankt|"
-        "super bedankt|oké bedankt|ok bedankt|top bedankt|fijn bedankt|dankje",
-        "nb": "takk|tusen takk|mange takk|takk skal du ha|takk for hjelpen|takker|ok takk|supert takk|flott takk|"
-        "hjertelig takk|takk takk",
-        "he": "תודה|תודה רבה|המון תודה|תודה לך|תודה על העזרה|מעולה תודה|אוקיי תודה|סבבה תודה|תודה תודה|יופי תודה",
-    },
-    "bye": {
-        "en": "bye|goodbye|bye bye|see you|see you later|have a nice day|have a good day|good night|take care",
-        "nl": "doei|dag dag|tot ziens|tot later|fijne dag|fijne dag nog|fijne avond|goedenacht|doeg|bedankt doei",
-        "nb": "ha det|ha det bra|hadet|hade|adjø|vi snakkes|snakkes|ha en fin dag|god natt|farvel|takk ha det",
-        "he": "ביי|להתראות|ביי ביי|יום טוב|יום נעים|לילה טוב|המשך יום טוב|נתראה|תודה ביי|שיהיה יום טוב",
-    },
-}
-_PHRASES: dict[str, dict[str, str]] = {
-    locale: {phrase: kind for kind, by_locale in _SMALL_TALK.items() for phrase in by_locale[locale].split("|")}
-    for locale in ("en", "nl", "nb", "he")
-}
-_TAIL = re.compile(r" (?:there|all|everyone|team|so much|very much|hoor|allemaal|dere|alle sammen|לכם|מאוד|רבה)$")
+SMALL_TALK = ("greeting", "thanks", "bye")
 
 
-def small_talk(text: str, locale: str) -> str | None:
+def small_talk(text: str, locale: str, own: Texts | None = None) -> str | None:
     """`greeting`, `thanks` or `bye` where the text is nothing else, in its language or English; else None.
 
-    "Hi, where is my parcel?" is a question: None.
+    "Hi, where is my parcel?" is a question: None. `own` are the desk's texts, which may bring word lists.
     """
     said = " ".join(words(text))
-    for language in (base_locale(locale), "en"):
-        phrases = _PHRASES.get(language, {})
-        if kind := phrases.get(said) or phrases.get(_TAIL.sub("", said)):
-            return kind
+    if not said or len(said) > LONGEST_TALK:
+        return None
+    for language in (locale, FALLBACK):
+        tail = next((one for one in _folded(listed("words_tail", language, own)) if said.endswith(f" {one}")), "")
+        short = said.removesuffix(tail).rstrip()
+        for kind in SMALL_TALK:
+            phrases = _folded(listed(f"words_{kind}", language, own))
+            if said in phrases or short in phrases:
+                return kind
     return None
 
 
@@ -166,24 +148,18 @@ def is_blank(text: str) -> bool:
     return not any(unicodedata.category(char)[0] in "LN" for char in text)
 
 
-_YES_NO: dict[str, tuple[str, str]] = {
-    "en": (
-        "yes|y|yep|yeah|yes thanks|yes thank you|yes it did|it did|it helped|that helped",
-        "no|n|nope|not really|no not really|no it didn't|no thanks",
-    ),
-    "nl": ("ja|jazeker|jawel|ja dank je|ja bedankt|ja hoor|zeker", "nee|neen|nee niet echt|niet echt|nee helaas"),
-    "nb": ("ja|jepp|ja takk|det hjalp|jada", "nei|egentlig ikke|nei egentlig ikke|ikke egentlig|nei dessverre"),
-    "he": ("כן|כן תודה|זה עזר|כן זה עזר|בטח", "לא|לא ממש|לא עזר|זה לא עזר|לא תודה"),
-}
-
-
-def yes_no(text: str, locale: str) -> bool | None:
+def yes_no(text: str, locale: str, own: Texts | None = None) -> bool | None:
     """Whether the whole text is a typed yes or no, in its language or English; None when it is something else."""
-    said = " ".join(words(text))
-    for language in (base_locale(locale), "en"):
-        yes, no = _YES_NO.get(language, ("", ""))
-        if said and said in yes.split("|"):
+    said = " ".join(words(text[:LONGEST_TALK]))
+    for language in (locale, FALLBACK) if said else ():
+        if said in _folded(listed("words_yes", language, own)):
             return True
-        if said and said in no.split("|"):
+        if said in _folded(listed("words_no", language, own)):
             return False
     return None
+
+
+@lru_cache(maxsize=200)
+def _folded(phrases: tuple[str, ...]) -> frozenset[str]:
+    """As `words` reads them."""
+    return frozenset(" ".join(words(one)) for one in phrases)

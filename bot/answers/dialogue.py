@@ -219,9 +219,9 @@ def respond(state: State, event: Event, search: Search, context: Context) -> Out
 def _asked(state: State, text: str, search: Search, context: Context) -> Outcome:
     if is_blank(text):
         return Outcome(state, (NotAQuestion("blank", ""),))
-    if kind := small_talk(text, context.locale):
+    if kind := small_talk(text, context.locale, context.own_texts):
         return Outcome(state, (NotAQuestion(kind, context.say("greeting" if kind == "greeting" else f"kb_{kind}")),))
-    if state.awaiting == "helped" and (yes := yes_no(text, context.locale)) is not None:
+    if state.awaiting == "helped" and (yes := yes_no(text, context.locale, context.own_texts)) is not None:
         return _helped(state, yes, search, context)
     if state.awaiting == "choice":
         if picked := _typed_choice(state, text, context):
@@ -249,7 +249,7 @@ def _typed_choice(state: State, text: str, context: Context) -> ChoseArticle | N
     said = words(text)
     if len(said) == 1 and said[0].isdecimal() and 1 <= int(said[0]) <= len(state.shown):
         return ChoseArticle(state.shown[int(said[0]) - 1])
-    if said == words(context.say("kb_none_of_these")) or yes_no(text, context.locale) is False:
+    if said == words(context.say("kb_none_of_these")) or yes_no(text, context.locale, context.own_texts) is False:
         return ChoseArticle(None)
     for article_id in state.shown:
         article = context.article(article_id, context.locale)
@@ -333,7 +333,11 @@ def sure_answer(text: str, search: Search, context: Context) -> tuple[str, str] 
     For somebody who is asked something just now: no "Did this help?", a few paragraphs at most, and twice as sure as
     elsewhere, for what they wrote is more likely an answer that went wrong ("I have no number").
     """
-    if is_blank(text) or small_talk(text, context.locale) or yes_no(text, context.locale) is not None:
+    if (
+        is_blank(text)
+        or small_talk(text, context.locale, context.own_texts)
+        or yes_no(text, context.locale, context.own_texts) is not None
+    ):
         return None
     decision = decide(search(text, context.locale), context.thresholds)
     if not isinstance(decision, Sure) or decision.hit.confidence < (1 + context.thresholds.sure) / 2:

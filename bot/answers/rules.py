@@ -21,6 +21,7 @@ from typing import Any
 from bot.answers.signals import alike, anger, is_danger
 from bot.flows.expressions import Expression, Scope
 from bot.flows.words import tokens
+from bot.texts import Texts
 
 KINDS = ("asked", "safety", "failure", "not_helped", "unsure", "repeated", "loop", "anger", "vip", "detractor")
 """What a rule is about (`when:`). `vip` and `detractor` only raise the priority of another's."""
@@ -112,30 +113,35 @@ class Dress:
     raised: tuple[str, ...] = ()
 
 
-def hear(rules: Sequence[Rule], memory: Memory, text: str) -> tuple[Memory, Verdict | None]:
-    """What the first rule that speaks up says to a customer's words, and what is remembered of them."""
+def hear(rules: Sequence[Rule], memory: Memory, text: str, own: Texts | None = None) -> tuple[Memory, Verdict | None]:
+    """What the first rule that speaks up says to a customer's words, and what is remembered of them.
+
+    `own` are the desk's texts, which may bring word lists.
+    """
     said = tokens(text)
     folded = " ".join(said)
     again = sum(alike(folded, before) for before in memory.said) if len(said) >= FEWEST_WORDS else 0
     again = max(again, *(count - 1 for count in Counter(memory.told).values()), 0)
     angry = next((rule for rule in rules if rule.when == "anger"), None)
-    points = anger(text, said, angry.words) if angry is not None else 0
+    points = anger(text, said, angry.words, own) if angry is not None else 0
     after = replace(
         memory,
         said=(*memory.said, folded)[-REMEMBERED:],
         anger=(*memory.anger, points)[-TURNS:],
     )
     for rule in rules:
-        fetch = _speaks(rule, after, said, again, points)
+        fetch = _speaks(rule, after, said, again, points, own)
         if fetch is not None:
             return replace(after, offered=True), Verdict(rule, fetch)
     return after, None
 
 
-def _speaks(rule: Rule, memory: Memory, said: tuple[str, ...], again: int, points: int) -> bool | None:
+def _speaks(
+    rule: Rule, memory: Memory, said: tuple[str, ...], again: int, points: int, own: Texts | None
+) -> bool | None:
     """True: fetch; False: offer; None: this rule has nothing to say."""
     if rule.when == "safety":
-        return True if is_danger(said, rule.words) else None
+        return True if is_danger(said, rule.words, own) else None
     if rule.when == "loop":
         most = rule.times or TIMES["loop"]
         strength = OFFER if again == most else FETCH if again > most else 0

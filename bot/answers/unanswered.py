@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
-from bot.answers.words import STOP_WORDS, base_locale, compound_parts, lemma, words
+from bot.answers.words import base_locale, compound_parts, lemma, light_words, words
 
 ALIKE = 0.5
 """Two questions belong together where they share at least half of their lemmas (Jaccard)."""
@@ -101,7 +101,7 @@ def content_lemmas(text: str, locale: str) -> frozenset[str]:
     """The lemmas of a question less its stop words; all its words where it has only such."""
     language = base_locale(locale)
     said = words(text)
-    telling = [word for word in said if word not in STOP_WORDS.get(language, ())] or said
+    telling = [word for word in said if word not in light_words(language)] or said
     parts = (compound_parts(word, language) or (lemma(word, language),) for word in telling)
     return frozenset(part for some in parts for part in some)
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 
-LEMMATISED = frozenset({"en", "nl", "nb", "he"})
+from bot.texts.spoken import listed
+
 LONGEST_TEXT = 2_000
 """Characters of one text that count. A question is far shorter; a pasted log must not cost a second."""
 
@@ -27,36 +28,21 @@ _SURE_PREFIXES, _LONG_HEBREW = "הבלשו", 6
 _COMPOUNDING = frozenset({"nl", "nb"})
 _LINKS = ("", "s", "e", "en")
 
-STOP_WORDS: dict[str, frozenset[str]] = {
-    locale: frozenset(words.split())
-    for locale, words in {
-        "en": (
-            "a about again all am an and any are as at be been but by can could did do does doing don't for "
-            "from get had has have hello help hey hi how i i'd i'm i've if in is it it's its just know like may "
-            "me my need no not of on or our please should so some tell thank thanks that the their them there "
-            "they this to too up us want was we were what when where which who why will with would you your"
-        ),
-        "nl": (
-            "aan al als bij ben dan dat de deze die dit doen door dus een en er ga graag haar had heb hebben "
-            "heeft hem het hij hoe hoi hulp ik in is je jij jullie kan kun kunnen kunt maar me met mij mijn "
-            "moet moeten na naar niet nog of om omdat onze ons ook op over te tot u uit uw van voor waar waarom "
-            "wanneer wat we weer wel welke wie wij wil willen worden wordt zal ze zich zij zijn zo zou"
-        ),
-        "nb": (
-            "alle at av da de dem den der deg dere det dette din ditt du eller en er et fra for få får gjør "
-            "gjøre ha har hei her hjelp hva hvem hvilken hvis hvor hvordan hvorfor i ikke inn jeg kan kunne man "
-            "med meg men min mine mitt må nå når noe noen og også om opp oss på samme seg si sin skal skulle "
-            "som så til trenger ut var vi vil ville være vår å"
-        ),
-        "he": (
-            "אבל או אותו אותי אותך אז אחרי אי איך אין איפה אל אם אני אנחנו אנו אפשר אתה אתם את באיזה בבקשה גם "
-            "הוא היא היה הייתי הזה הזאת הם זאת זה זו יותר יכול יכולה יש כדי כל כמה כמו כן לא לי לך למה לנו מאוד "
-            "מה מי מתי משהו על עוד עזרה עכשיו עם צריך צריכה קצת רוצה רק של שלי שלך שלום תודה"
-        ),
-    }.items()
-}
 STOP_WEIGHT = 0.6
 """A stop word's share of a full word's weight: in an index of ten articles idf alone can't tell them apart."""
+
+
+@cache
+def light_words(locale: str) -> frozenset[str]:
+    """Words that say little about what is asked, of a language that `bot/texts` lists them for."""
+    return frozenset(listed("words_light", locale))
+
+
+@cache
+def has_lemmas(locale: str) -> bool:
+    from simplemma.strategies.dictionaries.dictionary_factory import SUPPORTED_LANGUAGES
+
+    return locale in SUPPORTED_LANGUAGES
 
 
 def base_locale(locale: str) -> str:
@@ -77,7 +63,7 @@ def words(text: str) -> list[str]:
 @lru_cache(maxsize=100_000)
 def lemma(word: str, locale: str) -> str:
     """The dictionary form of a normalised word; the word itself where the language has no table."""
-    if locale not in LEMMATISED:
+    if not has_lemmas(locale):
         return word
     from simplemma import is_known, lemmatize
 
@@ -165,7 +151,7 @@ def _pieces(word: str, shortest: int, longest: int) -> Iterator[str]:
 
 
 def _weight(word: str, locale: str) -> float:
-    return STOP_WEIGHT if word in STOP_WORDS.get(locale, ()) else 1.0
+    return STOP_WEIGHT if word in light_words(locale) else 1.0
 
 
 def _add(found: Features, feature: str, weight: float) -> None:

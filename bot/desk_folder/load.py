@@ -19,43 +19,15 @@ from bot.desk_folder.settings import Settings, asked_for
 from bot.errors import DeskFault
 from bot.flows import load as flow_files
 from bot.flows import transcripts
-from bot.flows.names import Names, Seen, by_locale
+from bot.flows.names import Names, Seen, by_locale, text_of, texts_in
 from bot.flows.schema import Flow
 from bot.flows.source import Fault, Faults, Node, Reader, nearest, read
 from bot.flows.templates import TemplateFault, places
-from bot.texts import known
+from bot.texts import canonical, known
+from bot.texts.spoken import listed
 
-# How people ask for a human, and how they turn back, where a desk names no words of its own.
-_HUMAN = {
-    "en": ("agent", "human", "representative", "real person", "a person", "customer service", "talk to someone"),
-    "nl": ("medewerker", "mens", "collega", "echt persoon", "iemand spreken", "klantenservice"),
-    "nb": ("menneske", "kundebehandler", "medarbeider", "ekte person", "snakke med noen", "kundeservice"),
-    "he": ("נציג", "נציגה", "נציג אנושי", "בן אדם", "שירות לקוחות"),
-}
-_RESTART = {
-    "en": ("restart", "start over"),
-    "nl": ("opnieuw beginnen", "overnieuw"),
-    "nb": ("start på nytt", "begynn på nytt"),
-    "he": ("התחל מחדש", "מהתחלה"),
-}
-_CANCEL = {
-    "en": ("cancel", "never mind", "forget it"),
-    "nl": ("annuleren", "laat maar"),
-    "nb": ("avbryt", "glem det"),
-    "he": ("ביטול", "לא משנה", "עזוב"),
-}
-_BACK = {
-    "en": ("back", "go back"),
-    "nl": ("terug", "ga terug"),
-    "nb": ("tilbake", "gå tilbake"),
-    "he": ("חזרה", "אחורה"),
-}
-_LANGUAGE = {
-    "en": ("english", "in english", "english please"),
-    "nl": ("nederlands", "in het nederlands", "nederlands graag"),
-    "nb": ("norsk", "på norsk", "norsk takk"),
-    "he": ("עברית", "בעברית", "בעברית בבקשה"),
-}
+_TURNING_BACK = ("restart", "cancel", "back", "language")
+"""What customers may say beside a call for a human, where a desk names no words of its own."""
 
 
 class DeskFaults(DeskFault):
@@ -104,7 +76,7 @@ def _read(folder: Folder, faults: Faults) -> Desk | None:
     if root is not None and known_names is not None:
         seen = Seen(reader, known_names, {})
         built |= _rules(root, seen, built) | _routing(root, seen, built)
-    interrupts = _interrupts(built.get("interrupts", ()), flows, locales)
+    interrupts = _interrupts(built.get("interrupts", ()), flows, locales, texts)
     if root is not None:
         _check_interrupts(root, reader, ids, flows)
         languages.check(root, reader, locales, texts, interrupts)
@@ -171,24 +143,31 @@ def _routing(root: Node, seen: Seen, built: Mapping[str, Any]) -> dict[str, Any]
 
 def _texts(folder: Folder, locales: tuple[str, ...]) -> dict[str, dict[str, str]]:
     texts: dict[str, dict[str, str]] = {}
-    where: dict[str, str] = {}
+    where: dict[str, dict[str, str]] = {}
+    first: dict[str, tuple[Node, Reader]] = {}
     for relative in folder.listed("texts", ".yaml", ".yml"):
         root, reader, _ = _yaml(folder, relative)
         for key, node in reader.entries(root, None, "texts").items() if root is not None else ():
-            if key in texts:
-                reader.fault(
-                    root.keys[key] if root else node, f'the text "{key}" stands also in {where[key]}', "duplicate"
-                )
-                continue
-            where[key] = reader.file
             if node.kind != "map":
                 reader.wrong(node, f'the text "{key}" must be a wording by language')
                 continue
-            # A built-in sentence has every language already: an own wording may change only some.
-            found = by_locale(node, reader, locales, f'the text "{key}"', must=not known(key))
-            for one in found.values():
-                _check_places(reader, one, key)
-            texts[key] = {locale: one.raw for locale, one in found.items()}
+            found = by_locale(node, reader, locales, f'the text "{key}"', must=False)
+            for locale, body in found.items():
+                if before := where.setdefault(key, {}).get(locale):
+                    message = f'the text "{key}" stands also in {before}'
+                    reader.fault(root.keys[key] if root else node, message, "duplicate")
+                    break
+                where[key][locale] = reader.file
+                for one in texts_in(body):
+                    _check_places(reader, one, key)
+                texts.setdefault(key, {})[locale] = text_of(body)
+            first.setdefault(key, (node, reader))
+    for key, (node, reader) in first.items():
+        missing = [locale for locale in locales if locale not in texts.get(key, {})]
+        wrong = {canonical(language) for language in node.entries}  # told already
+        # A built-in sentence has every language already: an own wording may change only some.
+        if missing and not known(key) and not wrong & set(missing):
+            reader.fault(node, f'the text "{key}": no wording in {", ".join(missing)}', "missing-language")
     return texts
 
 
@@ -263,23 +242,29 @@ def _declared(root: Node, section: str) -> Collection[str]:
     return node.entries.keys() if node is not None else ()
 
 
-def _interrupts(own: Sequence[Interrupt], flows: Mapping[str, Flow], locales: tuple[str, ...]) -> tuple[Interrupt, ...]:
-    """The desk's own; where it has none, ours. A call for a human always exists, whatever the desk leaves out."""
+def _interrupts(
+    own: Sequence[Interrupt],
+    flows: Mapping[str, Flow],
+    locales: tuple[str, ...],
+    texts: Mapping[str, Mapping[str, str]],
+) -> tuple[Interrupt, ...]:
+    """The desk's own; where it has none, ours. A call for a human always exists, whatever the desk leaves out.
+
+    A language in which the desk names no words has those of the list `words_human` and its like.
+    """
     human_flow = "handoff" if "handoff" in flows else None
-    human = Interrupt("human", _in(_HUMAN, locales), human_flow, None if human_flow else "escalate")
+    human = Interrupt("human", _in("human", locales, texts), human_flow, None if human_flow else "escalate")
     if not own:
-        others: dict[str, Mapping[str, tuple[str, ...]]] = {
-            "restart": _RESTART,
-            "cancel": _CANCEL,
-            "back": _BACK,
-            "language": _LANGUAGE,
-        }
-        return (human, *(Interrupt(name, _in(said, locales), None, name) for name, said in others.items()))
-    return tuple(own) if any(one.id == "human" for one in own) else (human, *own)
+        return (human, *(Interrupt(name, _in(name, locales, texts), None, name) for name in _TURNING_BACK))
+    found = [replace(one, phrases={**_in(one.id, locales, texts), **one.phrases}) for one in own]
+    return tuple(found) if any(one.id == "human" for one in own) else (human, *found)
 
 
-def _in(phrases: Mapping[str, tuple[str, ...]], locales: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    return {locale: phrases[locale.split("-")[0]] for locale in locales if locale.split("-")[0] in phrases}
+def _in(name: str, locales: tuple[str, ...], texts: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
+    """The words for `human` and its like, by language; empty for an interrupt of the desk's own making."""
+    if not known(f"words_{name}"):
+        return {}
+    return {locale: found for locale in locales if (found := listed(f"words_{name}", locale, texts))}
 
 
 def _check_interrupts(root: Node, reader: Reader, ids: Mapping[str, str], flows: Mapping[str, Flow]) -> None:

@@ -33,7 +33,7 @@ from bot.flows.schema import INSTRUMENTS, OUTCOMES
 from bot.flows.source import Node, Reader, nearest
 from bot.staffing.holidays import DaysOff
 from bot.staffing.hours import DAYS, Week
-from bot.texts import canonical
+from bot.texts import canonical, known
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 ESCALATION_KEYS = ("team", "queue_updates", "silence", "idle", "nudge", "give_up", "rules")
@@ -330,7 +330,13 @@ class Settings:
                     "missing-key",
                 )
             said = (
-                phrases(found["phrases"], self.reader, self.locales, f'interrupt "{name}"')
+                phrases(
+                    found["phrases"],
+                    self.reader,
+                    self.locales,
+                    f'interrupt "{name}"',
+                    must=not known(f"words_{name}"),  # a language that is missing there has the words of that list
+                )
                 if "phrases" in found
                 else {}
             )

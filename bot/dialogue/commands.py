@@ -8,11 +8,11 @@ from bot.dialogue import by_articles, by_flow
 from bot.dialogue.escalating import escalate
 from bot.dialogue.talk import HUMAN, Talk
 from bot.model import Choice
+from bot.outreach.consent import START
 from bot.storage import customers
-from bot.texts import canonical, match_locale
+from bot.texts import built_in, canonical, in_language, match_locale
 
 LANGUAGE = "language:"  # the value of a button that chooses one; the locale follows
-OWN_NAMES = {"en": "English", "nl": "Nederlands", "nb": "Norsk", "he": "עברית"}
 
 
 def take(talk: Talk) -> bool:
@@ -47,6 +47,8 @@ def press(talk: Talk) -> bool:
     if pressed.value.startswith(LANGUAGE):
         speak(talk, pressed.value.removeprefix(LANGUAGE))
         return True
+    if pressed.value.startswith(START) and pressed.value.removeprefix(START) in talk.desk.flows:
+        return by_flow.run(talk, flows.StartFlow(pressed.value.removeprefix(START)))
     event = articles.event_of(pressed.value)
     if event is None:
         return False
@@ -77,9 +79,7 @@ def speak(talk: Talk, wanted: str) -> None:
 
 def own_name(locale: str) -> str:
     """A language's name in itself."""
-    if locale in OWN_NAMES:
-        return OWN_NAMES[locale]
-    return articles.language_name(locale, locale)
+    return in_language(built_in("language_own_name"), locale) or articles.language_name(locale, locale).capitalize()
 
 
 def _phrase(talk: Talk, verb: str) -> str:

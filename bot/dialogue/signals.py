@@ -18,7 +18,7 @@ def hear(talk: Talk) -> bool:
         return False
     if is_blank(turn.text) or flows.asks_for_human(desk, turn.text):
         return False
-    talk.memory, verdict = rules.hear(desk.escalation.rules, talk.memory, turn.text)
+    talk.memory, verdict = rules.hear(desk.escalation.rules, talk.memory, turn.text, desk.texts)
     if verdict is None:
         return False
     if not verdict.fetch:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
@@ -19,6 +20,8 @@ from bot.flows.expressions import compiled_pattern
 from bot.flows.schema import AskStep, Option, Slot
 from bot.flows.words import phrase, stands_in, tokens
 from bot.model import FileRef
+from bot.texts import FALLBACK, Texts, canonical
+from bot.texts.spoken import in_all, listed
 
 LONGEST = 4000
 """Characters of a text answer: Telegram's message holds 4096."""
@@ -28,16 +31,32 @@ _NUMBER = re.compile(r"(?<![\w.,])[-+−]?\d[\d\s.,’']*(?!\w)")
 _EMAIL = re.compile(r"[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9.\-]{1,190}\.[A-Za-z]{2,24}")
 _ISO_DAY = re.compile(r"\b(\d{4})-(\d{1,2})-(\d{1,2})\b")
 _DAY = re.compile(r"\b(\d{1,2})[./\-](\d{1,2})(?:[./\-](\d{4}|\d{2}))?(?!\d)")
-_NEAR_DAYS: Mapping[str, int] = {
-    **dict.fromkeys(("today", "vandaag", "i dag", "idag", "היום"), 0),
-    **dict.fromkeys(("tomorrow", "morgen", "i morgen", "מחר"), 1),
-    **dict.fromkeys(("yesterday", "gisteren", "i går", "igår", "אתמול"), -1),
-}
-_REGIONS = {"nl": "NL", "nb": "NO", "he": "IL", "en": "GB"}
+_NEAR_DAYS: Mapping[str, int] = {"words_today": 0, "words_tomorrow": 1, "words_yesterday": -1}
 
 
-def answer(slot: Slot, ask: AskStep, text: str, files: Sequence[FileRef], locale: str, now: datetime) -> Any:
-    """The slot's value, or None."""
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """In which language and when something was said, and the desk's texts, which may bring word lists."""
+
+    locale: str
+    now: datetime
+    own: Texts | None
+
+    def listed(self, key: str) -> tuple[tuple[str, ...], ...]:
+        """The words of each entry of a list, in any language: people mix them."""
+        return tuple(phrase(one) for _, entries in in_all(key, self.own) for one in entries)
+
+
+def answer(
+    slot: Slot,
+    ask: AskStep,
+    text: str,
+    files: Sequence[FileRef],
+    locale: str,
+    now: datetime,
+    own: Texts | None = None,
+) -> Any:
+    """The slot's value, or None. `own` are the desk's texts."""
     if slot.type == "file":
         return file_value(files[0]) if files else None
     said = text.strip()
@@ -45,9 +64,9 @@ def answer(slot: Slot, ask: AskStep, text: str, files: Sequence[FileRef], locale
         return None
     if ask.options and (option := picked(ask.options, said)) is not None:
         return typed(slot, option.value)
-    if ask.options and slot.type != "text":
-        return yes_no(said, locale) if slot.type == "bool" else None
-    return _PARSERS[slot.type](slot, said, locale, now)
+    if ask.options and slot.type not in {"text", "bool"}:
+        return None
+    return _PARSERS[slot.type](slot, said, _Setting(locale, now, own))
 
 
 def picked(options: Sequence[Option], said: str) -> Option | None:
@@ -99,7 +118,7 @@ def matching(pattern: str, text: str) -> str | None:
     return next(iter(found)) if len(several) == 1 else None
 
 
-def _text(slot: Slot, said: str, _: str, __: datetime) -> str | None:
+def _text(slot: Slot, said: str, _: _Setting) -> str | None:
     found = matching(slot.pattern, said[:LONGEST]) if slot.pattern else said[:LONGEST]
     if found is None:
         return None
@@ -108,13 +127,30 @@ def _text(slot: Slot, said: str, _: str, __: datetime) -> str | None:
     return None if too_short or too_long else found
 
 
-def _number(slot: Slot, said: str, _: str, __: datetime) -> int | float | None:
+def _number(slot: Slot, said: str, where: _Setting) -> int | float | None:
     found = [match[0] for match in _NUMBER.finditer(said[:LONGEST])]
-    value = _to_number(found[0]) if len(found) == 1 else None
+    value = _to_number(found[0]) if len(found) == 1 else None if found else _in_words(said, where)
     if value is None:
         return None
     within = (slot.min is None or value >= slot.min) and (slot.max is None or value <= slot.max)
     return value if within else None
+
+
+def _in_words(said: str, where: _Setting) -> int | None:
+    """Two, twee or שתיים, with a polite word or two: by its place in the list of the language."""
+    first, *rest = tokens(said)[:5] or ("",)
+    if not _is_polite(rest, where):
+        return None
+    for entries in (listed("words_numbers", where.locale, where.own), listed("words_numbers", FALLBACK, where.own)):
+        for at, entry in enumerate(entries):
+            if (first,) in map(phrase, entry.split("/")) or tokens(said) in map(phrase, entry.split("/")):
+                return at
+    return None
+
+
+def _is_polite(words: Sequence[str], where: _Setting) -> bool:
+    polite = {word for entry in where.listed("words_polite") for word in entry}
+    return set(words) <= polite
 
 
 def _to_number(raw: str) -> int | float | None:
@@ -137,22 +173,14 @@ def _to_number(raw: str) -> int | float | None:
     return int(value) if value.is_integer() else value
 
 
-_POLITE = frozenset(
-    tokens(
-        "please thanks thank you sure of course graag dank je bedankt hoor zeker natuurlijk "
-        "takk gjerne selvfølgelig vær så snill בבקשה תודה בטח כמובן"
-    )
-)
-
-
-def _bool(_: Slot, said: str, locale: str, __: datetime) -> bool | None:
+def _bool(_: Slot, said: str, where: _Setting) -> bool | None:
     """Yes or no, with a polite word or two; "no idea" is neither."""
-    found = yes_no(said, locale)
+    found = yes_no(said, where.locale, where.own)
     first, *rest = tokens(said)[:5] or ("",)
-    return yes_no(first, locale) if found is None and set(rest) <= _POLITE else found
+    return yes_no(first, where.locale, where.own) if found is None and _is_polite(rest, where) else found
 
 
-def _email(_: Slot, said: str, __: str, ___: datetime) -> str | None:
+def _email(_: Slot, said: str, __: _Setting) -> str | None:
     from email_validator import EmailNotValidError, validate_email
 
     found = dict.fromkeys(match[0].rstrip(".-") for match in _EMAIL.finditer(said[:LONGEST]))
@@ -165,19 +193,35 @@ def _email(_: Slot, said: str, __: str, ___: datetime) -> str | None:
         return None
 
 
-def _phone(_: Slot, said: str, locale: str, __: datetime) -> str | None:
+def _phone(_: Slot, said: str, where: _Setting) -> str | None:
     import phonenumbers
 
-    region = _REGIONS.get(locale.split("-", maxsplit=1)[0])
+    region = _region(where.locale)
     found = list(phonenumbers.PhoneNumberMatcher(said[:200], region))
     if len(found) != 1:
         return None
     return phonenumbers.format_number(found[0].number, phonenumbers.PhoneNumberFormat.E164)
 
 
-def _date(_: Slot, said: str, locale: str, now: datetime) -> str | None:
-    words = tokens(said)
-    near = [days for name, days in _NEAR_DAYS.items() if stands_in(phrase(name), words)]
+@lru_cache(maxsize=100)
+def _region(locale: str) -> str | None:
+    """The country whose telephone numbers are written without its code: `nl-BE` → BE, `sv` → SE; `en` → GB."""
+    from babel import Locale, UnknownLocaleError
+    from babel.core import get_global
+
+    try:
+        known = Locale.parse(canonical(locale), sep="-")
+    except (UnknownLocaleError, ValueError):
+        return None
+    likely: Mapping[str, str] = get_global("likely_subtags")
+    if known.territory or known.language == "en":
+        return known.territory or "GB"
+    return likely.get(known.language, "").rpartition("_")[2] or None
+
+
+def _date(_: Slot, said: str, where: _Setting) -> str | None:
+    words, locale, now = tokens(said), where.locale, where.now
+    near = [days for key, days in _NEAR_DAYS.items() if any(stands_in(one, words) for one in where.listed(key))]
     if len(set(near)) == 1 and len(words) <= _SHORT:
         return (now.date() + timedelta(days=near[0])).isoformat()
     if match := _ISO_DAY.search(said):
@@ -223,7 +267,7 @@ def _months(language: str) -> dict[str, int]:
     return names | {"ב" + name: at for name, at in names.items() if language == "he"}
 
 
-_PARSERS: Mapping[str, Callable[[Slot, str, str, datetime], Any]] = {
+_PARSERS: Mapping[str, Callable[[Slot, str, _Setting], Any]] = {
     "text": _text,
     "number": _number,
     "bool": _bool,

@@ -28,10 +28,12 @@ from bot.flows.schema import (
     Step,
     Triggers,
     WaitStep,
+    Wording,
 )
 from bot.flows.source import Node, Reader, nearest
 from bot.flows.verbs import VERBS, event_name
 from bot.texts import canonical
+from bot.texts.spoken import split
 
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,59}\Z")
 _SLOT_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
@@ -192,7 +194,11 @@ def _triggers(node: Node, seen: Seen) -> Triggers:
         elif command is not None:
             commands.append(command)
     return Triggers(
-        phrases=phrases(found["phrases"], seen.reader, seen.names.locales, "triggers") if "phrases" in found else {},
+        phrases=(
+            phrases(found["phrases"], seen.reader, seen.names.locales, "triggers", seen.names.texts)
+            if "phrases" in found
+            else {}
+        ),
         commands=tuple(commands),
         when=seen.expression(found["when"], "triggers: when") if "when" in found else None,
         channels=reader.texts(found["channels"], "triggers: channels") if "channels" in found else (),
@@ -213,9 +219,26 @@ def _telling(node: Node, seen: Seen) -> tuple[str, ...]:
     return tuple(names)
 
 
-def phrases(node: Node, reader: Reader, locales: tuple[str, ...], what: str) -> dict[str, tuple[str, ...]]:
-    """`{LANG: [phrase]}`, by the desk's languages. A language of the desk that has none is a fault."""
+def phrases(
+    node: Node,
+    reader: Reader,
+    locales: tuple[str, ...],
+    what: str,
+    texts: Mapping[str, Wording] | None = None,
+    *,
+    must: bool = True,
+) -> dict[str, tuple[str, ...]]:
+    """`{LANG: [phrase]}`, by the desk's languages; or `$key`, a text of the desk with `|` between its phrases.
+
+    With `must`, a language of the desk that has none is a fault.
+    """
     found: dict[str, tuple[str, ...]] = {}
+    if texts is not None and node.kind == "scalar" and node.raw.startswith("$"):
+        said = texts.get(node.raw[1:])
+        if said is None:
+            hint = nearest(node.raw, ["$" + one for one in texts])
+            reader.fault(node, f'{what}: unknown text "{node.raw}"{hint}', "unknown-text")
+        return {locale: split(text) for locale, text in said.items()} if said else {}
     for language, body in reader.entries(node, None, f"{what}: phrases").items():
         locale = canonical(language)
         if locale not in locales:
@@ -225,7 +248,7 @@ def phrases(node: Node, reader: Reader, locales: tuple[str, ...], what: str) -> 
             continue
         found[locale] = reader.texts(body, f"{what}: a phrase")
     missing = [locale for locale in locales if locale not in found]
-    if missing and node.kind == "map":
+    if missing and must and node.kind == "map":
         reader.fault(node, f"{what}: phrases are missing in {', '.join(missing)}", "missing-language")
     return found
 

@@ -10,6 +10,7 @@ from bot.flows.schema import END, Slot, Wording
 from bot.flows.source import Node, Reader, nearest
 from bot.flows.templates import TemplateFault, places
 from bot.texts import canonical, known, say
+from bot.texts.plural import FORMS, Plural, needed, variants
 
 TELEGRAM_TEXT = 4096
 """Characters of one Telegram message; longer ones are split in delivery."""
@@ -107,10 +108,11 @@ class Seen:
         if found is None:
             return None
         for locale, text in found.items():
-            if len(text) > longest:
+            length = max(map(len, variants(text)))
+            if length > longest:
                 self.reader.warn(
                     node,
-                    f"{what}: {len(text)} characters in {locale}; more than {longest} are too long for a channel",
+                    f"{what}: {length} characters in {locale}; more than {longest} are too long for a channel",
                     "length",
                 )
         return found
@@ -143,7 +145,9 @@ class Seen:
                 )
             return None  # a missing language is told where the text stands
         checked = [
-            self._places(node, template, f'{what}: text "{text}" ({locale})') for locale, template in found.items()
+            self._places(node, one, f'{what}: text "{text}" ({locale})')
+            for locale, template in found.items()
+            for one in variants(template)
         ]
         return found if all(checked) else None
 
@@ -152,16 +156,41 @@ class Seen:
             self.reader.wrong(node, f"{what} must be a text")
             return None
         found = by_locale(node, self.reader, self.names.locales, what)
-        checked = [self._places(body, body.raw, what) for body in found.values()]
+        checked = [self._places(one, one.raw, what) for body in found.values() for one in texts_in(body)]
         return (
-            {locale: body.raw for locale, body in found.items()}
+            {locale: text_of(body) for locale, body in found.items()}
             if all(checked) and len(found) == len(self.names.locales)
             else None
         )
 
 
+def text_of(node: Node) -> str:
+    """What stands there: a text, or one whose words depend on a number."""
+    return Plural({form: body.raw for form, body in node.entries.items()}) if node.kind == "map" else node.raw
+
+
+def texts_in(node: Node) -> list[Node]:
+    """The text itself, or each of its forms."""
+    return list(node.entries.values()) if node.kind == "map" else [node]
+
+
+def _is_text(node: Node, reader: Reader, what: str, locale: str) -> bool:
+    """Whether that is a text, or has the forms of one that counts something. A form that is missing is a warning."""
+    if node.kind != "map":
+        return reader.text(node, what) is not None
+    forms = reader.entries(node, FORMS, what, ("other",))
+    wanted = needed(locale)
+    if missing := [form for form in wanted if form not in forms and form != "other"]:
+        reader.warn(node, f"{what}: this language also needs the form {', '.join(missing)}", "plural")
+    for form in forms:
+        if form not in wanted:
+            reader.warn(node.keys[form], f'{what}: no number takes the form "{form}" in this language', "plural")
+    texts = [reader.text(one, f"{what} {form}") for form, one in forms.items()]  # each fault in one pass
+    return "other" in forms and None not in texts
+
+
 def by_locale(node: Node, reader: Reader, locales: tuple[str, ...], what: str, *, must: bool = True) -> dict[str, Node]:
-    """`{LANG: text}` by the desk's languages. With `must`, a language of the desk that is missing is a fault."""
+    """`{LANG: text}` by the desk's languages, each for `text_of`. With `must`, a missing language of the desk is a fault."""
     found: dict[str, Node] = {}
     for language, body in node.entries.items():
         locale = canonical(language)
@@ -169,7 +198,7 @@ def by_locale(node: Node, reader: Reader, locales: tuple[str, ...], what: str, *
             reader.warn(node.keys[language], f'{what}: the desk does not speak "{language}"', "locale")
         elif locale in found:
             reader.fault(node.keys[language], f'{what}: "{locale}" stands here twice', "duplicate")
-        elif reader.text(body, f"{what} ({locale})") is not None:
+        elif _is_text(body, reader, f"{what} ({locale})", locale):
             found[locale] = body
     missing = [locale for locale in locales if locale not in found and locale not in map(canonical, node.entries)]
     if missing and must:

@@ -335,7 +335,7 @@ class Play:
         """A rule that fetches people does so; one that offers them is given back, for after the answer."""
         if text.startswith("/") or is_blank(text) or asks_for_human(self.desk, text):
             return None
-        self.memory, verdict = rules.hear(self.desk.escalation.rules, self.memory, text)
+        self.memory, verdict = rules.hear(self.desk.escalation.rules, self.memory, text, self.desk.texts)
         if verdict is None or not verdict.fetch:
             return None if verdict is None else verdict.rule
         key = "rules_safety" if verdict.rule.when == "safety" else "rules_fetching"

@@ -130,7 +130,7 @@ def _from_nothing(machine: Machine, text: str, said: tuple[str, ...]) -> bool:
 
 def _confirms(machine: Machine, text: str, said: tuple[str, ...]) -> bool:
     """An article was told and "did this help?" asked: yes, no, or something new."""
-    helped = yes_no(text, machine.locale)
+    helped = yes_no(text, machine.locale, machine.desk.texts)
     pressed = [one.value for one in machine.yes_or_no() if tokens(one.label) == said]
     if helped is not None or pressed:
         machine.confirmed(helped=bool(helped) or pressed == ["yes"])
@@ -147,7 +147,7 @@ def _answered(machine: Machine, ask: tuple[Flow, Step], text: str, files: Sequen
     flow, asked = ask
     assert isinstance(asked.verb, AskStep)
     slot = flow.slots[asked.verb.slot]
-    value = answers.answer(slot, asked.verb, text, files, machine.locale, machine.context.now)
+    value = answers.answer(slot, asked.verb, text, files, machine.locale, machine.context.now, machine.desk.texts)
     if value is None:
         return False
     machine.answer(flow, asked, value)

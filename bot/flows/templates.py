@@ -15,6 +15,7 @@ from typing import Any
 
 from bot.flows.expressions import look_up
 from bot.texts import canonical, escape_markdown, is_rtl, isolate, number
+from bot.texts.plural import chosen
 
 _PLACE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _INSIDE = re.compile(r"\s*([^\W\d_]\w*(?:\.[^\W_]\w*)*)\s*((?:\|\s*[a-z]+\s*)*)\Z")
@@ -111,6 +112,8 @@ def places(template: str) -> tuple[Place, ...]:
 
 def render(template: str, names: Mapping[str, Any], locale: str, *, markdown: bool = True) -> str:
     """The template with its values. `markdown` false gives plain text for programs: nothing escaped or isolated."""
+    if type(template) is not str:
+        template = chosen(template, (look_up(names, place.path) for place in places(str(template))), locale)
     parts, at = [], 0
     for place in places(template):
         parts += [template[at : place.start], _shown(place, names, locale, markdown=markdown)]

@@ -35,7 +35,8 @@ from bot.flows.source import Node, Reader, seconds
 from bot.flows.templates import shown
 from bot.flows.verbs import EVENT
 from bot.staffing.people import default_team
-from bot.texts import canonical, say
+from bot.texts import built_in, canonical, say
+from bot.texts.plural import variants
 
 if TYPE_CHECKING:
     from bot.desk_folder.desk import Desk
@@ -331,9 +332,9 @@ def plain(text: str) -> str:
 def _of_key(desk: Desk, key: str, locale: str) -> re.Pattern[str]:
     """A text with anything in its places. The pattern is made of escaped pieces: it cannot be slow."""
     own = desk.texts.get(key, {})
-    template = own.get(locale) or say(key, locale)
-    pieces = re.split(r"\{\{.*?\}\}", template)
-    return re.compile(".*?".join(re.escape(plain(piece)) for piece in pieces), re.DOTALL)
+    template = own.get(locale) or built_in(key).get(locale) or say(key, locale)
+    said = (re.split(r"\{\{.*?\}\}", one) for one in variants(template))
+    return re.compile("|".join(".*?".join(re.escape(plain(piece)) for piece in one) for one in said), re.DOTALL)
 
 
 LINES: Mapping[str, Callable[[Play, Any], str]] = {

@@ -13,11 +13,16 @@ from bot.flows.load import read_flow
 from bot.flows.names import Names
 from bot.flows.schema import Flow
 from bot.flows.source import Faults, Reader, read
+from bot.texts.plural import from_json, to_json
 
 
 def to_row(flow: Flow, names: Names) -> dict[str, Any]:
     """`{hash, flow, version, source, names}`, all JSON. Of the texts only those that the flow uses."""
-    used = {key: dict(texts) for key, texts in names.texts.items() if f"${key}" in flow.source}
+    used = {
+        key: {locale: to_json(text) for locale, text in texts.items()}
+        for key, texts in names.texts.items()
+        if f"${key}" in flow.source
+    }
     known = {
         "locales": list(names.locales),
         "texts": used,
@@ -36,7 +41,7 @@ def from_row(row: Mapping[str, Any]) -> Flow | None:
     known = row["names"]
     names = Names(
         locales=tuple(known["locales"]),
-        texts=known["texts"],
+        texts={key: {locale: from_json(text) for locale, text in said.items()} for key, said in known["texts"].items()},
         connectors={name: frozenset(wanted) for name, wanted in known["connectors"].items()},
         tables=frozenset(known["tables"]),
         teams=tuple(known["teams"]),

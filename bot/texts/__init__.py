@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 Texts = Mapping[str, Mapping[str, str]]
 """key → {locale: text}."""
 
-FOR_CUSTOMERS = ("core", "answers", "flows", "handoff", "surveys")
+FOR_CUSTOMERS = ("core", "answers", "flows", "handoff", "outreach", "queue", "surveys")
 """The pages whose sentences customers read."""
+WORDS = "words"
+"""The page with the lists of words that are listened for (`spoken`)."""
 
 FALLBACK = "en"
 """The language of last resort: every built-in key has it."""
@@ -55,21 +57,30 @@ def say(key: str, locale: str, own: Texts | None = None, /, **values: object) ->
     built_in = _built_in().get(key)
     mine = own.get(key) if own else None
     if mine is not None:
-        template = _in_language(mine, locale)
-        if template is None and (built_in is None or _in_language(built_in, locale) is None):
-            template = _in_language(mine, FALLBACK) or (next(iter(mine.values()), None) if built_in is None else None)
+        template = in_language(mine, locale)
+        if template is None and (built_in is None or in_language(built_in, locale) is None):
+            template = in_language(mine, FALLBACK) or (next(iter(mine.values()), None) if built_in is None else None)
         if template is not None:
             try:
-                return _led(template, fill(template, marked), locale)
+                return _led(template, fill(_counted(template, values, locale), marked), locale)
             except KeyError:
                 if built_in is None:
                     raise
     if built_in is None:
         raise KeyError(key)
-    template = _in_language(built_in, locale)
+    template = in_language(built_in, locale)
     if template is None:
         template, locale = built_in[FALLBACK], FALLBACK
-    return _led(template, fill(template, marked), locale)
+    return _led(template, fill(_counted(template, values, locale), marked), locale)
+
+
+def _counted(template: str, values: Mapping[str, object], locale: str) -> str:
+    """The form of a sentence that counts something."""
+    if type(template) is str:
+        return template
+    from bot.texts.plural import chosen
+
+    return chosen(template, (_walk(values, name) for name in _PLACEHOLDER.findall(template)), locale)
 
 
 def known(key: str) -> bool:
@@ -92,9 +103,14 @@ def for_customers() -> list[str]:
     return [key for page, key, _ in _pages() if page in FOR_CUSTOMERS]
 
 
+def word_lists() -> list[str]:
+    """The keys of the lists of words that customers are understood by."""
+    return [key for page, key, _ in _pages() if page == WORDS]
+
+
 def speaks(key: str, locale: str) -> bool:
     """Whether the product has this sentence in that language."""
-    return _in_language(_built_in().get(key, {}), locale) is not None
+    return in_language(_built_in().get(key, {}), locale) is not None
 
 
 def placeholders(template: str) -> frozenset[str]:
@@ -175,8 +191,8 @@ def duration(seconds: float, locale: str) -> str:
     else:
         span, unit = timedelta(days=round(minutes / 1440)), "day"
     # A threshold above the span keeps the unit that was chosen here ("80 minutes", not "1 hour").
-    text = format_timedelta(span, granularity=unit, threshold=1000, locale=_babel(locale))  # type: ignore[arg-type]
-    about = _in_language(_built_in()["about"], locale)
+    text = format_timedelta(span, granularity=unit, threshold=1000, locale=babel_locale(locale))  # type: ignore[arg-type]
+    about = in_language(_built_in()["about"], locale)
     if about is None:
         return f"± {text}"
     if canonical(locale)[:2] == "he":  # its "about" is joined to a word, but to a figure with a hyphen
@@ -190,14 +206,14 @@ def number(value: float, locale: str, digits: int = 0) -> str:
     from babel.numbers import format_decimal
 
     pattern = "#,##0" + ("." + "#" * digits if digits else "")
-    return format_decimal(value, format=pattern, locale=_babel(locale))
+    return format_decimal(value, format=pattern, locale=babel_locale(locale))
 
 
 def moment(at: datetime, locale: str, zone: tzinfo) -> str:
     """Day and time of `at` in `zone`, as `locale` writes them: "Mon, Nov 3, 14:05" → "ma 3 nov 14:05"."""
     from babel.dates import format_skeleton, format_time
 
-    local, babel = at.astimezone(zone), _babel(locale)
+    local, babel = at.astimezone(zone), babel_locale(locale)
     return f"{format_skeleton('MMMEd', local, locale=babel)} {format_time(local, 'short', locale=babel)}"
 
 
@@ -236,7 +252,7 @@ def _walk(values: Mapping[str, object], path: str) -> object:
     return found
 
 
-def _in_language(texts: Mapping[str, str], locale: str) -> str | None:
+def in_language(texts: Mapping[str, str], locale: str) -> str | None:
     """The text for `locale` or for its language; None if there is none."""
     if locale in texts:
         return texts[locale]
@@ -246,7 +262,7 @@ def _in_language(texts: Mapping[str, str], locale: str) -> str | None:
 
 
 @cache
-def _babel(locale: str) -> Locale:
+def babel_locale(locale: str) -> Locale:
     """Babel's data for `locale`; English for a locale that it does not know."""
     from babel import Locale, UnknownLocaleError
 
@@ -267,6 +283,14 @@ def _built_in() -> dict[str, dict[str, str]]:
     return texts
 
 
+def _wording(said: Mapping[str, str | Mapping[str, str]]) -> dict[str, str]:
+    if all(isinstance(text, str) for text in said.values()):
+        return dict(said)  # type: ignore[arg-type]
+    from bot.texts.plural import from_json
+
+    return {locale: from_json(text) for locale, text in said.items()}
+
+
 @cache
 def _pages() -> tuple[tuple[str, str, dict[str, str]], ...]:
     """(page, key, wording) of every sentence."""
@@ -280,5 +304,5 @@ def _pages() -> tuple[tuple[str, str, dict[str, str]], ...]:
     for page in sorted(files(__name__).iterdir(), key=lambda entry: entry.name):
         if page.name.endswith(".yaml"):
             read = yaml.load(page.read_text(encoding="utf-8"), Loader=loader) or {}  # noqa: S506
-            found += [(page.name.removesuffix(".yaml"), key, wording) for key, wording in read.items()]
+            found += [(page.name.removesuffix(".yaml"), key, _wording(said)) for key, said in read.items()]
     return tuple(found)

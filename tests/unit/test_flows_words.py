@@ -60,7 +60,7 @@ def test_the_longest_phrase_wins_and_of_equal_ones_the_customers_language() -> N
         ("number", "−4", "en", -4),
         ("number", "٣", "en", 3),
         ("number", "3 or 4", "en", None),
-        ("number", "three", "en", None),
+        ("number", "three", "en", 3),
         ("number", "AB12", "en", None),
         ("bool", "ja", "nb", True),
         ("bool", "nope", "en", False),
