@@ -44,6 +44,8 @@ from bot.flows import is_request, versions
 from bot.inbox import Inbox
 from bot.linking import Linking
 from bot.model import Clock, system_clock
+from bot.outreach import telling as outreach
+from bot.outreach.consent import Consent
 from bot.replays import Reader, Replays
 from bot.settings import Settings, kept_secret
 from bot.storage import counts, flow_rows, inbox_rows, kept, merging, outbox_rows, recording_rows, schema, timer_rows
@@ -111,6 +113,7 @@ class App:
         self.dialogue = Dialogue(
             lambda: self.rules, CasesForBot(lambda: self.rules), self.searcher, self._release, model=self.model.on
         )
+        self.outreach = outreach.Notices(lambda: self.rules)
         self.web_desk = WebDesk()
         self.desk_pages = WebDeskRoutes(
             self.storage, settings, self.secret, self.web_desk, lambda: self.rules, self.web.hub
@@ -167,6 +170,7 @@ class App:
         """Who takes a turn: the first that wants it. A pressed score counts at any time, so surveys come early."""
         return (
             Linking(self._deep_links).take,
+            Consent(lambda: self.rules).take,
             self.invitations.take,
             self.dialogue.while_queued,
             people.take,
@@ -181,6 +185,7 @@ class App:
         heard[CaseResolved].append(self.invitations.on_case_resolved)
         heard[CaseReopened].append(self.invitations.on_case_reopened)
         heard[SendSettled].append(self.invitations.on_send_settled)
+        heard[SendSettled].append(self.outreach.on_send_settled)
         heard[StepsTaken].append(self.tally.heard)
         heard[TimelineGrew].append(self.web.timeline_grew)
         heard[CaseChanged].append(self.web.case_changed)
@@ -206,6 +211,8 @@ class App:
             "flow": self.dialogue.timed_out,
             ASK: self.invitations.ask_due,
             EXPIRE: self.invitations.expire_due,
+            outreach.LIST: self.outreach.list_due,
+            outreach.ONE: self.outreach.one_due,
             **handoff.ringers(),
         }
 
@@ -324,6 +331,7 @@ class App:
             surveys=SurveysForApi(lambda: self.rules, self.clock),
             feed=self.feed,
             occurred=self.inbox.occurred,
+            notices=self.outreach,
         )
         return create_api(rooms, token.get_secret_value())
 

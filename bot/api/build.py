@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from bot.api import cases, customers, figures
+from bot.api import cases, customers, figures, notices
 from bot.api.door import Door
 from bot.api.problems import invalid, of_error, problem, unexpected
 from bot.api.rooms import Rooms
@@ -52,7 +52,7 @@ def build(rooms: Rooms, token: str) -> ASGIApp:
         dependencies=[Depends(HTTPBearer(auto_error=False, description="STAFETT_API_TOKEN"))],
         redirect_slashes=False,
     )
-    for room in (customers, cases, figures):
+    for room in (customers, cases, figures, notices):
         api.include_router(room.router(rooms))
     api.add_exception_handler(StafettError, _on_house_error)
     api.add_exception_handler(RequestValidationError, _on_invalid)

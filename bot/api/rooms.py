@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from bot.api.feed import Feed
 from bot.api.store import Reader
 from bot.model import Message, Occurred
+from bot.outreach.telling import Notices
 from bot.storage.engine import Storage
 from bot.storage.tx import Tx
 
@@ -62,4 +63,5 @@ class Rooms:
     cases: CaseRoom
     surveys: SurveyRoom
     feed: Feed
+    notices: Notices
     occurred: Occur = lambda *_: None

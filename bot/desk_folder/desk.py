@@ -197,7 +197,8 @@ class Macro:
 class Desk:
     """One desk. `hash` changes when any of its files does; `flows` and `pinned` are by id and by content hash.
 
-    `surveys` is the checked section of desk.yaml in its own words (`surveys.timing.rules_from` reads it); None when
+    `surveys` and `notices` are the checked sections of desk.yaml in their own words (read by `surveys.timing.rules_from`
+    and `bot.outreach.notice.rules_from`); None when
     it has none. `hours` None: always open. `human_flow` is the flow that fetches a human, if the desk has one.
     """
 
@@ -214,6 +215,7 @@ class Desk:
     routing: Routing = field(default_factory=Routing)
     sla: tuple[Sla, ...] = ()
     surveys: Mapping[str, Any] | None = None
+    notices: Mapping[str, Any] | None = None
     replies: str = "thread"  # thread | explicit
     undo: timedelta = timedelta(seconds=5)
     reopen_window: timedelta = timedelta(hours=72)

@@ -19,6 +19,7 @@ from bot.desk_folder.settings import (
     ESCALATION_KEYS,
     METHODS,
     MODEL_KEYS,
+    NOTICE_KEYS,
     TEAM_KEYS,
     VERSION_KEYS,
 )
@@ -152,6 +153,7 @@ _RULE_VALUES: Mapping[str, Schema] = {
     "times": {"type": "integer", "minimum": 1, "maximum": 9},
     "within": _SPAN,
 }
+_QUIET: Schema = {"type": ["string", "boolean"]}
 _SPAN_OR_OFF: Schema = {"anyOf": [_SPAN, {"const": "off"}, {"const": False}]}
 _WEEK: Schema = {"anyOf": [{"const": "always"}, _MAP]}
 _DAYS_OFF: Schema = {"anyOf": [_LIST, _MAP]}
@@ -235,6 +237,10 @@ _SECTION_VALUES: Mapping[str, Schema] = {
         }
     ),
     "surveys": _MAP,
+    "notices": _of(
+        NOTICE_KEYS,
+        {"per_minute": _COUNT, "campaign_every": _SPAN_OR_OFF, "quiet_hours": _QUIET},
+    ),
     "replies": _one_of(("thread", "explicit")),
     "undo": _SPAN,
     "reopen_window": _SPAN,

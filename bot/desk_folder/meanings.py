@@ -79,6 +79,10 @@ MEANINGS: Mapping[str, str] = {
         "the one question at the end: `instrument` (ces7, ces7_statement, csat5, csat2, nps, off), `delay`, `quiet_hours`, "
         "`throttle_days`, `fatigue_after`, `sample`, `outcomes`"
     ),
+    "desk.notices": "what is told unasked: incidents, and campaigns to who agreed",
+    "desk.notices.quiet_hours": 'when nobody is told: `"21:00-08:00"`, or `off`',
+    "per_minute": "so many customers are told in a minute",
+    "campaign_every": "a customer gets one campaign in so long; `off` for no limit",
     "replies": "in Slack: `thread` sends what agents write in a case's thread, `explicit` only what they send by button",
     "undo": "so long an agent's answer can be taken back before it leaves",
     "reopen_window": "who writes again so soon goes on with the same case",

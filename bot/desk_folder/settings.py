@@ -51,6 +51,7 @@ TEAM_KEYS = (
 )
 AGENT_KEYS = ("id", "name", "team", "role", "locales", "skills", "slack", "capacity")
 ANSWERS_KEYS = ("sure", "unsure")
+NOTICE_KEYS = ("quiet_hours", "per_minute", "campaign_every")
 VERSION_KEYS = ("pin_days", "kill")
 _HASH = re.compile(r"[0-9a-f]{16}\Z")
 MODEL_KEYS = ("tokens_per_day", "tokens_per_customer", "timeout")
@@ -431,6 +432,23 @@ class Settings:
         read = {names.get(key, key): keys[key](one) for key, one in found.items()}
         return {key: value for key, value in read.items() if value is not None}
 
+    def read_notices(self, node: Node) -> dict[str, Any]:
+        """In the words of `bot.outreach.notice.rules_from`."""
+        found = self.reader.entries(node, NOTICE_KEYS, "notices")
+        every = (
+            staff.span_or_off(found["campaign_every"], self.reader, "campaign_every")
+            if "campaign_every" in found
+            else None
+        )
+        read = {
+            "quiet_hours": self._quiet(found["quiet_hours"]) if "quiet_hours" in found else None,
+            "per_minute": self.reader.whole(found["per_minute"], "per_minute", 1, 6000)
+            if "per_minute" in found
+            else None,
+            "campaign_every": None if every is None else int(every.total_seconds()),
+        }
+        return {key: value for key, value in read.items() if value is not None}
+
     def _instrument(self, node: Node) -> str | None:
         return "off" if node.raw in {"off", "false"} else self.reader.one_of(node, INSTRUMENTS, "instrument")
 
@@ -503,6 +521,7 @@ _SECTIONS: Mapping[str, tuple[str, Callable[[Settings, Node], Any]]] = {
     "routing": ("routing", Settings.read_routing),
     "sla": ("sla", Settings.read_sla),
     "surveys": ("surveys", Settings.read_surveys),
+    "notices": ("notices", Settings.read_notices),
     "replies": ("replies", Settings.read_replies),
     "undo": ("undo", Settings.read_undo),
     "reopen_window": ("reopen_window", Settings.read_window),

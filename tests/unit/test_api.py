@@ -22,6 +22,7 @@ from bot.desk_folder.desk import Agent, Desk, Team
 from bot.events import EscalationAsked
 from bot.model import Author, AuthorKind, Body, Sender
 from bot.outbox import enqueue
+from bot.outreach.telling import Notices
 from bot.storage import customers, history, schema
 from bot.storage import tables as t
 from bot.storage.engine import Storage
@@ -80,7 +81,8 @@ async def house(database_url: str) -> AsyncIterator[House]:
         heard.setdefault(event, []).append(one)
     storage.wiring = Wiring(subscribers=heard, desk=lambda: DESK)
     await storage.open()
-    rooms = Rooms(storage, CasesForApi(lambda: DESK, storage.clock), SurveysForApi(lambda: DESK, storage.clock), feed)
+    clock, desk = storage.clock, lambda: DESK
+    rooms = Rooms(storage, CasesForApi(desk, clock), SurveysForApi(desk, clock), feed, Notices(desk))
     app = Starlette(routes=[Mount("/api/v1", app=create_api(rooms, TOKEN))])
     headers = {"Authorization": f"Bearer {TOKEN}"}
     transport = httpx2.ASGITransport(app=app)
@@ -117,7 +119,8 @@ async def test_what_is_not_there_and_what_is_not_allowed_are_problems(house: Hou
     is_problem(await house.http.get("/cases/none"), 404)
     is_problem(await house.http.post("/cases/none/notes", json={"text": "x"}), 404)
     is_problem(await house.http.get("/reports/none"), 404)
-    is_problem(await house.http.post("/notices", json={}), 404)
+    is_problem(await house.http.get("/notices/none"), 404)
+    is_problem(await house.http.post("/notices/none/approve"), 404)
     answer = await house.http.put("/customers", json={})
     assert is_problem(answer, 405)
     assert answer.headers["allow"] == "GET"
@@ -475,6 +478,46 @@ async def test_the_openapi_page_lists_every_call_of_the_contract(house: House) -
         "GET /surveys/responses",
         "GET /reports/{name}",
         "GET /events",
+        "GET /notices",
+        "GET /notices/{notice_id}",
+        "POST /notices",
+        "POST /notices/{notice_id}/approve",
+        "POST /notices/{notice_id}/cancel",
     }
     assert page["servers"] == [{"url": "/api/v1"}]
     assert "HTTPValidationError" not in json.dumps(page)
+
+
+# ── notices ────────────────────────────────────────────────────────────────────────────────────────────────────────
+async def test_a_notice_is_told_from_now_on_or_waits_for_its_approval(house: House) -> None:
+    body = {"text": "Parcels are late", "audience": {"everyone": True}, "draft": True}
+    draft = await house.http.post("/notices", json=body, headers={"Idempotency-Key": "n1"})
+    assert draft.status_code == 202
+    made = draft.json()
+    assert made["state"] == "draft"
+    assert made["texts"] == {DESK.locales[0]: "Parcels are late"}
+    assert (made["title"], made["told"], made["waiting"], made["skipped"]) == ("Parcels are late", 0, 0, {})
+    again = await house.http.post("/notices", json=body, headers={"Idempotency-Key": "n1"})
+    assert again.json()["id"] == made["id"]
+    approved = (await house.http.post(f"/notices/{made['id']}/approve")).json()
+    assert (approved["state"], approved["approved_by"]) == ("approved", "api")
+    is_problem(await house.http.post(f"/notices/{made['id']}/approve"), 409)
+    assert (await house.http.post(f"/notices/{made['id']}/cancel")).json()["state"] == "cancelled"
+    assert [one["id"] for one in (await house.http.get("/notices")).json()["items"]] == [made["id"]]
+
+
+@pytest.mark.parametrize(
+    ("body", "at"),
+    [
+        ({"text": "x", "audience": {}}, "body.audience"),
+        ({"text": "x", "audience": {"everyone": True, "topic": "parcel"}}, "body.audience"),
+        ({"text": "x", "audience": {"everyone": True}, "flow": "none"}, "body.flow"),
+        ({"text": "x" * 3501, "audience": {"everyone": True}}, "body.text"),
+        ({"audience": {"everyone": True}}, "body"),
+        ({"text": "x", "texts": {"en": "y"}, "audience": {"everyone": True}}, "body"),
+    ],
+)
+async def test_a_notice_that_cannot_be_told_is_refused_with_its_place(house: House, body: Any, at: str) -> None:
+    problem = is_problem(await house.http.post("/notices", json=body), 422)
+    assert problem["errors"][0]["at"] == at
+    assert (await house.http.get("/notices")).json()["items"] == []

@@ -1,0 +1,212 @@
+"""Notices on their way: drafted, approved, told to one customer after the other, or called off.
+
+    draft ──approve──► approved ──► every customer of the audience gets a row, and a timer of their own ──► told
+      └────────────────────┴─ cancel: who still waits is not told any more
+
+Listing an audience and telling one customer are two kinds of timers (`LIST`, `ONE`), each in its own transaction: a fault
+with one customer stops nobody else, a crash goes on where it was, and the row per customer makes sure that nobody hears a
+notice twice, over nodes, restarts and merges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
+
+from bot import outbox, timers
+from bot.errors import Conflict
+from bot.events import SendSettled
+from bot.model import BOT, SYSTEM, Body, Choice, Customer, new_id
+from bot.outreach import store
+from bot.outreach.consent import START, STOP
+from bot.outreach.notice import (
+    ENDS_AFTER,
+    Kind,
+    Later,
+    Notice,
+    Reason,
+    Rules,
+    Skip,
+    State,
+    check,
+    decide,
+    rules_from,
+    text_for,
+)
+from bot.storage import customers, history
+from bot.storage.tx import Tx
+from bot.texts import say
+from bot.timers import Timer
+
+if TYPE_CHECKING:
+    from bot.desk_folder.desk import Desk
+
+LIST: Final = "notice_list"
+ONE: Final = "notice"
+BATCH = 500  # customers looked at in one transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """The verbs and the ringers. `desk` is asked afresh each time, because a desk may be reloaded."""
+
+    desk: Callable[[], Desk]
+
+    # ── people and programs ────────────────────────────────────────────────────────────────────────────────────────
+    def draft(self, tx: Tx, notice: Notice, by: str) -> Notice:
+        """Keep a draft. Raises NoticeFault for one that could not be told."""
+        made = replace(notice, id=notice.id or new_id(), state=State.DRAFT, drafted_by=by, drafted_at=tx.now)
+        check(made, self.desk().flows)
+        store.add(tx, made)
+        store.note(tx, by, "notice drafted", notice=made.id, title=made.title)
+        return made
+
+    def change(self, tx: Tx, notice: Notice, by: str) -> Notice:
+        """Put a draft as it is to be. Raises NoticeFault, and Conflict once it was approved."""
+        before = store.held(tx, notice.id)
+        if before.state is not State.DRAFT:
+            raise Conflict("only a draft can be changed: what was approved is on its way")
+        changed = replace(notice, state=State.DRAFT, drafted_by=before.drafted_by, drafted_at=before.drafted_at)
+        changed = replace(changed, source=before.source)
+        check(changed, self.desk().flows)
+        store.change(tx, changed)
+        store.note(tx, by, "notice changed", notice=changed.id)
+        return changed
+
+    def approve(self, tx: Tx, notice_id: str, by: str) -> Notice:
+        """From its start on it is told. Raises Conflict for one that is no draft any more."""
+        draft = store.held(tx, notice_id)
+        if draft.state is not State.DRAFT:
+            raise Conflict("this notice is no draft any more")
+        check(draft, self.desk().flows)
+        starts = max(draft.starts_at or tx.now, tx.now)
+        ends = draft.ends_at or starts + ENDS_AFTER
+        if ends <= starts:
+            raise Conflict("this notice would end before it begins")
+        approved = replace(
+            draft, state=State.APPROVED, approved_by=by, approved_at=tx.now, starts_at=starts, ends_at=ends
+        )
+        store.change(tx, approved)
+        store.note(tx, by, "notice approved", notice=draft.id, title=draft.title)
+        timers.set_timer(tx, LIST, _list_key(draft.id), starts, data={"notice": draft.id})
+        return approved
+
+    def cancel(self, tx: Tx, notice_id: str, by: str) -> Notice:
+        """Who has not been told by now is not told any more. Raises Conflict for one that is over."""
+        found = store.held(tx, notice_id)
+        if found.state in {State.TOLD, State.CANCELLED}:
+            raise Conflict("this notice is over")
+        cancelled = replace(found, state=State.CANCELLED)
+        store.change(tx, cancelled)
+        store.skip_waiting(tx, found.id, Reason.CANCELLED)
+        timers.cancel(tx, _list_key(found.id))
+        store.note(tx, by, "notice cancelled", notice=found.id)
+        return cancelled
+
+    # ── timers ─────────────────────────────────────────────────────────────────────────────────────────────────────
+    def list_due(self, tx: Tx, timer: Timer) -> None:
+        """Give the next customers of the audience their rows and their moments; then the next ones, until there are no more."""
+        notice = store.held(tx, str(timer.data["notice"]))
+        if notice.state is not State.APPROVED or notice.listed_at is not None:
+            return
+        rules = self._rules()
+        found, last = store.affected(tx.conn, notice.audience, notice.listed_to, BATCH)
+        at = max(tx.now, _moment(timer) or tx.now)
+        for customer_id in store.await_turn(tx, notice.id, found):
+            data = {"notice": notice.id}
+            timers.set_timer(tx, ONE, f"notice:{notice.id}:{customer_id}", at, customer_id=customer_id, data=data)
+            at += rules.gap
+        if last is not None:
+            store.change(tx, replace(notice, listed_to=last))
+            _go_on(tx, notice.id, at)
+            return
+        store.change(tx, replace(notice, listed_at=tx.now))
+        self._end_if_told(tx, notice.id)
+
+    def one_due(self, tx: Tx, timer: Timer) -> None:
+        """Tell one customer, or put it off, or leave them alone."""
+        who = customers.customer(tx.conn, timer.customer_id or "")
+        notice = store.notice(tx.conn, str(timer.data["notice"]))
+        mine = str(timer.key.rpartition(":")[2])
+        if who is None or notice is None or not store.is_waiting(tx.conn, notice.id, mine):
+            return
+        desk = self.desk()
+        zone = ZoneInfo(desk.time_zone)
+        known = store.facts(tx.conn, notice.id, who.id)
+        decision = decide(notice, known, self._rules(), tx.now, zone)
+        if isinstance(decision, Later):
+            timers.set_timer(tx, ONE, timer.key, decision.at, customer_id=who.id, data=timer.data)
+            return
+        if isinstance(decision, Skip):
+            store.settle(tx, notice.id, mine, "skipped", decision.reason, None)
+            if decision.reason is Reason.WITH_A_PERSON:
+                _note(tx, notice, who, desk)
+        else:
+            said = outbox.say(
+                tx,
+                who.id,
+                body(notice, who, desk),
+                author=BOT,
+                case_id=store.live_case(tx.conn, who.id),
+                meta={"notice": notice.id},
+                bulk=True,
+            )
+            store.settle(tx, notice.id, mine, "told", None, said.id)
+        self._end_if_told(tx, notice.id)
+
+    def _end_if_told(self, tx: Tx, notice_id: str) -> None:
+        notice = store.held(tx, notice_id)
+        over = notice.state is State.APPROVED and notice.listed_at is not None
+        if over and not store.is_anybody_waiting(tx.conn, notice_id):
+            store.change(tx, replace(notice, state=State.TOLD))
+
+    # ── events ─────────────────────────────────────────────────────────────────────────────────────────────────────
+    def on_send_settled(self, tx: Tx, event: SendSettled) -> None:
+        """A notice that did not arrive counts as not told: a person took over before it left, or the channel refused it."""
+        if event.message_id is None or event.outcome == "sent":
+            return
+        said = history.message(tx.conn, event.message_id)
+        if said is not None and "notice" in said.meta:
+            reason = Reason.WITH_A_PERSON if event.outcome == "expired" else Reason.NOT_DELIVERED
+            store.not_delivered(tx, said.id, reason)
+
+    def _rules(self) -> Rules:
+        return rules_from(self.desk().notices)
+
+
+def body(notice: Notice, who: Customer, desk: Desk) -> Body:
+    """What a customer gets: the words in their language, a way into a flow, and under a campaign a way out of it."""
+    choices: Sequence[Choice] = ()
+    flow = desk.flows.get(notice.flow or "")
+    if flow is not None:
+        choices = (Choice(START + flow.id, say("notice_begin", who.locale, desk.texts)),)
+    if notice.kind is Kind.CAMPAIGN:
+        choices = (*choices, Choice(STOP, say("notice_stop", who.locale, desk.texts)))
+    return Body(text_for(notice.texts, who.locale, desk.locales), markdown=True, choices=tuple(choices))
+
+
+def _note(tx: Tx, notice: Notice, who: Customer, desk: Desk) -> None:
+    """Whoever talks with the customer reads what was not said over their head."""
+    case_id = store.live_case(tx.conn, who.id)
+    words = text_for(notice.texts, desk.locales[0], desk.locales)
+    text = say("notice_held_back", desk.locales[0], desk.texts, title=notice.title, text=words)
+    meta = {"notice": notice.id}
+    history.append(tx, who.id, Body(text), author=SYSTEM, channel="desk", case_id=case_id, meta=meta, note=True)
+
+
+def _list_key(notice_id: str) -> str:
+    return f"notice_list:{notice_id}"
+
+
+def _go_on(tx: Tx, notice_id: str, at: datetime) -> None:
+    """The next batch at once; its customers' moments follow the last one's."""
+    data = {"notice": notice_id, "at": at.isoformat()}
+    timers.set_timer(tx, LIST, _list_key(notice_id), tx.now, data=data)
+
+
+def _moment(timer: Timer) -> datetime | None:
+    at = timer.data.get("at")
+    return datetime.fromisoformat(at) if at else None
