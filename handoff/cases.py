@@ -265,6 +265,8 @@ def await_customer(tx: Tx, case_id: str, agent_id: str, *, desk: str) -> Case:
 
 def wake(tx: Tx, case: Case) -> Case:
     """A snoozed case's time has come: it is its agent's turn again."""
+    if case.status is not CaseStatus.SNOOZED:
+        raise Conflict(f"case {case.number} is not snoozed")
     woken = changed(tx, move(tx, case, "wake", log={}))
     tell_agents(tx, woken, "snooze_over")
     return woken

@@ -18,6 +18,7 @@ from bot.events import NotifyAsked
 from bot.model import Message
 from bot.storage.tx import Tx
 from handoff.case import Case, PeopleCalled, Relay
+from handoff.errands.errand import ErrandChanged
 
 
 class AgentDesk(Protocol):
@@ -46,6 +47,13 @@ class CallsPeople(Protocol):
     """A desk that can call somebody to a case: a user group, or one agent. The note in the case comes by `message_added`."""
 
     def people_called(self, tx: Tx, event: PeopleCalled) -> None: ...
+
+
+@runtime_checkable
+class ShowsErrands(Protocol):
+    """A desk that shows beside a case what colleagues were asked for it. The note comes by `message_added` as well."""
+
+    def errand_changed(self, tx: Tx, event: ErrandChanged) -> None: ...
 
 
 @runtime_checkable

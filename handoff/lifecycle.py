@@ -7,7 +7,8 @@ house decides on a status. The diagram in the documentation is drawn from this t
     claim           an agent takes it, or is given it      transfer   to another team's queue
     reply           the agent answers the customer         resolve    it came to an end, with an outcome
     customer_wrote  the customer writes                    reopen     the customer came back within the window
-    snooze, wake    put aside until a time                 close      the window is over, or it merged into another
+    snooze          put aside until a time                 close      the window is over, or it merged into another
+    wake            that time has come, or a colleague has answered what was asked for it
     await_customer  the agent has done their part without a word: it is the customer's turn
 """
 
@@ -42,7 +43,7 @@ TRANSITIONS: Mapping[CaseStatus, Mapping[str, CaseStatus]] = {
     BOT: {"escalate": QUEUED, "claim": OPEN, "customer_wrote": BOT, **_ENDS},
     QUEUED: {"escalate": QUEUED, "claim": OPEN, "customer_wrote": QUEUED, "transfer": QUEUED, **_ENDS},
     OPEN: {"escalate": OPEN, "claim": OPEN, "customer_wrote": OPEN, **_HELD, **_ENDS},
-    PENDING: {"escalate": OPEN, "claim": PENDING, "customer_wrote": OPEN, **_HELD, **_ENDS},
+    PENDING: {"escalate": OPEN, "claim": PENDING, "customer_wrote": OPEN, "wake": OPEN, **_HELD, **_ENDS},
     SNOOZED: {"escalate": OPEN, "claim": OPEN, "customer_wrote": OPEN, "wake": OPEN, **_HELD, **_ENDS},
     RESOLVED: {"reopen": BOT, "close": CLOSED},
     CLOSED: {},

@@ -8,6 +8,7 @@ from typing import Any
 
 from bot.events import (
     CaseChanged,
+    CaseResolved,
     CloseAsked,
     CustomersMerged,
     EscalationAsked,
@@ -27,7 +28,11 @@ from bot.storage.tx import Subscriber, Tx
 from bot.timers import Ringer, Timer
 from handoff import availability, cases, ladder, relays, routing, store, terms, watchdog
 from handoff.case import Case, MessageTaken, PeopleCalled, RelayChanged
-from handoff.desk import AgentDesk, CallsPeople, TellsColleagues
+from handoff.desk import AgentDesk, CallsPeople, ShowsErrands, TellsColleagues
+from handoff.errands import store as errand_rows
+from handoff.errands import watch as errands
+from handoff.errands.errand import ErrandChanged
+from handoff.errands.verbs import KIND as ERRAND
 from handoff.giving import replace_route
 from handoff.steps import changed, desk_of, move, next_action, pending_ends, schedule, tell_agents, tell_customer
 
@@ -39,7 +44,8 @@ def subscribers(desks: Sequence[AgentDesk]) -> dict[type, list[Subscriber]]:
     return {
         EscalationAsked: [_ignoring_result(cases.on_escalation)],
         CloseAsked: [_ignoring_result(cases.on_close_asked)],
-        CustomersMerged: [cases.on_merged],
+        CaseResolved: [errands.on_resolved],
+        CustomersMerged: [cases.on_merged, errands.on_merged],
         ReachabilityChanged: [cases.on_unreachable],
         Recorded: [on_recorded],
         NotifyAsked: [on_notify, *(desk.on_notify for desk in desks if isinstance(desk, TellsColleagues))],
@@ -53,6 +59,7 @@ def subscribers(desks: Sequence[AgentDesk]) -> dict[type, list[Subscriber]]:
         MessageDeleted: [_to_desks(desks, tell_amended)],
         RelayChanged: [_to_desks(desks, tell_relay)],
         PeopleCalled: [desk.people_called for desk in desks if isinstance(desk, CallsPeople)],
+        ErrandChanged: [desk.errand_changed for desk in desks if isinstance(desk, ShowsErrands)],
     }
 
 
@@ -67,6 +74,7 @@ def ringers() -> dict[str, Ringer]:
         watchdog.KIND: watchdog.sweep,
         "orphan": watchdog.orphan_due,
         availability.KIND: availability.back_due,
+        ERRAND: errands.errand_due,
     }
 
 
@@ -219,7 +227,13 @@ def case_due(tx: Tx, timer: Timer) -> None:
 
 
 def _end_of_patience(tx: Tx, case: Case, ripe: Sequence[str]) -> None:
-    """The customer has not answered: they are asked once whether that was all, and later the case ends."""
+    """The customer has not answered: they are asked once whether that was all, and later the case ends.
+
+    While colleagues were asked something for them, it is not the customer who is waited for.
+    """
+    if errand_rows.open_of(tx.conn, case.id):
+        schedule(tx, case, tx.now + terms.idle(desk_of(tx)))
+        return
     if "give_up" in ripe:
         cases.give_up(tx, case)
         return

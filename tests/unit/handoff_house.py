@@ -175,7 +175,7 @@ async def build(url: str, **desk: Any) -> House:
     await storage.write(lambda tx: t.metadata.create_all(tx.conn))
     house = House(storage, a_desk(**desk), wall, heard)
     made["house"] = house
-    for kind in (*wired, CaseResolved, CaseReopened):
+    for kind in dict.fromkeys((*wired, CaseResolved, CaseReopened)):
         wired[kind] = [*wired.get(kind, ()), lambda _tx, event: heard.append(event)]
     storage.wiring.subscribers = wired
     storage.wiring.outlets = {"web": Outlet("web"), "telegram": Outlet("telegram")}
