@@ -25,6 +25,12 @@ NOBODYS = {
     "console_people",
     "step_counts",
     "notices",
+    "topic_alarms",
+    "problems",
+    "wishes",
+    "improvements",
+    "quality_samples",
+    "pulse_rounds",
     "figure_marks",
     "figure_blocks",
 }

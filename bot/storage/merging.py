@@ -39,6 +39,12 @@ FOLLOWS = (  # whose rows simply change hands; `messages` and `timeline` are cop
     t.errands,
     t.case_hints,
     t.figure_facts,
+    t.case_labels,
+    t.problem_cases,
+    t.wish_votes,
+    t.departures,
+    t.quality_cases,
+    t.quality_reviews,
 )
 
 BY_ID = (  # whose rows are noted one by one at a merge, so that its undoing gives back just these
@@ -49,6 +55,10 @@ BY_ID = (  # whose rows are noted one by one at a merge, so that its undoing giv
     t.survey_responses,
     t.survey_alerts,
     t.outside_feedback,
+    t.case_labels,
+    t.wish_votes,
+    t.departures,
+    t.quality_reviews,
 )
 
 
@@ -197,7 +207,7 @@ def _give_back(tx: Tx, moved: dict[str, list[str]], winner_id: str, loser_id: st
         theirs = table.c.id.in_(moved.get(table.name, []))
         tx.conn.execute(update(table).where(theirs).values(customer_id=loser_id))
     of_their_cases = (t.case_events, t.relays, t.survey_invitations, t.timers, t.outbox, t.recordings, t.promises)
-    for table in (*of_their_cases, t.errands, t.case_hints):
+    for table in (*of_their_cases, t.errands, t.case_hints, t.problem_cases, t.quality_cases):
         of_case = (table.c.customer_id == winner_id, table.c.case_id.in_(moved["cases"]))
         tx.conn.execute(update(table).where(*of_case).values(customer_id=loser_id))
     said = select(t.messages.c.id).where(t.messages.c.customer_id == loser_id)

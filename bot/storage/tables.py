@@ -660,6 +660,179 @@ figure_blocks = _table(  # all facts of a day that is over, in columns; a day wi
     _col("block", LargeBinary),
 )
 
+# ── what to mend: see surveys/insights ─────────────────────────────────────────────────────────────────────────────
+topic_alarms = _table(  # a topic came up far more often in a week than it used to; told once
+    "topic_alarms",
+    _col("id", Text, primary_key=True),
+    _col("topic"),
+    _col("week"),  # ISO, in the desk's time zone: "2026-W47"
+    _col("cases", Integer),
+    _col("customers", Integer),
+    _col("expected", Float),
+    _col("p", Float),
+    _col("q", Float),
+    _col("notice_id", null=True),  # the incident notice that it drafted; people send it, or don't
+    _col("state"),  # open | dismissed | handled
+    _col("problem_id", null=True),
+    _col("at", Utc),
+    _col("ended_at", Utc, null=True),
+    _col("ended_by", null=True),
+    UniqueConstraint("topic", "week"),
+)
+
+case_labels = _table(  # complaint, suggestion or praise, of product, service or process: a flow's word or an agent's
+    "case_labels",
+    _col("id", Text, primary_key=True),
+    _col("case_id"),
+    _col("customer_id"),
+    _col("kind"),  # complaint | suggestion | praise
+    _col("area", null=True),  # product | service | process
+    _col("text", default=""),
+    _col("source"),  # flow | agent
+    _col("by", null=True),
+    _col("at", Utc),
+    Index(None, "case_id"),
+    Index(None, "customer_id"),
+    Index(None, "at"),
+)
+
+problems = _table(  # a cause behind several cases, from its finding to the proof that it is gone
+    "problems",
+    _col("id", Text, primary_key=True),
+    _col("title"),
+    _col("topic", null=True),  # by which it is counted whether it comes back
+    _col("cause", default=""),
+    _col("owner", default=""),
+    _col("fix", default=""),
+    _col("message", Json, default=dict),  # {locale: text}: what the waiting customers are told
+    _col("state"),  # open | fixing | fixed | verified | dropped
+    _col("due_on", null=True),  # "2026-03-09"
+    _col("verified_on", null=True),
+    _col("fixed_at", Utc, null=True),
+    _col("notice_id", null=True),  # by which those who waited were told
+    _col("created_by"),
+    _col("created_at", Utc),
+    _col("updated_at", Utc),
+)
+
+problem_cases = _table(
+    "problem_cases",
+    _col("problem_id", Text, primary_key=True),
+    _col("case_id", Text, primary_key=True),
+    _col("customer_id"),
+    _col("by", null=True),
+    _col("at", Utc),
+    Index(None, "case_id"),
+    Index(None, "customer_id"),
+)
+
+wishes = _table(  # what customers would like to have: one row a wish, however many have it
+    "wishes",
+    _col("id", Text, primary_key=True),
+    _col("title"),
+    _col("area", null=True),
+    _col("state"),  # open | planned | shipped | declined | merged
+    _col("merged_into", null=True),
+    _col("message", Json, default=dict),  # {locale: text}: what those who have it are told when it is there
+    _col("created_by"),
+    _col("created_at", Utc),
+    _col("updated_at", Utc),
+    _col("shipped_at", Utc, null=True),
+    _col("notice_id", null=True),
+    Index(None, "state"),
+)
+
+wish_votes = _table(  # who has the wish, in their own words
+    "wish_votes",
+    _col("id", Text, primary_key=True),
+    _col("wish_id"),
+    _col("customer_id"),
+    _col("case_id", null=True),
+    _col("text"),
+    _col("locale", default=""),
+    _col("at", Utc),
+    Index(None, "wish_id"),
+    Index(None, "customer_id"),
+)
+
+improvements = _table(  # what was changed, and by which metric, chosen before, it is to be judged
+    "improvements",
+    _col("id", Text, primary_key=True),
+    _col("title"),
+    _col("what", default=""),
+    _col("starts_on"),  # the day of the change: "2026-03-09"
+    _col("days", Integer),  # that are compared before it, and after it
+    _col("scope", Json, default=dict),  # {"topic" | "flow" | "channel" | "team": name}
+    _col("metric"),
+    _col("cost", Float, null=True),
+    _col("unit_value", Float, null=True),  # what one unit of the metric is worth
+    _col("currency", default=""),
+    _col("metric_fixed_at", Utc),
+    _col("created_by"),
+    _col("created_at", Utc),
+    _col("updated_at", Utc),
+)
+
+departures = _table(  # another system told that a customer left, or came back
+    "departures",
+    _col("id", Text, primary_key=True),
+    _col("customer_id"),
+    _col("kind"),  # left | back
+    _col("reason", null=True),
+    _col("value", Float, null=True),  # what they were worth in a period
+    _col("at", Utc),
+    Index(None, "customer_id"),
+    Index(None, "at"),
+)
+
+# ── the team: see surveys/team ─────────────────────────────────────────────────────────────────────────────────────
+quality_samples = _table(
+    "quality_samples",
+    _col("id", Text, primary_key=True),
+    _col("seed", Integer),
+    _col("since", Utc),
+    _col("until", Utc),
+    _col("rubric", Json),  # as it was when the sample was drawn
+    _col("drawn_by"),
+    _col("at", Utc),
+)
+
+quality_cases = _table(
+    "quality_cases",
+    _col("sample_id", Text, primary_key=True),
+    _col("case_id", Text, primary_key=True),
+    _col("customer_id"),
+    _col("place", Integer),
+    Index(None, "customer_id"),
+)
+
+quality_reviews = _table(
+    "quality_reviews",
+    _col("id", Text, primary_key=True),
+    _col("sample_id"),
+    _col("case_id"),
+    _col("customer_id"),
+    _col("rater"),
+    _col("marks", Json),  # {criterion: mark}
+    _col("comment", default=""),
+    _col("at", Utc),
+    UniqueConstraint("sample_id", "case_id", "rater"),
+    Index(None, "customer_id"),
+)
+
+pulse_rounds = _table(  # a month's questions to the agents: sums only, nobody's answer
+    "pulse_rounds",
+    _col("id", Text, primary_key=True),  # the month: "2026-11"
+    _col("questions", Json),
+    _col("opened_at", Utc),
+    _col("closes_at", Utc),
+    _col("closed_at", Utc, null=True),
+    _col("given", Integer, default=0),
+    _col("tally", Json, default=dict),  # {question: {score: how many}}
+    _col("comments", Json, default=list),  # in the order of the alphabet, so that none tells when it came
+    _col("who", Json, default=list),  # keyed hashes of those who answered, in the order of their digits
+)
+
 # ── who may come in ────────────────────────────────────────────────────────────────────────────────────────────────
 sign_ins = _table(  # one-time links for agents, and sessions that were ended before their time
     "sign_ins",
