@@ -341,7 +341,7 @@ class Inbox:
 
         `turn` is given where the row has just been written, as done; else it is read from the row.
         """
-        is_done, afterwards = turn is not None, list(tx.afterwards)
+        is_done = turn is not None
         savepoint = tx.savepoint()
         try:
             turn = turn or turn_of(tx, inbox_rows.row(tx, source, key))
@@ -352,7 +352,6 @@ class Inbox:
             if not savepoint.is_active or lost_a_lock(error):
                 raise  # the whole of it is run again
             savepoint.rollback()
-            tx.afterwards[:] = afterwards
             row = inbox_rows.row(tx, source, key)
             log.exception("turn failed", source=source, attempt=row.attempts + 1)
             self._failed(tx, row, error)

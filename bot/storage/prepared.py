@@ -165,6 +165,19 @@ def _run(conn: Connection, sql: str, values: Any, *, many: bool = False) -> Any:
     return cursor
 
 
+def command(conn: Connection, sql: str) -> None:
+    """One that gives nothing back and is fixed: SAVEPOINT and its like."""
+    _run(conn, sql, ()).close()
+
+
+def is_alive(conn: Connection) -> bool:
+    """Whether its transaction still stands: SQLite undoes all of it when the disk is full; a connection may be gone."""
+    if conn.invalidated or not conn.in_transaction():
+        return False
+    raw: Any = conn.connection.dbapi_connection
+    return bool(raw.in_transaction) if conn.dialect.name == "sqlite" else True
+
+
 def _translated(conn: Connection, sql: str, error: Exception) -> BaseException:
     """The driver's error as SQLAlchemy's. A connection that is gone, or holds a plan of an older schema, is given up."""
     dialect = conn.dialect

@@ -7,16 +7,14 @@ driver), and it may be run again from the start when the database asks for a ret
 
 from __future__ import annotations
 
-import itertools
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import Connection, NestedTransaction, select, text
+from sqlalchemy import Connection, text
 
-from bot.storage import tables as t
+from bot.storage.prepared import Prepared, command, is_alive
 
 if TYPE_CHECKING:
     from bot.outbox import Outlet
@@ -38,17 +36,28 @@ class Wiring:
     wake: Callable[[str], None] = lambda _worker: None
     desk: Callable[[], Any] = lambda: None  # the desk folder in force: a bot.desk_folder.Desk
     public_url: str = ""
+    _wakers: dict[str, Callable[[], None]] = field(default_factory=dict)
+
+    def waker(self, worker: str) -> Callable[[], None]:
+        """What wakes it: one and the same thing, so that many turns of one commit wake it once."""
+        return self._wakers.setdefault(worker, lambda: self.wake(worker))
 
 
 @dataclass(slots=True)
 class Tx:
-    """An open transaction: its connection, the time it began (UTC), the wiring, and what follows the commit."""
+    """An open transaction: its connection, the time it began (UTC), the wiring, and what follows the commit.
+
+    `known` is what stores have read or written in it and what therefore still stands, so that a turn reads its customer and
+    its case once. A store writes there what it writes to the database; whoever changes rows past their store calls `forget`.
+    """
 
     conn: Connection
     now: datetime
     wiring: Wiring = field(default_factory=Wiring)
     afterwards: list[Callable[[], None]] = field(default_factory=list)
     clock: SharedClock | None = None  # where nodes share the database: its own
+    known: dict[Any, Any] = field(default_factory=dict)
+    depth: int = 0  # savepoints that are open
 
     def emit(self, event: object) -> None:
         """Tell every subscriber of this event, inside this transaction: all of it commits, or none."""
@@ -56,15 +65,19 @@ class Tx:
             subscriber(self, event)
 
     def wake(self, worker: str) -> None:
-        self.after_commit(lambda: self.wiring.wake(worker))
+        self.after_commit(self.wiring.waker(worker))
 
     def after_commit(self, action: Callable[[], None]) -> None:
         """Run on the event loop once this is durable, never if it is rolled back."""
         self.afterwards.append(action)
 
-    def savepoint(self) -> Savepoint | NestedTransaction:
+    def forget(self) -> None:
+        """Rows may be other than we know: somebody else's transaction was waited for, or ours was undone in part."""
+        self.known.clear()
+
+    def savepoint(self) -> Savepoint:
         """What follows can be undone alone: `commit()` or `rollback()` it; `is_active` until then, or until all is undone."""
-        return savepoint(self.conn)
+        return Savepoint(self)
 
     def lock_customer(self, customer_id: str) -> bool:
         """One turn at a time per customer, over all nodes (SQLite has one writer, and needs nothing): whether it may have
@@ -74,34 +87,47 @@ class Tx:
         """
         if self.conn.dialect.name != "postgresql":
             return False
-        if self.clock is None:
-            c = t.conversations
-            self.conn.execute(select(c.c.customer_id).where(c.c.customer_id == customer_id).with_for_update())
-            return True
-        now = self.conn.execute(LOCK, {"customer_id": customer_id}).scalar()
-        if now is not None:
+        if ("locked", customer_id) in self.known:
+            return False
+        now = LOCK.scalar(self.conn, customer_id=customer_id)
+        self.forget()
+        self.known["locked", customer_id] = True
+        if now is not None and self.clock is not None:
             self.now = self.clock.heard(now)
         return True
 
 
 class Savepoint:
-    """SQLite's, as it is: SQLAlchemy's own costs more than most of what is done within it."""
+    """By the driver, as it is: SQLAlchemy's own costs more than most of what is done within it. Named by their depth."""
 
-    __slots__ = ("_name", "_raw", "is_open")
+    __slots__ = ("_afterwards", "_depth", "_tx", "is_open")
 
-    def __init__(self, raw: sqlite3.Connection) -> None:
-        self._raw = raw
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+        self._depth = tx.depth
+        self._afterwards = len(tx.afterwards)
         self.is_open = True
-        self._name = f"s{next(_names)}"
-        raw.execute(f"SAVEPOINT {self._name}").close()
+        tx.depth += 1
+        command(tx.conn, f"SAVEPOINT s{self._depth}")
 
     @property
     def is_active(self) -> bool:
-        return self.is_open and self._raw.in_transaction
+        return self.is_open and is_alive(self._tx.conn)
 
     def commit(self) -> None:
-        self._raw.execute(f"RELEASE {self._name}").close()
+        command(self._tx.conn, f"RELEASE SAVEPOINT s{self._depth}")
+        self._close()
+
+    def rollback(self) -> None:
+        self._close()
+        del self._tx.afterwards[self._afterwards :]
+        self._tx.forget()
+        command(self._tx.conn, f"ROLLBACK TO SAVEPOINT s{self._depth}")
+        command(self._tx.conn, f"RELEASE SAVEPOINT s{self._depth}")
+
+    def _close(self) -> None:
         self.is_open = False
+        self._tx.depth = self._depth
 
     def __enter__(self) -> Self:
         return self
@@ -112,22 +138,11 @@ class Savepoint:
         elif self.is_active:
             self.rollback()
 
-    def rollback(self) -> None:
-        self.is_open = False
-        self._raw.execute(f"ROLLBACK TO {self._name}").close()
-        self._raw.execute(f"RELEASE {self._name}").close()
 
-
-_names = itertools.count()
-
-
-def savepoint(conn: Connection) -> Savepoint | NestedTransaction:
-    raw: Any = conn.connection.dbapi_connection if conn.dialect.name == "sqlite" else None
-    return Savepoint(raw) if isinstance(raw, sqlite3.Connection) else conn.begin_nested()
-
-
-LOCK = text(
-    "WITH locked AS MATERIALIZED (SELECT 1 FROM conversations WHERE customer_id = :customer_id FOR UPDATE) "
-    "SELECT clock_timestamp() FROM locked"
+LOCK = Prepared(
+    text(
+        "WITH locked AS MATERIALIZED (SELECT 1 FROM conversations WHERE customer_id = :customer_id FOR UPDATE) "
+        "SELECT clock_timestamp() FROM locked"
+    )
 )
 """The time is read from what the lock gave out, so after it."""

@@ -13,7 +13,7 @@ import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,6 +32,9 @@ BUSY_MS = 5_000
 STATEMENTS = 512  # that SQLite keeps prepared
 
 Unit = Callable[[Tx], Any]
+Answer = tuple[
+    asyncio.Future[Any], Any, BaseException | None, list[Callable[[], None]]
+]  # whose, what, why not, what follows
 
 
 class SqliteWriter:
@@ -103,29 +106,41 @@ class SqliteWriter:
                 return
 
     def _commit(self, batch: list[tuple[Unit, asyncio.Future[Any]]]) -> None:
-        answers: list[tuple[asyncio.Future[Any], Any, BaseException | None]] = []
-        afterwards: list[tuple[asyncio.AbstractEventLoop, Callable[[], None]]] = []
+        answers: list[Answer] = []
         try:
             with self._conn.begin():
                 for unit, future in batch:
                     tx = Tx(self._conn, self._clock(), self._wiring)
                     result, failed = _guarded(self._conn, unit, tx)
-                    answers.append((future, result, failed))
-                    if failed is None:
-                        afterwards += [(future.get_loop(), action) for action in tx.afterwards]
+                    answers.append((future, result, failed, [] if failed else tx.afterwards))
             self.commits += 1
         except Exception as error:  # noqa: BLE001 - whatever it was, nobody in this batch may believe in a commit
             fault = DatabaseFault(f"the database did not take the change: {getattr(error, 'orig', error)}")
             fault.__cause__ = error
-            answers = [(future, None, fault) for _, future in batch]
-            afterwards = []
+            answers = [(future, None, fault, []) for _, future in batch]
             _end_transaction(self._conn)
         if any(unit is _cut for unit, _ in batch):
             _truncate(self._conn)
-        for loop, action in afterwards:
-            _on_loop(loop, action)
-        for future, result, failure in answers:
-            _on_loop(future.get_loop(), _settle(future, result, failure))
+        for loop in {future.get_loop() for _, future in batch}:
+            with contextlib.suppress(RuntimeError):  # that loop is closed: nobody waits for the answer
+                loop.call_soon_threadsafe(_tell, [one for one in answers if one[0].get_loop() is loop])
+
+
+def _tell(answers: Sequence[Answer]) -> None:
+    """On the event loop, once for all of a commit: what is to follow it, each thing once, then its results."""
+    told: set[Callable[[], None]] = set()
+    for _, _, _, afterwards in answers:
+        for action in afterwards:
+            if action not in told:  # a hundred turns wake a worker once
+                told.add(action)
+                asyncio.get_running_loop().call_soon(action)
+    for future, result, error, _ in answers:
+        if future.done():
+            continue
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
 
 
 def _cut(_tx: Tx) -> None:
@@ -170,23 +185,6 @@ def _guarded(conn: Connection, unit: Unit, tx: Tx) -> tuple[Any, BaseException |
 def _heard(future: asyncio.Future[Any]) -> None:
     if not future.cancelled():
         future.exception()
-
-
-def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> Callable[[], None]:
-    def settle() -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
-
-    return settle
-
-
-def _on_loop(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> None:
-    with contextlib.suppress(RuntimeError):  # that loop is closed: nobody waits for the answer
-        loop.call_soon_threadsafe(action)
 
 
 def _prepare(dbapi: sqlite3.Connection, _record: object) -> None:
