@@ -89,7 +89,7 @@ def _read(folder: Folder, faults: Faults) -> Desk | None:
             "flows": flows,
             "articles": articles,
             "names": known_names or Names(),
-            "macros": pages.macros(folder, locales),
+            "macros": pages.macros(folder, locales, known_names),
             "tests": _tests(folder, locales, known_names),
             "folder": folder.path,
         }

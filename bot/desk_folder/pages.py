@@ -8,11 +8,13 @@ from pathlib import PurePosixPath
 from bot.answers.article import Article
 from bot.desk_folder.desk import Macro
 from bot.desk_folder.files import Folder
-from bot.flows.source import Fault, Faults, Node, Reader, read
+from bot.flows.names import Names
+from bot.flows.source import Fault, Faults, Node, Reader, nearest, read
 from bot.flows.templates import TemplateFault, places
 from bot.texts import canonical
 
-_MACRO_NAMES = frozenset({"customer.name", "agent.name", "case.id"})
+MACRO_NAMES = ("agent.name", "case.id", "case.topic", "customer.locale", "customer.name")
+"""What a macro can name besides slots: see `handoff.macros.values`."""
 
 
 def articles(folder: Folder, locales: tuple[str, ...]) -> tuple[Article, ...]:
@@ -44,7 +46,13 @@ def articles(folder: Folder, locales: tuple[str, ...]) -> tuple[Article, ...]:
     return tuple(found.values())
 
 
-def macros(folder: Folder, locales: tuple[str, ...]) -> tuple[Macro, ...]:
+def macro_names(names: Names) -> frozenset[str]:
+    """All that a macro can name in a desk with these slots."""
+    return frozenset((*MACRO_NAMES, *(slot for slots in names.slots.values() for slot in slots)))
+
+
+def macros(folder: Folder, locales: tuple[str, ...], names: Names | None = None) -> tuple[Macro, ...]:
+    """`names` None: what slots there are is unknown, and their places are not looked at."""
     found: dict[tuple[str, str], Macro] = {}
     for relative in folder.listed("macros", ".md"):
         reader = Reader(folder.name(relative), folder.faults)
@@ -53,7 +61,7 @@ def macros(folder: Folder, locales: tuple[str, ...]) -> tuple[Macro, ...]:
             title = reader.text(entries["title"], "title") if "title" in entries else None
             locale = _locale(entries, reader, locales) if "locale" in entries else locales[0]
             macro_id = (reader.text(entries["id"], "id") if "id" in entries else None) or _id(relative, locales)
-            _macro_places(reader, body, line)
+            _macro_places(reader, body, line, names)
             if title is None or locale is None:
                 continue
             if (macro_id, locale) in found:
@@ -63,15 +71,17 @@ def macros(folder: Folder, locales: tuple[str, ...]) -> tuple[Macro, ...]:
     return tuple(found.values())
 
 
-def _macro_places(reader: Reader, body: str, line: int) -> None:
+def _macro_places(reader: Reader, body: str, line: int, names: Names | None) -> None:
+    known = macro_names(names or Names())
     try:
-        wrong = [place for place in places(body) if place.name not in _MACRO_NAMES]
+        wrong = [place for place in places(body) if place.name not in known and (names or len(place.path) > 1)]
     except TemplateFault as error:
         reader.faults.add(reader.file, line + body.count("\n", 0, error.offset), 1, error.message, "template")
         return
     for place in wrong:
-        known = ", ".join(sorted(_MACRO_NAMES))
-        message = f'unknown "{place.name}"; a macro knows {known}'
+        message = (
+            f'unknown "{place.name}"{nearest(place.name, known)}; a macro knows {", ".join(MACRO_NAMES)} and slots'
+        )
         reader.faults.add(reader.file, line + body.count("\n", 0, place.start), 1, message, "template")
 
 

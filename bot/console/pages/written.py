@@ -14,7 +14,7 @@ from bot.console import leaves
 from bot.console.leaves import Leaf
 from bot.console.material import Material, material
 from bot.console.page import Handler, Page, Visit
-from bot.desk_folder.pages import _MACRO_NAMES as MACRO_NAMES
+from bot.desk_folder.pages import MACRO_NAMES, macro_names
 from bot.errors import Conflict, NotFound, StafettError
 from bot.storage import told
 from bot.texts import fill, is_rtl
@@ -22,6 +22,14 @@ from bot.texts import fill, is_rtl
 LONGEST_LINE = 300  # characters of a title, a tag or a question
 MOST_QUESTIONS = 200
 TOLD_IN = timedelta(days=30)
+EXAMPLE = {
+    "agent.name": "Robin",
+    "case.id": "1042",
+    "case.topic": "delivery",
+    "customer.locale": "en",
+    "customer.name": "Noa",
+}
+"""With which a saved reply is previewed here; slots show by their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +124,13 @@ async def _editor(
         shown=_preview(shelf, visit, leaf),
         error=error,
         is_rtl=is_rtl,
-        places=sorted(MACRO_NAMES),
+        places=MACRO_NAMES,
     )
 
 
 async def preview(shelf: Shelf, visit: Visit) -> Response:
     leaf = _written(shelf, visit, visit.form.one("locale"), "", "")
-    wrong = leaves.faults_of(leaf.body, MACRO_NAMES) if not shelf.is_articles else []
+    wrong = leaves.faults_of(leaf.body, macro_names(visit.rooms.rules.names)) if not shelf.is_articles else []
     return await visit.page(
         "written_preview.html", shown=_preview(shelf, visit, leaf), wrong=wrong, leaf=leaf, is_rtl=is_rtl, shelf=shelf
     )
@@ -132,9 +140,9 @@ def _preview(shelf: Shelf, visit: Visit, leaf: Leaf) -> str:
     """As customers see it: by the renderer of the channels, which escapes what is no markup."""
     body = leaf.body
     if not shelf.is_articles:
-        example = {"customer.name": "Noa", "agent.name": "Robin", "case.id": "1042"}
+        slots = {name: name.upper() for name in macro_names(visit.rooms.rules.names)}
         with contextlib.suppress(KeyError):  # an unknown place is shown as it is written, and told beside
-            body = fill(body, example)
+            body = fill(body, slots | EXAMPLE)
     return "".join(html for html, _ in visit.rooms.drawn["web"](body, ()))
 
 
