@@ -75,6 +75,13 @@ def progress(conn: Reader, notice_ids: Sequence[str]) -> dict[str, Progress]:
     return found
 
 
+def topics(conn: Reader, limit: int = 200) -> list[str]:
+    """Topics that cases have had, the most frequent first."""
+    k = t.cases.c
+    query = select(k.topic).where(k.topic.is_not(None)).group_by(k.topic).order_by(func.count().desc(), k.topic)
+    return [str(one) for one in conn.execute(query.limit(limit)).scalars()]
+
+
 # ── those whom it is meant for ─────────────────────────────────────────────────────────────────────────────────────
 def affected(conn: Reader, audience: Audience, after: str | None, limit: int) -> tuple[list[str], str | None]:
     """The next customers of an audience in the order of their ids, and the id that was looked at last; None: there are no more.
@@ -95,8 +102,13 @@ def affected(conn: Reader, audience: Audience, after: str | None, limit: int) ->
     if audience.asks_for_case:
         query = query.where(_has_case(audience))
     rows = conn.execute(query).all()
-    found = [row.id for row in rows if audience.slots.items() <= dict(row.attributes or {}).items()]
+    found = [row.id for row in rows if _has_slots(dict(row.attributes or {}), audience.slots)]
     return found, rows[-1].id if len(rows) == limit else None
+
+
+def _has_slots(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """A form knows words only, so 7 and "7" are the same here, and so are true and "true"."""
+    return all(name in known and str(known[name]).lower() == str(value).lower() for name, value in wanted.items())
 
 
 def _living(conn: Reader, ids: Sequence[str]) -> list[str]:
