@@ -12,6 +12,7 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
+    Text,
     TextClause,
     TextualSelect,
     bindparam,
@@ -98,16 +99,20 @@ def renew(tx: Tx, owner: str, in_flight: Collection[str], lease: timedelta) -> s
     return set(tx.conn.execute(held.values(lease_until=tx.now + lease).returning(o.c.id)).scalars())
 
 
-def heads(tx: Tx, windows: Collection[tuple[str, bool]], limit: int) -> list[Row[Any]]:
+def heads(
+    tx: Tx, windows: Collection[tuple[str, bool]], limit: int, shut: Collection[str] = (), aside: Collection[str] = ()
+) -> list[Row[Any]]:
     """The first live row of each lane that is due: replies before bulk, then who waits longest.
 
-    `windows` are (via, bulk); each gives at most `limit`, so that none hides another. Besides the row's columns:
-    `held_epoch`, the baton's just now, and `follower_due`, of the next row in its lane. Two statements; the first reads as
-    many entries of ix_outbox_waiting as it returns, and those that wait behind a head which is under way.
+    `windows` are (via, bulk); each gives at most `limit`, so that none hides another. A bucket that several lanes share
+    sends one at a time, and while it is `shut` none; rows of a kind that stands `aside` don't count there. Besides the
+    row's columns: `held_epoch`, the baton's just now, and `follower_due`, of the next row in its lane. Two statements; the
+    first reads as many entries of ix_outbox_waiting as it returns, and those that wait behind a head which is under way.
     """
     if not windows:
         return []
-    found = tx.conn.execute(_due(tuple(sorted(windows))), {"now": tx.now, "at_most": limit}).scalars().all()
+    given = {"now": tx.now, "at_most": limit, "shut": sorted(shut), "aside": sorted(aside)}
+    found = tx.conn.execute(_due(tuple(sorted(windows))), given).scalars().all()
     if not found:
         return []
     query = _HEADS
@@ -128,16 +133,25 @@ def _due(windows: tuple[tuple[str, bool], ...]) -> TextClause:
         "AND NOT EXISTS (SELECT 1 FROM outbox b WHERE b.lane = o.lane AND b.n < o.n "
         "AND b.state IN ('ready','sending','retry','uncertain')) "
         "AND o.lane NOT IN (SELECT s.lane FROM outbox s WHERE s.state = 'sending') "
+        "AND (o.bucket IS NULL OR o.bucket = o.lane OR o.kind IN :aside OR o.state = 'uncertain' OR (o.bucket NOT IN :shut "
+        "AND o.bucket NOT IN (SELECT s.bucket FROM outbox s WHERE s.state = 'sending' AND s.bucket <> s.lane "
+        "AND s.kind NOT IN :aside))) "
         f"ORDER BY o.due_at, o.n LIMIT :at_most) w{number}"
         for number, (_, bulk) in enumerate(windows)
     )
     vias = {f"via{number}": via for number, (via, _) in enumerate(windows)}
-    return text(each).bindparams(bindparam("now", type_=t.Utc()), **vias)
+    lists = (bindparam(name, type_=Text(), expanding=True) for name in ("shut", "aside"))
+    return text(each).bindparams(bindparam("now", type_=t.Utc()), *lists, **vias)
 
 
 def live(state: ColumnElement[str]) -> ColumnElement[bool]:
     """Whether a row has not come to its end, written out as ix_outbox_live has it: so rows of one lane are found by it."""
     return state.in_([literal_column(f"'{one}'") for one in LIVE])
+
+
+def may_leave(state: ColumnElement[str]) -> ColumnElement[bool]:
+    """As `live`, for ix_outbox_waiting."""
+    return state.in_([literal_column(f"'{one}'") for one in MAY_LEAVE])
 
 
 def _heads() -> Select[Any]:
@@ -157,7 +171,10 @@ _HEADS = _heads()
 def is_due(conn: Connection, now: datetime, vias: Iterable[str]) -> bool:
     """Whether anything could leave now."""
     windows = tuple(sorted((via, bulk) for via in vias for bulk in (False, True)))
-    return bool(windows) and conn.execute(_due(windows), {"now": now, "at_most": 1}).first() is not None
+    return (
+        bool(windows)
+        and conn.execute(_due(windows), {"now": now, "at_most": 1, "shut": [], "aside": []}).first() is not None
+    )
 
 
 def next_due(conn: Connection, now: datetime, vias: Collection[str]) -> datetime | None:
@@ -238,6 +255,14 @@ def spread(tx: Tx, lane: str, after: int, first: datetime, step: timedelta) -> l
     return late
 
 
+def grown_late(tx: Tx, after: datetime, until: datetime, vias: Collection[str]) -> list[int]:
+    """The `n` of messages' rows that still wait, due in this span, and of whose delay nobody knows."""
+    o = t.outbox
+    waiting = (o.c.via.in_(vias), o.c.bulk.in_((False, True)), may_leave(o.c.state), o.c.state != "uncertain")
+    span = (o.c.due_at > after, o.c.due_at <= until, o.c.message_id.is_not(None), o.c.delayed_at.is_(None))
+    return list(tx.conn.execute(select(o.c.n).where(*waiting, *span)).scalars())
+
+
 def mark_delayed(tx: Tx, ns: Collection[int]) -> list[Any]:
     """They leave later than a minute after they were said. Returns those of which nobody knew."""
     o = t.outbox
@@ -246,9 +271,9 @@ def mark_delayed(tx: Tx, ns: Collection[int]) -> list[Any]:
 
 
 def place_of(tx: Tx, outbox_id: str) -> Any:
-    """Where a row stands: n, lane, bucket, kind, bulk, message_id, created_at, delayed_at."""
+    """Where a row stands: n, lane, bucket, kind, bulk, message_id, due_at, created_at, delayed_at."""
     o = t.outbox.c
-    query = select(o.n, o.lane, o.bucket, o.kind, o.bulk, o.message_id, o.created_at, o.delayed_at)
+    query = select(o.n, o.lane, o.bucket, o.kind, o.bulk, o.message_id, o.due_at, o.created_at, o.delayed_at)
     return tx.conn.execute(query.where(o.id == outbox_id)).first()
 
 

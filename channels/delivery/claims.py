@@ -1,8 +1,10 @@
 """Which rows may leave now: the heads of lanes, as far as limits and the baton let them.
 
 Fair: each lane shows only its head, whoever waits longest goes first, and what is queued behind gets the time at which it
-can leave at the soonest. A customer with a thousand lines takes turns with the others. Each channel has a window of its
-own, so that one that is full hides no other; replies go before what nobody waits for.
+can leave at the soonest. A customer with a thousand lines takes turns with the others. Where lanes share a place (the cases
+in one Slack channel) they stand in line: one is under way at a time, and until the place takes the next one none of them is
+looked at, so that they show up in the order in which they came. Each channel has a window of its own, so that one that is
+full hides no other; replies go before what nobody waits for.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from bot.storage import outbox_rows, pace_rows
 from bot.storage.tx import Tx
 from channels.delivery.leases import Leases, monotonic
 from channels.delivery.outcomes import LONGEST_WAIT, safely, settled
-from channels.delivery.paces import Limit, Paces, limits
+from channels.delivery.paces import METHODS, Limit, Paces, limits, shares_place
 from channels.port import Delivery
 
 STRAND_EVERY = timedelta(seconds=1)  # to look for what a dead sender left
@@ -36,6 +38,7 @@ class Found:
     late: list[int] = field(default_factory=list)  # of them, those that are to be told of
     expired: int = 0
     stranded: int = 0
+    shut: bool = False  # a place turned out to take no more
 
 
 class Claims:
@@ -46,7 +49,9 @@ class Claims:
         self._paces = Paces()
         self._named: dict[str, datetime] = {}  # limit → before which the platform takes nothing more
         self._resting: dict[tuple[str, bool], datetime] = {}  # (via, bulk) → when the whole platform takes more
+        self._shut: dict[str, datetime] = {}  # place that lanes share → when it takes more
         self._stranded_at: datetime | None = None
+        self._late_until = datetime.min.replace(tzinfo=UTC)  # what was due until then, and is late, has been told
         self._looked_at: datetime | None = None
 
     def recover(self, tx: Tx) -> int:
@@ -57,36 +62,41 @@ class Claims:
     def claim(self, tx: Tx, vias: Collection[str], room: int) -> tuple[list[tuple[Delivery, str]], Found]:
         """At most `room` rows, marked `sending` (what is asked about stays `uncertain`), with the state that they had."""
         if self._looked_at is not None and self._looked_at - tx.now > SET_BACK:
-            self._resting, self._named = {}, {}
+            self._resting, self._named, self._shut = {}, {}, {}
+            self._late_until = tx.now - outbox.LATE
             outbox_rows.hurry(tx, tx.now)
         self._looked_at = tx.now
-        found = Found(stranded=self._strand(tx))
+        found = Found()
+        self._look_around(tx, vias, found)
         windows = {(via, bulk) for via in vias for bulk in (False, True)}
         self._resting = {window: until for window, until in self._resting.items() if until > tx.now}
-        heads = outbox_rows.heads(tx, windows - self._resting.keys(), room)
+        self._shut = {place: until for place, until in self._shut.items() if until > tx.now}
+        heads = outbox_rows.heads(tx, windows - self._resting.keys(), room, self._shut, METHODS)
         self._sort(tx, heads, room, found)
         outbox_rows.start(tx, self._leases.owner, self._leases.lease, found.taken)
         outbox_rows.put_off(tx, found.put_off)
         tell(tx, found.late)
-        found.later += [until for until in self._resting.values() if until > tx.now]
-        if len(found.taken) < room <= len(heads) and (found.taken or found.put_off or found.expired or self._resting):
+        found.later += [until for until in (*self._resting.values(), *self._shut.values()) if until > tx.now]
+        moved = found.taken or found.put_off or found.expired or found.shut or self._resting
+        if len(found.taken) < room <= len(heads) and moved:
             found.later.append(tx.now)  # behind these may be others
         if len(found.taken) < room:  # else the first that is finished wakes us
             due = outbox_rows.next_due(tx.conn, tx.now, vias)
             found.later += [due] if due is not None else []
         return [(delivery_of(tx, row), row.state) for row in found.taken], found
 
-    def held_up(self, tx: Tx, delivery: Delivery, wait: float, limited: bool) -> None:
+    def held_up(self, tx: Tx, delivery: Delivery, wait: float, limited: bool) -> datetime:
         """A send has to wait for so many seconds: what is queued behind it waits too, and if that is long, it is told.
 
-        `limited`: the platform wants nothing more of this kind in this place for so long.
+        `limited`: the platform wants nothing more of this kind in this place for so long. Returns when the row is due: where
+        lanes share a place it is the place that waits, and the row is still the first in line there.
         """
         until = tx.now + timedelta(seconds=wait)
         if not limited and wait < SHORT and until - delivery.created_at <= outbox.LATE:
-            return
+            return until
         row = outbox_rows.place_of(tx, delivery.id)
         if row is None:
-            return
+            return until
         narrowest = next(iter(limits(row.bucket, row.kind, bulk=row.bulk)), None)
         if limited and narrowest is not None:
             self._block(tx, narrowest, until)
@@ -94,6 +104,7 @@ class Claims:
         step = SECOND / narrowest.rate.per_second if narrowest else timedelta()
         behind = outbox_rows.spread(tx, row.lane, row.n, until + step, step)
         tell(tx, [*late, *(one.n for one in behind if is_late(one, until))])
+        return row.due_at if limited and shares_place(row.bucket, row.lane, row.kind) else until
 
     def _block(self, tx: Tx, limit: Limit, until: datetime) -> None:
         if self._leases.shared:
@@ -103,17 +114,22 @@ class Claims:
         self._named[limit.name] = until
 
     # ── one look ───────────────────────────────────────────────────────────────────────────────────────────────────
-    def _strand(self, tx: Tx) -> int:
+    def _look_around(self, tx: Tx, vias: Collection[str], found: Found) -> None:
+        """Every second: what a dead sender left, and what has come to wait for too long meanwhile."""
         if self._stranded_at is not None and timedelta() <= tx.now - self._stranded_at < STRAND_EVERY:
-            return 0
+            return
         self._stranded_at = tx.now
-        return self._leases.strand(tx)
+        found.stranded = self._leases.strand(tx)
+        late = tx.now - outbox.LATE
+        found.late += outbox_rows.grown_late(tx, self._late_until, late, vias) if late > self._late_until else []
+        self._late_until = max(late, self._late_until)
 
     def _sort(self, tx: Tx, heads: Sequence[Any], room: int, found: Found) -> None:
         busy = self._leases.lanes()
         spends = {row.n: limits(row.bucket, row.kind, bulk=row.bulk, asks=row.state == "uncertain") for row in heads}
         paces, now = self._paces_for(tx, {one.name for limited in spends.values() for one in limited})
         before, behind = dict(paces.free), dict[str, int]()
+        begun = set[str]()  # places that lanes share
         crowded = len(heads) >= room or bool(self._resting)  # others wait: who has had a turn stands behind them
         for row in heads:
             if len(found.taken) >= room:
@@ -124,14 +140,23 @@ class Claims:
                 found.expired += 1
                 found.later.append(tx.now)
                 continue
+            shares = shares_place(row.bucket, row.lane, row.kind) and row.state != "uncertain"
+            if shares and row.bucket in begun:
+                continue
             wait, slowest = self._wait(tx, spends[row.n], paces, now)
             if slowest is None:
                 found.taken.append(row)
+                if shares:
+                    begun.add(row.bucket)
                 pause = paces.next(spends[row.n], now)
                 if pause > 0 or crowded:
                     self._spread(tx, row, tx.now + SECOND * pause, spends[row.n], found)
             elif slowest.is_wide:
                 self._rest(row, slowest, tx.now + timedelta(seconds=wait))
+            elif shares:
+                begun.add(row.bucket)
+                found.shut = True
+                self._shut[row.bucket] = tx.now + timedelta(seconds=wait)
             else:
                 number = behind[slowest.name] = behind.get(slowest.name, 0) + 1
                 ahead = max(0, number - slowest.rate.burst)  # so many may leave at once after a rest

@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -60,9 +60,11 @@ class Outcome:
 
 
 class Outcomes:
-    """`owner` holds the rows. `held_up` is told that a send has to wait for so many seconds, and whether by a 429."""
+    """`owner` holds the rows. `held_up` is told that a send has to wait for so many seconds, and whether by a 429; it says
+    when the row is due.
+    """
 
-    def __init__(self, owner: str, held_up: Callable[[Tx, Delivery, float, bool], None]) -> None:
+    def __init__(self, owner: str, held_up: Callable[[Tx, Delivery, float, bool], datetime]) -> None:
         self._owner = owner
         self._held_up = held_up
 
@@ -98,8 +100,8 @@ class Outcomes:
             return
         sensible = retry_after is not None and 0 < retry_after <= LONGEST_WAIT
         wait = retry_after if retry_after is not None and sensible else backoff(delivery.attempts)
-        self._set(tx, delivery, state="retry", due_at=tx.now + timedelta(seconds=wait), error=reason)
-        self._held_up(tx, delivery, wait, isinstance(error, RateLimited))
+        due = self._held_up(tx, delivery, wait, isinstance(error, RateLimited))
+        self._set(tx, delivery, state="retry", due_at=due, error=reason)
 
     def _words_alone(self, tx: Tx, delivery: Delivery, error: FileRefused) -> None:
         """The row keeps its place in the lane and becomes the words; the file gets a row of its own, which has failed."""

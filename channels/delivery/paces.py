@@ -84,6 +84,11 @@ def limits(bucket: str | None, kind: str = "", *, bulk: bool = False, asks: bool
     return tuple(Limit(name, RATES[rate]) for name, rate in names if rate in RATES)
 
 
+def shares_place(bucket: str | None, lane: str, kind: str) -> bool:
+    """Whether it stands in line with other lanes: posts into one Slack channel show up in the order in which they came."""
+    return bucket is not None and bucket != lane and kind not in METHODS
+
+
 class Paces:
     """When each limit may be spent from next. Times are seconds, of any one clock. (GCRA: one number a limit.)"""
 

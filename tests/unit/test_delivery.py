@@ -571,6 +571,47 @@ async def test_a_full_channel_hides_no_other_and_no_other_customers(database_url
         assert 18 <= len(posts) <= 24
 
 
+async def test_lanes_that_share_a_place_show_up_in_the_order_in_which_they_came(
+    database_url: str, house_time: SetClock
+) -> None:
+    """Cards of many cases in one Slack channel: who comes later never overtakes, nor while Slack asks to wait."""
+    async with rooms(database_url, clock=house_time) as house:
+        house.delivery.senders = {"slack": house.sender}
+        house.sender.script = [None, None, RateLimited("429", retry_after=7)]
+        now, most = 0, 0
+
+        async def slowly(_: Delivery) -> None:
+            nonlocal now, most
+            now, most = now + 1, max(most, now + 1)
+            await asyncio.sleep(0)
+            now -= 1
+
+        house.sender.script += [slowly] * 40
+        for number in range(30):
+            await queue(house, str(number), lane=f"case:{number}", via="slack", bucket="slack:C1", kind="root")
+            await house.deliver()
+            house.clock.passes(seconds=0.31)
+        await delivered(house, 40)
+        assert house.sender.texts == [str(number) for number in range(30)]
+        assert most == 1, "one at a time: two that are under way may arrive the other way round"
+
+
+async def test_who_waits_in_line_for_more_than_a_minute_is_told_of(sqlite_url: str, house_time: SetClock) -> None:
+    told: list[SendDelayed] = []
+    async with rooms(
+        sqlite_url, clock=house_time, subscribers={SendDelayed: [lambda _, event: told.append(event)]}
+    ) as house:
+        house.delivery.senders = {"slack": house.sender}
+        for number in range(70):
+            await queue(house, "x", lane=f"case:{number}", via="slack", bucket="slack:C1", message_id=f"m{number}")
+        await delivered(house, 58)
+        assert told == []
+        await delivered(house, 15)
+        waited = [row.message_id for row in await house.rows("outbox") if row.delayed_at is not None]
+        assert [one.message_id for one in told] == waited
+        assert 5 <= len(told) <= 10
+
+
 async def test_replies_go_before_what_nobody_waits_for(database_url: str, house_time: SetClock) -> None:
     async with rooms(database_url, clock=house_time) as house:
         house.delivery.senders["telegram"] = house.sender
