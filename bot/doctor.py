@@ -6,6 +6,7 @@ must not know: SDKs, terminals. Nothing is changed, and no token is ever shown.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import sqlite3
 import sys
@@ -49,6 +50,8 @@ async def examine(settings: Settings, scopes: Sequence[str]) -> AsyncIterator[Fi
     yield python(sys.version_info[:3])
     yield sqlite(sqlite3.sqlite_version_info, is_used=settings.database_url.startswith("sqlite"))
     yield settings_agree(settings)
+    if (found := await asyncio.to_thread(embedder)) is not None:
+        yield found
     async for one in database(settings):
         yield one
     yield secret(settings)
@@ -59,6 +62,21 @@ async def examine(settings: Settings, scopes: Sequence[str]) -> AsyncIterator[Fi
 
 
 # ── the machine ────────────────────────────────────────────────────────────────────────────────────────────────────
+def embedder() -> Finding | None:
+    """The plug-in that turns texts into vectors, where one is installed."""
+    from importlib.metadata import entry_points
+
+    from bot.answers import embedding
+
+    names = ", ".join(sorted(one.name for one in entry_points(group=embedding.GROUP)))
+    if not names:
+        return None
+    wrong = embedding.trial()
+    if wrong:
+        return Finding(FAULT, "embedder", wrong, "mend or uninstall it; until then the search goes on without")
+    return Finding(OK, "embedder", names)
+
+
 def python(version: tuple[int, ...]) -> Finding:
     told = ".".join(map(str, version))
     if version < (3, 11):

@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 import re
 import threading
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from bot.answers.embedding import SHARE, FindEmbedder, Vectors
+from bot.answers.embedding import SHARE, FindEmbedder, Questions, Vectors
 from bot.answers.index import Index
 from bot.answers.words import Features, base_locale, lemma_features, piece_features, word_features
 
@@ -31,6 +32,8 @@ ELSEWHERE_BELOW = 0.5
 """Below this confidence in the customer's own language the other languages' articles are asked too."""
 LONGEST_QUERY = 1_000
 """Characters of a question that are searched: 30 ms among 10,000 articles; what is pasted below counts no more."""
+PREPARED = 500
+"""Questions, with their language, that are remembered as prepared."""
 LONGEST_BODY = 20_000
 """Characters of a body that are searched: some 3,000 words."""
 
@@ -68,21 +71,34 @@ class Knowledge:
     """All articles of a desk. Nothing is computed before the first search, or `warm`, of a language."""
 
     def __init__(
-        self, articles: Sequence[Article], weights: Weights | None = None, embedder: FindEmbedder | None = None
+        self,
+        articles: Sequence[Article],
+        weights: Weights | None = None,
+        embedder: FindEmbedder | None = None,
+        *,
+        ahead: bool = False,
     ) -> None:
-        self._weights, self._embedder = weights or Weights(), embedder
+        self._weights = weights or Weights()
+        self._questions = Questions(embedder, ahead=ahead) if embedder is not None else None
         self._articles: dict[str, list[Article]] = {}
         for article in articles:
             self._articles.setdefault(base_locale(article.locale), []).append(article)
         self._by_id = {(language, a.id): a for language, group in self._articles.items() for a in group}
         self._shelves: dict[str, _Shelf] = {}
-        self._building = threading.Lock()
+        self._building, self._preparing = threading.Lock(), threading.Lock()
+        self._prepared: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     @classmethod
     def build(
-        cls, articles: Sequence[Article], weights: Weights | None = None, embedder: FindEmbedder | None = None
+        cls,
+        articles: Sequence[Article],
+        weights: Weights | None = None,
+        embedder: FindEmbedder | None = None,
+        *,
+        ahead: bool = False,
     ) -> Knowledge:
-        return cls(articles, weights, embedder)
+        """With `ahead`, an embedder counts only for questions that were prepared: searching never waits for it."""
+        return cls(articles, weights, embedder, ahead=ahead)
 
     def __len__(self) -> int:
         return sum(map(len, self._articles.values()))
@@ -97,6 +113,25 @@ class Knowledge:
         wanted = self._articles if locales is None else {base_locale(locale) for locale in locales}
         for language in sorted(set(wanted) & set(self._articles)):
             self._shelf(language)
+
+    def is_prepared(self, question: str, locale: str) -> bool:
+        """Whether a search for this waits for nobody: every language is loaded and there is no embedder, or it was prepared."""
+        if len(self._shelves) == len(self._articles) and self._questions is None:
+            return True
+        with self._preparing:
+            return (question[:LONGEST_QUERY], base_locale(locale)) in self._prepared
+
+    def prepare(self, question: str, locale: str) -> None:
+        """Have an embedder see the question, and load every language that it is searched in. For a thread."""
+        if self._questions is not None:
+            self._questions.ask(question[:LONGEST_QUERY])
+            if self._questions.embedder is None:
+                self._questions = None
+        self.search(question, locale)
+        with self._preparing:
+            self._prepared[question[:LONGEST_QUERY], base_locale(locale)] = None
+            while len(self._prepared) > PREPARED:
+                self._prepared.popitem(last=False)
 
     def search(self, query: str, locale: str, limit: int = 5) -> list[Hit]:
         """The best articles, best first; none where nothing of the query is known. Blocks: run it in a thread."""
@@ -121,7 +156,7 @@ class Knowledge:
         if language not in self._shelves:
             with self._building:
                 if language not in self._shelves:
-                    self._shelves[language] = _Shelf(self._articles[language], language, self._weights, self._embedder)
+                    self._shelves[language] = _Shelf(self._articles[language], language, self._weights, self._questions)
         return self._shelves[language]
 
 
@@ -129,7 +164,7 @@ class _Shelf:
     """The articles of one language and their three indexes; and their vectors, where an embedder is installed."""
 
     def __init__(
-        self, articles: Sequence[Article], language: str, weights: Weights, embedder: FindEmbedder | None = None
+        self, articles: Sequence[Article], language: str, weights: Weights, questions: Questions | None = None
     ) -> None:
         import numpy as np
 
@@ -146,7 +181,7 @@ class _Shelf:
         share = weights.words
         squared = share * self._words.owner_norms_squared + (1 - share) * self._pieces.owner_norms_squared
         self._norms = np.sqrt(np.maximum(squared, 1e-9))
-        self._vectors = None if embedder is None else Vectors.of(embedder(), [text for _, text in asked])
+        self._vectors = None if questions is None else Vectors.of(questions, [text for _, text in asked])
 
     def search(self, query: str, limit: int) -> list[Hit]:
         import numpy as np

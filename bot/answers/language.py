@@ -2,7 +2,7 @@
 
 py3langid's model (97 languages, 4.6 MB, inside its wheel) restricted to the desk's: a comparison of four languages is right
 where one of 97 takes Norwegian for Danish. It takes 0.7 s to load, in a thread (`warm`), once somebody writes, and 0.1 ms a
-text afterwards; until it is there nobody is detected. Its figures are calibrated: 0.97 is wrong once in some thirty texts.
+text afterwards; the first message waits for it. Its figures are calibrated: 0.97 is wrong once in some thirty texts.
 
 What lives here: text in, language and confidence out. What it must not know: what is done about it.
 """
@@ -16,8 +16,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import structlog
+
 from bot.texts import canonical
 
+log = structlog.get_logger()
 FEWEST_WORDS = 3
 FEWEST_LETTERS = 10
 """Shorter texts are names, greetings and codes: 21 of 24 single words were told rightly, which is too few."""
@@ -41,9 +44,14 @@ class Detected:
 
 @lru_cache(maxsize=1)
 def _loaded() -> Any:
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+    """The model; None where it cannot be read: then nobody is detected, and nobody waits for it again."""
+    try:
+        from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+        return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    except (ImportError, OSError, ValueError) as error:
+        log.error("languages cannot be told apart", error=repr(error)[:300])  # noqa: TRY400 - one line
+        return None
 
 
 @lru_cache(maxsize=8)
@@ -87,9 +95,10 @@ def _words(text: str) -> list[str]:
 
 def detect(text: str, locales: Sequence[str]) -> Detected | None:
     """The language of the text; None where it is too short to tell, or the desk speaks only one. Loads the model."""
-    if not is_long_enough(text):
+    model = _loaded() if is_long_enough(text) else None
+    if model is None:
         return None
-    known = _loaded().labels
+    known = model.labels
     by_label: dict[str, str] = {}
     for locale in locales:
         language = canonical(locale).split("-")[0]

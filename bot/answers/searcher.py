@@ -1,7 +1,9 @@
 """The knowledge of the desk in force, and whether it can be asked without anybody waiting.
 
 The first search in a language loads its word list (seconds). A turn runs inside a transaction and must not wait for
-that: it asks `ready`, and is parked while `warm` runs in a thread.
+that: it asks `ready`, and is parked while `warm` runs in a thread. So is a question that an embedder has not seen yet (that is
+somebody else's code), and each new one until the words of all languages are loaded: where its own language does not know,
+the others are asked.
 """
 
 from __future__ import annotations
@@ -24,14 +26,15 @@ class Searcher:
         self._built_from: Sequence[Article] | None = None
         self._knowledge = Knowledge.build(())
         self._ready: set[str] = set()
-        self._warming: set[str] = set()
+        self._warming: set[tuple[str, str]] = set()
         self._tasks: set[asyncio.Future[None]] = set()
 
     @property
     def knowledge(self) -> Knowledge:
         current = self._articles()
         if current is not self._built_from:
-            self._knowledge, self._built_from = Knowledge.build(current, embedder=embedding.installed_or_none), current
+            self._knowledge = Knowledge.build(current, embedder=embedding.installed_or_none, ahead=True)
+            self._built_from = current
             self._ready, self._warming = set(), set()
         return self._knowledge
 
@@ -39,38 +42,46 @@ class Searcher:
     def search(self) -> Search:
         return self.knowledge.search
 
-    def ready(self, locale: str) -> bool:
-        knowledge = self.knowledge
-        return locale in self._ready or len(knowledge) == 0
-
-    def warm(self, locale: str, then: Callable[[], Any], also: Callable[[], None] | None = None) -> None:
-        """Load this language's words (and what `also` loads) in a thread, then call `then` on the event loop.
-
-        Once at a time per language.
+    def ready(self, locale: str, question: str = "") -> bool:
+        """Whether this language's words are loaded; and what a search for `question` needs: words of other languages, which are
+        asked where its own does not know, and what an embedder makes of it.
         """
-        if locale in self._warming:
+        knowledge = self.knowledge
+        if len(knowledge) == 0:
+            return True
+        return locale in self._ready and (not question or knowledge.is_prepared(question, locale))
+
+    def warm(
+        self,
+        locale: str,
+        then: Callable[[], Any],
+        also: Callable[[], None] | None = None,
+        question: str = "",
+    ) -> None:
+        """Load this language's words (and what `also` loads) in a thread, and what the question needs; then call `then` on the
+        event loop. Once at a time per language and question.
+        """
+        if (locale, question) in self._warming:
             return
         knowledge = self.knowledge
-        self._warming.add(locale)
+        self._warming.add((locale, question))
 
         def load() -> None:
             knowledge.warm([locale])
+            if question:
+                knowledge.prepare(question, locale)
             if also is not None:
                 also()
 
         task = self._in_thread(load)
 
         def done(_: asyncio.Future[None]) -> None:
-            self._warming.discard(locale)
+            self._warming.discard((locale, question))
             if self._built_from is not None and knowledge is self._knowledge:
                 self._ready.add(locale)
             then()
 
         task.add_done_callback(done)
-
-    def load(self, work: Callable[[], None]) -> None:
-        """Run in a thread what nobody waits for."""
-        self._in_thread(work)
 
     def _in_thread(self, work: Callable[[], None]) -> asyncio.Future[None]:
         task = asyncio.get_running_loop().run_in_executor(None, work)

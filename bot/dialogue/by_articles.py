@@ -16,7 +16,7 @@ def take(talk: Talk) -> bool:
         return False
     if turn.message.body.files and not turn.text.strip():
         talk.say(talk.sentence("file_received"), talk.human_choice())
-    elif small_talk(turn.text, talk.locale, talk.desk.texts) or is_blank(turn.text) or talk.is_warm():
+    elif small_talk(turn.text, talk.locale, talk.desk.texts) or is_blank(turn.text) or talk.is_warm(turn.text):
         answer(talk, articles.Asked(turn.text))
     return True
 

@@ -50,7 +50,7 @@ def run(talk: Talk, event: flows.Event) -> bool:
     """Whether a flow took the event."""
     outcome = flows.step(_desk_for(talk), talk.flow, event, _context(talk))
     if talk.missing:  # a step asked the articles in words that are not loaded: the turn is run again when they are
-        talk.park_for_words(talk.missing)
+        talk.park_for_words(talk.missing, talk.asks)
         return True
     before = talk.flow
     begins = outcome.handled and outcome.state.frames and not before.frames
@@ -116,8 +116,8 @@ def _opens_in(talk: Talk, now: datetime) -> int | None:
 
 def _found(talk: Talk, query: str, locale: str, tags: Sequence[str]) -> flows.Found:
     """What a step `kb` is answered."""
-    if not talk.bot.searcher.ready(locale):
-        talk.missing = locale
+    if not talk.bot.searcher.ready(locale, query):
+        talk.missing, talk.asks = locale, query
         return flows.Found("none")
     return flows.Found(*articles.answer_of(query, tags, talk.bot.searcher.search, talk.about_articles(locale)))
 
@@ -127,6 +127,9 @@ def _knows(talk: Talk, text: str, locale: str) -> flows.Told | None:
     bot = talk.bot
     if not bot.searcher.ready(locale):
         talk.tx.after_commit(lambda: bot.searcher.warm(locale, lambda: bot.release(f"words:{locale}")))
+        return None
+    if not bot.searcher.ready(locale, text):
+        talk.missing, talk.asks = locale, text
         return None
     found = articles.sure_answer(text, bot.searcher.search, talk.about_articles(locale))
     return None if found is None else flows.Told(*found)

@@ -52,7 +52,7 @@ def press(talk: Talk) -> bool:
     event = articles.event_of(pressed.value)
     if event is None:
         return False
-    if talk.is_warm():
+    if talk.is_warm(talk.kb.question):
         by_articles.answer(talk, event)
     return True
 

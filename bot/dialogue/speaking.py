@@ -6,8 +6,7 @@ language is mostly a name or an address. Whoever is followed is told so, with a 
 
 from __future__ import annotations
 
-from functools import partial
-
+from bot import flows
 from bot.answers import language
 from bot.dialogue.commands import LANGUAGE, own_name
 from bot.dialogue.talk import Talk
@@ -16,16 +15,24 @@ from bot.storage import customers
 from bot.texts import canonical, match_locale
 
 
-def follow(talk: Talk) -> None:
+def follow(talk: Talk) -> bool:
+    """Go on in the language of what was written. True: the turn waits until languages can be told apart (once a process)."""
     turn, desk = talk.turn, talk.desk
     if talk.language or len(desk.locales) < 2 or turn.message is None or turn.pressed is not None:
-        return
-    if turn.command is not None or talk.flow.waiting:
-        return
-    if not language.is_ready():  # loaded on first use, and nobody waits for it: this text is taken as it is
-        if language.is_long_enough(turn.text):
-            talk.tx.after_commit(partial(talk.bot.searcher.load, language.warm))
-        return
+        return False
+    if turn.command is not None or talk.flow.waiting or not language.is_long_enough(turn.text):
+        return False
+    if not language.is_ready():
+        if flows.asks_for_human(desk, turn.text):
+            return False  # nobody waits who wants a person
+        talk.park_for_words(talk.locale)
+        return True
+    _follow(talk)
+    return False
+
+
+def _follow(talk: Talk) -> None:
+    turn, desk = talk.turn, talk.desk
     before = match_locale(talk.locale, desk.locales)
     found = language.detect(turn.text, desk.locales)
     if found is None or canonical(found.locale) == canonical(before) or found.confidence < language.LIKELY:

@@ -49,7 +49,9 @@ class Dialogue:
         talk = begin(self._bot, turn, case)
         if self._is_behind(talk):
             return True
-        speaking.follow(talk)
+        if speaking.follow(talk):
+            remember(talk)
+            return True
         before = commands.take(talk) or commands.press(talk) or signals.hear(talk)
         _ = before or by_flow.take(talk) or by_articles.take(talk)
         signals.offer(talk)
@@ -103,7 +105,8 @@ class Dialogue:
     def _is_behind(self, talk: Talk) -> bool:
         """An earlier message of theirs waits for its language's words: this one waits behind it, unless for a human."""
         words = talk.words
-        if not words or self._bot.searcher.ready(words) or talk.turn.command in {"human", "agent"}:
+        there = not words or (self._bot.searcher.ready(words) and talk.can_tell_languages())
+        if there or talk.turn.command in {"human", "agent"}:
             return False
         if talk.turn.pressed is None and flows.asks_for_human(talk.desk, talk.turn.text):
             return False

@@ -81,6 +81,7 @@ class Talk:
     offer: rules.Rule | None = None  # a human is offered, after what else there is to say
     over: bool = False  # people were fetched, or the case was closed
     missing: str = ""  # the language whose words a flow needed, and which are not loaded
+    asks: str = ""  # what it asked the articles then
     words: str = ""  # the language whose words an earlier message waits for
     language: str = ""  # followed: we noticed theirs in this case; chosen: they named it
     told: list[str] = field(default_factory=list)  # what the bot said in this turn
@@ -133,19 +134,24 @@ class Talk:
         return articles.Context(locale, article, self.bot.thresholds or self.desk.answers, self.desk.texts, limits)
 
     # ── words that are still being loaded ──
-    def is_warm(self) -> bool:
-        """Whether the words of this language are loaded; if not, the turn is parked until they are."""
-        if self.bot.searcher.ready(self.locale):
+    def is_warm(self, question: str) -> bool:
+        """Whether a question can be searched for without anybody waiting; if not, the turn is parked until it can."""
+        if self.bot.searcher.ready(self.locale, question):
             return True
-        self.park_for_words(self.locale)
+        self.park_for_words(self.locale, question)
         return False
 
-    def park_for_words(self, locale: str) -> None:
+    def can_tell_languages(self) -> bool:
+        return len(self.desk.locales) < 2 or language.is_ready()
+
+    def park_for_words(self, locale: str, question: str = "") -> None:
+        """Run the turn again when this language's words are there, what tells languages apart, and the question's vector."""
         self.words = locale
         waits_for = self.turn.park_for = f"words:{locale}"
-        # What tells languages apart is loaded along: who waits for words anyhow is told by it at once.
-        also = language.warm if len(self.desk.locales) > 1 else None
-        self.tx.after_commit(lambda: self.bot.searcher.warm(locale, lambda: self.bot.release(waits_for), also))
+        also = None if self.can_tell_languages() else language.warm
+        self.tx.after_commit(
+            lambda: self.bot.searcher.warm(locale, lambda: self.bot.release(waits_for), also, question)
+        )
 
 
 def begin(bot: Bot, turn: Turn, case: CaseNoun) -> Talk:

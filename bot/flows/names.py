@@ -16,6 +16,8 @@ TELEGRAM_TEXT = 4096
 """Characters of one Telegram message; longer ones are split in delivery."""
 BUTTON = 75
 """Characters of a Slack button, the shortest of the channels."""
+BUTTONS = 100
+"""Buttons under one Telegram message; Slack takes 125 in our rows. Further options can only be typed."""
 _ALWAYS = ("customer", "case")
 
 

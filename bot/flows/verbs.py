@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bot.answers.grounded import LONGEST_ANSWER
-from bot.flows.names import BUTTON, Seen
+from bot.flows.names import BUTTON, BUTTONS, Seen
 from bot.flows.schema import (
     INSTRUMENTS,
     OUTCOMES,
@@ -92,6 +92,9 @@ def _options(node: Node, seen: Seen) -> tuple[Option, ...]:
             options.append(Option(value, label, _synonyms(found["synonyms"], seen) if "synonyms" in found else ()))
     if node.kind == "list" and not node.items:
         seen.reader.fault(node, "options are empty", "value")
+    if len(node.items) > BUTTONS:
+        message = f"options: {len(node.items)} buttons; Telegram shows {BUTTONS}, from here on they can only be typed"
+        seen.reader.warn(node.items[BUTTONS], message, "length")
     return tuple(options)
 
 
@@ -242,6 +245,9 @@ def _close(body: Node, found: Found, seen: Seen) -> Verb | None:
 
 def _survey(_: Node, found: Found, seen: Seen) -> Verb | None:
     instrument = seen.reader.one_of(found["survey"], INSTRUMENTS, "survey")
+    if instrument == "nps":
+        told = "nps asks about the whole relationship and never about one case: nobody is asked; see surveys: nps: in desk.yaml"
+        seen.reader.warn(found["survey"], f"survey: {told}", "never-per-case")
     delay = seen.reader.span(found["delay"], "delay") if "delay" in found else None
     return SurveyStep(instrument, int(delay.total_seconds()) if delay is not None else None) if instrument else None
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from bot.answers import language
 from tests.support.house import House
 
@@ -47,3 +49,34 @@ async def test_what_tells_languages_apart_is_loaded_when_somebody_writes_and_not
         await visitor.hears(
             "Ik ga verder in het Nederlands."
         )  # it was loaded along with the words that this waited for
+
+
+async def test_a_first_message_is_answered_in_its_own_language_by_a_house_that_has_just_started(tmp_path: Path) -> None:
+    """It waits for what tells languages apart, and the line behind it keeps its place."""
+    language._loaded.cache_clear()
+    async with House(tmp_path) as house:
+        visitor = await house.visitor("en")
+        await visitor.says("dit is belachelijk, een schande, ik wil nu mijn geld terug!!")
+        await visitor.says("AB123456")
+        await visitor.hears("Wat is er gebeurd?")
+        await house.settle()
+        assert visitor.said()[0].startswith("Ik ga verder in het Nederlands."), visitor.said()
+        assert not any("order number" in text for text in visitor.said()), visitor.said()
+
+
+async def test_where_languages_cannot_be_told_apart_nobody_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import py3langid.langid
+
+    monkeypatch.setattr(py3langid.langid, "MODEL_FILE", str(tmp_path / "gone"))
+    language._loaded.cache_clear()
+    try:
+        async with House(tmp_path) as house:
+            visitor = await house.visitor("en")
+            await visitor.says("kan ik dit ook in een andere kleur krijgen")
+            await house.settle()
+            assert visitor.said()
+            assert not any("Nederlands" in text for text in visitor.said())
+    finally:
+        language._loaded.cache_clear()

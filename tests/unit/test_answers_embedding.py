@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from bot import doctor
 from bot.answers import embedding
 from bot.answers.article import Article
 from bot.answers.knowledge import Knowledge
@@ -64,6 +66,30 @@ def test_one_that_fails_on_the_articles_is_left_out() -> None:
     assert best(Knowledge.build(ARTICLES, embedder=lambda: model), "delivery costs")[0] == "delivery"
 
 
+def test_nobody_who_searches_in_a_turn_waits_for_it() -> None:
+    model = Meaning()
+    knowledge = Knowledge.build(ARTICLES, embedder=lambda: model, ahead=True)
+    knowledge.warm()
+    assert not knowledge.is_prepared("unwanted gift", "en")
+    assert best(knowledge, "unwanted gift")[0] != "returns"
+    assert model.asked == [False], "only the articles were shown to it"
+    knowledge.prepare("unwanted gift", "en")
+    assert knowledge.is_prepared("unwanted gift", "en")
+    assert best(knowledge, "unwanted gift")[0] == "returns"
+    model.fails = True
+    knowledge.prepare("delivery costs", "en")
+    assert knowledge.is_prepared("delivery costs", "en"), "one that fails is not asked again for it"
+    assert model.asked == [False, True]
+
+
+def test_without_one_a_question_waits_only_until_all_languages_are_loaded() -> None:
+    knowledge = Knowledge.build((*ARTICLES, Article("returns", "Terugsturen", "nl")), embedder=lambda: None, ahead=True)
+    knowledge.warm(["nl"])
+    assert not knowledge.is_prepared("unwanted gift", "nl")
+    knowledge.prepare("unwanted gift", "nl")
+    assert knowledge.is_prepared("anything else", "nl")
+
+
 @pytest.fixture
 def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A place for installed packages."""
@@ -96,3 +122,25 @@ def test_two_of_them_or_a_broken_one_are_told(packages: Path) -> None:
     install(packages, "toy", "toy_meaning:Meaning")
     with pytest.raises(SettingsFault, match=r"several packages bring a stafett\.embedder: broken, toy"):
         embedding.installed()
+
+
+@pytest.mark.parametrize(
+    ("body", "wrong"),
+    [
+        ("return [[1.0, 0.0]] * len(texts)", ""),
+        ("raise RuntimeError('no card')", "fails: RuntimeError: no card"),
+        ("return [[1.0, 0.0]] if is_question else [[1.0]]", "vectors of shape (1, 1) for an article and (1, 2)"),
+        ("return None", "fails: "),
+    ],
+)
+def test_doctor_says_what_is_wrong_with_it(packages: Path, body: str, wrong: str) -> None:
+    assert doctor.embedder() is None
+    plug_in = f"class Model:\n    floor = 0\n\n    def embed(self, texts, *, is_question):\n        {body}\n"
+    (packages / "toy_meaning.py").write_text(plug_in)
+    sys.modules.pop("toy_meaning", None)
+    importlib.invalidate_caches()
+    install(packages, "toy", "toy_meaning:Model")
+    found = doctor.embedder()
+    assert found is not None
+    assert (found.level, found.told) == ("ok", "toy") if not wrong else wrong in found.told
+    assert found.level == ("fault" if wrong else "ok")
