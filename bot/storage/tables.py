@@ -380,6 +380,7 @@ agent_states = _table(
     _col("away_until", Utc, null=True),
     _col("slack_user", null=True),  # "T1:U1"; for agents who are known only by their Slack channel
     _col("seen_at", Utc, null=True),
+    _col("busy", Boolean, default=False, server_default=false()),  # there, but given no new cases
 )
 
 recordings = _table(  # what a case can be played again with, when the desk has changed: see bot/replay
