@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from statistics import fmean, stdev
 
 from bot.intervals import CONFIDENCE, Interval, Z, need_counts, newcombe, wilson
@@ -26,12 +27,15 @@ __all__ = [
     "adjusted_wald_nps",
     "median",
     "median_interval",
+    "median_rank",
     "newcombe",
     "non_response_bounds",
     "nps",
     "p90",
     "quantile",
+    "shrink",
     "t_interval",
+    "t_interval_of",
     "wilson",
 ]
 
@@ -61,13 +65,20 @@ def t_interval(values: Sequence[float], low: float = -math.inf, high: float = ma
 
     Where all values are equal it has no width: the scores say nothing of their spread, so read n beside it.
     """
-    n = len(values)
+    if len(values) < 2:
+        return None
+    return t_interval_of(len(values), fmean(values), stdev(values), low, high)
+
+
+def t_interval_of(
+    n: int, mean: float, deviation: float, low: float = -math.inf, high: float = math.inf
+) -> Interval | None:
+    """As `t_interval`, of n values that have this mean and standard deviation."""
     if n < 2:
         return None
     from scipy.special import stdtrit
 
-    mean = fmean(values)
-    half = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * stdev(values) / math.sqrt(n)
+    half = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * deviation / math.sqrt(n)
     return Interval(max(low, mean - half), min(high, mean + half))
 
 
@@ -98,14 +109,15 @@ def median_interval(values: Sequence[float]) -> Interval | None:
     r is the highest rank that still covers 95 %. None for fewer than six values: no pair of ranks covers then.
     """
     n = len(values)
-    rank = _median_rank(n)
+    rank = median_rank(n)
     if rank < 1:
         return None
     ordered = sorted(values)
     return Interval(ordered[rank - 1], ordered[n - rank])
 
 
-def _median_rank(n: int) -> int:
+@lru_cache(maxsize=4096)
+def median_rank(n: int) -> int:
     """The highest r with P(Binomial(n, ½) < r) ≤ 2.5 %; 0 where even r = 1 leaves more outside."""
     if n > EXACT_RANKS_UP_TO:
         return math.floor(n / 2 - Z * math.sqrt(n) / 2)
@@ -123,3 +135,30 @@ def non_response_bounds(share: float, response_rate: float) -> Interval:
     if not (0 <= share <= 1 and 0 <= response_rate <= 1):
         raise ValueError(f"a share and a response rate lie between 0 and 1, not {share} and {response_rate}")
     return Interval(share * response_rate, min(1.0, share * response_rate + 1 - response_rate))
+
+
+def shrink(groups: Sequence[tuple[float, float]]) -> list[float]:
+    """Each group's value drawn towards the mean of all, the more the less sure it is: (value, variance of it) in.
+
+    Empirical Bayes, the variance τ² between groups by DerSimonian and Laird (1986): (τ²·value + variance·mean) ÷ (τ² + variance).
+    Where groups differ no more than chance lets them, all come out equal: there is nothing to compare. ValueError for a variance
+    that is not above zero.
+    """
+    if any(variance <= 0 for _, variance in groups):
+        raise ValueError("a variance is above zero")
+    sure = [(value, 1 / variance) for value, variance in groups]  # an infinite variance has no weight
+    total = math.fsum(weight for _, weight in sure)
+    if total == 0:
+        return [fmean(value for value, _ in groups)] * len(groups)
+    centre = math.fsum(value * weight for value, weight in sure) / total
+    excess = math.fsum(weight * (value - centre) ** 2 for value, weight in sure) - (len(groups) - 1)
+    scale = total - math.fsum(weight * weight for _, weight in sure) / total
+    between = max(0.0, excess / scale) if scale > 0 else 0.0
+    if between == 0:
+        return [centre] * len(groups)
+    spread = [(value, 1 / (between + variance)) for value, variance in groups]
+    centre = math.fsum(value * weight for value, weight in spread) / math.fsum(weight for _, weight in spread)
+    return [
+        centre if math.isinf(variance) else (between * value + variance * centre) / (between + variance)
+        for value, variance in groups
+    ]

@@ -24,6 +24,7 @@ from sqlalchemy.pool import NullPool
 
 from bot.errors import DatabaseFault
 from bot.model import Clock, system_clock
+from bot.storage.apart import Apart
 from bot.storage.json_text import JSON_TEXT
 from bot.storage.shared_clock import SharedClock
 from bot.storage.tx import Tx, Wiring
@@ -46,6 +47,7 @@ SESSION = {  # of each connection to PostgreSQL
 }
 ANSWER_WITHIN = 60.0  # seconds for one statement; beyond that the server is taken for gone
 CONNECT_WITHIN = 5.0
+POSTGRESQL = {"server_settings": SESSION, "timeout": CONNECT_WITHIN, "command_timeout": ANSWER_WITHIN}
 
 
 class DatabaseInUse(DatabaseFault):
@@ -73,6 +75,7 @@ class Storage:
         self._lock: IO[bytes] | None = None
         self._is_open = False
         self._engine: AsyncEngine = self._async_engine()
+        self._apart = Apart(self.url, POSTGRESQL)
         self._urgent: AsyncEngine | None = None if self.is_sqlite else self._on_postgresql(pool_size=1, max_overflow=1)
 
     @property
@@ -130,6 +133,7 @@ class Storage:
             await asyncio.to_thread(self._writer.close)
             self._writer = None
         await self._engine.dispose()
+        await self._apart.close()
         if self._urgent is not None:
             await self._urgent.dispose()
         if self._lock is not None:
@@ -229,6 +233,15 @@ class Storage:
                     raise DatabaseFault(unreachable(self.url.render_as_string(hide_password=True), error)) from error
                 raise
 
+    async def read_apart(self, query: Callable[[Connection], T]) -> T:
+        """As `read`, for what takes long: on a thread and a connection of its own, in nobody's way. See `bot.storage.apart`."""
+        try:
+            return await self._apart.read(query)
+        except (OSError, SQLAlchemyError) as error:
+            if isinstance(error, OSError) or _is_connection_error(error):
+                raise DatabaseFault(unreachable(self.url.render_as_string(hide_password=True), error)) from error
+            raise
+
     def _async_engine(self) -> AsyncEngine:
         if not self.is_sqlite:
             return self._on_postgresql(pool_size=8, max_overflow=4)
@@ -247,8 +260,7 @@ class Storage:
         return engine
 
     def _on_postgresql(self, **pool: Any) -> AsyncEngine:
-        how = {"server_settings": SESSION, "timeout": CONNECT_WITHIN, "command_timeout": ANSWER_WITHIN}
-        return create_async_engine(self.url, connect_args=how, **JSON_TEXT, **pool)
+        return create_async_engine(self.url, connect_args=dict(POSTGRESQL), **JSON_TEXT, **pool)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,56 @@
+"""What has changed since its part of the figures was made: one row a change, written with the change itself.
+
+The rows are a queue, not a log: `surveys/rollups` takes them away in the very transaction that writes the new fact. So a crash
+between the two, a second node or a replay can neither lose a change nor count it twice. What is marked twice is made once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import Connection, delete, insert, select
+
+from bot.storage import tables as t
+from bot.storage.tx import Tx
+
+CASES: Final = "cases"
+ANSWERS: Final = "answers"  # of surveys
+ASKS: Final = "asks"  # invitations to surveys, and the decisions not to ask
+FAMILIES: Final = (CASES, ANSWERS, ASKS)
+
+_MARK = insert(t.figure_marks)
+
+
+def mark(conn: Connection, family: str, ref: str) -> None:
+    """That case, answer or invitation is not as it was when its fact was made."""
+    conn.execute(_MARK, {"family": family, "ref": ref})
+
+
+def mark_cases_of(tx: Tx, *customer_ids: str) -> None:
+    """All cases of these customers: whose they are has changed."""
+    c = t.cases.c
+    found = tx.conn.execute(select(c.id).where(c.customer_id.in_(customer_ids))).scalars().all()
+    if found:
+        tx.conn.execute(_MARK, [{"family": CASES, "ref": one} for one in found])
+
+
+def forget(tx: Tx, customer_ids: Sequence[str]) -> None:
+    """These customers' facts go, and the blocks of the days that held them.
+
+    First the facts: nobody packs a day of theirs again before this is committed.
+    """
+    f = t.figure_facts
+    theirs = f.c.customer_id.in_(customer_ids)
+    days: dict[str, set[int]] = {}
+    for row in tx.conn.execute(delete(f).where(theirs).returning(f.c.family, f.c.day)):
+        days.setdefault(row.family, set()).add(int(row.day))
+    for family, some in days.items():
+        drop_days(tx, family, sorted(some))
+
+
+def drop_days(tx: Tx, family: str, days: Sequence[int]) -> None:
+    """The blocks of these days do not hold any more."""
+    b = t.figure_blocks
+    for start in range(0, len(days), 200):  # engines limit the parameters of one statement
+        tx.conn.execute(delete(b).where(b.c.family == family, b.c.day.in_(days[start : start + 200])))

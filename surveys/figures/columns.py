@@ -1,0 +1,127 @@
+"""Columns filtered and grouped: which rows a question is about, and which group each of them is in. Pure.
+
+Moments are local to the desk. The offset of its clock is looked up once for every quarter of an hour that anything happened in:
+no zone changes its clock oftener, so that days of 23 and 25 hours come out right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING, Any
+
+from surveys.figures.shape import MOMENTS, Question
+from surveys.rollups.blocks import Table, only
+from surveys.rollups.facts import EPOCH, micros
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+QUARTER = 900_000_000  # µs
+DENSE = 4_000_000  # so many combinations of values are counted in a plain array
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """`of[row]` is the group of each row, `places[group]` what it has in common. Group 0 of `whole` is everything."""
+
+    of: Array
+    places: Sequence[Mapping[str, str | None]]
+
+    @property
+    def count(self) -> int:
+        return len(self.places)
+
+
+def asked_for(table: Table, question: Question) -> Table:
+    """The rows that a question is about."""
+    import numpy as np
+
+    kept = np.ones(table.n, dtype=bool)
+    if question.since is not None:
+        kept &= table.at >= micros(question.since)
+    if question.until is not None:
+        kept &= table.at < micros(question.until)
+    for dimension in dict.fromkeys(name for name, _ in question.where):
+        codes, texts = coded(table, dimension, question.zone)
+        wanted = {value for name, value in question.where if name == dimension}
+        kept &= np.isin(codes, [code for code, text in enumerate(texts) if text in wanted])
+    return only(table, kept)
+
+
+def whole(table: Table) -> Groups:
+    """All rows as one group."""
+    import numpy as np
+
+    return Groups(np.zeros(table.n, dtype=np.int64), ({},))
+
+
+def grouped(table: Table, by: Sequence[str], zone: tzinfo) -> Groups:
+    """Each combination of values that occurs, in the order of their names; what has none comes last."""
+    import numpy as np
+
+    keyed = [coded(table, name, zone) for name in by]
+    key = np.zeros(table.n, dtype=np.int64)
+    for codes, texts in keyed:
+        key = key * len(texts) + codes
+    size = int(np.prod([len(texts) for _, texts in keyed], dtype=np.int64)) if keyed else 1
+    if size <= DENSE:
+        present = np.flatnonzero(np.bincount(key, minlength=size))
+        numbered = np.zeros(size, dtype=np.int64)
+        numbered[present] = np.arange(len(present))
+        inverse = numbered[key]
+    else:
+        present, inverse = np.unique(key, return_inverse=True)
+    values = [_values(int(one), [texts for _, texts in keyed]) for one in present]
+    order = sorted(range(len(values)), key=lambda n: [(value is None, value or "") for value in values[n]])
+    ranks = np.zeros(len(order), dtype=np.int64)
+    ranks[np.array(order, dtype=np.int64)] = np.arange(len(order))
+    return Groups(ranks[inverse], [dict(zip(by, values[n], strict=True)) for n in order])
+
+
+def _values(key: int, texts: Sequence[Sequence[str]]) -> list[str | None]:
+    found: list[str | None] = []
+    for one in reversed(texts):
+        key, code = divmod(key, len(one))
+        found.append(one[code] or None)
+    return found[::-1]
+
+
+def coded(table: Table, dimension: str, zone: tzinfo) -> tuple[Array, Sequence[str]]:
+    """Each row's value as a number into a list of texts; "" for none. A dimension that this family lacks is none for all."""
+    import numpy as np
+
+    if dimension in MOMENTS:
+        return _moments(table.at, dimension, zone)
+    if dimension not in table.codes:
+        return np.zeros(table.n, dtype=np.int64), ("",)
+    return table.codes[dimension], table.names[dimension]
+
+
+def _moments(at: Array, name: str, zone: tzinfo) -> tuple[Array, Sequence[str]]:
+    import numpy as np
+
+    if not len(at):
+        return np.zeros(0, dtype=np.int64), ("",)
+    quarters = at // QUARTER
+    first = int(quarters.min())
+    used = np.flatnonzero(np.bincount(quarters - first))
+    texts: dict[str, int] = {}
+    codes = np.zeros(int(used[-1]) + 1, dtype=np.int64)
+    for quarter in used.tolist():
+        local = (EPOCH + timedelta(microseconds=(first + quarter) * QUARTER)).astimezone(zone)
+        codes[quarter] = texts.setdefault(moment(local, name), len(texts))
+    return codes[quarters - first], list(texts)
+
+
+def moment(local: datetime, name: str) -> str:
+    """The name of a local time as a value of that dimension."""
+    if name == "week":
+        year, week, _ = local.isocalendar()
+        return f"{year}-W{week:02}"
+    if name == "weekday":
+        return str(local.isoweekday())
+    return local.strftime({"day": "%Y-%m-%d", "month": "%Y-%m", "hour": "%H"}[name])
