@@ -66,6 +66,19 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Wing:
+    """Pages that another room brings: `bot/app.py` puts them into the console, which must not know that room.
+
+    `templates` is the folder of their templates (names of their own), `static` that of the files served at /admin/static/`name`.
+    """
+
+    name: str
+    pages: Sequence[Page]
+    templates: Path
+    static: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Rooms:
     """What pages may reach. `overview()` gives what the first page shows; `drawn` how a text looks on each channel."""
 
@@ -149,8 +162,15 @@ class Visit:
 class Shell:
     """Renders templates in the console's frame. One for all visits."""
 
-    def __init__(self, menu: Sequence[Page], told_cookie: str, tell: Callable[[str, Mapping[str, str]], str]) -> None:
+    def __init__(
+        self,
+        menu: Sequence[Page],
+        told_cookie: str,
+        tell: Callable[[str, Mapping[str, str]], str],
+        templates: Sequence[Path] = (),
+    ) -> None:
         self._menu = [one for one in menu if one.menu]
+        self._folders = (HERE / "templates", *templates)
         self._told_cookie, self._tell = told_cookie, tell
         self._templates: Environment | None = None
 
@@ -190,7 +210,7 @@ class Shell:
         if self._templates is None:
             from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape  # nobody waits for it
 
-            loader = FileSystemLoader(HERE / "templates")
+            loader = FileSystemLoader(self._folders)
             self._templates = Environment(
                 loader=loader,
                 autoescape=select_autoescape(default=True),

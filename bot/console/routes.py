@@ -26,6 +26,7 @@ from bot.console.page import (
     Shell,
     View,
     Visit,
+    Wing,
     form_of,
     given_csrf,
     is_part,
@@ -53,7 +54,7 @@ AtDesk: TypeAlias = Callable[[Request], Awaitable[tuple[str, str] | None]]
 
 
 class Console:
-    """`overview()` gives what the first page shows: what does not work, the figures, the desk."""
+    """`overview()` gives what the first page shows: what does not work, the figures, the desk. `wings`: others' pages."""
 
     def __init__(
         self,
@@ -64,13 +65,17 @@ class Console:
         overview: View,
         drawn: Mapping[str, Draw] | None = None,
         admin_at_desk: AtDesk | None = None,
+        wings: Sequence[Wing] = (),
     ) -> None:
         self._settings = settings
         self.password, self.password_file = password_of(settings)
         self._door = Doorkeeper(settings, secret, self.password)
         self._admin_at_desk = admin_at_desk
         self._rooms = Rooms(settings, storage, desk, Drafting(storage, desk), overview, drawn or {})
-        self._shell = Shell(PAGES, self._door.told_cookie, self._door.tell)
+        self._wings = wings
+        self._pages = (*PAGES, *(page for wing in wings for page in wing.pages))
+        templates = [wing.templates for wing in wings]
+        self._shell = Shell(self._pages, self._door.told_cookie, self._door.tell, templates)
 
     def routes(self) -> Sequence[BaseRoute]:
         return (
@@ -78,8 +83,13 @@ class Console:
             Route("/admin/sign-in", self._sign_in, methods=["GET", "POST"]),
             Route("/admin/join", self._join, methods=["GET", "POST"]),
             Route("/admin/sign-out", self._sign_out, methods=["POST"]),
+            *(
+                Mount(f"/admin/static/{one.name}", StaticFiles(directory=one.static))
+                for one in self._wings
+                if one.static
+            ),
             Mount("/admin/static", StaticFiles(directory=HERE / "static")),
-            *(self._route(page) for page in PAGES),
+            *(self._route(page) for page in self._pages),
             Route("/admin/{rest:path}", self._nowhere),
         )
 
