@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bot.answers.rules import is_unhappy
 from bot.model import CaseStatus
+from bot.storage import marks
 from bot.storage.tx import Tx
 from handoff import cases, hours, meanwhile, store, terms
 from handoff.case import Case
@@ -70,3 +71,4 @@ class CasesForBot:
         case = store.case(tx.conn, case_id)
         if case is not None:
             store.change(tx, case, flow=flow, flow_version=version)
+            marks.mark(tx.conn, marks.CASES, case_id)

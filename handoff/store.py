@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.errors import NotAllowed, NotFound
 from bot.model import LIVE, CaseStatus, FileRef, new_id
+from bot.storage import marks
 from bot.storage import tables as t
 from bot.storage.tx import Tx
 from handoff import terms
@@ -187,6 +188,8 @@ def log(tx: Tx, case_: Case, kind: str, agent_id: str | None = None, **data: Any
     """One line of the audit."""
     row = {"case_id": case_.id, "customer_id": case_.customer_id, "kind": kind, "agent_id": agent_id, "data": data}
     tx.conn.execute(insert(t.case_events).values(**row, at=tx.now))
+    if kind in marks.COUNTED:
+        marks.mark(tx.conn, marks.CASES, case_.id)
 
 
 def _urgency() -> Any:

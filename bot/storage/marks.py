@@ -19,6 +19,14 @@ ANSWERS: Final = "answers"  # of surveys
 ASKS: Final = "asks"  # invitations to surveys, and the decisions not to ask
 FAMILIES: Final = (CASES, ANSWERS, ASKS)
 
+COUNTED: Final = frozenset(
+    {
+        *("open", "escalate", "claim", "release", "transfer", "snooze", "reply", "await_customer", "customer_wrote"),
+        *("resolve", "reopen", "close", "merged", "moved", "sla", "sla_breach", "verdict"),
+    }
+)
+"""The lines of a case's audit that figures are made of."""
+
 _MARK = insert(t.figure_marks)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.storage import kept
 from bot.storage import tables as t
-from bot.storage.marks import ANSWERS, ASKS, CASES, drop_days
+from bot.storage.marks import ANSWERS, ASKS, CASES, COUNTED, drop_days
 from bot.storage.tx import Tx
 from surveys.rollups import facts as made
 from surveys.rollups.blocks import FORMAT, Table, join, pack, unpack
@@ -26,8 +26,6 @@ Reader: TypeAlias = Connection
 PROGRESS = "figures"  # the row of `settings` that tells how far facts are made
 BATCH = 200  # ids in one statement
 _TABLES = {CASES: t.cases, ANSWERS: t.survey_responses, ASKS: t.survey_invitations}
-_KINDS = ("resolve", "reopen", "reply", "await_customer", "customer_wrote", "escalate", "claim", "release", "transfer",
-          "snooze", "close", "merged", "moved", "sla", "sla_breach", "verdict")  # fmt: skip
 
 
 # ── raw rows to facts ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -56,7 +54,7 @@ def _raw_cases(conn: Connection, ids: Sequence[str]) -> Iterator[RawCase]:
 
 def _events(conn: Connection, ids: Sequence[str]) -> Mapping[str, list[Happened]]:
     e = t.case_events.c
-    query = select(e.case_id, e.kind, e.at, e.data).where(e.case_id.in_(ids), e.kind.in_(_KINDS)).order_by(e.n)
+    query = select(e.case_id, e.kind, e.at, e.data).where(e.case_id.in_(ids), e.kind.in_(COUNTED)).order_by(e.n)
     found = defaultdict(list)
     for case_id, kind, at, data in conn.execute(query):
         found[case_id].append(Happened(kind, at, data or {}))
