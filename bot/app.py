@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from bot import figures, replays
+from bot import alerts, figures, replays
 from bot.answers.searcher import Searcher
 from bot.api.feed import Feed
 from bot.api.local import route as local_door
@@ -30,12 +30,15 @@ from bot.desk_folder.watch import DeskInForce
 from bot.dialogue import Dialogue
 from bot.errors import StafettError
 from bot.events import (
+    AlertChanged,
     CaseChanged,
     CaseReopened,
     CaseResolved,
     CustomerErased,
     CustomersMerged,
     DeskRefused,
+    FollowUpAsked,
+    GoalTold,
     SendSettled,
     StepsTaken,
     TimelineGrew,
@@ -63,10 +66,10 @@ from channels.model import ModelClient, Models
 from channels.port import Channel, Sender
 from channels.preview import PREVIEWS
 from channels.web.channel import WebChannel
+from handoff import follow_up, watchdog
 from handoff import store as cases
 from handoff import taker as people
 from handoff import watch as handoff
-from handoff import watchdog
 from handoff.desk import AgentDesk
 from handoff.for_api import CasesForApi
 from handoff.for_bot import CasesForBot
@@ -74,8 +77,9 @@ from handoff.frame import case_frame
 from handoff.queue import store as queue
 from handoff.web.desk import WebDesk
 from handoff.web.routes import WebDeskRoutes
-from surveys import report
+from surveys import closing, relationship, report
 from surveys import store as surveys
+from surveys.answers import Answers
 from surveys.for_api import SurveysForApi
 from surveys.invitations import ASK, EXPIRE, Invitations, Setup
 from surveys.timing import rules_from
@@ -107,7 +111,9 @@ class App:
             join=merging.merge,
             locales=lambda: self.rules.locales,
         )
-        self.invitations = Invitations(self._survey_setup, self._starts_something)
+        self.invitations = Invitations(self._survey_setup)
+        self.answers = Answers(self.invitations, self._starts_something)
+        self.campaigns = relationship.Campaigns(self.invitations)
         key = settings.llm_key.get_secret_value() if settings.llm_key else None
         self.model = ModelClient(settings.llm_url, settings.llm_model, key)
         self.dialogue = Dialogue(
@@ -127,6 +133,7 @@ class App:
         self.channels: list[Channel] = [self.web]
         self.desks: list[AgentDesk] = [self.web_desk]
         self.senders: list[Sender] = []
+        self._told_of_alerts: list[Subscriber] = [self.web_desk.alert_changed]
         self.connectors = Connectors(self._connector, self.inbox.receive_answer)
         self.models = Models(self.model, self.inbox.receive_answer)
         self.media = Media(self.storage, self.inbox.receive_answer)
@@ -171,7 +178,7 @@ class App:
         return (
             Linking(self._deep_links).take,
             Consent(lambda: self.rules).take,
-            self.invitations.take,
+            self.answers.take,
             self.dialogue.while_queued,
             people.take,
             self.dialogue.take,
@@ -185,6 +192,9 @@ class App:
         heard[CaseResolved].append(self.invitations.on_case_resolved)
         heard[CaseReopened].append(self.invitations.on_case_reopened)
         heard[SendSettled].append(self.invitations.on_send_settled)
+        heard[FollowUpAsked].append(follow_up.on_follow_up)
+        heard[GoalTold].append(follow_up.on_goal)
+        heard[AlertChanged] += self._told_of_alerts
         heard[SendSettled].append(self.outreach.on_send_settled)
         heard[StepsTaken].append(self.tally.heard)
         heard[TimelineGrew].append(self.web.timeline_grew)
@@ -211,6 +221,10 @@ class App:
             "flow": self.dialogue.timed_out,
             ASK: self.invitations.ask_due,
             EXPIRE: self.invitations.expire_due,
+            closing.FOLLOW: lambda tx, timer: closing.follow_due(tx, timer, self._survey_setup()),
+            relationship.SWEEP: self.campaigns.sweep,
+            relationship.ASK: self.campaigns.ask_due,
+            alerts.KIND: alerts.due,
             outreach.LIST: self.outreach.list_due,
             outreach.ONE: self.outreach.one_due,
             **handoff.ringers(),
@@ -402,6 +416,8 @@ class App:
         """So that who runs in a version of a flow finds it after a restart, and on every node."""
         rows = [versions.to_row(flow, desk.names) for flow in desk.flows.values()]
         await self.storage.write(lambda tx: flow_rows.keep(tx, rows))
+        if (desk.surveys or {}).get("nps"):
+            await self.storage.write(relationship.begin)
 
     async def _desk_refused(self, faults: Sequence[object]) -> None:
         """Told once, by whichever node sees it first; `()` when the folder is whole again."""
@@ -458,12 +474,16 @@ class App:
     def _add_slack(self) -> None:
         from channels.slack.channel import SlackChannel
         from channels.slack.connection import SlackConnection
+        from handoff.slack import alerts as alert_cards
         from handoff.slack.desk import SlackDesk
 
         connection = SlackConnection(self.settings, self.storage)
         desk = SlackDesk(connection, self.storage, self.settings, lambda: self.rules)
         self.desks.append(desk)
         self.senders.append(desk.sender)
+        pressed = alert_cards.AlertPresses(connection, self.storage, lambda: self.rules, desk.channels)
+        connection.add_listener(pressed.listen)
+        self._told_of_alerts.append(lambda tx, event: alert_cards.on_alert(tx, event, desk.channel_of))
         connection.add_listener(desk.listen)  # the agents' channel first: it is never a customers' channel
         self.channels.append(SlackChannel(connection, self.storage, self.inbox, agent_channels=desk.channels))
 

@@ -154,6 +154,65 @@ class SurveyAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertChanged:
+    """A low score is to be looked after, or what is known of it changed: see `bot/alerts.py`.
+
+    `what` is opened | changed | claimed | closed | overdue.
+    """
+
+    alert_id: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUpAsked:
+    """A customer whose case is over needs people again: they said so when they were asked how it was.
+
+    `reopen`: it is the same thing (that case goes on), else a case of its own begins. `reason` is for the agents' card,
+    `text` is said to the customer.
+    """
+
+    customer_id: str
+    case_id: str | None
+    reason_code: str
+    reason: str
+    text: str
+    team: str | None = None
+    reopen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GoalTold:
+    """Whether a customer whose case is over got what they came for: their word stands above its agent's (R40).
+
+    `text` is said to whoever did not.
+    """
+
+    customer_id: str
+    case_id: str
+    met: bool
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TalkLogged:
+    """An agent wrote down what a customer said elsewhere: on the phone, at the counter. `score` comes with its instrument."""
+
+    agent_id: str
+    text: str
+    source: str = "talk"
+    mode: str | None = None
+    customer_id: str | None = None
+    case_id: str | None = None
+    respondent: str | None = None
+    instrument: str | None = None
+    score: float | None = None
+    topic: str | None = None
+    locale: str | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CustomersMerged:
     winner_id: str
     loser_id: str
@@ -209,3 +268,25 @@ class NotifyAsked:
     case_id: str | None
     channel: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TopicGiven:
+    """Somebody said what a case was about; its room writes it down. `by` as the audit names them."""
+
+    case_id: str
+    topic: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class TeamTold:
+    """The house tells the team something, once: `key` of a text, filled in with `values`; `path` leads to its page.
+
+    `form` names a form that a desk may offer beside it, as `bot/sheets.py` has them.
+    """
+
+    key: str
+    values: Mapping[str, object] = field(default_factory=dict)
+    path: str = ""
+    form: str = ""

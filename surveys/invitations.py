@@ -1,16 +1,16 @@
-"""The one question after a case: planned, asked, answered. Each verb runs inside a transaction.
+"""The one question after a case: planned, asked, settled. Each verb runs inside a transaction.
 
-What lives here: what happens when a case is resolved or reopened, when the moment comes, when the customer
-presses a score or types one. What it must not know: channels (they draw the card), and how desks show scores.
+What lives here: what happens when a case is resolved or reopened, and when the moment comes. What the customer answers
+stands in `answers.py`, what follows from it in `closing.py`. What this must not know: channels (they draw the card), and
+how desks show scores.
 
 Decisions.
 - Every resolved case has exactly one row that says what was decided: asked, or skipped with the reason. A case
   that is resolved again after a reopening is decided again, unless its customer has seen the question already.
 - A reopening cancels a question that is still planned. One that was asked stays answerable by its buttons: the
   score is about this case, and there is only ever one.
-- A typed number counts for 24 h and only while no case is live: a flow that asks "how many?" comes first.
-- Nothing else that is typed is swallowed. A text is the comment only where "why?" is the last thing that was
-  said, within ten minutes, and it does not look like a request.
+- Where the desk asks for the goal first (`goal: true`), that is the invitation; the score is asked in its place once the
+  customer has what they came for.
 """
 
 from __future__ import annotations
@@ -21,22 +21,20 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from bot import outbox, timers
-from bot.events import CaseReopened, CaseResolved, SendSettled, SurveyAnswered
-from bot.model import BOT, AuthorKind, Body, Message
-from bot.storage import customers, history
+from bot.events import CaseReopened, CaseResolved, SendSettled
+from bot.model import BOT, Body
+from bot.storage import customers
 from bot.storage.tx import Tx
 from bot.texts import Texts
 from bot.timers import Timer
-from bot.turn import Turn
 from surveys import store
 from surveys import survey as surveys
-from surveys.store import Invitation, Response
-from surveys.survey import INSTRUMENTS, REASONS, Said
-from surveys.timing import COMMENT_WINDOW, EXPIRES_AFTER, TYPED_WINDOW, Rules, Skip, decide, may_edit
+from surveys.store import Invitation
+from surveys.timing import EXPIRES_AFTER, Rules, Skip, decide
 
 ASK: Final = "survey"
 EXPIRE: Final = "survey_expiry"
-QUESTION_MARKS = ("?", "？", "؟")
+GOAL: Final = "goal"  # in the snapshot: "asked" while the customer has not said whether they got what they came for
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +49,9 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Invitations:
-    """The verbs. `setup` is asked afresh each time, because a desk may be reloaded.
-
-    `is_request` tells whether a text would start something: a flow's trigger, or the wish for a human.
-    """
+    """The verbs. `setup` is asked afresh each time, because a desk may be reloaded."""
 
     setup: Callable[[], Setup]
-    is_request: Callable[[Turn], bool] = lambda _turn: False
 
     # ── the decision ───────────────────────────────────────────────────────────────────────────────────────────────
     def on_case_resolved(self, tx: Tx, event: CaseResolved) -> None:
@@ -77,7 +71,9 @@ class Invitations:
             known,
             case_id=event.case_id,
             customer_id=event.customer_id,
-            instrument=str(case.facts.chosen.get("instrument") or setup.rules.instrument or "none"),
+            instrument=str(case.facts.chosen.get("instrument") or setup.rules.instrument or "none")
+            if isinstance(decision, Skip)
+            else decision.instrument,
             state="skipped" if skipped else "planned",
             skip_reason=decision.reason.value if isinstance(decision, Skip) else None,
             locale=case.locale,
@@ -97,9 +93,7 @@ class Invitations:
         planned = store.invitation_of_case(tx.conn, timer.case_id or "")
         if planned is None or planned.state != "planned":
             return
-        case = store.resolved_case(
-            tx.conn, planned.case_id, reachable=is_reachable(tx, planned.customer_id), now=tx.now
-        )
+        case = store.resolved_case(tx.conn, planned.key, reachable=is_reachable(tx, planned.customer_id), now=tx.now)
         if case is None:
             return
         setup = self.setup()
@@ -111,13 +105,23 @@ class Invitations:
             store.change(tx.conn, planned.id, due_at=decision.at)
             timers.set_timer(tx, ASK, timer.key, decision.at, customer_id=timer.customer_id, case_id=timer.case_id)
         else:
-            self._ask(tx, planned, decision.instrument, case.facts.customer_id, case.locale, setup)
+            goal_first = setup.rules.goal and case.confirmed is None and case.facts.outcome == "resolved"
+            self.ask(tx, planned, decision.instrument, case.locale, goal_first=goal_first)
 
-    def _ask(self, tx: Tx, planned: Invitation, name: str, customer_id: str, locale: str, setup: Setup) -> None:
-        who = customers.customer(tx.conn, customer_id)
-        to = who.id if who else customer_id
-        body = surveys.body(name, planned.id, locale, setup.texts, setup.company)
-        said = outbox.say(tx, to, body, author=BOT, case_id=planned.case_id, meta={"survey": planned.id}, bulk=True)
+    def ask(self, tx: Tx, planned: Invitation, name: str, locale: str, *, goal_first: bool = False) -> None:
+        """Say the question, where the customer is now; or before it, whether they got what they came for."""
+        who = customers.customer(tx.conn, planned.customer_id)
+        to = who.id if who else planned.customer_id
+        snapshot = {key: value for key, value in planned.snapshot.items() if key != GOAL}
+        said = outbox.say(
+            tx,
+            to,
+            self._body(planned, name, locale, goal_first=goal_first),
+            author=BOT,
+            case_id=planned.case_id,
+            meta={"survey_goal" if goal_first else "survey": planned.id},
+            bulk=True,
+        )
         expires_at = tx.now + EXPIRES_AFTER
         store.change(
             tx.conn,
@@ -127,16 +131,23 @@ class Invitations:
             locale=locale,
             channel=said.channel,
             message_id=said.id,
+            snapshot={**snapshot, GOAL: "asked"} if goal_first else snapshot,
             asked_at=tx.now,
             delivered_at=None if store.is_in_outbox(tx.conn, said.id) else tx.now,
             expires_at=expires_at,
         )
-        key = expiry_key(planned.case_id)
-        timers.set_timer(tx, EXPIRE, key, expires_at, customer_id=to, case_id=planned.case_id)
+        timers.set_timer(tx, EXPIRE, expiry_key(planned.key), expires_at, customer_id=to, case_id=planned.case_id)
 
+    def _body(self, planned: Invitation, name: str, locale: str, *, goal_first: bool) -> Body:
+        setup = self.setup()
+        if goal_first:
+            return surveys.goal_body(locale, setup.texts)
+        return surveys.body(name, planned.id, locale, setup.texts, setup.company)
+
+    # ── what becomes of it ─────────────────────────────────────────────────────────────────────────────────────────
     def expire_due(self, tx: Tx, timer: Timer) -> None:
         """The question has waited long enough."""
-        asked = store.invitation_of_case(tx.conn, timer.case_id or "")
+        asked = store.invitation_of_case(tx.conn, timer.key.removeprefix(expiry_key("")))
         if asked is not None and asked.state == "asked":
             store.change(tx.conn, asked.id, state="expired")
 
@@ -152,120 +163,7 @@ class Invitations:
             taken_over = event.outcome == "expired"
             values = {"state": "cancelled", "asked_at": None} if taken_over else {"state": "failed"}
             store.change(tx.conn, asked.id, **values)
-            timers.cancel(tx, expiry_key(asked.case_id))
-
-    # ── the answer ─────────────────────────────────────────────────────────────────────────────────────────────────
-    def take(self, turn: Turn) -> bool:
-        """Take the turn if it answers a survey: a pressed score or reason, a lone number, `/skip`, or the comment."""
-        if turn.message is None:
-            return False
-        if turn.pressed is not None:
-            return self._take_press(turn)
-        asked = store.latest_asked(turn.tx.conn, turn.customer.id)
-        if asked is None or asked.asked_at is None or store.has_live_case(turn.tx.conn, turn.customer.id):
-            return False
-        return self._take_typed_score(turn, asked) or self._take_comment(turn, asked)
-
-    def _take_press(self, turn: Turn) -> bool:
-        pressed = turn.pressed
-        if pressed is None:
-            return False
-        card, why = pressed.on.body.survey, pressed.on.meta.get("survey_why")
-        asked = store.invitation(turn.tx.conn, card.id if card else str(why or ""))
-        if asked is None:
-            return False
-        file_under_case(turn, asked)
-        if card is None:
-            self._keep_reason(turn, asked, pressed.value.removeprefix("why:"))
-        elif pressed.value.isdecimal() and int(pressed.value) in INSTRUMENTS[asked.instrument].scores:
-            self._keep_score(turn, asked, int(pressed.value))
-        return True
-
-    def _take_typed_score(self, turn: Turn, asked: Invitation) -> bool:
-        if asked.asked_at is None or turn.tx.now - asked.asked_at > TYPED_WINDOW or has_files(turn):
-            return False
-        question = INSTRUMENTS[asked.instrument]
-        words = surveys.labels(question, asked.locale, self.setup().texts)
-        score = surveys.parse_score(turn.text, question, words)
-        if score is None:
-            return False
-        file_under_case(turn, asked)
-        if score is not Said.SKIP:
-            self._keep_score(turn, asked, score)
-        else:
-            if asked.state == "asked":
-                store.change(turn.tx.conn, asked.id, state="declined")
-                timers.cancel(turn.tx, expiry_key(asked.case_id))
-            self._say(turn, asked, "skipped")
-        return True
-
-    def _take_comment(self, turn: Turn, asked: Invitation) -> bool:
-        given = store.response(turn.tx.conn, asked.id)
-        if given is None or given.comment is not None or not self._is_comment(turn, asked):
-            return False
-        file_under_case(turn, asked)
-        store.change_response(turn.tx.conn, given.id, comment=turn.text.strip())
-        self._tell(turn, asked, given, given.score, turn.text.strip())
-        self._say(turn, asked, "thanks")
-        return True
-
-    def _is_comment(self, turn: Turn, asked: Invitation) -> bool:
-        """Whether this text answers "why?": that was the last word, not long ago, and no new request follows it."""
-        text = turn.text.strip()
-        if not text or turn.command or has_files(turn) or any(mark in text for mark in QUESTION_MARKS):
-            return False
-        before = last_word_before(turn)
-        fresh = before is not None and turn.tx.now - before.at <= COMMENT_WINDOW
-        pending = before is not None and before.id == asked.why_message_id
-        return fresh and pending and not self.is_request(turn)
-
-    def _keep_score(self, turn: Turn, asked: Invitation, score: int) -> None:
-        """The first answer is kept; another within 24 h changes it; never a second row."""
-        tx = turn.tx
-        given = store.response(tx.conn, asked.id)
-        if given is None:
-            if asked.expires_at is not None and tx.now > asked.expires_at:
-                self._say(turn, asked, "expired")
-                return
-            given = store.add_response(tx.conn, asked, score, asked.channel, tx.now)
-            store.change(tx.conn, asked.id, state="answered")
-            timers.cancel(tx, expiry_key(asked.case_id))
-            self._arrived(turn, asked)
-            self._tell(turn, asked, given, score, None)
-            self._ask_why(turn, asked, score)
-        elif given.score != score and may_edit(given.at, tx.now):
-            store.change_response(tx.conn, given.id, score=score, edited_at=tx.now)
-            self._tell(turn, asked, given, score, given.comment)
-            said = self._say(turn, asked, "changed", score=shown(asked, score, self.setup().texts))
-            if given.comment is None:  # "why?" is still open, though it is no longer our last word
-                store.change(tx.conn, asked.id, why_message_id=said.id)
-        elif given.score != score:
-            self._say(turn, asked, "settled")
-
-    def _arrived(self, turn: Turn, asked: Invitation) -> None:
-        """Who answers has seen the question, whatever the platform's receipt says."""
-        store.change(turn.tx.conn, asked.id, delivered_at=turn.tx.now)
-
-    def _keep_reason(self, turn: Turn, asked: Invitation, reason: str) -> None:
-        given = store.response(turn.tx.conn, asked.id)
-        if given is None or reason not in REASONS or reason == given.extra.get("reason"):
-            return
-        store.change_response(turn.tx.conn, given.id, extra={**given.extra, "reason": reason})
-        self._say(turn, asked, "thanks")
-
-    def _ask_why(self, turn: Turn, asked: Invitation, score: int) -> None:
-        body = surveys.why_body(score, INSTRUMENTS[asked.instrument], turn.customer.locale, self.setup().texts)
-        meta = {"survey_why": asked.id}
-        said = outbox.say(turn.tx, turn.customer.id, body, author=BOT, case_id=asked.case_id, meta=meta)
-        store.change(turn.tx.conn, asked.id, why_message_id=said.id)
-
-    def _say(self, turn: Turn, asked: Invitation, key: str, **values: object) -> Message:
-        text = surveys.wording(key, turn.customer.locale, self.setup().texts, **values)
-        return outbox.say(turn.tx, turn.customer.id, Body(text=text), author=BOT, case_id=asked.case_id)
-
-    def _tell(self, turn: Turn, asked: Invitation, given: Response, score: float, comment: str | None) -> None:
-        who, now = turn.customer.id, turn.tx.now
-        turn.tx.emit(SurveyAnswered(given.id, asked.case_id, who, asked.instrument, score, comment, now))
+            timers.cancel(tx, expiry_key(asked.key))
 
 
 def cancel(tx: Tx, case_id: str) -> None:
@@ -280,34 +178,11 @@ def ask_key(case_id: str) -> str:
     return f"survey:{case_id}"
 
 
-def expiry_key(case_id: str) -> str:
-    return f"survey-expiry:{case_id}"
+def expiry_key(key: str) -> str:
+    return f"survey-expiry:{key}"
 
 
 def is_reachable(tx: Tx, customer_id: str) -> bool:
     who = customers.customer(tx.conn, customer_id)
     where = customers.reply_identity(tx.conn, who.id) if who else None
     return where is not None and where.reachable
-
-
-def shown(asked: Invitation, score: int, own: Texts | None) -> str:
-    """The score as its button reads."""
-    words = surveys.labels(INSTRUMENTS[asked.instrument], asked.locale, own)
-    return next((label for label, value in words.items() if value == score), str(score))
-
-
-def file_under_case(turn: Turn, asked: Invitation) -> None:
-    """The customer's answer belongs to the case it is about, and opens no other."""
-    if turn.message is not None:
-        turn.message = history.put_in_case(turn.tx, turn.message, asked.case_id)
-
-
-def has_files(turn: Turn) -> bool:
-    return turn.message is not None and bool(turn.message.body.files)
-
-
-def last_word_before(turn: Turn) -> Message | None:
-    """The last message to or from the customer before this one, if it was ours."""
-    said = turn.message
-    talk = [one for one in history.latest(turn.tx.conn, turn.customer.id, limit=5) if said is None or one.id != said.id]
-    return talk[-1] if talk and talk[-1].author.kind is not AuthorKind.CUSTOMER else None

@@ -12,9 +12,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, exists, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.model import LIVE, CaseStatus, new_id
+from bot.storage import marks
 from bot.storage import tables as t
+from bot.storage.tx import Tx
 from surveys.report import Rows
 from surveys.scoring import CaseRow, InvitationRow, ResponseRow
 from surveys.timing import Facts, PastAsk
@@ -25,10 +28,14 @@ SENT_STATES = ("asked", "answered", "declined", "expired")
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """The decision on a case: skipped, or planned → asked → answered | declined | expired | failed; or cancelled."""
+    """The decision on a case: skipped, or planned → asked → answered | declined | expired | failed; or cancelled.
+
+    `key` is the case's id, or of a campaign's question, which is about no case, `{campaign}/{customer}`.
+    """
 
     id: str
-    case_id: str
+    key: str
+    case_id: str | None
     customer_id: str
     instrument: str
     state: str
@@ -39,6 +46,7 @@ class Invitation:
     asked_at: datetime | None = None
     expires_at: datetime | None = None
     snapshot: Mapping[str, Any] = field(default_factory=dict)
+    campaign: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,7 @@ class Response:
     comment: str | None
     extra: Mapping[str, Any]
     at: datetime
+    edited_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,7 @@ class ResolvedCase:
     facts: Facts
     locale: str
     snapshot: Mapping[str, Any]
+    confirmed: bool | None = None
 
 
 # Asked in every turn, built once: to build a statement costs more than to run it.
@@ -83,9 +93,15 @@ def family(conn: Connection, customer_id: str) -> list[str]:
 
 
 def has_live_case(conn: Connection, customer_id: str, but: str | None = None) -> bool:
+    return live_case(conn, customer_id, but) is not None
+
+
+def live_case(conn: Connection, customer_id: str, but: str | None = None) -> str | None:
+    """The id of the case that is open for them."""
     live = [status.value for status in LIVE]
     where = (c.c.customer_id.in_(family(conn, customer_id)), c.c.status.in_(live), c.c.id != (but or ""))
-    return bool(conn.execute(select(exists().where(*where))).scalar())
+    found: str | None = conn.execute(select(c.c.id).where(*where).limit(1)).scalar()
+    return found
 
 
 def resolved_case(conn: Connection, case_id: str, *, reachable: bool, now: datetime) -> ResolvedCase | None:
@@ -107,6 +123,8 @@ def resolved_case(conn: Connection, case_id: str, *, reachable: bool, now: datet
         other_live_case=has_live_case(conn, row.customer_id, but=row.id),
         reachable=reachable,
         chosen=row.survey or {},
+        flow=row.flow,
+        answered=row.first_reply_at is not None,
     )
     snapshot = {
         "agent": row.last_agent_id or row.agent_id,
@@ -121,15 +139,16 @@ def resolved_case(conn: Connection, case_id: str, *, reachable: bool, now: datet
         "questions": row.questions,
         "reopened": row.reopened,
     }
-    return ResolvedCase(facts, row.speaks or row.locale, snapshot)
+    return ResolvedCase(facts, row.speaks or row.locale, snapshot, row.confirmed)
 
 
 def past_asks(conn: Connection, customer_id: str, but_planned_for: str | None = None) -> list[PastAsk]:
     """What this customer was really asked, on any of their identities, latest first; at most fifty."""
     where = (i.c.customer_id.in_(family(conn, customer_id)), i.c.asked_at.is_not(None), i.c.state.in_(SENT_STATES))
-    query = select(i.c.case_id, i.c.asked_at, i.c.state).where(*where).order_by(i.c.asked_at.desc()).limit(50)
+    query = select(i.c.case_id, i.c.asked_at, i.c.state, i.c.instrument)
+    query = query.where(*where).order_by(i.c.asked_at.desc()).limit(50)
     return [
-        PastAsk(row.case_id, row.asked_at, row.state == "answered")
+        PastAsk(row.case_id, row.asked_at, row.state == "answered", row.instrument)
         for row in conn.execute(query)
         if row.case_id != but_planned_for
     ]
@@ -158,11 +177,12 @@ def plan(conn: Connection, known: Invitation | None, **values: Any) -> None:
     if known is None:
         conn.execute(insert(i).values(id=new_id(), **values))
     else:
-        conn.execute(update(i).where(i.c.id == known.id).values(**values))
+        change(conn, known.id, **values)
 
 
 def change(conn: Connection, invitation_id: str, **values: Any) -> None:
     conn.execute(update(i).where(i.c.id == invitation_id).values(**values))
+    marks.mark(conn, marks.ASKS, invitation_id)
 
 
 def is_in_outbox(conn: Connection, message_id: str) -> bool:
@@ -175,7 +195,8 @@ def _invitation(row: Row[Any] | None) -> Invitation | None:
         return None
     return Invitation(
         id=row.id,
-        case_id=row.case_id,
+        key=row.case_id,
+        case_id=None if row.campaign else row.case_id,
         customer_id=row.customer_id,
         instrument=row.instrument,
         state=row.state,
@@ -186,13 +207,67 @@ def _invitation(row: Row[Any] | None) -> Invitation | None:
         asked_at=row.asked_at,
         expires_at=row.expires_at,
         snapshot=row.snapshot or {},
+        campaign=row.campaign,
     )
+
+
+# ── campaigns ──────────────────────────────────────────────────────────────────────────────────────────────────────
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody whom a campaign might ask."""
+
+    id: str
+    locale: str
+    opted_out: bool
+
+
+def people(conn: Connection, since: datetime, after: str, limit: int) -> list[Person]:
+    """Customers who had to do with us since then, by id, above `after`."""
+    who, talk = t.customers.c, t.conversations.c
+    query = (
+        select(who.id, who.locale, who.opted_out)
+        .join(t.conversations, talk.customer_id == who.id)
+        .where(who.id > after, who.merged_into.is_(None), talk.updated_at >= since)
+        .order_by(who.id)
+        .limit(limit)
+    )
+    return [Person(row.id, row.locale, row.opted_out) for row in conn.execute(query)]
+
+
+def person(conn: Connection, customer_id: str) -> Person | None:
+    who = t.customers.c
+    row = conn.execute(select(who.id, who.locale, who.opted_out).where(who.id == customer_id)).first()
+    return None if row is None else Person(row.id, row.locale, row.opted_out)
+
+
+def plan_of_campaign(tx: Tx, who: Person, campaign: str, due_at: datetime) -> str | None:
+    """One question for one customer; its key, or None where they have one in this campaign already."""
+    key = f"{campaign}/{who.id}"
+    made = (sqlite if tx.conn.dialect.name == "sqlite" else postgresql).insert(i)
+    row: dict[str, Any] = {
+        "id": new_id(),
+        "case_id": key,
+        "customer_id": who.id,
+        "instrument": "nps",
+        "state": "planned",
+    }
+    row |= {"locale": who.locale, "snapshot": {}, "decided_at": tx.now, "due_at": due_at, "campaign": campaign}
+    found = tx.conn.execute(made.values(**row).on_conflict_do_nothing().returning(i.c.id)).first()
+    return None if found is None else key
 
 
 # ── responses ──────────────────────────────────────────────────────────────────────────────────────────────────────
 def response(conn: Connection, invitation_id: str) -> Response | None:
     row = conn.execute(select(r).where(r.c.invitation_id == invitation_id)).first()
-    return None if row is None else Response(row.id, row.invitation_id, row.score, row.comment, row.extra or {}, row.at)
+    if row is None:
+        return None
+    return Response(row.id, row.invitation_id, row.score, row.comment, row.extra or {}, row.at, row.edited_at)
+
+
+def was_offered_review(conn: Connection, customer_id: str) -> bool:
+    """Whether this customer, in whichever of their histories, was offered the link before."""
+    given = conn.execute(select(r.c.extra).where(r.c.customer_id.in_(family(conn, customer_id))))
+    return any((row.extra or {}).get("review") for row in given)
 
 
 def add_response(conn: Connection, asked: Invitation, score: float, channel: str | None, now: datetime) -> Response:
@@ -207,6 +282,7 @@ def add_response(conn: Connection, asked: Invitation, score: float, channel: str
             instrument=asked.instrument,
             score=score,
             channel=channel,
+            source="campaign" if asked.campaign else None,
             agent_id=asked.snapshot.get("agent"),
             team=asked.snapshot.get("team"),
             topic=asked.snapshot.get("topic"),
@@ -219,7 +295,10 @@ def add_response(conn: Connection, asked: Invitation, score: float, channel: str
 
 
 def change_response(conn: Connection, response_id: str, **values: Any) -> None:
-    conn.execute(update(r).where(r.c.id == response_id).values(**values))
+    changed = conn.execute(update(r).where(r.c.id == response_id).values(**values).returning(r.c.invitation_id)).first()
+    marks.mark(conn, marks.ANSWERS, response_id)
+    if changed is not None and changed.invitation_id:
+        marks.mark(conn, marks.ASKS, changed.invitation_id)
 
 
 def responses(
@@ -250,6 +329,8 @@ def add_imported(conn: Connection, rows: Sequence[ResponseRow]) -> int:
     fresh = [_imported(row) for row in rows if row.id not in known]
     if fresh:
         conn.execute(insert(r), fresh)
+        for row in fresh:
+            marks.mark(conn, marks.ANSWERS, row["id"])
     return len(fresh)
 
 

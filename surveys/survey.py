@@ -65,6 +65,9 @@ INSTRUMENTS: Mapping[str, Instrument] = {
     )
 }
 
+RELATIONSHIP = ("nps",)
+"""Instruments about all that a customer has had with us: asked by campaigns, never about one case."""
+
 REASONS = ("speed", "knowledge", "kindness", "solved", "repeat")
 """The reason buttons under "why?"; each has a text `survey_reason_<reason>`."""
 
@@ -132,8 +135,31 @@ def why_body(score: int, asked: Instrument, locale: str, own: Texts | None = Non
     return Body(text=wording(key, locale, own), choices=buttons)
 
 
+def is_promoter(score: float, asked: Instrument) -> bool:
+    """The best that can be said; of NPS 9 and 10."""
+    return score >= (asked.good_from if asked.measure is Measure.NPS else asked.max)
+
+
 def is_detractor(score: float, asked: Instrument) -> bool:
     return score <= asked.detractor_to
+
+
+def contact_body(locale: str, own: Texts | None = None) -> Body:
+    """Whether a colleague may contact them, with buttons of `value` "contact:yes" and "contact:no"."""
+    buttons = tuple(Choice(f"contact:{one}", wording(f"contact_{one}", locale, own)) for one in ("yes", "no"))
+    return Body(text=wording("contact", locale, own), choices=buttons)
+
+
+def goal_body(locale: str, own: Texts | None = None) -> Body:
+    """Whether they got what they came for, with buttons of `value` "goal:yes" and "goal:no"."""
+    buttons = tuple(Choice(f"goal:{one}", wording(f"goal_{one}", locale, own)) for one in ("yes", "no"))
+    return Body(text=wording("goal", locale, own), choices=buttons)
+
+
+def parse_choice(text: str, body: Body) -> str | None:
+    """The value of the button whose words a typed text is; None for anything else."""
+    said = _INVISIBLE.sub("", text).strip().rstrip(".!").casefold()
+    return next((one.value for one in body.choices if one.label.casefold() == said), None)
 
 
 def wording(key: str, locale: str, own: Texts | None = None, **values: object) -> str:

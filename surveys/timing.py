@@ -6,7 +6,7 @@ not. What it must not know: the database, channels, the clock (`now` is an argum
 Decisions. The first check that fails names the reason. A throttled invitation is dropped, not queued: asked
 later it would be about something forgotten. Sampling is by a hash of the customer, so that it never changes
 its mind. Whether a channel is reachable or the customer has written again can change until the moment comes:
-the same function is asked again then.
+the same function is asked again then. NPS asks about the whole relationship, never about a case: `campaign.py`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from zoneinfo import ZoneInfo
 
 from bot.model import LIVE, CaseStatus
 from bot.quiet import NEVER, after_quiet, quiet_of
-from surveys.survey import instrument
+from surveys.campaign import Relationship, relationship_from
+from surveys.survey import RELATIONSHIP, instrument
 
 EXPIRES_AFTER = timedelta(days=7)
 """After resolution: an ask that would come later is not sent, and an answer that comes later is not taken."""
@@ -62,10 +63,15 @@ class Rules:
     fatigue_after: int = 3
     fatigue_for: timedelta = timedelta(days=180)
     share: float = 1.0
-    outcomes: Mapping[str, bool] = field(
-        default_factory=lambda: {"spam": False, "duplicate": False, "abandoned": False}
-    )
-    """outcome → ask or not; an outcome that is not named is asked."""
+    outcomes: Mapping[str, bool] = field(default_factory=lambda: {"spam": False, "duplicate": False})
+    """outcome → ask or not. One that is not named is asked; `abandoned` only where a person had answered."""
+    flows: Mapping[str, str | None] = field(default_factory=dict)
+    """flow → its instrument, or None: what ended in it is not asked. What the flow itself chose goes first, but for None."""
+    goal: bool = False
+    """Ask first whether they got what they came for; who did not has their case back."""
+    review_url: str | None = None
+    """Promoters are offered it, once in their life."""
+    nps: Relationship | None = None
 
 
 AT_ONCE = Rules(delay=timedelta(0), quiet=NEVER, throttle=timedelta(0), fatigue_after=0, share=1.0)
@@ -76,7 +82,8 @@ AT_ONCE = Rules(delay=timedelta(0), quiet=NEVER, throttle=timedelta(0), fatigue_
 class Facts:
     """What is known of the resolved case and its customer when the decision is made.
 
-    `chosen` is what a flow chose for this case: `{"instrument", "delay_s"}`, either may be missing.
+    `chosen` is what a flow chose for this case: `{"instrument", "delay_s"}`, either may be missing. `answered`: a person
+    wrote to the customer in it.
     """
 
     case_id: str
@@ -88,6 +95,8 @@ class Facts:
     other_live_case: bool = False
     reachable: bool = True
     chosen: Mapping[str, Any] = field(default_factory=dict)
+    flow: str | None = None
+    answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,7 @@ class PastAsk:
     case_id: str
     asked_at: datetime
     answered: bool
+    instrument: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +123,10 @@ class Skip:
 
 def decide(facts: Facts, rules: Rules, past: Sequence[PastAsk], now: datetime, zone: ZoneInfo) -> Ask | Skip:
     """Ask at a moment that is never before `now`, or skip with the first reason that holds."""
-    name = facts.chosen.get("instrument") or rules.instrument
+    name = instrument_for(facts, rules)
     checks = (
-        (Reason.OFF, name is None),
-        (Reason.OUTCOME, not rules.outcomes.get(facts.outcome, True)),
+        (Reason.OFF, name is None or name in RELATIONSHIP),
+        (Reason.OUTCOME, not rules.outcomes.get(facts.outcome, facts.outcome != "abandoned" or facts.answered)),
         (Reason.OPTED_OUT, facts.opted_out),
         (Reason.OPEN_CASE, facts.status in LIVE or facts.other_live_case),
         (Reason.ALREADY_ASKED, any(ask.case_id == facts.case_id for ask in past)),
@@ -131,6 +141,12 @@ def decide(facts: Facts, rules: Rules, past: Sequence[PastAsk], now: datetime, z
     at = after_quiet(max(now, facts.resolved_at + delay_of(facts, rules)), rules.quiet, zone)
     expires_at = facts.resolved_at + EXPIRES_AFTER
     return Ask(str(name), at, expires_at) if at < expires_at else Skip(Reason.EXPIRED)
+
+
+def instrument_for(facts: Facts, rules: Rules) -> str | None:
+    """What the case is asked with; None: its flow, or the desk, is not asked about."""
+    own = rules.flows.get(facts.flow or "", rules.instrument)
+    return None if own is None and facts.flow in rules.flows else facts.chosen.get("instrument") or own
 
 
 def delay_of(facts: Facts, rules: Rules) -> timedelta:
@@ -162,7 +178,8 @@ def rules_from(section: Mapping[str, Any] | None) -> Rules:
     """The rules of desk.yaml's `surveys:`; ValueError in one line names the key that is wrong.
 
     `{instrument: ces7, delay: 1m, quiet_hours: "21:00-08:00", throttle_days: 30, fatigue_after: 3, sample: 1.0,
-    outcomes: {spam: false}}`; every key is optional, `instrument: off`, `quiet_hours: off` are understood.
+    outcomes: {spam: false}, flows: {greeting: off, refund: csat5}, goal: false, review_url: https://…, nps: {every: 90d}}`;
+    every key is optional, `instrument: off`, `quiet_hours: off`, `nps: off` are understood.
     """
     if section is None:
         return Rules()
@@ -201,12 +218,20 @@ def _share(value: object) -> float:
     return share
 
 
+def _instrument(value: object) -> str | None:
+    return None if value in {False, None, "off"} else instrument(str(value)).id
+
+
 _READERS: Mapping[str, Any] = {
-    "instrument": lambda value: {"instrument": None if value in {False, None, "off"} else instrument(str(value)).id},
+    "instrument": lambda value: {"instrument": _instrument(value)},
     "delay": lambda value: {"delay": duration(value)},
     "quiet_hours": lambda value: {"quiet": NEVER if value in {False, None} else quiet_of(str(value))},
     "throttle_days": lambda value: {"throttle": timedelta(days=_whole(value))},
     "fatigue_after": lambda value: {"fatigue_after": _whole(value)},
     "sample": lambda value: {"share": _share(value)},
     "outcomes": lambda value: {"outcomes": {str(name): bool(ask) for name, ask in value.items()}},
+    "flows": lambda value: {"flows": {str(name): _instrument(one) for name, one in value.items()}},
+    "goal": lambda value: {"goal": bool(value)},
+    "review_url": lambda value: {"review_url": str(value) if value else None},
+    "nps": lambda value: {"nps": relationship_from(value)},
 }

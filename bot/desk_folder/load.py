@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.answers.article import Article
-from bot.desk_folder import across, languages, pages, staff
+from bot.desk_folder import across, asking, languages, pages, staff
 from bot.desk_folder.desk import Desk, Escalation, Interrupt, Routing, Table
 from bot.desk_folder.files import Folder
 from bot.desk_folder.rules import read_rules
@@ -79,6 +79,7 @@ def _read(folder: Folder, faults: Faults) -> Desk | None:
     interrupts = _interrupts(built.get("interrupts", ()), flows, locales, texts)
     if root is not None:
         _check_interrupts(root, reader, ids, flows)
+        asking.check_flows(root, reader, ids)
         languages.check(root, reader, locales, texts, interrupts)
     desk = Desk(
         **{

@@ -77,7 +77,9 @@ MEANINGS: Mapping[str, str] = {
     "warn": "the share of the time after which colleagues are warned",
     "desk.surveys": (
         "the one question at the end: `instrument` (ces7, ces7_statement, csat5, csat2, nps, off), `delay`, `quiet_hours`, "
-        "`throttle_days`, `fatigue_after`, `sample`, `outcomes`"
+        "`throttle_days`, `fatigue_after`, `sample`, `outcomes`, `flows` (`{greeting: off, refund: csat5}`), `goal` (asks first "
+        "whether they got what they came for), `review_url` (offered once to who is very happy), `nps` (a campaign among all "
+        "customers: `{every: 90d, first: 2026-01-05, at: '10:00', run_for: 14d, active: 180d, sample: 1.0, seed: spring}`)"
     ),
     "desk.notices": "what is told unasked: incidents, and campaigns to who agreed",
     "desk.notices.quiet_hours": 'when nobody is told: `"21:00-08:00"`, or `off`',

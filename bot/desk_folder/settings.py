@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bot.answers.decide import Thresholds
-from bot.desk_folder import staff
+from bot.desk_folder import asking, staff
 from bot.desk_folder.desk import (
     Agent,
     Connector,
@@ -29,7 +29,7 @@ from bot.desk_folder.desk import (
 from bot.desk_folder.files import Folder
 from bot.desk_folder.tables import table
 from bot.flows.load import phrases
-from bot.flows.schema import INSTRUMENTS, OUTCOMES
+from bot.flows.schema import OUTCOMES
 from bot.flows.source import Node, Reader, nearest
 from bot.staffing.holidays import DaysOff
 from bot.staffing.hours import DAYS, Week
@@ -416,7 +416,7 @@ class Settings:
             for ours, theirs in (("sampling", "sample"), ("throttle", "throttle_days")):
                 if ours in node.entries and theirs in node.entries:
                     self.reader.fault(node.keys[ours], f'"{ours}" and "{theirs}" are the same; write one', "duplicate")
-        keys = {
+        keys: dict[str, Callable[[Node], Any]] = {
             "instrument": self._instrument,
             "delay": self._delay,
             "quiet_hours": self._quiet,
@@ -428,6 +428,10 @@ class Settings:
             "outcomes": self._outcomes,
         }
         found = self.reader.entries(node, tuple(keys), "surveys")
+            "flows": lambda one: asking.flows(one, self.reader),
+            "goal": lambda one: self.reader.flag(one, "goal"),
+            "review_url": lambda one: asking.review_url(one, self.reader),
+            "nps": lambda one: asking.nps(one, self.reader),
         names = {"throttle": "throttle_days", "sampling": "sample"}
         read = {names.get(key, key): keys[key](one) for key, one in found.items()}
         return {key: value for key, value in read.items() if value is not None}
@@ -450,7 +454,7 @@ class Settings:
         return {key: value for key, value in read.items() if value is not None}
 
     def _instrument(self, node: Node) -> str | None:
-        return "off" if node.raw in {"off", "false"} else self.reader.one_of(node, INSTRUMENTS, "instrument")
+        return asking.instrument(node, self.reader)
 
     def _delay(self, node: Node) -> int | None:
         span = self.reader.span(node, "delay")

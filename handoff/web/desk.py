@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bot.events import AlertChanged
 from bot.model import Message
+from bot.storage import alert_rows
 from bot.storage.tx import Tx
 from channels.web.hub import Hub
 from handoff.case import Case, Relay
@@ -29,6 +31,12 @@ class WebDesk:
 
     def relay_changed(self, tx: Tx, relay: Relay) -> None:
         self._hint(tx, relay.customer_id, relay.case_id, "relay")
+
+    def alert_changed(self, tx: Tx, event: AlertChanged) -> None:
+        """Not of the port: alerts are nobody's case."""
+        alert = alert_rows.one(tx.conn, event.alert_id)
+        if alert is not None:
+            self._hint(tx, alert.customer_id, alert.case_id or "", "alert")
 
     def _hint(self, tx: Tx, customer_id: str, case_id: str, kind: str, **more: str) -> None:
         tx.after_commit(lambda: self.hub.hint(customer_id, kind, case=case_id, **more))

@@ -31,7 +31,7 @@ from channels.web.hub import Hub
 from handoff import store, terms
 from handoff.availability import set_available
 from handoff.case import AgentView
-from handoff.web import pages, shown, sign_in
+from handoff.web import alerts, pages, shown, sign_in
 from handoff.web import store as own
 from handoff.web.desk import WebDesk
 from handoff.web.live import Live
@@ -89,6 +89,7 @@ class WebDeskRoutes:
             self._route("/desk/api/cases/{case_id}", self._case),
             self._route("/desk/api/cases/{case_id}/typing", self._typing, "POST"),
             self._route("/desk/api/cases/{case_id}/{verb}", self._act, "POST"),
+            *alerts.routes(self._route, self._storage, self._desk_in_force),
             self._route("/desk/api/availability", self._availability, "POST"),
             self._route("/desk/api/sign-out", self._sign_out, "POST"),
             self._route("/desk/files", self._upload, "POST"),

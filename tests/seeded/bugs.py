@@ -198,7 +198,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "an answer that comes after the end counts",
-        "surveys/invitations.py",
+        "surveys/answers.py",
         "if asked.expires_at is not None and tx.now > asked.expires_at:",
         "if False:",
         ("tests/unit/test_surveys_invitations.py",),

@@ -5,162 +5,29 @@ A real SQLite database, real history and outbox; the turn and the clock are hand
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import Connection, create_engine, insert, select, update
+from sqlalchemy import select, update
 
-from bot import timers
-from bot.events import CaseReopened, CaseResolved, SendSettled, SurveyAnswered
-from bot.inbox import find_pressed, store_choice, store_written
-from bot.model import Author, AuthorKind, Body, Chose, Customer, FileRef, Identity, Message, Sender, Wrote, new_id
-from bot.outbox import Part, say, settle
-from bot.storage import customers, history, timer_rows
+from bot.model import Author, AuthorKind, Body, FileRef, new_id
+from bot.outbox import say, settle
+from bot.storage import customers
 from bot.storage import tables as t
-from bot.storage.tx import Tx, Wiring
 from bot.timers import Timer
-from bot.turn import Turn
 from surveys import store
-from surveys.invitations import EXPIRE, Invitations, Setup
 from surveys.report import build
 from surveys.responses import parse
 from surveys.timing import AT_ONCE, Rules
-
-NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
-
-
-class Outlet:
-    """Telegram's, as far as a survey needs it: one part a message."""
-
-    via = "telegram"
-
-    def parts(self, message: Message, address: str) -> Sequence[Part]:
-        return [Part("text", {"text": message.body.text})]
-
-    def edits(self, message: Message, refs: Sequence[str], address: str) -> Sequence[Part]:
-        return []
-
-    def deletes(self, message: Message, refs: Sequence[str], address: str) -> Sequence[Part]:
-        return []
-
-    def lane(self, address: str) -> str:
-        return f"telegram:{address}"
-
-    def bucket(self, address: str) -> str | None:
-        return None
-
-
-@dataclass
-class House:
-    """A customer on Telegram, and everything that a survey touches."""
-
-    conn: Connection
-    now: datetime = NOON
-    setup: Setup = field(default_factory=lambda: Setup(AT_ONCE, ZoneInfo("Europe/Amsterdam"), "Acme"))
-    told: list[SurveyAnswered] = field(default_factory=list)
-    requests: set[str] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        self.invitations = Invitations(lambda: self.setup, lambda turn: turn.text in self.requests)
-        self.customer, self.identity = self.newcomer("42")
-
-    @property
-    def tx(self) -> Tx:
-        heard = {
-            SurveyAnswered: [lambda _tx, event: self.told.append(event)],
-            SendSettled: [self.invitations.on_send_settled],
-        }
-        return Tx(self.conn, self.now, Wiring(subscribers=heard, outlets={"telegram": Outlet()}))
-
-    def newcomer(self, external_id: str, channel: str = "telegram") -> tuple[Customer, Identity]:
-        return customers.create(self.tx, Sender(channel, external_id, external_id, "Kari", "en"), "en")
-
-    def case(self, **values: Any) -> str:
-        case_id = new_id()
-        row = {
-            "id": case_id,
-            "customer_id": self.customer.id,
-            "status": "resolved",
-            "channel": "telegram",
-            "locale": "en",
-            "opened_at": self.now - timedelta(hours=1),
-            "resolved_at": self.now,
-            "outcome": "resolved",
-            "team": "support",
-            "last_agent_id": "ann",
-            "topic": "delivery",
-            "updated_at": self.now,
-        }
-        self.conn.execute(insert(t.cases).values(**{**row, **values}))
-        return case_id
-
-    def resolve(self, case_id: str) -> None:
-        where = t.cases.c.id == case_id
-        self.conn.execute(update(t.cases).where(where).values(status="resolved", resolved_at=self.now))
-        self.invitations.on_case_resolved(self.tx, CaseResolved(case_id, self.customer.id, "resolved", "agent"))
-
-    def reopen(self, case_id: str) -> None:
-        self.conn.execute(update(t.cases).where(t.cases.c.id == case_id).values(status="bot"))
-        self.invitations.on_case_reopened(self.tx, CaseReopened(case_id, self.customer.id))
-
-    def ring(self) -> None:
-        """Ring what is due, as the timers do."""
-        for timer in timer_rows.due(self.conn, self.now):
-            timers.cancel(self.tx, timer.key)
-            verb = self.invitations.expire_due if timer.kind == EXPIRE else self.invitations.ask_due
-            verb(self.tx, timer)
-
-    def ask(self, **values: Any) -> str:
-        case_id = self.case(**values)
-        self.resolve(case_id)
-        self.ring()
-        return case_id
-
-    def said(self) -> list[str]:
-        ours = [one for one in history.latest(self.conn, self.customer.id) if one.author.kind is AuthorKind.BOT]
-        return [one.body.text for one in ours]
-
-    def question(self, case_id: str) -> Message:
-        invitation = store.invitation_of_case(self.conn, case_id)
-        assert invitation is not None
-        message = history.message(self.conn, invitation.message_id or "")
-        assert message is not None
-        return message
-
-    def types(self, text: str, files: tuple[FileRef, ...] = ()) -> bool:
-        wrote = Wrote(text, files)
-        message = store_written(self.tx, self.identity, wrote)
-        return self.invitations.take(Turn(self.tx, self.customer, self.identity, wrote, message))
-
-    def presses(self, on: Message, value: str) -> bool:
-        chose = Chose(on.id, value)
-        message = store_choice(self.tx, self.identity, chose)
-        pressed = find_pressed(self.tx, self.customer.id, chose)
-        return self.invitations.take(Turn(self.tx, self.customer, self.identity, chose, message, pressed))
-
-    def why(self) -> Message:
-        return history.latest(self.conn, self.customer.id)[-1]
-
-    def scores(self) -> list[tuple[float, str | None]]:
-        return [(row.score, row.comment) for row in store.responses(self.conn)]
-
-    def decisions(self) -> list[tuple[str, str | None]]:
-        i = t.survey_invitations
-        rows = self.conn.execute(select(i.c.state, i.c.skip_reason).order_by(i.c.decided_at, i.c.id))
-        return [(row.state, row.skip_reason) for row in rows]
+from tests.unit.surveys_house import House, opened
 
 
 @pytest.fixture
 def house() -> Iterator[House]:
-    engine = create_engine("sqlite://")
-    with engine.connect() as conn:
-        t.metadata.create_all(conn)
-        yield House(conn)
-    engine.dispose()
+    with opened() as made:
+        yield made
 
 
 # ── the decision ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -187,8 +54,8 @@ def test_every_resolved_case_has_exactly_one_decision(house: House) -> None:
 
 
 def test_a_flow_chooses_the_instrument(house: House) -> None:
-    case_id = house.ask(survey={"instrument": "nps"})
-    assert len(house.question(case_id).body.choices) == 11
+    case_id = house.ask(survey={"instrument": "csat5"})
+    assert len(house.question(case_id).body.choices) == 5
 
 
 def test_a_customer_is_asked_in_their_language(house: House) -> None:
@@ -357,13 +224,13 @@ def test_the_text_after_why_is_the_comment(house: House) -> None:
     assert "What went wrong" in house.said()[-1]
     assert house.types("I had to repeat everything.")
     assert house.scores() == [(2, "I had to repeat everything.")]
-    assert house.said()[-1] == "Thank you, that helps us."
+    assert house.said()[-1] == "Thank you, that helps us. May a colleague contact you about this?"
     assert not house.types("And my parcel is still missing")
 
 
 def test_a_reason_button_is_kept_beside_the_score(house: House) -> None:
     house.ask()
-    house.types("2")
+    house.types("5")
     why = house.why()
     assert house.presses(why, "why:repeat")
     assert house.presses(why, "why:repeat")

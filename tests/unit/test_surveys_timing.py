@@ -182,7 +182,7 @@ def test_the_desks_section_becomes_rules() -> None:
         quiet=(time(0), time(0)),
         throttle=timedelta(0),
         share=0.5,
-        outcomes={"spam": True, "duplicate": False, "abandoned": False},
+        outcomes={"spam": True, "duplicate": False},
     )
     assert rules_from(None) == Rules()
     assert rules_from({"instrument": False}).instrument is None  # YAML reads a bare `off` as false
