@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from handoff.slack import alerts
 from handoff.slack.verb import Kind, SideThread, Verb
 
 MORE: tuple[Verb, ...] = ()
 """What stands in the form More…, in this order."""
 
 SIDE_THREADS: tuple[SideThread, ...] = ()
-KINDS: Mapping[str, Kind] = {}
+KINDS: Mapping[str, Kind] = {alerts.NAME: alerts.KIND}
