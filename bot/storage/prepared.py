@@ -19,9 +19,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ARRAY, JSON, ColumnElement, Connection, Dialect, any_, bindparam, func, select
+from sqlalchemy import ARRAY, JSON, ColumnElement, Connection, Dialect, UnaryExpression, any_, bindparam, func, select
 from sqlalchemy.exc import DBAPIError, NoResultFound
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import operators
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import Boolean
 
@@ -201,6 +202,12 @@ class among(ColumnElement[bool]):  # noqa: N801 - reads as the function that it 
     def __init__(self, column: ColumnElement[Any], name: str) -> None:
         self.column = column
         self.name = name
+
+    def self_group(self, against: Any = None) -> among:  # noqa: ARG002 - it stands as it is: `… = 1` finds no index
+        return self
+
+    def _negate(self) -> UnaryExpression[bool]:
+        return UnaryExpression(self, operator=operators.inv)
 
 
 @compiles(among, "sqlite")
