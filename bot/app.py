@@ -25,7 +25,7 @@ from bot.console.following import Following
 from bot.console.routes import Console
 from bot.console.writing import finish as finish_publication
 from bot.desk_folder import Desk
-from bot.desk_folder.desk import Connector
+from bot.desk_folder.desk import Connector, Webhook
 from bot.desk_folder.watch import DeskInForce
 from bot.dialogue import Dialogue
 from bot.errors import StafettError
@@ -58,6 +58,7 @@ from bot.storage.tx import Subscriber, Tx, Wiring
 from bot.tally import Tally
 from bot.timers import Ringer, Timers
 from bot.turn import Taker, Turn
+from bot.webhooks import telling
 from bot.worker import Worker
 from channels.connectors import Connectors
 from channels.delivery import DeliveryLoop
@@ -66,6 +67,7 @@ from channels.model import ModelClient, Models
 from channels.port import Channel, Sender
 from channels.preview import PREVIEWS
 from channels.web.channel import WebChannel
+from channels.webhooks import Webhooks
 from handoff import follow_up, watchdog
 from handoff import store as cases
 from handoff import taker as people
@@ -74,6 +76,7 @@ from handoff.desk import AgentDesk
 from handoff.for_api import CasesForApi
 from handoff.for_bot import CasesForBot
 from handoff.frame import case_frame
+from handoff.hints.finder import Finder
 from handoff.queue import store as queue
 from handoff.web.desk import WebDesk
 from handoff.web.routes import WebDeskRoutes
@@ -137,8 +140,10 @@ class App:
         self.connectors = Connectors(self._connector, self.inbox.receive_answer)
         self.models = Models(self.model, self.inbox.receive_answer)
         self.media = Media(self.storage, self.inbox.receive_answer)
+        self.webhooks = Webhooks(self._webhook, lambda host: host in self.rules.allow_hosts, clock)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._errands: set[asyncio.Task[Any]] = set()
+        self.hints = Finder(self.storage, lambda: self.rules, lambda: self.searcher.knowledge, self._errand, self.model)
         if settings.telegram_on:
             self._add_telegram()
         if settings.slack_on:
@@ -201,9 +206,13 @@ class App:
         heard[CaseChanged].append(self.web.case_changed)
         heard[CustomersMerged].append(self.web.merged)
         heard[CustomerErased].append(self.web.erased)
+        heard[CaseChanged].append(self.hints.heard)
+        heard[CustomerErased].append(self.hints.erased)
         if self.settings.api_token is not None:
             for event, listener in self.feed.subscribers().items():
                 heard[event].append(listener)
+        for event, listener in telling.subscribers().items():
+            heard[event].append(listener)
         for desk in self.desks:
             settled = getattr(desk, "on_settled", None)
             if settled is not None:
@@ -272,6 +281,7 @@ class App:
         await self.connectors.close()
         await self.model.close()
         await self.media.close()
+        await self.webhooks.close()
         await self.storage.close()
 
     async def settle(self) -> None:
@@ -456,6 +466,9 @@ class App:
         found = self.rules.connectors.get(name)
         return found if isinstance(found, Connector) else None
 
+    def _webhook(self, name: str) -> Webhook | None:
+        return next((one for one in self.rules.webhooks if one.id == name), None)
+
     def _release(self, waits_for: str) -> None:
         self._errand(self.inbox.release(waits_for))
 
@@ -499,4 +512,4 @@ class App:
 
     def _all_senders(self) -> Sequence[Sender]:
         told = [channel.sender for channel in self.channels if channel.name != "web"]
-        return [*told, *self.senders, self.connectors, self.models, self.media]
+        return [*told, *self.senders, self.connectors, self.models, self.media, self.webhooks]

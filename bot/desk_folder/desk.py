@@ -78,6 +78,16 @@ class Connector:
 
 
 @dataclass(frozen=True, slots=True)
+class Webhook:
+    """Who is told what happens. `secret` names the environment's variable that signs it; `events` of message, case, answer."""
+
+    id: str
+    url: str
+    secret: str
+    events: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A CSV file of the desk as a connector: `rows` by the value of the column `key`, in lower case."""
 
@@ -175,11 +185,15 @@ class Versions:
 
 @dataclass(frozen=True, slots=True)
 class ModelLimits:
-    """What the optional language model may cost in 24 hours, in tokens, and how long an answer may take."""
+    """What the optional language model may cost in 24 hours, in tokens, and how long an answer may take.
+
+    `summaries`: whether it sums up for agents what was said in a case that comes to them.
+    """
 
     tokens_per_day: int = 500_000
     tokens_per_customer: int = 10_000
     timeout: timedelta = timedelta(seconds=20)
+    summaries: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +239,7 @@ class Desk:
     versions: Versions = field(default_factory=Versions)
     answers: Thresholds = field(default_factory=Thresholds)
     allow_hosts: tuple[str, ...] = ()
+    webhooks: tuple[Webhook, ...] = ()
     flows: Mapping[str, Flow] = field(default_factory=dict)
     articles: tuple[Article, ...] = ()
     texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -247,9 +247,19 @@ _SECTION_VALUES: Mapping[str, Schema] = {
     "privacy": _MAP,
     "targets": _MAP,
     "versions": _of(VERSION_KEYS, {"pin_days": _COUNT, "kill": _TEXTS}),
-    "model": _of(MODEL_KEYS, {"tokens_per_day": _COUNT, "tokens_per_customer": _COUNT, "timeout": _SPAN}),
+    "model": _of(
+        MODEL_KEYS, {"tokens_per_day": _COUNT, "tokens_per_customer": _COUNT, "timeout": _SPAN, "summaries": _FLAG}
+    ),
     "answers": _of(ANSWERS_KEYS, {key: {"type": "number", "minimum": 0, "maximum": 1} for key in ANSWERS_KEYS}),
     "allow_hosts": _TEXTS,
+    "webhooks": {
+        "type": "array",
+        "items": _of(
+            WEBHOOK_KEYS,
+            {"id": _NAME, "url": _NAME, "secret": _NAME, "events": {"anyOf": [_one_of(EVENTS), {"type": "array", "items": _one_of(EVENTS)}]}},
+            ("id", "url", "secret"),
+        ),
+    },
 }
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bot.answers.decide import Thresholds
-from bot.desk_folder import asking, staff
+from bot.desk_folder import asking, outward, staff
 from bot.desk_folder.desk import (
     Agent,
     Connector,
@@ -25,6 +25,7 @@ from bot.desk_folder.desk import (
     Table,
     Team,
     Versions,
+    Webhook,
 )
 from bot.desk_folder.files import Folder
 from bot.desk_folder.tables import table
@@ -54,7 +55,7 @@ ANSWERS_KEYS = ("sure", "unsure")
 NOTICE_KEYS = ("quiet_hours", "per_minute", "campaign_every")
 VERSION_KEYS = ("pin_days", "kill")
 _HASH = re.compile(r"[0-9a-f]{16}\Z")
-MODEL_KEYS = ("tokens_per_day", "tokens_per_customer", "timeout")
+MODEL_KEYS = ("tokens_per_day", "tokens_per_customer", "timeout", "summaries")
 DOES = ("escalate", "restart", "cancel", "back", "language")
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,59}\Z")
 _LOCALE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*\Z")
@@ -63,7 +64,7 @@ _SPAN = re.compile(r"\s*([0-9:]+)\s*[-–]\s*([0-9:]+)\s*\Z")
 _PLACE = re.compile(r"\{\{\s*([A-Za-z_][\w.]*)\s*\}\}")
 _SECRET = re.compile(r"\$\{([^}]*)\}")
 _SECRET_NAME = re.compile(r"[A-Z][A-Z0-9_]*\Z")
-_DORMANT = ("targets", "privacy", "allow_hosts")
+_DORMANT = ("targets", "privacy")
 """Sections that are read and kept, but on which this version does not act."""
 
 Built = dict[str, Any]
@@ -384,6 +385,8 @@ class Settings:
         }
         if "timeout" in found:
             limits["timeout"] = self.reader.span(found["timeout"], "model: timeout", timedelta(seconds=60))
+        if "summaries" in found:
+            limits["summaries"] = self.reader.flag(found["summaries"], "model: summaries")
         return ModelLimits(**{key: value for key, value in limits.items() if value is not None})
 
     def read_answers(self, node: Node) -> Thresholds:
@@ -426,12 +429,12 @@ class Settings:
             "sample": self._share,
             "sampling": self._share,
             "outcomes": self._outcomes,
-        }
-        found = self.reader.entries(node, tuple(keys), "surveys")
             "flows": lambda one: asking.flows(one, self.reader),
             "goal": lambda one: self.reader.flag(one, "goal"),
             "review_url": lambda one: asking.review_url(one, self.reader),
             "nps": lambda one: asking.nps(one, self.reader),
+        }
+        found = self.reader.entries(node, tuple(keys), "surveys")
         names = {"throttle": "throttle_days", "sampling": "sample"}
         read = {names.get(key, key): keys[key](one) for key, one in found.items()}
         return {key: value for key, value in read.items() if value is not None}
@@ -499,6 +502,9 @@ class Settings:
     def read_hosts(self, node: Node) -> tuple[str, ...]:
         return self.reader.texts(node, "allow_hosts")
 
+    def read_webhooks(self, node: Node) -> tuple[Webhook, ...]:
+        return outward.webhooks(node, self.reader)
+
     # ── what refers to what ──
     def check_references(self, found: Mapping[str, Node]) -> None:
         named = [(one.entries.get("team"), "agent") for one in found["agents"].items] if "agents" in found else []
@@ -535,6 +541,7 @@ _SECTIONS: Mapping[str, tuple[str, Callable[[Settings, Node], Any]]] = {
     "versions": ("versions", Settings.read_versions),
     "answers": ("answers", Settings.read_answers),
     "allow_hosts": ("allow_hosts", Settings.read_hosts),
+    "webhooks": ("webhooks", Settings.read_webhooks),
 }
 """key of desk.yaml → the desk's field, and its reader; in the order in which they are read."""
 

@@ -98,7 +98,7 @@ def _recording(case: Row[Any], said: Sequence[Message], records: Sequence[Row[An
         if row.kind == "model"
         else Asked(str(row.asked.get("connector", "")), row.asked.get("values", {}), row.outcome, row.answer)
         for row in records
-        if row.kind not in {"began", "event"}
+        if row.kind not in {"began", "event", recording_rows.SUMMARY}
     )
     return Recording(
         case.id,

@@ -17,6 +17,7 @@ from bot.storage.tx import Tx
 
 KEEP = timedelta(days=92)  # a quarter
 BEGAN = "began"
+SUMMARY = "summary"  # the language model was asked for one by handoff/hints: no part of what a replay plays
 
 
 def began(tx: Tx, case_id: str, customer_id: str, stood: Mapping[str, Any]) -> None:
@@ -53,7 +54,7 @@ def tokens_since(conn: Connection, when: datetime, customer_id: str | None = Non
     """What the language model has cost since then: for all of them, or for one customer."""
     r = t.recordings
     spent = func.sum(r.c.answer["tokens"].as_integer())
-    query = select(spent).where(r.c.kind == "model", r.c.at >= when, r.c.outcome.is_not(None))
+    query = select(spent).where(r.c.kind.in_(("model", SUMMARY)), r.c.at >= when, r.c.outcome.is_not(None))
     if customer_id is not None:
         query = query.where(r.c.customer_id == customer_id)
     return conn.execute(query).scalar() or 0
