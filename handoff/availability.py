@@ -14,16 +14,25 @@ from handoff.waiting_room import stir
 KIND = "back"
 
 
-def set_available(tx: Tx, agent_id: str, available: bool, *, until: datetime | None = None, name: str = "") -> None:
+def set_available(
+    tx: Tx, agent_id: str, available: bool, *, until: datetime | None = None, busy: bool = False, name: str = ""
+) -> None:
     """They take cases from now on, or none (`until` a time, if one is given). What they hold stays theirs.
+
+    `busy`: they are there, but are given no new ones.
 
     That they are an agent is for the desk to know where they say so. Raises Conflict for a time that has passed.
     """
     if until is not None and until <= tx.now:
         raise Conflict("who is away comes back at a time to come")
     away_until = None if available else until
-    store.set_available(tx, agent_id, available, away_until=away_until, name=name)
-    queue.audit(tx, agent_id, "available" if available else "away", until=away_until and away_until.isoformat())
+    store.set_available(tx, agent_id, available, away_until=away_until, busy=busy, name=name)
+    queue.audit(
+        tx,
+        agent_id,
+        "busy" if busy else "available" if available else "away",
+        until=away_until and away_until.isoformat(),
+    )
     key = f"{KIND}:{agent_id}"
     if away_until is not None:
         timers.set_timer(tx, KIND, key, away_until, data={"agent": agent_id})

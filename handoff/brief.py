@@ -11,16 +11,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from bot.model import AuthorKind, Customer, Identity, Message
+from bot.model import LIVE, AuthorKind, CaseStatus, Customer, Identity, Message
 from bot.storage import customers, history
-from handoff import store, terms
+from handoff import clocks, persons, store, terms
 from handoff.case import Case
+from handoff.sla import Due
 
 if TYPE_CHECKING:
     from bot.desk_folder.desk import Desk
 
 SHORT = 280  # characters of a quoted message
 EARLIER = 5  # earlier cases on a card
+TIME_ZONE = "time_zone"  # among a customer's attributes: an IANA name, as their platform tells it
 GREETING = 12  # a first message as short as this is a greeting; the next one says what it is about
 
 
@@ -41,11 +43,17 @@ class Earlier:
     topic: str | None
     outcome: str | None
     agent: str
+    case_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """For the card. `asked` is what the bot asked and was told, as (slot, value); `summary` lines of plain text."""
+    """For the card. `asked` is what the bot asked and was told, as (slot, value); `summary` lines of plain text.
+
+    `evidence` is that of the channel where they are, `known_by` that of each of their channels. `turn` is whose it is: queued |
+    agent | customer | snoozed | bot, empty when it is over. `owed_since`: since when they wait for people. `due` is the
+    service level that comes next. `time_zone` is the customer's, empty where nobody knows; `wrote_at` when they wrote last.
+    """
 
     case_id: str
     number: int | None
@@ -71,6 +79,14 @@ class Brief:
     topic: str | None
     outcome: str | None
     files: int
+    known_by: tuple[tuple[str, str], ...] = ()
+    turn: str = ""
+    owed_since: datetime | None = None
+    snoozed_until: datetime | None = None
+    due: Due | None = None
+    time_zone: str = ""
+    wrote_at: datetime | None = None
+    blocked: bool = False
 
 
 def compose(
@@ -83,6 +99,7 @@ def compose(
     scores: Sequence[Score] = (),
     team: str = "",
     agent: str = "",
+    due: Due | None = None,
 ) -> Brief:
     """Make the brief. `messages` are the case's, in order."""
     material = case.escalation or {}
@@ -112,7 +129,32 @@ def compose(
         topic=case.topic,
         outcome=case.outcome,
         files=sum(len(message.body.files) for message in messages if message.seq is not None),
+        known_by=tuple(dict.fromkeys((one.channel, one.evidence) for one in identities)),
+        turn=whose_turn(case),
+        owed_since=owed_since(case),
+        snoozed_until=case.next_action_at if case.status is CaseStatus.SNOOZED else None,
+        due=due,
+        time_zone=str(who.attributes.get(TIME_ZONE) or ""),
+        wrote_at=case.last_customer_at,
+        blocked=persons.is_blocked(who),
     )
+
+
+def whose_turn(case: Case) -> str:
+    """Who is to do something: queued (an agent is to take it) | agent | customer | snoozed | bot; empty: nobody, it is over."""
+    turns = {CaseStatus.OPEN: "agent", CaseStatus.PENDING: "customer"}
+    return turns.get(case.status, str(case.status)) if case.status in LIVE else ""
+
+
+def owed_since(case: Case) -> datetime | None:
+    """Since when the customer waits for people; None while it is their turn, or the bot's."""
+    if case.status is CaseStatus.QUEUED:
+        return case.escalated_at
+    if case.status is CaseStatus.OPEN:
+        later = [at for at in (case.last_customer_at, case.escalated_at) if at]
+        answered = case.last_agent_at
+        return max(later) if later and (answered is None or max(later) > answered) else None
+    return None
 
 
 def summarise(messages: Sequence[Message]) -> list[str]:
@@ -161,10 +203,12 @@ def read(conn: store.Reader, case: Case, desk: Desk | None) -> Brief:
                 one.topic,
                 one.outcome,
                 store.agent_name(conn, desk, one.agent_id or one.last_agent_id),
+                one.id,
             )
             for one in before[:EARLIER]
         ],
         scores=[Score(*row) for row in store.scores(conn, case.customer_id)],
         team=terms.team_name(desk, case.team),
         agent=store.agent_name(conn, desk, case.agent_id),
+        due=clocks.next_due(desk, case),
     )

@@ -169,6 +169,7 @@ class AgentView:
     role: str = "agent"  # agent | lead | admin
     locales: tuple[str, ...] = ()
     available: bool = True
+    busy: bool = False  # there, but given no new cases
 
     @property
     def leads(self) -> bool:

@@ -244,7 +244,9 @@ def agents(conn: Connection, desk: Desk | None, now: datetime | None = None) -> 
     if any(one.slack for one in terms.listed_agents(desk)):
         return listed  # CONTRACT: the channel's members are agents only where desk.yaml names nobody's Slack account
     known = [
-        AgentView(row.agent_id, row.name, row.team or terms.default_team(desk), available=_here(row, now))
+        AgentView(
+            row.agent_id, row.name, row.team or terms.default_team(desk), available=_here(row, now), busy=bool(row.busy)
+        )
         for row in states.values()
         if row.agent_id not in ids and row.slack_user
     ]
@@ -273,10 +275,16 @@ def on_duty(conn: Connection, desk: Desk | None, team: str | None, now: datetime
 
 
 def set_available(
-    tx: Tx, agent_id: str, available: bool, *, away_until: datetime | None = None, name: str = ""
+    tx: Tx,
+    agent_id: str,
+    available: bool,
+    *,
+    away_until: datetime | None = None,
+    busy: bool = False,
+    name: str = "",
 ) -> None:
-    """An agent goes away (perhaps until a time) or comes back."""
-    values: dict[str, Any] = {"available": available, "away_until": away_until, "seen_at": tx.now}
+    """An agent goes away (perhaps until a time), comes back, or is `busy`: there, but given no new cases."""
+    values: dict[str, Any] = {"available": available, "busy": busy, "away_until": away_until, "seen_at": tx.now}
     _upsert_agent(tx, agent_id, values | ({"name": name} if name else {}))
 
 
@@ -292,7 +300,8 @@ def _upsert_agent(tx: Tx, agent_id: str, values: Mapping[str, Any]) -> None:
 
 
 def _listed(listed: Agent, state: Row[Any] | None, now: datetime | None) -> AgentView:
-    return AgentView(listed.id, listed.name, listed.team, listed.role, listed.locales, _here(state, now))
+    busy = state is not None and bool(state.busy)
+    return AgentView(listed.id, listed.name, listed.team, listed.role, listed.locales, _here(state, now), busy)
 
 
 def _here(state: Row[Any] | None, now: datetime | None) -> bool:
@@ -334,6 +343,7 @@ def relays_of(conn: Connection, case_id: str) -> list[Relay]:
 def insert_relay(tx: Tx, one: Relay) -> Relay:
     fields = {name: value for name, value in asdict(one).items() if name not in {"delivery", "fault"}}
     fields["files"] = [asdict(file) for file in one.files]
+    fields["held"] = [*one.held] if one.held else None
     tx.conn.execute(insert(t.relays).values(**fields))
     return _with_delivery(tx.conn, one)
 

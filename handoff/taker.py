@@ -10,11 +10,17 @@ from bot.turn import Turn
 from handoff import clocks, meanwhile, store
 from handoff.case import MessageTaken
 from handoff.giving import replace_route
+from handoff.persons import is_blocked
 from handoff.steps import move
 
 
 def take(turn: Turn) -> bool:
-    """Put the customer's message into the case that people hold, and tell them. False: nobody holds one."""
+    """Put the customer's message into the case that people hold, and tell them. False: nobody holds one.
+
+    Whoever an agent keeps out is answered by nobody.
+    """
+    if is_blocked(turn.customer):
+        return True
     tx = turn.tx
     case = store.live_case(tx.conn, turn.customer.id)
     if case is None or not case.with_people:

@@ -6,8 +6,9 @@ every default.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, timedelta, tzinfo
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -29,6 +30,7 @@ NUDGE = timedelta(hours=24)  # a case that waits for its customer: they are aske
 GIVE_UP = timedelta(days=4)  # … and it ends
 QUEUE_EVERY = timedelta(minutes=3)  # a customer in the queue is told no oftener than this
 UNDO = timedelta(seconds=5)  # an agent's words wait so long, and can be taken back
+REACTIONS = MappingProxyType({"eyes": "claim", "white_check_mark": "resolve"})
 DEFAULT_WAIT_S = 180  # while nothing has been measured
 
 
@@ -120,6 +122,12 @@ def targets(desk: Desk | None, case: Case) -> Targets:
         own.resolution or general.resolution,
         general.warn or WARN,
     )
+
+
+def reactions(desk: Desk | None) -> Mapping[str, str]:
+    """What a reaction on a case's card in Slack does: emoji → verb."""
+    own: Mapping[str, str] | None = getattr(desk, "reactions", None)
+    return REACTIONS if own is None else own
 
 
 def idle(desk: Desk | None) -> timedelta:

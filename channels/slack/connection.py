@@ -81,7 +81,7 @@ class Counters:
 class SlackConnection:
     """One per process. Build it, `add_listener`, `start`; `stop` ends it.
 
-    `team_id`, `bot_user_id`, `bot_id` and `app_id` are empty until auth.test has answered; `call` works before.
+    `team_id`, `bot_user_id`, `bot_id`, `app_id` and `site` are empty until auth.test has answered; `call` works before.
     """
 
     def __init__(self, settings: Settings, storage: Storage) -> None:
@@ -91,6 +91,7 @@ class SlackConnection:
         self.bot_user_id = ""
         self.bot_id = ""
         self.app_id = ""
+        self.site = ""  # where the workspace is read in a browser, with a slash at its end
         self.counters = Counters()
         self._listeners: list[Listener] = []
         self._echo_hooks: list[EchoHook] = []
@@ -465,6 +466,7 @@ class SlackConnection:
         self.bot_id = str(me.get("bot_id") or "")
         app_id = str(me.get("app_id") or "") or await self._app_of(self.bot_id)
         self.team_id, self.bot_user_id, self.app_id = str(me.get("team_id")), str(me.get("user_id")), app_id
+        self.site = str(me.get("url") or "")
         self._known.set()
         log.info(
             "slack knows us",

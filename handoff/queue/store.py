@@ -66,7 +66,7 @@ def colleagues(conn: Connection, desk: Desk | None, now: datetime, given: Mappin
         known = listed.get(one.id) or Colleague(
             one.id, one.team, one.locales, capacity=desk.routing.capacity if desk else None
         )
-        found.append(people.as_they_are(known, in_hand, given, here=one.available))
+        found.append(people.as_they_are(known, in_hand, given, here=one.available and not one.busy))
     return found
 
 

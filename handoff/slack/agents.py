@@ -9,7 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from bot.storage.tx import Tx
 from channels.slack.connection import SlackConnection
@@ -27,13 +29,14 @@ PAGES = 10  # of 1,000 members
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """An agent who acts. `listed`: by desk.yaml; else known by the channel alone."""
+    """An agent who acts. `listed`: by desk.yaml; else known by the channel alone. `tz` is an IANA name, or empty."""
 
     agent_id: str
     name: str
     user: str
     account: str  # "{team}:{user}"
     listed: bool
+    tz: str = ""
 
 
 def authorised(person: SlackUser, listed: Sequence[Agent], members: Collection[str]) -> Who | None:
@@ -45,10 +48,29 @@ def authorised(person: SlackUser, listed: Sequence[Agent], members: Collection[s
     if by_name:
         mine = (one for one in by_name if one.slack and (one.slack.team, one.slack.user) == (person.team, person.id))
         agent = next(mine, None)
-        return Who(agent.id, agent.name, person.id, account, listed=True) if agent else None
+        return Who(agent.id, agent.name, person.id, account, listed=True, tz=person.tz) if agent else None
     if person.id not in members:
         return None
-    return Who(f"slack:{account}", one_line(person.name, 60) or person.id, person.id, account, listed=False)
+    return Who(
+        f"slack:{account}", one_line(person.name, 60) or person.id, person.id, account, listed=False, tz=person.tz
+    )
+
+
+def zone_of(who: Who, desk: Desk | None) -> tzinfo:
+    """The agent's own time zone, as Slack tells it; else the desk's."""
+    try:
+        return ZoneInfo(who.tz) if who.tz else terms.zone(desk)
+    except (ValueError, LookupError, OSError):
+        return terms.zone(desk)
+
+
+def user_of(agent_id: str, desk: Desk | None) -> str | None:
+    """The id of an agent's account in Slack; None where they have none."""
+    listed = next((one.slack for one in terms.listed_agents(desk) if one.id == agent_id and one.slack), None)
+    if listed is not None:
+        return listed.user
+    _, _, account = agent_id.partition("slack:")
+    return account.partition(":")[2] or None
 
 
 def remember(tx: Tx, who: Who, desk: Desk | None, channel: str) -> None:
@@ -71,6 +93,14 @@ class Agents:
         if not person.is_member or any(one.slack for one in listed):
             return authorised(person, listed, ())
         return authorised(person, listed, await self._in_channel(channel, user))
+
+    async def anywhere(self, team: str, user: str, channels: Collection[str]) -> Who | None:
+        """The agent behind a Slack account, by whichever of these channels makes them one. Raises as `who` does."""
+        for channel in channels:
+            found = await self.who(team, user, channel)
+            if found is not None:
+                return found
+        return None
 
     async def _in_channel(self, channel: str, user: str) -> frozenset[str]:
         at, known = self._members.get(channel, (float("-inf"), frozenset()))

@@ -4,35 +4,40 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from bot.model import LIVE, WITH_PEOPLE
 from bot.texts import canonical
 from channels.text import one_line, plain_to_mrkdwn
 from handoff.brief import Brief, Score
-from handoff.slack.blocks import FIELD, HEADER, Block, button, heading, ours, plain, section, small, table
+from handoff.slack.blocks import HEADER, Block, button, heading, ours, plain, section, small, table
+from handoff.slack.verb import ACTION
 from handoff.slack.wording import Wording
 
-ACTION = "desk:"
-CLAIM, REPLY, RESOLVE, RELEASE = (f"{ACTION}{verb}" for verb in ("claim", "reply", "resolve", "release"))
 LIGHTS = {"queued": "🔴", "open": "🟢", "pending": "🟡", "snoozed": "💤", "bot": "🤖", "resolved": "✅", "closed": "⚫"}
 PART = 2000  # characters of a list on the card; the thread has everything
+FACT = 400  # … of what stands beside a label
+EARLIER = 5  # a line of small letters holds ten elements: number and words of five cases
 SCALES = {"ces7": 7, "ces7_statement": 7, "csat5": 5, "nps": 10}
 
 
-def card(brief: Brief, wording: Wording, due_at: datetime | None = None) -> dict[str, Any]:
-    """`{"text", "blocks"}`. `due_at` is by when the first answer is due, while there has been none."""
+def card(brief: Brief, wording: Wording, links: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
+    """`{"text", "blocks"}`. `links` lead to earlier cases, by their ids."""
     who = one_line(brief.customer, 80) or wording("author_customer")
     title = f"{LIGHTS.get(brief.status, '')} #{brief.number} · {who}"
     blocks: list[Block] = [
         {"type": "header", "text": plain(title, HEADER)},
-        *table(list(_facts(brief, wording, who, due_at))),
+        *_turn(brief, wording),
+        *table(list(_facts(brief, wording, who))),
         *_list(wording("card_summary"), [f"“{one}”" for one in brief.summary]),
         *_list(wording("card_asked"), [f"{name}: {value}" for name, value in brief.asked]),
         *_list(wording("card_tried"), [f"• {one}" for one in brief.tried]),
-        *_list(wording("card_earlier"), [*_earlier(brief, wording), *map(score_line, brief.scores)]),
+        *_list(wording("card_scores"), [score_line(one) for one in brief.scores]),
+        *_earlier(brief, wording, links),
         *_buttons(brief, wording),
     ]
     told = f"{wording('card_new')} #{brief.number}: {who}" if brief.status == "queued" else f"#{brief.number}: {who}"
@@ -46,29 +51,68 @@ def digest(drawn: dict[str, Any], status: str) -> str:
     return f"{status}:{hashlib.sha256(content).hexdigest()[:32]}"
 
 
-def _facts(brief: Brief, wording: Wording, who: str, due_at: datetime | None) -> Iterator[tuple[str, Block]]:
-    verified = {"signed": " ✓", "linked": " ✓"}.get(brief.evidence, "")
-    yield wording("card_who"), plain(who + verified, FIELD)
+def _turn(brief: Brief, wording: Wording) -> list[Block]:
+    """Whose turn it is, and since when the customer waits: what is to be seen first."""
+    if not brief.turn:
+        return []
+    told = wording(f"turn_{brief.turn}", **({"agent": one_line(brief.agent, 80)} if brief.turn == "agent" else {}))
+    parts = [plain(told, 150)]
+    if brief.owed_since is not None:
+        parts.append(ours(f"*{plain_to_mrkdwn(wording('card_waiting'))}* {wording.date(brief.owed_since)}"))
+    if brief.snoozed_until is not None:
+        parts.append(ours(wording.date(brief.snoozed_until)))
+    if brief.due is not None:
+        label = wording("card_sla", target=wording(f"sla_{brief.due.target}"))
+        parts.append(ours(f"*{plain_to_mrkdwn(label)}* {wording.date(brief.due.at)}"))
+    return [small(*parts)]
+
+
+def _facts(brief: Brief, wording: Wording, who: str) -> Iterator[tuple[str, Block]]:
+    yield wording("card_who"), plain(f"{who} · {wording('card_blocked')}" if brief.blocked else who, FACT)
     others = [wording.channel(one) for one in brief.channels if one != brief.channel]
     where = wording.channel(brief.channel) + ("" if brief.reachable else " ⚠️")
-    yield wording("card_channel"), plain(where + (f" ({', '.join(others)})" if others else ""), FIELD)
-    yield wording("card_language"), plain(language(brief.locale, wording.locale), FIELD)
-    if brief.waiting_since is not None:
-        yield wording("card_waiting"), ours(wording.date(brief.waiting_since))
-    yield wording("card_status"), plain(_status(brief, wording), FIELD)
-    why = one_line(brief.reason, 400) or reason(brief.reason_code, wording)
+    yield wording("card_channel"), plain(where + (f" ({', '.join(others)})" if others else ""), FACT)
+    if brief.known_by:
+        yield wording("card_identity"), plain(_known_by(brief, wording), FACT)
+    yield wording("card_language"), plain(language(brief.locale, wording.locale), FACT)
+    local = local_time(brief, wording)
+    if local:
+        yield wording("card_local"), plain(local, FACT)
+    yield wording("card_status"), plain(_status(brief, wording), FACT)
+    why = one_line(brief.reason, FACT) or reason(brief.reason_code, wording)
     if why:
-        yield wording("card_reason"), plain(why, FIELD)
+        yield wording("card_reason"), plain(why, FACT)
     if brief.priority in {"urgent", "high", "low"}:
-        yield wording("card_priority"), plain(wording(f"desk_{brief.priority}"), FIELD)
-    if due_at is not None:
-        yield wording("card_due"), ours(wording.date(due_at))
+        yield wording("card_priority"), plain(wording(f"desk_{brief.priority}"), FACT)
     if brief.team:
-        yield wording("card_team"), plain(one_line(brief.team), FIELD)
+        yield wording("card_team"), plain(one_line(brief.team), FACT)
     if brief.topic:
-        yield wording("card_topic"), plain(one_line(brief.topic, 200), FIELD)
+        yield wording("card_topic"), plain(one_line(brief.topic, 200), FACT)
     if brief.outcome and brief.status not in LIVE:
-        yield wording("card_outcome"), plain(wording.either(f"outcome_{brief.outcome}", brief.outcome), FIELD)
+        yield wording("card_outcome"), plain(wording.either(f"outcome_{brief.outcome}", brief.outcome), FACT)
+
+
+def _known_by(brief: Brief, wording: Wording) -> str:
+    """What says who they are, for each of their channels."""
+    found = (f"{wording.channel(one)}: {wording.either(f'evidence_{how}', how)}" for one, how in brief.known_by)
+    return " · ".join(found)
+
+
+def local_time(brief: Brief, wording: Wording) -> str:
+    """What the customer's clock showed when they wrote last, and their time zone; empty where nobody knows it.
+
+    Not the time of now: a card is drawn when its case changes, and then hangs there.
+    """
+    if not brief.time_zone or brief.wrote_at is None:
+        return ""
+    try:
+        there = brief.wrote_at.astimezone(ZoneInfo(brief.time_zone))
+    except (ValueError, LookupError, OSError):
+        return ""
+    minutes = int((there.utcoffset() or timedelta()).total_seconds()) // 60
+    hours, rest = divmod(abs(minutes), 60)
+    zone = f"{brief.time_zone}, UTC{'-' if minutes < 0 else '+'}{hours}" + (f":{rest:02}" if rest else "")
+    return wording("card_local_time", time=f"{there:%H:%M}", zone=zone)
 
 
 def _status(brief: Brief, wording: Wording) -> str:
@@ -100,11 +144,16 @@ def _list(title: str, lines: list[str]) -> list[Block]:
     return [heading(title), section("\n".join(one_line(line, 400) for line in lines), PART)]
 
 
-def _earlier(brief: Brief, wording: Wording) -> Iterator[str]:
-    for one in brief.earlier:
+def _earlier(brief: Brief, wording: Wording, links: Mapping[str, str]) -> list[Block]:
+    """A number that leads to the case, beside when it was, about what, and how it ended."""
+    parts: list[Block] = []
+    for one in brief.earlier[:EARLIER]:
+        link = links.get(one.case_id, "")
+        parts.append(ours(f"<{plain_to_mrkdwn(link)}|#{one.number}>" if link else f"#{one.number}"))
         outcome = wording.either(f"outcome_{one.outcome}", one.outcome) if one.outcome else ""
-        parts = (one.opened_at.date().isoformat(), one.topic or "", outcome, one.agent)
-        yield f"• #{one.number} · " + " · ".join(part for part in parts if part)
+        told = (one.opened_at.date().isoformat(), one.topic or "", outcome, one.agent)
+        parts.append(plain(one_line(" · ".join(part for part in told if part), 200)))
+    return [heading(wording("card_earlier")), small(*parts)] if parts else []
 
 
 def score_line(score: Score) -> str:
@@ -116,15 +165,21 @@ def score_line(score: Score) -> str:
 
 
 def _buttons(brief: Brief, wording: Wording) -> list[Block]:
+    """What fits the case, whoever looks at it: a card is one for all. The last one opens all the rest."""
+    held, last = bool(brief.agent), ("more", "button_more_form")
     if brief.status not in WITH_PEOPLE:
-        return []
-    held = bool(brief.agent)
-    found = [] if held else [button(CLAIM, wording("button_claim"), brief.case_id, "primary")]
-    found += [
-        button(REPLY, wording("button_reply"), brief.case_id, "primary" if held else None),
-        button(RESOLVE, wording("button_resolve"), brief.case_id),
-    ]
-    if held:
-        found.append(button(RELEASE, wording("button_release"), brief.case_id))
+        return [_row(brief, wording, [last])] if brief.status not in LIVE else []
+    found = [] if held else [("claim", "button_claim")]
+    found += [("reply", "button_reply"), ("resolve", "button_resolve"), ("transfer", "button_transfer")]
+    found += [("snooze", "button_snooze_form")] if held else []
+    found += [("await", "button_await")] if held and brief.turn == "agent" else []
     how = wording("marks_how" if held else "thread_how")
-    return [{"type": "actions", "elements": found}, small(plain(how))]
+    return [_row(brief, wording, [*found, last]), small(plain(how))]
+
+
+def _row(brief: Brief, wording: Wording, verbs: Sequence[tuple[str, str]]) -> Block:
+    """Buttons in a row; the first is the one to press, unless it is the only one."""
+    made = [button(f"{ACTION}{verb}", wording(label), brief.case_id) for verb, label in verbs]
+    if len(made) > 1:
+        made[0] = {**made[0], "style": "primary"}
+    return {"type": "actions", "elements": made}

@@ -1,53 +1,119 @@
-"""`/stafett queue | available | away`, answered in the acknowledgement: only who typed it sees it.
+"""`/stafett queue | status | search WORDS | available | busy | away [until]`, answered in the acknowledgement: only who
+typed it sees the answer.
 
 Commands don't work in threads, so whatever has to do with one case is a button.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING, Any
 
-from bot.model import CaseStatus
-from bot.storage import customers
 from bot.storage.tx import Tx
 from channels.text import one_line, plain_to_mrkdwn
 from handoff import store as rows
 from handoff.availability import set_available
-from handoff.case import Case
-from handoff.slack import store
-from handoff.slack.agents import Who
+from handoff.slack.agents import Who, zone_of
+from handoff.slack.blocks import Block, line
+from handoff.slack.home import store, view
+from handoff.slack.links import links_to
+from handoff.slack.taking import snooze_until
 from handoff.slack.wording import Wording
 
 if TYPE_CHECKING:
     from bot.desk_folder.desk import Desk
 
-MOST = 20  # cases that are listed
+MOST = 10  # cases that are listed
+_SPAN = re.compile(r"(\d{1,3})\s*(m|h|d)", re.IGNORECASE)
+_TIME = re.compile(r"(\d{1,2}):(\d{2})")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
-def run(tx: Tx, word: str, who: Who, desk: Desk) -> str:
-    """What the agent reads, in mrkdwn."""
+def run(tx: Tx, words: str, who: Who, desk: Desk, site: str, public_url: str) -> Mapping[str, Any]:
+    """What the agent reads: `text`, and `blocks` where there are cases."""
     wording = Wording(desk)
-    match word.strip().lower():
+    verb, _, rest = words.strip().partition(" ")
+    match verb.lower():
         case "available":
             set_available(tx, who.agent_id, True, name=who.name)
-            return plain_to_mrkdwn(wording("slack_available"))
+            return _said(wording("slack_available"))
+        case "busy":
+            set_available(tx, who.agent_id, True, busy=True, name=who.name)
+            return _said(wording("slack_busy"))
         case "away":
-            set_available(tx, who.agent_id, False, name=who.name)
-            return plain_to_mrkdwn(wording("slack_away"))
+            return _said(_away(tx, rest.strip(), who, desk, wording))
+        case "status":
+            return _said(_status(tx, who, desk, wording))
         case "queue" | "":
-            return _queue(tx.conn, wording)
+            agent = rows.agent(tx.conn, desk, who.agent_id)
+            found = store.queue(tx.conn, agent)
+            return _cases(tx, wording("slack_queue", count=len(found)), found, wording, site, public_url)
+        case "search":
+            return _search(tx, one_line(rest, 100).strip(), wording, site, public_url)
         case _:
-            return plain_to_mrkdwn(wording("slack_command"))
+            return _said(wording("slack_command"))
 
 
-def _queue(conn: store.Reader, wording: Wording) -> str:
-    waiting = rows.listing(conn, status=CaseStatus.QUEUED, limit=500)
-    lines = [_line(conn, case, wording) for case in sorted(waiting, key=lambda one: one.escalated_at or one.opened_at)]
-    return "\n".join([plain_to_mrkdwn(wording("slack_queue", count=len(waiting))), *lines[:MOST]])
+def until_of(words: str, now: datetime, zone: tzinfo) -> datetime | None:
+    """The moment in `14:30`, `2h`, `2026-12-24` or `2026-12-24 14:30`, in UTC; None for no words at all.
+
+    Raises ValueError where no moment is told.
+    """
+    if not words:
+        return None
+    words = words.lower().removeprefix("until").strip()
+    if span := _SPAN.fullmatch(words):
+        return now + timedelta(**{_UNITS[span[2].lower()]: int(span[1])})
+    date, time = _DATE.search(words), _TIME.search(words)
+    if not (date or time) or _DATE.sub("", _TIME.sub("", words)).strip(" ,"):
+        raise ValueError(words)
+    clock = f"{int(time[1]):02}:{time[2]}" if time else ""
+    return snooze_until(now, zone, "", date[0] if date else "", clock)
 
 
-def _line(conn: store.Reader, case: Case, wording: Wording) -> str:
-    who = customers.customer(conn, case.customer_id)
-    name = plain_to_mrkdwn(one_line(who.name if who else "", 60)) or plain_to_mrkdwn(wording("author_customer"))
-    since = wording.date(case.escalated_at or case.opened_at)
-    return f"• #{case.number} {name.replace('*', '').replace('`', '')} · {since}"
+def _away(tx: Tx, words: str, who: Who, desk: Desk, wording: Wording) -> str:
+    try:
+        until = until_of(words, tx.now, zone_of(who, desk))
+    except (ValueError, OverflowError):
+        return wording("slack_bad_time")
+    if until is not None and until <= tx.now:
+        return wording("refused_past")
+    set_available(tx, who.agent_id, False, until=until, name=who.name)
+    return wording("slack_away") if until is None else wording("home_is_away_until", when=wording.moment(until))
+
+
+def _status(tx: Tx, who: Who, desk: Desk, wording: Wording) -> str:
+    found = store.counts(tx.conn)
+    here = [one for one in rows.agents(tx.conn, desk, tx.now) if one.available]
+    named = {name: found.get(name, 0) for name in ("queued", "open", "pending", "snoozed")}
+    own = store.availability(tx.conn, who.agent_id, tx.now)
+    return f"{wording('status_line', here=len(here), **named)}\n{view.is_here(own, wording)}"
+
+
+def _search(tx: Tx, words: str, wording: Wording, site: str, public_url: str) -> Mapping[str, Any]:
+    if not words:
+        return _said(wording("search_how"))
+    found = store.search(tx.conn, words, tx.now)
+    if not found:
+        return _said(wording("search_none", words=words))
+    return _cases(tx, wording("search_found", count=len(found), words=words), found, wording, site, public_url)
+
+
+def _cases(
+    tx: Tx, told: str, found: Sequence[store.Row], wording: Wording, site: str, public_url: str
+) -> Mapping[str, Any]:
+    shown = found[:MOST]
+    links = links_to(tx.conn, [row.case.id for row in shown], site, public_url)
+    blocks: list[Block] = [line(told)]
+    for row in shown:
+        blocks += view.case_blocks(row, wording, links)
+    lines = [f"• #{row.case.number} {row.customer or wording('author_customer')}" for row in shown]
+    text = plain_to_mrkdwn("\n".join([told, *(one_line(one, 80) for one in lines)]))
+    return {"text": text, **({"blocks": blocks} if shown else {})}
+
+
+def _said(text: str) -> Mapping[str, Any]:
+    return {"text": plain_to_mrkdwn(text)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -20,9 +20,11 @@ from handoff import brief as briefs
 from handoff import store as cases
 from handoff import terms
 from handoff.case import Case, Relay
-from handoff.slack import outgoing, store, transcript
-from handoff.slack.agents import Agents
+from handoff.slack import outgoing, store, transcript, undo
+from handoff.slack.agents import Agents, user_of
 from handoff.slack.card import card, digest
+from handoff.slack.home.tab import HomeTab
+from handoff.slack.links import links_to
 from handoff.slack.listen import Listener
 from handoff.slack.sender import DeskSender
 from handoff.slack.store import Thread
@@ -50,15 +52,16 @@ class SlackDesk:
     def __init__(
         self, connection: SlackConnection, storage: Storage, settings: Settings, desk: Callable[[], Desk]
     ) -> None:
+        self._slack = connection
         self._settings = settings
         self._desk = desk
         self._storage = storage
         self._seen: set[str] | None = None  # channels of threads from before a change of settings
-        self.sender = DeskSender(connection, storage, self.draw)
-        self._listener = Listener(
-            connection, storage, desk, Agents(connection, desk), self._all_channels, self.shown_anew
-        )
-        self.sweep = Sweep(connection, storage, self._listener.found)
+        agents = Agents(connection, desk)
+        self._home = HomeTab(connection, storage, settings, desk, agents, self._all_channels)
+        self.sender = DeskSender(connection, storage, self.draw, self._home.send)
+        self._listener = Listener(connection, storage, desk, agents, self._all_channels, self.shown_anew, self._home)
+        self.sweep = Sweep(connection, storage, self._listener.found, self._listener.gone)
         if not self.channels():
             log.warning(
                 "slack shows no cases: set STAFETT_SLACK_AGENT_CHANNEL, or slack_channel of a team in desk.yaml"
@@ -92,6 +95,7 @@ class SlackDesk:
     def case_changed(self, tx: Tx, case: Case) -> None:
         if not case.concerns_people:
             return
+        self._home.changed(tx)
         known = store.thread(tx.conn, case.id)
         if known is None:
             if case.with_people:
@@ -142,6 +146,8 @@ class SlackDesk:
             outgoing.mark(tx, relay.case_id, relay.customer_id, relay.ref, *found)
         if relay.state == "refused":
             self._tell_refused(tx, relay)
+        elif relay.state == "waiting" and relay.created_at == tx.now:
+            self._offer_undo(tx, relay)
 
     def on_notify(self, tx: Tx, event: NotifyAsked) -> None:
         """A flow's line for colleagues: to the channel that the flow names."""
@@ -179,7 +185,9 @@ class SlackDesk:
 
     def draw(self, conn: store.Reader, case: Case) -> dict[str, Any]:
         """The card of a case as the database has it now."""
-        return card(briefs.read(conn, case, self._desk()), self._wording, due_at(case))
+        made = briefs.read(conn, case, self._desk())
+        earlier = [one.case_id for one in made.earlier]
+        return card(made, self._wording, links_to(conn, earlier, self._slack.site, self._settings.url))
 
     def shown_anew(self, tx: Tx, case: Case) -> None:
         """Somebody acted on a card that was out of date, or deleted it: it is drawn, or posted, again."""
@@ -255,6 +263,14 @@ class SlackDesk:
         text = words if deleted else f"{words}\n{message.body.text}"
         outgoing.post(tx, case, known.channel, transcript.note_of_ours(text), {})
 
+    def _offer_undo(self, tx: Tx, relay: Relay) -> None:
+        """Its author sees when it leaves, and two buttons that keep it here."""
+        known, user = store.thread(tx.conn, relay.case_id), user_of(relay.agent_id, self._desk())
+        if known is not None and user is not None:
+            drawn = undo.line(relay, self._wording)
+            blocks, channel = drawn["blocks"], str(relay.ref).partition(":")[0]
+            outgoing.tell(tx, channel, user, drawn["text"], known.root, blocks=blocks, until=relay.due_at)
+
     def _tell_refused(self, tx: Tx, relay: Relay) -> None:
         case, known = cases.case(tx.conn, relay.case_id), store.thread(tx.conn, relay.case_id)
         if case is None or known is None:
@@ -288,11 +304,3 @@ def mark_of(relay: Relay, now: datetime) -> tuple[str, tuple[str, ...]] | None:
             return outgoing.TAKEN_BACK, (*waits, outgoing.SENT)
         case _:
             return outgoing.NOTE, waits
-
-
-def due_at(case: Case) -> datetime | None:
-    """By when the first answer is due, while there has been none."""
-    seconds = (case.escalation or {}).get("sla_s")
-    if not seconds or case.escalated_at is None or case.first_reply_at or not case.with_people:
-        return None
-    return case.escalated_at + timedelta(seconds=float(seconds))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -19,11 +20,12 @@ from bot.storage.tx import Tx
 from channels.slack.connection import SlackConnection
 from channels.slack.payloads import Reply, SlackPayload, mapping
 from channels.text import TEXT_LIMIT, one_line, shorten, to_plain
-from handoff import cases, relays
+from handoff import cases, relays, terms
 from handoff import store as rows
 from handoff.case import Case
 from handoff.slack import outgoing, store
-from handoff.slack.agents import Agents, Who, remember
+from handoff.slack.agents import Agents, Who, remember, user_of
+from handoff.slack.home.tab import HomeTab
 from handoff.slack.posts import Gone, Post, Words, fate, mentioned, read, refs_in, words
 from handoff.slack.presses import Presses
 from handoff.slack.verb import SideThread
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 BACK = {"leftwards_arrow_with_hook", "back", "arrow_left_hook"}
+AS_NOTE = {"lock", "closed_lock_with_key", "lock_with_ink_pen"}
 NAMES = 10  # mentioned people whose names are looked up
 _BROKEN = (AttributeError, TypeError, ValueError, KeyError, IndexError, RecursionError)
 
@@ -52,6 +55,7 @@ class Listener:
         agents: Agents,
         channels: Callable[[], Awaitable[Collection[str]]],
         shown_anew: ShownAnew,
+        home: HomeTab,
     ) -> None:
         self._slack = connection
         self._storage = storage
@@ -59,17 +63,27 @@ class Listener:
         self._agents = agents
         self._channels = channels
         self._shown_anew = shown_anew
-        self._presses = Presses(connection, storage, desk, agents, channels, shown_anew)
+        self._home = home
+        self._presses = Presses(connection, storage, desk, agents, channels, shown_anew, home)
 
     async def __call__(self, payload: SlackPayload) -> Reply | None:
         if payload.kind != "event":
             return await self._presses(payload)
         event = payload.event
+        if event.get("type") == "app_home_opened":
+            if event.get("tab") == "home":
+                await self._home.opened(str(event.get("user") or ""))
+            return Reply()
         channel = event.get("channel") or mapping(event.get("item")).get("channel")
         if not isinstance(channel, str) or channel not in await self._channels():
             return None
         if event.get("type") == "reaction_added":
-            await self._reacted(event)
+            item, user = mapping(event.get("item")), event.get("user")
+            name, ts = str(event.get("reaction") or ""), str(item.get("ts"))
+            if isinstance(user, str) and await self._first_time(
+                f"{channel}:{ts}:{name}:{user}:{event.get('event_ts')}"
+            ):
+                await self._reacted(channel, ts, user, name)
         elif event.get("type") == "message":
             await self._told(payload)
         return Reply()
@@ -100,13 +114,37 @@ class Listener:
             await self._posted(said)
 
     async def found(self, message: Mapping[str, Any], channel: str) -> None:
-        """A message that was read from Slack because its event may have been missed. What is known stays as it is."""
+        """A message that was read from Slack because its event may have been missed: new, edited, or with reactions.
+
+        What is known already stays as it is.
+        """
+        ref, ts = f"{channel}:{message.get('ts')}", str(message.get("ts"))
+        by_us = message.get("user") == self._slack.bot_user_id
         try:
-            said = read({**message, "type": "message", "channel": channel}, self._slack.team_id)
+            said = None if by_us else read({**message, "type": "message", "channel": channel}, self._slack.team_id)
         except _BROKEN:
             return
-        if isinstance(said, Post) and not await self._storage.read(lambda conn: store.seen(conn, said.ref)):
-            await self._posted(said)
+        if isinstance(said, Post):
+            known, edit = await self._storage.read(lambda conn: store.seen(conn, ref)), mapping(message.get("edited"))
+            if not known:
+                await self._posted(said)
+            elif edit and await self._first_time(f"{ref}:edited:{edit.get('ts')}"):
+                await self._posted(replace(said, edited=True))
+        for reaction in message.get("reactions") or ():
+            name = str(mapping(reaction).get("name") or "")
+            for user in mapping(reaction).get("users") or ():
+                if user != self._slack.bot_user_id and await self._first_time(f"{ref}:{name}:{user}"):
+                    await self._reacted(channel, ts, str(user), name)
+
+    async def gone(self, ref: str) -> None:
+        """A post of an agent's that Slack has no more, though nobody told us."""
+        channel, _, ts = ref.partition(":")
+        relay = await self._storage.read(lambda conn: rows.relay(conn, store.DESK, ref))
+        user = user_of(relay.agent_id, self._desk()) if relay is not None else None
+        await self._storage.write(lambda tx: self._deleted(tx, Gone(channel, ts, user or "")))
+
+    async def _first_time(self, key: str) -> bool:
+        return await self._storage.write(lambda tx: store.first_time(tx, key))
 
     # ── posts ──────────────────────────────────────────────────────────────────────────────────────────────────────
     async def _posted(self, post: Post) -> None:
@@ -233,18 +271,27 @@ class Listener:
             known = store.thread(tx.conn, case.id)
             outgoing.tell(tx, channel, user, self._wording("too_late_to_undo"), known.root if known else None, case)
 
-    async def _reacted(self, event: Mapping[str, Any]) -> None:
-        """↩️ on one's own answer takes it back."""
-        item, user = mapping(event.get("item")), event.get("user")
-        if event.get("reaction") not in BACK or not isinstance(user, str):
+    async def _reacted(self, channel: str, ts: str, user: str, name: str) -> None:
+        """↩️ or 🔒 on one's own answer keeps it here; on a card, what desk.yaml says (👀 claims, ✅ resolves)."""
+        if name in BACK | AS_NOTE:
+            await self._keep(f"{channel}:{ts}", user, as_note=name in AS_NOTE)
             return
-        channel, ref = str(item.get("channel")), f"{item.get('channel')}:{item.get('ts')}"
+        verb = terms.reactions(self._desk()).get(name)
+        case_id = await self._storage.read(lambda conn: store.case_under(conn, channel, ts)) if verb else None
+        if verb is not None and case_id is not None:
+            await self._presses.react(verb, case_id, channel, ts, user)
+            # It counts once: a sweep that finds it again must not claim a case that was given back since.
+            await self._first_time(f"{channel}:{ts}:{name}:{user}")
+
+    async def _keep(self, ref: str, user: str, *, as_note: bool) -> None:
         relay = await self._storage.read(lambda conn: rows.relay(conn, store.DESK, ref))
-        if relay is None or relay.state not in {"waiting", "said"}:
+        if relay is None or relay.state not in {"waiting", "said"} or (as_note and relay.state == "said"):
             return
-        who = await self._agents.who(self._slack.team_id, user, channel)
+        who = await self._agents.who(self._slack.team_id, user, ref.partition(":")[0])
+        known = await self._storage.read(lambda conn: store.thread(conn, relay.case_id))
         if who is not None and who.agent_id == relay.agent_id:
-            await self._storage.write(lambda tx: self._take_back(tx, ref, user))
+            agent, root = who, known.root if known else None
+            await self._storage.write(lambda tx: self._presses.take_back(tx, agent, ref, root, as_note=as_note))
 
     # ── what both sides need ───────────────────────────────────────────────────────────────────────────────────────
     async def _names(self, post: Post) -> dict[str, str]:

@@ -11,7 +11,7 @@ must not wait for their ⏳ behind a long transcript.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from bot import outbox
@@ -94,18 +94,37 @@ def mark(tx: Tx, case_id: str, customer_id: str, ref: str, add: str, remove: Seq
     )
 
 
-def tell(tx: Tx, channel: str, user: str, text: str, thread: str | None, case: Case | None = None) -> None:
-    """Words that only this person sees. Slack shows them once, and keeps them nowhere."""
+def tell(
+    tx: Tx,
+    channel: str,
+    user: str,
+    text: str,
+    thread: str | None,
+    case: Case | None = None,
+    *,
+    blocks: Sequence[Mapping[str, Any]] = (),
+    until: datetime | None = None,
+) -> None:
+    """Words that only this person sees (`blocks` say the same, with buttons). Slack shows them once, and keeps them nowhere.
+
+    `until`: later they are of no use.
+    """
     outbox.enqueue(
         tx,
         via=VIA,
         lane=f"{VIA}:tell:{user}",
         kind="tell",
-        payload={"channel": channel, "user": user, "text": plain_to_mrkdwn(text), "thread_ts": thread},
+        payload={
+            "channel": channel,
+            "user": user,
+            "text": plain_to_mrkdwn(text),
+            "thread_ts": thread,
+            **({"blocks": [dict(one) for one in blocks]} if blocks else {}),
+        },
         bucket=f"{CHANNEL}:{channel}",
         customer_id=case.customer_id if case else None,
         case_id=case.id if case else None,
-        expires_at=tx.now + TELL_WITHIN,
+        expires_at=until or tx.now + TELL_WITHIN,
     )
 
 

@@ -5,7 +5,7 @@ a stray goes, and the case gets a new card.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -29,17 +29,19 @@ GONE = ("message_not_found", "thread_not_found", "channel_not_found")
 DONE = ("already_reacted", "no_reaction", "message_not_found", "too_many_reactions", "thread_locked", "bad_timestamp")
 
 Draw = Callable[[store.Reader, Case], dict[str, Any]]
+Send = Callable[[Delivery], Awaitable[Sent]]
 
 
 class DeskSender:
-    """A `channels.port.Sender`. `draw` makes a case's card as the database has it."""
+    """A `channels.port.Sender`. `draw` makes a case's card as the database has it, `home` sends an agent's Home."""
 
     via = store.VIA
 
-    def __init__(self, connection: SlackConnection, storage: Storage, draw: Draw) -> None:
+    def __init__(self, connection: SlackConnection, storage: Storage, draw: Draw, home: Send) -> None:
         self._slack = connection
         self._storage = storage
         self._draw = draw
+        self._home = home
         self._absent: OrderedDict[str, int] = OrderedDict()
 
     async def send(self, delivery: Delivery) -> Sent:
@@ -56,7 +58,7 @@ class DeskSender:
             case "mark":
                 return await self._mark(payload)
             case "tell":
-                words = {name: payload.get(name) for name in ("channel", "user", "text", "thread_ts")}
+                words = {name: payload.get(name) for name in ("channel", "user", "text", "thread_ts", "blocks")}
                 await self._slack.call("chat.postEphemeral", **words)
                 return Sent()
             case "notify":
@@ -64,6 +66,8 @@ class DeskSender:
                 return Sent(f"{answer.get('channel') or payload['channel']}:{answer.get('ts')}")
             case "file":
                 return await self._file(delivery)
+            case "home":
+                return await self._home(delivery)
             case "fetch":
                 return await self._fetch(str(payload["file_id"]), str(payload["ref"]))
             case kind if kind in KINDS:

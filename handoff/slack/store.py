@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,6 +21,7 @@ DESK = "slack"
 VIA = "slack-desk"
 SHOWN = "shown:slack"  # in message_refs: this message stands in the thread, by that row of the outbox
 DELETED = "slack-desk"  # in the inbox: this post was deleted before we ever saw it
+ONCE = "slack-desk-once"  # in the inbox: this was taken from what a sweep read, and counts once
 MOST = 500  # messages that are shown at once
 
 Reader = Connection
@@ -52,6 +53,13 @@ def case_under(conn: Connection, channel: str, root: str) -> str | None:
         s = t.settings.c
         found = conn.execute(select(s.value).where(s.key == _old_root(channel, root))).scalar()
     return found
+
+
+def roots(conn: Connection, case_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Case id → (channel, ts) of its card, for those that have one."""
+    d = t.desk_threads.c
+    mine = (d.desk == DESK, d.case_id.in_(list(case_ids)), d.root.is_not(None))
+    return {row.case_id: (row.channel, row.root) for row in conn.execute(select(t.desk_threads).where(*mine))}
 
 
 def live_threads(conn: Connection, limit: int) -> list[Thread]:
@@ -185,6 +193,26 @@ def bury(tx: Tx, ref: str) -> None:
     i = t.inbox
     if tx.conn.execute(select(i.c.key).where(i.c.source == DELETED, i.c.key == ref)).first() is None:
         tx.conn.execute(insert(i).values(source=DELETED, key=ref, state="done", received_at=tx.now))
+
+
+def first_time(tx: Tx, key: str) -> bool:
+    """Whether this key was never asked for before. It is remembered as long as the inbox remembers."""
+    i = t.inbox
+    if tx.conn.execute(select(i.c.key).where(i.c.source == ONCE, i.c.key == key)).first() is not None:
+        return False
+    tx.conn.execute(insert(i).values(source=ONCE, key=key, state="done", received_at=tx.now))
+    return True
+
+
+def posts_of(conn: Connection, case_id: str, channel: str, since: datetime) -> list[str]:
+    """Refs of what agents wrote in a case's thread since then, and that we have not heard to be deleted."""
+    r, m, n = t.relays.c, t.messages.c, t.message_refs.c
+    mine = (r.case_id == case_id, r.desk == DESK, r.created_at >= since, r.state.in_(("waiting", "said")))
+    said = select(r.ref).where(*mine)
+    notes = select(n.ref).join(t.messages, (m.id == n.message_id) & (m.customer_id == n.customer_id))
+    notes = notes.where(n.channel == note_channel(DESK), m.case_id == case_id, m.deleted_at.is_(None), m.at >= since)
+    refs = [*conn.execute(said).scalars(), *conn.execute(notes).scalars()]
+    return [ref for ref in dict.fromkeys(refs) if ref and ref.startswith(f"{channel}:")]
 
 
 def noted_before(conn: Connection, case_id: str, agent_id: str) -> bool:

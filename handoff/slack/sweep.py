@@ -1,14 +1,16 @@
 """What Slack told while nobody listened: it tries for some six minutes, then an event is gone (F21).
 
-So the threads of live cases are read after a start, and whenever Socket Mode comes back. Presses, edits and deletions
-can't be read back; posts can, and those that are known change nothing.
+So the threads of live cases are read after a start, and whenever Socket Mode comes back: posts, edits and reactions are found
+there, and what is known changes nothing. A post of ours that a thread no longer has is asked for by itself, and only when
+Slack says that it is gone, it was deleted: a thread is begun anew where its card was deleted, and an answer is not
+taken back from a customer by a guess. What was pressed can't be read back; Slack showed a warning to whoever pressed it.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -26,16 +28,21 @@ PAGES = 20
 PACE = 1.5  # seconds between calls: conversations.replies is Tier 3, some fifty a minute
 LOOK = 15.0  # seconds between looks at our own connection; no call is made
 
+GONE = "message_not_found"
+
 Found = Callable[[Mapping[str, Any], str], Awaitable[None]]
 
 
 class Sweep:
-    """`run` for ever, or `once`. `found` takes (message, channel)."""
+    """`run` for ever, or `once`. `found` takes (message, channel), `gone` the ref of a post that was deleted."""
 
-    def __init__(self, connection: SlackConnection, storage: Storage, found: Found) -> None:
+    def __init__(
+        self, connection: SlackConnection, storage: Storage, found: Found, gone: Callable[[str], Awaitable[None]]
+    ) -> None:
         self._slack = connection
         self._storage = storage
         self._found = found
+        self._gone = gone
 
     async def run(self) -> None:
         await self._slack.known()
@@ -53,29 +60,47 @@ class Sweep:
 
     async def once(self, pace: float = 0.0) -> None:
         """Read the live threads. Raises what `SlackConnection.call` raises, but not for a thread that is gone."""
-        oldest = f"{(self._storage.clock() - BACK).timestamp():.6f}"
+        since = self._storage.clock() - BACK
         for thread in await self._storage.read(lambda conn: store.live_threads(conn, THREADS)):
             try:
-                await self._read(thread, oldest)
+                await self._missing(thread, await self._read(thread, since), since)
             except Refused as error:
                 log.info("slack desk: a thread is gone", case=thread.case_id, error=str(error))
             await asyncio.sleep(pace)
 
-    async def _read(self, thread: store.Thread, oldest: str) -> None:
+    async def _read(self, thread: store.Thread, since: datetime) -> set[str]:
+        """The ts of all that the thread has since then."""
         cursor: str | None = None
+        there: set[str] = set()
         for _ in range(PAGES):
             page = await self._slack.call(
                 "conversations.replies",
                 channel=thread.channel,
                 ts=thread.root,
-                oldest=oldest,
+                oldest=f"{since.timestamp():.6f}",
                 limit=200,
                 cursor=cursor,
             )
             for raw in page.get("messages") or ():
                 message = mapping(raw)
-                if message.get("ts") != thread.root and message.get("user") != self._slack.bot_user_id:
-                    await self._found(message, thread.channel)
+                there.add(str(message.get("ts")))
+                await self._found(message, thread.channel)
             cursor = str(mapping(page.get("response_metadata")).get("next_cursor") or "") or None
             if cursor is None:
-                return
+                break
+        return there
+
+    async def _missing(self, thread: store.Thread, there: set[str], since: datetime) -> None:
+        case_id, channel = thread.case_id, thread.channel
+        known = await self._storage.read(lambda conn: store.posts_of(conn, case_id, channel, since))
+        for ref in known:
+            ts = ref.partition(":")[2]
+            if ts not in there and await self._is_gone(channel, ts):
+                await self._gone(ref)
+
+    async def _is_gone(self, channel: str, ts: str) -> bool:
+        try:
+            await self._slack.call("reactions.get", channel=channel, timestamp=ts)
+        except Refused as error:
+            return GONE in str(error)
+        return False

@@ -1,8 +1,8 @@
 """What a row of the table in `verbs.py` is: a verb behind a button, a thread beside the cases' own, a kind of post.
 
-A verb `name` has the action_id and the callback_id `desk:{name}`; its button's value, and its form's private_metadata,
-is the case's id. Its functions run inside one transaction and do no I/O; what they refuse they raise (Conflict,
-NotAllowed, NotFound), and who acted is told in one clear line.
+A verb `name` has the action_id and the callback_id `desk:{name}`; its button's value, and the first word of its form's
+private_metadata, is the case's id. Its functions run inside one transaction and do no I/O; what they refuse they raise
+(Conflict, NotAllowed, NotFound, or a `Refusal` in the agents' own language), and who acted is told in one clear line.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from bot.errors import Conflict
 from bot.events import SendSettled
+from bot.storage import customers
 from bot.storage.engine import Storage
 from bot.storage.tx import Tx
 from channels.port import Delivery, Sent, Verdict
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 ACTION = "desk:"
 View: TypeAlias = dict[str, Any]
 """A modal as views.open takes it; `forms.view` makes one."""
+
+
+class Refusal(Conflict):
+    """Refused in words that the agent can read as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,11 @@ class Scene:
     wording: Wording
     message: Mapping[str, Any]
 
+    @property
+    def customer_name(self) -> str:
+        who = customers.customer(self.tx.conn, self.case.customer_id)
+        return who.name if who else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Verb:
@@ -55,8 +66,10 @@ class Verb:
     `label` and `about` are keys of texts. `offered`: whether this agent is shown it on that case; who presses a stale
     button comes to the verb all the same, which refuses. `submit` takes what was filled in (`forms.filled`) and answers None,
     when it is done, or an acknowledgement: `forms.errors(…)`, `{"response_action": "update" | "push", "view": …}`.
-    A refusal that it raises stands beside `field`. `pick`: something in the form was pressed or chosen (its action_id is
-    `desk:{name}:{anything}`); the form that follows, or None.
+    A refusal that it raises stands beside `field`, without one in the form's place. `pick` takes (scene, the form, the
+    action): something in the form was pressed or chosen (its action_id is `desk:{name}:{anything}`); the form that follows,
+    or None. `react` is what a reaction on the card does, where that is not `act`: a reaction can open no form. `fits`: what
+    else must hold for it to be offered.
     """
 
     name: str
@@ -68,6 +81,8 @@ class Verb:
     submit: Callable[[Scene, Mapping[str, Any]], Mapping[str, Any] | None] | None = None
     pick: Callable[[Scene, Mapping[str, Any], Mapping[str, Any]], View | None] | None = None
     field: str = ""
+    react: Callable[[Scene], None] | None = None
+    fits: Callable[[Scene], bool] | None = None
 
     @property
     def action(self) -> str:

@@ -37,5 +37,14 @@ class Wording:
         plain = plain_to_mrkdwn(moment(at, self.locale, terms.zone(self.desk))).replace("|", " ")
         return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time}}|{plain}>"
 
+    def moment(self, at: datetime) -> str:
+        """A moment in plain words, in the desk's time zone: where Slack takes no mrkdwn."""
+        return moment(at, self.locale, terms.zone(self.desk))
+
+    def clock(self, at: datetime) -> str:
+        """The time of day of a moment soon to come, with seconds: for each reader in their own time zone."""
+        there = at.astimezone(terms.zone(self.desk))
+        return f"<!date^{int(at.timestamp())}^{{time_secs}}|{there:%H:%M:%S}>"
+
     def channel(self, name: str) -> str:
         return self.either(f"channel_{name}", name)

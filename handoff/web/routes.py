@@ -24,7 +24,7 @@ from starlette.staticfiles import StaticFiles
 from bot.errors import Conflict, DatabaseFault, NotAllowed, NotFound, Refused, StafettError
 from bot.settings import Settings
 from bot.storage.engine import Storage
-from bot.texts import is_rtl, keys, match_locale, say
+from bot.texts import built_in, is_rtl, keys, match_locale, placeholders, say
 from channels.web import files
 from channels.web.channel import json_object, read_upload
 from channels.web.hub import Hub
@@ -44,7 +44,6 @@ POLL_MANY_S = 4  # … and where other nodes may have written: hints stay inside
 PREFIXES = ("desk_", "status_", "outcome_", "button_", "resolve_", "reply_", "note_", "channel_", "card_", "author_")
 OTHERS = ("taken_by", "taken_back", "too_late_to_undo", "not_delivered", "refused_over", "refused_claim_first",
           "refused_reason_needed", "refused_empty", "refused_not_agent", "not_relayed_moved")  # fmt: skip
-NAMES = ("agent", "count", "channel", "time", "reason", "number", "seconds", "name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,9 +246,8 @@ class WebDeskRoutes:
         wanted = request.query_params.get("locale")
         locale = match_locale(wanted, LOCALES) if wanted else seat.locale
         mine = terms.texts(self._desk_in_force())
-        holes = {name: f"{{{{ {name} }}}}" for name in NAMES}
         chosen = [key for key in keys() if key.startswith(PREFIXES) or key in OTHERS]
-        texts = {key: say(key, locale, mine, **holes) for key in chosen}
+        texts = {key: say(key, locale, mine, **_holes(key)) for key in chosen}
         return pages.answer({"locale": locale, "dir": "rtl" if is_rtl(locale) else "ltr", "texts": texts})
 
     async def _cases(self, request: Request, seat: Seat) -> Response:
@@ -348,6 +346,12 @@ class WebDeskRoutes:
             return pages.not_found()
         headers = files.headers(found[0].name, found[0].type) | {"Cross-Origin-Resource-Policy": "same-origin"}
         return Response(found[1], media_type=found[0].type, headers=headers)
+
+
+def _holes(key: str) -> dict[str, str]:
+    """Each placeholder of a sentence of ours, standing for itself."""
+    named = {name for template in built_in(key).values() for name in placeholders(template)}
+    return {name: f"{{{{ {name} }}}}" for name in named}
 
 
 def _visitors_locale(request: Request) -> str:

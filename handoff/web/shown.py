@@ -58,22 +58,11 @@ def case_row(conn: store.Reader, desk: Any, case: Case, who: Customer | None, me
         "resolved_at": iso(case.resolved_at or case.closed_at),
         "resolved_by": store.agent_name(conn, desk, case.last_agent_id) if case.resolved_by == "agent" else "",
         "last_customer_at": iso(case.last_customer_at),
-        "waiting_since": iso(waiting_since(case)),
+        "waiting_since": iso(briefs.owed_since(case)),
         "due_at": iso(due.at if (due := clocks.next_due(desk, case)) else None),
         "snoozed_until": iso(case.next_action_at) if case.status is CaseStatus.SNOOZED else None,
         "reopened": case.reopened,
     }
-
-
-def waiting_since(case: Case) -> datetime | None:
-    """Since when the customer waits for people; None while it is their turn, or the bot's."""
-    if case.status is CaseStatus.QUEUED:
-        return case.escalated_at
-    if case.status is CaseStatus.OPEN:
-        later = [at for at in (case.last_customer_at, case.escalated_at) if at]
-        answered = case.last_agent_at
-        return max(later) if later and (answered is None or max(later) > answered) else None
-    return None
 
 
 def last_line(message: Message) -> dict[str, Any]:

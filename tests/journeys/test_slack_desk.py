@@ -209,7 +209,7 @@ async def a_whole_case(house: House) -> None:
     await house.rest()
     card = await house.escalated()
     assert "Kari" in card.says
-    assert card.labels == ["Claim", "Reply…", "Resolve…"]
+    assert card.labels == ["Claim", "Reply…", "Resolve…", "Transfer…", "More…"]
     assert any("where is my order?" in says and "I want a human" in says for says in house.thread(card))
     await house.ann.presses(DESK, card.ts, "Claim")
     await house.rest()
@@ -231,7 +231,7 @@ async def a_whole_case(house: House) -> None:
     await house.rest()
     case = await house.case()
     assert (case.outcome, case.topic, case.agent_id) == ("resolved", "delivery", "slack:T0001:U1")
-    assert house.card().labels == []
+    assert house.card().labels == ["More…"]
     assert "Resolved by Ann" in house.card().says
     assert len(house.desk.cards) == 1
 
@@ -396,7 +396,8 @@ async def test_f25_after_the_end_nothing_is_relayed_and_the_agent_is_told(house:
 
 async def test_a_case_that_is_given_back_waits_again_and_the_channel_hears_it(house: House) -> None:
     card = await house.claimed()
-    await house.ann.presses(DESK, card.ts, "Give back")
+    await house.ann.presses(DESK, card.ts, "More…")
+    await house.ann.acts(await house.ann.is_shown("More"), "Give back")
     await house.rest()
     assert (await house.case()).agent_id is None
     assert "Claim" in house.desk.post(card.ts).labels

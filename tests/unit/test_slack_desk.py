@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,16 +15,19 @@ from bot.model import Author, AuthorKind, Body, CaseStatus, Choice, FileRef, Mes
 from channels.slack.payloads import SlackUser
 from handoff.brief import Brief, Earlier, Score
 from handoff.case import Case, Relay
-from handoff.slack import forms, transcript
+from handoff.sla import Due
+from handoff.slack import transcript
 from handoff.slack.agents import authorised
 from handoff.slack.card import card, digest
 from handoff.slack.desk import mark_of
 from handoff.slack.posts import Gone, Post, Words, fate, mentioned, read, words
 from handoff.slack.wording import Wording
-from tests.fakes.slack_checks import check_blocks, check_view
+from tests.fakes.slack_checks import check_blocks
 from tests.fakes.slack_shapes import flat, rich_text, shown
 
 NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)
+LATER = NOW + timedelta(hours=1)
+LINKS = {"case-0": "https://acme.slack.com/archives/C1/p11"}
 EVIL = "<!channel> *Agent:* <@U1> ```x``` <https://evil.example|bank> & \u202eevil"
 LOCALES = ("en", "nl", "nb", "he")
 
@@ -38,7 +41,8 @@ def a_brief(**values: Any) -> Brief:
     base = Brief(
         "case-1", 12, "Kari", "telegram", ("telegram", "web"), True, "nb", "signed", NOW, "asked", "wants a human",
         "Support", "high", (("order", "A-1"),), ("looked up the order",), (said,), (Score("ces7", 6, "finally", NOW),),
-        (Earlier(7, NOW, "delivery", "resolved", "Ann"),), 0, "queued", "", None, None, 0,
+        (Earlier(7, NOW, "delivery", "resolved", "Ann", "case-0"),), 0, "queued", "", None, None, 0,
+        (("telegram", "platform"), ("web", "signed")), "queued", NOW, None, Due("first_response", LATER, NOW), "Asia/Kolkata", NOW,
     )  # fmt: skip
     return replace(base, **values)
 
@@ -52,20 +56,23 @@ def post_of(drawn: dict[str, Any]) -> Any:
 # ── the card ───────────────────────────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("locale", LOCALES)
 def test_the_card_says_all_that_is_needed_to_take_over(locale: str) -> None:
-    says = post_of(card(a_brief(), wording(locale), NOW)).says
+    says = post_of(card(a_brief(), wording(locale), LINKS)).says
     for part in ("#12", "Kari", wording(locale).channel("telegram"), "(nb)", "wants a human", "order: A-1", "looked up the order",
-                 "where is my parcel?", "#7", "delivery", "6/7", "finally", f"<!date^{int(NOW.timestamp())}^"):  # fmt: skip
+                 "where is my parcel?", "|#7>", LINKS["case-0"], "delivery", "6/7", "finally", f"<!date^{int(NOW.timestamp())}^", "17:30",
+                 "Asia/Kolkata, UTC+5:30", f"<!date^{int(LATER.timestamp())}^", wording(locale)("evidence_signed"),
+                 wording(locale)("turn_queued")):  # fmt: skip
         assert part in says
 
 
 def test_a_card_has_the_buttons_that_fit_its_case() -> None:
-    assert post_of(card(a_brief(), wording())).labels == ["Claim", "Reply…", "Resolve…"]
-    held = post_of(card(a_brief(status="open", agent="Ann"), wording()))
-    assert held.labels == ["Reply…", "Resolve…", "Give back"]
+    assert post_of(card(a_brief(), wording())).labels == ["Claim", "Reply…", "Resolve…", "Transfer…", "More…"]
+    held = post_of(card(a_brief(status="open", agent="Ann", turn="agent"), wording()))
+    assert held.labels == ["Reply…", "Resolve…", "Transfer…", "Snooze…", "Customer's turn", "More…"]
     assert "Taken by Ann" in held.says
     assert {button.value for button in held.buttons} == {"case-1"}
-    for over in ("resolved", "closed", "bot"):
-        assert post_of(card(a_brief(status=over, agent="Ann"), wording())).labels == []
+    for over in ("resolved", "closed"):
+        assert post_of(card(a_brief(status=over, agent="Ann"), wording())).labels == ["More…"]
+    assert post_of(card(a_brief(status="bot"), wording())).labels == []
 
 
 def test_what_a_customer_typed_pings_nobody_and_is_no_markup_on_a_card() -> None:
@@ -171,12 +178,6 @@ def test_posts_join_up_to_slacks_limits_and_no_further() -> None:
     assert transcript.join(small, small) is not None
     assert transcript.join(large, large) is None
     assert transcript.join({**small, "broadcast": True}, small) is None
-
-
-@pytest.mark.parametrize("locale", LOCALES)
-def test_the_forms_are_as_slack_wants_them(locale: str) -> None:
-    check_view(forms.reply_form("case-1", 12, EVIL, wording(locale)))
-    check_view(forms.resolve_form("case-1", 12, "x" * 500, "t" * 500, wording(locale)))
 
 
 # ── who is an agent ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -333,5 +334,5 @@ def test_a_broken_event_is_told_apart() -> None:
     ],
 )
 def test_an_answers_mark_tells_where_it_is(state: str, delivery: str | None, mark: Any) -> None:
-    relay = Relay("r", "c", "k", "ann", "slack", "C1:2.2", "hi", (), state, 1, NOW, None, NOW, delivery)
+    relay = Relay("r", "c", "k", "ann", "slack", "C1:2.2", "hi", (), state, 1, NOW, None, NOW, delivery=delivery)
     assert mark_of(relay, NOW.replace(hour=13)) == mark

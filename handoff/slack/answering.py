@@ -1,0 +1,107 @@
+"""What agents say by a form, and how a case ends: Reply…, Note…, Resolve…"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from channels.text import clean
+from handoff import cases, store
+from handoff.case import OUTCOMES, AgentView, Case
+from handoff.slack import forms
+from handoff.slack.blocks import Block
+from handoff.slack.forms import TEXT
+from handoff.slack.store import DESK
+from handoff.slack.verb import Scene, Verb, View
+from handoff.steps import is_over, may_act, must_hold
+
+OUTCOME, TOPIC, REASON = "outcome", "topic", "reason"
+MAX_TOPIC = 120
+
+
+# ── the answer ─────────────────────────────────────────────────────────────────────────────────────────────────────
+def reply_form(scene: Scene) -> View:
+    must_hold(scene.tx, scene.case, scene.agent.id)
+    say = scene.wording
+    return forms.form(scene, "reply", say("reply_title"), [forms.written(TEXT, say("reply_text"))], say("button_send"))
+
+
+def reply(scene: Scene, view: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The form is the second look that the undo window gives elsewhere: its words leave at once."""
+    ref = f"view:{view.get('id')}"
+    if store.relay(scene.tx.conn, DESK, ref) is not None:
+        return None
+    text = forms.typed(view, TEXT)
+    if not text:
+        return forms.errors(**{TEXT: scene.wording("refused_empty")})
+    cases.reply(scene.tx, scene.case.id, scene.agent.id, text, desk=DESK, ref=ref)
+    return None
+
+
+# ── a note ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+def note_form(scene: Scene) -> View:
+    say = scene.wording
+    return forms.form(
+        scene, "add_note", say("note_title"), [forms.written(TEXT, say("note_text"))], say("desk_add_note")
+    )
+
+
+def note(scene: Scene, view: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    text = clean(forms.filled(view, TEXT)).strip()
+    if not text:
+        return forms.errors(**{TEXT: scene.wording("refused_empty")})
+    cases.note(scene.tx, scene.case.id, scene.agent.id, text, desk=DESK, ref=f"view:{view.get('id')}")
+    return None
+
+
+# ── the end ────────────────────────────────────────────────────────────────────────────────────────────────────────
+def resolve_form(scene: Scene) -> View:
+    if not scene.case.live:
+        raise is_over(scene.case)
+    may_act(scene.tx, scene.case, scene.agent.id)
+    say = scene.wording
+    topic: Block = {"type": "plain_text_input", "max_length": MAX_TOPIC}
+    if scene.case.topic:
+        topic["initial_value"] = scene.case.topic[:MAX_TOPIC]
+    outcomes = [(one, say(f"outcome_{one}")) for one in OUTCOMES]
+    blocks = [
+        forms.one_of(OUTCOME, say("resolve_outcome"), outcomes, first=True),
+        forms.field(TOPIC, say("resolve_topic"), topic, optional=True),
+        forms.written(REASON, say("resolve_reason"), optional=True, most=2000),
+    ]
+    return forms.form(scene, "resolve", say("resolve_title"), blocks, say("button_resolve"))
+
+
+def resolve(scene: Scene, view: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    outcome, reason = forms.filled(view, OUTCOME), clean(forms.filled(view, REASON))
+    if outcome == "no_solution" and not reason:
+        return forms.errors(**{REASON: scene.wording("refused_reason_needed")})
+    topic = clean(forms.filled(view, TOPIC)).strip()
+    cases.resolve(scene.tx, scene.case.id, scene.agent.id, outcome, topic or None, reason or None)
+    return None
+
+
+def resolve_at_once(scene: Scene) -> None:
+    """By a reaction, which can't ask: solved, under the topic that it has. Only its holder's, lest a nod ends a case."""
+    must_hold(scene.tx, scene.case, scene.agent.id)
+    cases.resolve(scene.tx, scene.case.id, scene.agent.id, "resolved")
+
+
+# ── when they are offered ──────────────────────────────────────────────────────────────────────────────────────────
+def is_mine(case: Case, agent: AgentView) -> bool:
+    return case.with_people and case.agent_id == agent.id
+
+
+def may_end(case: Case, agent: AgentView) -> bool:
+    return case.live and (not case.with_people or case.agent_id in {None, agent.id} or agent.leads)
+
+
+def anybody(_case: Case, _agent: AgentView) -> bool:
+    return True
+
+
+REPLY = Verb("reply", "button_reply", is_mine, form=reply_form, submit=reply, field=TEXT)
+ADD_NOTE = Verb("add_note", "button_note", anybody, about="about_note", form=note_form, submit=note, field=TEXT)
+RESOLVE = Verb(
+    "resolve", "button_resolve", may_end, form=resolve_form, submit=resolve, field=OUTCOME, react=resolve_at_once
+)
