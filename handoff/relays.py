@@ -3,11 +3,15 @@
 A draft waits; at its end (`relay_due`) it is checked again that the baton and the case are where they were. Words are
 never lost: what could not be said stays in the case as a note. A desk may hand in the same post twice (Slack
 repeats): `ref` makes it one relay.
+
+Words that their agent should look at again (`send_check`) can be handed in as *held*: they leave when their agent says so
+(`let_go`), or edits them into others, and never by themselves; after HOLD they are a note.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from bot import outbox, timers
 from bot.errors import Conflict
@@ -18,11 +22,21 @@ from handoff import store, terms
 from handoff.case import AgentView, Case, Relay, RelayChanged
 from handoff.steps import as_author, changed, desk_of, move, must_hold, write_note
 
+HOLD = timedelta(minutes=10)  # so long held words wait for their agent
+
 
 def draft(
-    tx: Tx, case_id: str, agent_id: str, text: str, files: Sequence[FileRef] = (), *, desk: str, ref: str | None = None
+    tx: Tx,
+    case_id: str,
+    agent_id: str,
+    text: str,
+    files: Sequence[FileRef] = (),
+    *,
+    desk: str,
+    ref: str | None = None,
+    held: Sequence[str] = (),
 ) -> Relay:
-    """Words of the case's holder, said after the desk's undo window (at once where that is zero).
+    """Words of the case's holder, said after the desk's undo window (at once where that is zero); `held` for a second look.
 
     Raises Conflict unless that agent holds the live case, or when there is nothing to send. The same `ref` again gives
     the relay that there is.
@@ -32,19 +46,31 @@ def draft(
         return known
     case = store.held(tx, case_id)
     agent = must_hold(tx, case, agent_id)
-    relay = _insert(tx, case, agent, text, files, desk, ref)
+    relay = _insert(tx, case, agent, text, files, desk, ref, held)
     if relay.due_at <= tx.now:
         return _say(tx, case, agent, relay)
-    timers.set_timer(
-        tx,
-        "relay",
-        f"relay:{relay.id}",
-        relay.due_at,
-        customer_id=case.customer_id,
-        case_id=case.id,
-        data={"relay": relay.id},
-    )
+    _ring(tx, relay)
     return told(tx, relay)
+
+
+def _ring(tx: Tx, relay: Relay) -> None:
+    where = {"customer_id": relay.customer_id, "case_id": relay.case_id}
+    timers.set_timer(tx, "relay", f"relay:{relay.id}", relay.due_at, **where, data={"relay": relay.id})
+
+
+def let_go(tx: Tx, desk: str, ref: str, agent_id: str) -> Relay:
+    """Held words leave at once, for their agent has looked at them again; checked as at the end of any undo window.
+
+    Raises Conflict when nothing is held under that name (any more), or it is another agent's.
+    """
+    relay = store.relay(tx.conn, desk, ref)
+    case = store.held(tx, relay.case_id) if relay is not None else None
+    relay = store.relay(tx.conn, desk, ref)
+    if relay is None or case is None or relay.state != "waiting" or not relay.held or relay.agent_id != agent_id:
+        raise Conflict("these words do not wait any more")
+    timers.cancel(tx, f"relay:{relay.id}")
+    store.log(tx, case, "sent_anyway", agent_id, relay=relay.id, warned=list(relay.held))
+    return _leave(tx, case, store.change_relay(tx, relay, held=None))
 
 
 def relay_due(tx: Tx, timer: timers.Timer) -> None:
@@ -52,13 +78,18 @@ def relay_due(tx: Tx, timer: timers.Timer) -> None:
     relay = store.relay_by_id(tx.conn, timer.data["relay"])
     if relay is None or relay.state != "waiting":
         return
-    case = store.held(tx, relay.case_id)
+    _leave(tx, store.held(tx, relay.case_id), relay)
+
+
+def _leave(tx: Tx, case: Case, relay: Relay) -> Relay:
+    """Said, if the baton and the case are where they were; else, and where nobody looked at held words, a note."""
+    if relay.held:
+        return _keep(tx, case, relay, "note")
     agent = next((one for one in store.agents(tx.conn, desk_of(tx)) if one.id == relay.agent_id), None)
     epoch = customers.conversation(tx.conn, case.customer_id).epoch
     if agent is not None and case.with_people and case.agent_id == agent.id and epoch == relay.epoch:
-        _say(tx, case, agent, relay)
-    else:
-        _keep(tx, case, relay, "refused")
+        return _say(tx, case, agent, relay)
+    return _keep(tx, case, relay, "refused")
 
 
 def take_back(tx: Tx, desk: str, ref: str, *, as_note: bool = False) -> bool:
@@ -96,8 +127,9 @@ def take_back(tx: Tx, desk: str, ref: str, *, as_note: bool = False) -> bool:
     return gone
 
 
-def edit_relay(tx: Tx, desk: str, ref: str, text: str) -> bool:
-    """The agent edited a post: the draft, the customer's copy, or the note changes.
+def edit_relay(tx: Tx, desk: str, ref: str, text: str, held: Sequence[str] = ()) -> bool:
+    """The agent edited a post: the draft, the customer's copy, or the note changes. `held`: what is wrong with the new words,
+    which then wait; words that waited and are better now leave after the undo window.
 
     True: what the customer has, or will get, is the new text. False: that platform can't, or it is no customer's
     matter. Raises Conflict when the desk never handed in that post.
@@ -109,7 +141,10 @@ def edit_relay(tx: Tx, desk: str, ref: str, text: str) -> bool:
     case = store.held(tx, relay.case_id)
     relay = store.relay(tx.conn, desk, ref) or relay
     if relay.state == "waiting":
-        store.change_relay(tx, relay, text=text)
+        edited = store.change_relay(tx, relay, text=text)
+        if bool(held) != bool(relay.held):
+            due_at = tx.now + (HOLD if held else terms.undo(desk_of(tx)))
+            _ring(tx, store.change_relay(tx, edited, held=list(held) or None, due_at=due_at))
         return True
     message = history.message(tx.conn, relay.message_id) if relay.message_id else None
     if message is None or message.deleted_at is not None or relay.state == "taken_back":
@@ -150,7 +185,9 @@ def flush(tx: Tx, case: Case, agent_id: str | None) -> None:
     for relay in store.waiting_relays(tx.conn, case.id):
         timers.cancel(tx, f"relay:{relay.id}")
         now = store.case(tx.conn, case.id) or case
-        if relay.agent_id == agent_id == now.agent_id and now.with_people:
+        if relay.held:
+            _keep(tx, now, relay, "note")
+        elif relay.agent_id == agent_id == now.agent_id and now.with_people:
             _say(tx, now, store.agent(tx.conn, desk_of(tx), agent_id), relay)
         else:
             _keep(tx, now, relay, "refused")
@@ -168,7 +205,14 @@ def note_channel(desk: str) -> str:
 
 
 def _insert(
-    tx: Tx, case: Case, agent: AgentView, text: str, files: Sequence[FileRef], desk: str, ref: str | None
+    tx: Tx,
+    case: Case,
+    agent: AgentView,
+    text: str,
+    files: Sequence[FileRef],
+    desk: str,
+    ref: str | None,
+    held: Sequence[str] = (),
 ) -> Relay:
     if not text.strip() and not files:
         raise Conflict("there is nothing to send")
@@ -183,9 +227,10 @@ def _insert(
         files=tuple(files),
         state="waiting",
         epoch=customers.conversation(tx.conn, case.customer_id).epoch,
-        due_at=tx.now + terms.undo(desk_of(tx)),
+        due_at=tx.now + (HOLD if held else terms.undo(desk_of(tx))),
         message_id=None,
         created_at=tx.now,
+        held=tuple(held) or None,
     )
     return store.insert_relay(tx, relay)
 
