@@ -9,13 +9,13 @@ Pure, formulas with their source in the docstring:
     interrupted.py  a break in a series of weeks                                       (segmented regression)
     payback.py      what an improvement returned, as an interval                       (bootstrap)
     doubts.py       what else may have changed the figure
-    wishes.py       which wishes are alike · records.py  the nouns · desk_words.py  what people wrote, checked
+    wishes.py       which wishes are alike · weeks.py  weeks and months
 
 With the house:
-    store.py        the queries · cases.py  cases for figures · keeping.py  problems, wishes, improvements: the verbs
-    telling.py      customers who wait for a fix or wished for something are told, once each
+    store.py        the queries · judging.py  one improvement, with all that speaks for and against it
+    records/        alarms, problems, wishes, improvements, labels: nouns, rows, verbs
     watch.py        looks for spikes every hour; hears what flows record and what other systems tell
-    reports.py      all of it as plain dicts: `GET /reports/issues` …, the console, the digest
+    reports/        all of it as plain dicts: `GET /reports/issues` …, the console, the digest
     console/        the pages
 
 Decisions. A topic's alarm is told once a week, and only drafts a notice: people send it. Records are written by people; the

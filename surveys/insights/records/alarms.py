@@ -1,0 +1,90 @@
+"""A spike becomes an alarm: told to the team once, with a notice drafted that nobody but a person sends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from bot.errors import Conflict, NotFound
+from bot.events import TeamTold
+from bot.model import new_id
+from bot.outreach.notice import LONGEST_TITLE, Audience, Kind, Notice, State
+from bot.outreach.telling import Notices
+from bot.storage.tx import Tx
+from bot.texts import say
+from surveys.insights import store as figures
+from surveys.insights.records import store
+from surveys.insights.records.nouns import Alarm, AlarmState, Problem
+from surveys.insights.records.problems import open_problem
+from surveys.insights.spikes import Spike
+
+BY = "stafett"
+"""Who drafts, where no person did."""
+
+
+def raise_alarm(tx: Tx, notices: Notices, spike: Spike, week: str, since: datetime, locales: Sequence[str]) -> bool:
+    """Keep the alarm, draft the notice, tell the team. False where it was raised before, on whichever node."""
+    people = figures.people(tx.conn, spike.topic, since, tx.now)
+    made = Alarm(
+        id=new_id(),
+        topic=spike.topic,
+        week=week,
+        cases=spike.cases,
+        customers=people,
+        expected=spike.expected,
+        p=spike.p,
+        q=spike.q,
+        state=AlarmState.OPEN,
+        at=tx.now,
+        notice_id=new_id(),
+    )
+    if not store.add_alarm(tx, made):
+        return False
+    notices.draft(tx, _draft(tx, made, since, locales), BY)
+    values = {"topic": spike.topic, "cases": spike.cases, "expected": f"{spike.expected:.1f}", "customers": people}
+    tx.emit(TeamTold("insights_alarm", values, "/admin/issues"))
+    return True
+
+
+def _draft(tx: Tx, alarm: Alarm, since: datetime, locales: Sequence[str]) -> Notice:
+    """In every language of the desk, for all who came with this topic since the week began."""
+    topic = alarm.topic
+    tagged = figures.is_tag(tx.conn, topic)
+    audience = Audience(topic=topic, since=since) if tagged else Audience(flow=topic, since=since)
+    return Notice(
+        id=str(alarm.notice_id),
+        kind=Kind.INCIDENT,
+        state=State.DRAFT,
+        title=say("insights_draft_title", locales[0], None, topic=topic, week=alarm.week)[:LONGEST_TITLE],
+        texts={locale: say("insights_draft_text", locale, None, topic=topic) for locale in locales},
+        audience=audience,
+        drafted_by=BY,
+        drafted_at=tx.now,
+        source={"alarm": alarm.id},
+    )
+
+
+def dismiss(tx: Tx, alarm_id: str, by: str) -> Alarm:
+    """There is a reason for it, or it does not matter. Raises NotFound, and Conflict for one that is over."""
+    found = _open(tx, alarm_id)
+    store.end_alarm(tx, alarm_id, AlarmState.DISMISSED, by)
+    store.note(tx, by, "alarm dismissed", title=found.topic)
+    return found
+
+
+def to_problem(tx: Tx, alarm_id: str, title: str, since: datetime, until: datetime, by: str) -> Problem:
+    """A problem record with the week's cases in it. Raises NotFound, and Conflict for one that is over."""
+    found = _open(tx, alarm_id)
+    made = open_problem(tx, title, by, topic=found.topic)
+    store.link(tx, made.id, figures.cases_of(tx.conn, found.topic, since, until), by)
+    store.end_alarm(tx, alarm_id, AlarmState.HANDLED, by, made.id)
+    return made
+
+
+def _open(tx: Tx, alarm_id: str) -> Alarm:
+    found = store.alarm(tx.conn, alarm_id)
+    if found is None:
+        raise NotFound("there is no such alarm any more")
+    if found.state is not AlarmState.OPEN:
+        raise Conflict("somebody has looked after this alarm already")
+    return found

@@ -1,0 +1,363 @@
+"""The rows of what is to be mended. Rows never leave: the nouns do."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields, replace
+from datetime import date, datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Row, Select, Table, delete, func, insert, select, update
+
+from bot.errors import NotFound
+from bot.storage import customers
+from bot.storage import tables as t
+from bot.storage.tx import Tx
+from surveys.insights.records.nouns import (
+    Alarm,
+    AlarmState,
+    Area,
+    Improvement,
+    Label,
+    LabelKind,
+    Linked,
+    Metric,
+    Problem,
+    ProblemState,
+    Vote,
+    Wish,
+    WishState,
+)
+
+Reader = Connection
+a, lb, p, pc, w, v, im, c = (
+    t.topic_alarms,
+    t.case_labels,
+    t.problems,
+    t.problem_cases,
+    t.wishes,
+    t.wish_votes,
+    t.improvements,
+    t.cases,
+)
+N = TypeVar("N", Alarm, Problem, Wish, Improvement)
+DATES = ("due_on", "verified_on", "starts_on")
+AT_ONCE = 500  # parameters of one statement
+
+
+def note(tx: Tx, by: str, what: str, /, **data: Any) -> None:
+    """A line of the audit."""
+    tx.conn.execute(insert(t.audit).values(at=tx.now, who=by, what=f"console: {what}", data=data))
+
+
+# ── alarms ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+def alarms(conn: Reader, *, topic: str | None = None, limit: int = 100) -> list[Alarm]:
+    """The newest first."""
+    query = select(a).order_by(a.c.week.desc(), a.c.at.desc(), a.c.id.desc()).limit(limit)
+    return [_alarm(row) for row in conn.execute(query if topic is None else query.where(a.c.topic == topic))]
+
+
+def alarm(conn: Reader, alarm_id: str) -> Alarm | None:
+    row = conn.execute(select(a).where(a.c.id == alarm_id)).first()
+    return None if row is None else _alarm(row)
+
+
+def alarmed_weeks(conn: Reader, since: str) -> set[tuple[str, str]]:
+    """(topic, week) of all alarms from that week on, dismissed or not: what was far above the usual is not the usual."""
+    return {(row.topic, row.week) for row in conn.execute(select(a.c.topic, a.c.week).where(a.c.week >= since))}
+
+
+def add_alarm(tx: Tx, one: Alarm) -> bool:
+    """False where this topic's alarm of this week is there already."""
+    known = select(a.c.id).where(a.c.topic == one.topic, a.c.week == one.week)
+    if tx.conn.execute(known).first() is not None:
+        return False
+    tx.conn.execute(insert(a).values(**_values(one, a)))
+    return True
+
+
+def end_alarm(tx: Tx, alarm_id: str, state: AlarmState, by: str, problem_id: str | None = None) -> None:
+    values = {"state": state.value, "ended_at": tx.now, "ended_by": by}
+    if problem_id is not None:
+        values["problem_id"] = problem_id
+    tx.conn.execute(update(a).where(a.c.id == alarm_id).values(**values))
+
+
+# ── labels ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+def labels(
+    conn: Reader,
+    *,
+    kind: str | None = None,
+    area: str | None = None,
+    topic: str | None = None,
+    case_id: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int | None = 500,
+) -> list[Label]:
+    """With the case's number, topic and channel; the newest first. `area` "" is for those without one."""
+    query = select(lb, c.c.number, c.c.topic, c.c.channel).outerjoin(c, c.c.id == lb.c.case_id)
+    exact = ((kind, lb.c.kind), (topic, c.c.topic), (case_id, lb.c.case_id))
+    query = query.where(*(column == value for value, column in exact if value is not None))
+    if area is not None:
+        query = query.where(lb.c.area == area if area else lb.c.area.is_(None))
+    if since is not None:
+        query = query.where(lb.c.at >= since)
+    if until is not None:
+        query = query.where(lb.c.at < until)
+    return [_label(row) for row in conn.execute(query.order_by(lb.c.at.desc(), lb.c.id.desc()).limit(limit))]
+
+
+def add_label(tx: Tx, one: Label) -> None:
+    tx.conn.execute(insert(lb).values(**_values(one, lb)))
+
+
+def change_label(tx: Tx, label_id: str, kind: LabelKind, area: Area | None, by: str) -> bool:
+    values = {"kind": kind.value, "area": area.value if area else None, "source": "agent", "by": by}
+    return tx.conn.execute(update(lb).where(lb.c.id == label_id).values(**values)).rowcount > 0
+
+
+def remove_label(tx: Tx, label_id: str) -> bool:
+    return tx.conn.execute(delete(lb).where(lb.c.id == label_id)).rowcount > 0
+
+
+# ── problems ───────────────────────────────────────────────────────────────────────────────────────────────────────
+def problems(conn: Reader, states: Collection[ProblemState] = (), limit: int = 500) -> list[Problem]:
+    query = select(p).order_by(p.c.created_at.desc(), p.c.id.desc()).limit(limit)
+    return [_problem(row) for row in conn.execute(query.where(p.c.state.in_(states)) if states else query)]
+
+
+def problem(conn: Reader, problem_id: str) -> Problem:
+    """Raises NotFound."""
+    return _problem(_one(conn, select(p).where(p.c.id == problem_id), "problem"))
+
+
+def put_problem(tx: Tx, one: Problem) -> None:
+    _put(tx, p, one)
+
+
+def linked(conn: Reader, problem_id: str) -> list[Linked]:
+    """Its cases, the newest first."""
+    query = (
+        select(pc.c.case_id, c.c.customer_id, c.c.number, t.customers.c.name, c.c.status, c.c.topic, c.c.opened_at)
+        .join(c, c.c.id == pc.c.case_id)
+        .join(t.customers, t.customers.c.id == c.c.customer_id)
+        .where(pc.c.problem_id == problem_id)
+        .order_by(c.c.opened_at.desc(), c.c.id)
+    )
+    return [
+        Linked(row.case_id, row.customer_id, row.number, row.name, row.status, row.topic, row.opened_at)
+        for row in conn.execute(query)
+    ]
+
+
+def count_linked(conn: Reader) -> dict[str, int]:
+    """Problem → how many cases."""
+    query = select(pc.c.problem_id, func.count().label("n")).group_by(pc.c.problem_id)
+    return {row.problem_id: row.n for row in conn.execute(query)}
+
+
+def link(tx: Tx, problem_id: str, case_ids: Sequence[str], by: str) -> int:
+    """How many were not linked before. Cases that are not there are passed over."""
+    added = 0
+    for start in range(0, len(case_ids), AT_ONCE):
+        wanted = list(dict.fromkeys(case_ids[start : start + AT_ONCE]))
+        mine = (pc.c.problem_id == problem_id, pc.c.case_id.in_(wanted))
+        known = set(tx.conn.execute(select(pc.c.case_id).where(*mine)).scalars())
+        rows = tx.conn.execute(select(c.c.id, c.c.customer_id).where(c.c.id.in_(wanted), c.c.id.not_in(known))).all()
+        values = [
+            {"problem_id": problem_id, "case_id": row.id, "customer_id": row.customer_id, "by": by, "at": tx.now}
+            for row in rows
+        ]
+        if values:
+            tx.conn.execute(insert(pc), values)
+        added += len(values)
+    return added
+
+
+def unlink(tx: Tx, problem_id: str, case_id: str) -> bool:
+    mine = (pc.c.problem_id == problem_id, pc.c.case_id == case_id)
+    return tx.conn.execute(delete(pc).where(*mine)).rowcount > 0
+
+
+def waiting(conn: Reader, problem_id: str) -> list[str]:
+    """Customers of a problem's cases, each once, by the id that they have now."""
+    found = conn.execute(select(pc.c.customer_id).where(pc.c.problem_id == problem_id).distinct()).scalars()
+    return _living(conn, found)
+
+
+def case_by_number(conn: Reader, number: int) -> str | None:
+    found: str | None = conn.execute(select(c.c.id).where(c.c.number == number)).scalar()
+    return found
+
+
+# ── wishes ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+def wishes(conn: Reader, states: Collection[WishState] = ()) -> list[Wish]:
+    """Those with the most votes first; merged ones only when asked for."""
+    query = select(w).where(w.c.state.in_(states) if states else w.c.state != WishState.MERGED.value)
+    votes = count_votes(conn)
+    found = [replace(_wish(row), votes=votes.get(row.id, 0)) for row in conn.execute(query)]
+    return sorted(found, key=lambda one: (-one.votes, one.title.casefold(), one.id))
+
+
+def wish(conn: Reader, wish_id: str) -> Wish:
+    """Raises NotFound."""
+    found = _wish(_one(conn, select(w).where(w.c.id == wish_id), "wish"))
+    return replace(found, votes=len(voters(conn, wish_id)))
+
+
+def put_wish(tx: Tx, one: Wish) -> None:
+    _put(tx, w, one)
+
+
+def count_votes(conn: Reader) -> dict[str, int]:
+    """Wish → how many customers have it; somebody with two histories that were joined counts once."""
+    rows = conn.execute(select(v.c.wish_id, v.c.customer_id).distinct())
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        found.setdefault(row.wish_id, set()).add(row.customer_id)
+    return {wish_id: len(people) for wish_id, people in found.items()}
+
+
+def votes(conn: Reader, wish_id: str) -> list[Vote]:
+    query = (
+        select(v, t.customers.c.name, c.c.number)
+        .outerjoin(t.customers, t.customers.c.id == v.c.customer_id)
+        .outerjoin(c, c.c.id == v.c.case_id)
+        .where(v.c.wish_id == wish_id)
+        .order_by(v.c.at, v.c.id)
+    )
+    return [
+        Vote(
+            row.id, row.wish_id, row.customer_id, row.case_id, row.text, row.locale, row.at, row.name or "", row.number
+        )
+        for row in conn.execute(query)
+    ]
+
+
+def texts(conn: Reader, wish_ids: Collection[str]) -> dict[str, list[tuple[str, str]]]:
+    """Wish → (text, locale) of its votes, the oldest first."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    query = select(v.c.wish_id, v.c.text, v.c.locale).where(v.c.wish_id.in_(wish_ids)).order_by(v.c.at, v.c.id)
+    for row in conn.execute(query):
+        found.setdefault(row.wish_id, []).append((row.text, row.locale))
+    return found
+
+
+def add_vote(tx: Tx, one: Vote) -> None:
+    tx.conn.execute(insert(v).values(**_values(one, v)))
+
+
+def has_voted(conn: Reader, wish_id: str, customer_id: str) -> bool:
+    return customer_id in voters(conn, wish_id)
+
+
+def voters(conn: Reader, wish_id: str) -> list[str]:
+    found = conn.execute(select(v.c.customer_id).where(v.c.wish_id == wish_id).distinct()).scalars()
+    return _living(conn, found)
+
+
+def move_votes(tx: Tx, from_id: str, to_id: str) -> None:
+    tx.conn.execute(update(v).where(v.c.wish_id == from_id).values(wish_id=to_id))
+
+
+def move_vote(tx: Tx, vote_id: str, to_id: str) -> bool:
+    return tx.conn.execute(update(v).where(v.c.id == vote_id).values(wish_id=to_id)).rowcount > 0
+
+
+# ── improvements ───────────────────────────────────────────────────────────────────────────────────────────────────
+def improvements(conn: Reader) -> list[Improvement]:
+    """The latest change first."""
+    return [_improvement(row) for row in conn.execute(select(im).order_by(im.c.starts_on.desc(), im.c.id.desc()))]
+
+
+def improvement(conn: Reader, improvement_id: str) -> Improvement:
+    """Raises NotFound."""
+    return _improvement(_one(conn, select(im).where(im.c.id == improvement_id), "improvement"))
+
+
+def put_improvement(tx: Tx, one: Improvement) -> None:
+    _put(tx, im, one)
+
+
+def remove_improvement(tx: Tx, improvement_id: str) -> None:
+    tx.conn.execute(delete(im).where(im.c.id == improvement_id))
+
+
+# ── in and out of rows ─────────────────────────────────────────────────────────────────────────────────────────────
+def _living(conn: Reader, ids: Any) -> list[str]:
+    """Each customer once, by the id that their history has now."""
+    found: dict[str, None] = {}
+    for one in sorted(ids):
+        who = customers.customer(conn, one)
+        if who is not None:
+            found[who.id] = None
+    return list(found)
+
+
+def _one(conn: Reader, query: Select[Any], what: str) -> Row[Any]:
+    row = conn.execute(query).first()
+    if row is None:
+        raise NotFound(f"there is no such {what} any more")
+    return row
+
+
+def _put(tx: Tx, table: Table, one: Problem | Wish | Improvement) -> None:
+    values = _values(one, table)
+    if not tx.conn.execute(update(table).where(table.c.id == one.id).values(**values)).rowcount:
+        tx.conn.execute(insert(table).values(**values))
+
+
+def _values(one: Any, table: Table) -> dict[str, Any]:
+    """A noun's fields as its table keeps them."""
+    found = {item.name: getattr(one, item.name) for item in fields(one) if item.name in table.c}
+    return {name: _plain(value) for name, value in found.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return dict(value)
+    return str(value) if isinstance(value, AlarmState | LabelKind | Area | ProblemState | WishState | Metric) else value
+
+
+def _read(row: Row[Any], kind: type[N], **more: Any) -> N:
+    known = {item.name for item in fields(kind)}
+    values = {name: value for name, value in row._mapping.items() if name in known}  # noqa: SLF001 - SQLAlchemy's name
+    values |= {name: date.fromisoformat(values[name]) for name in DATES if values.get(name)}
+    return kind(**{**values, **more})
+
+
+def _alarm(row: Row[Any]) -> Alarm:
+    return _read(row, Alarm, state=AlarmState(row.state))
+
+
+def _label(row: Row[Any]) -> Label:
+    return Label(
+        id=row.id,
+        case_id=row.case_id,
+        customer_id=row.customer_id,
+        kind=LabelKind(row.kind),
+        area=Area(row.area) if row.area else None,
+        text=row.text,
+        source=row.source,
+        by=row.by,
+        at=row.at,
+        number=row.number,
+        topic=row.topic,
+        channel=row.channel,
+    )
+
+
+def _problem(row: Row[Any]) -> Problem:
+    return _read(row, Problem, state=ProblemState(row.state), message=row.message or {})
+
+
+def _wish(row: Row[Any]) -> Wish:
+    area = Area(row.area) if row.area else None
+    return _read(row, Wish, state=WishState(row.state), area=area, message=row.message or {})
+
+
+def _improvement(row: Row[Any]) -> Improvement:
+    return _read(row, Improvement, metric=Metric(row.metric), scope=row.scope or {})

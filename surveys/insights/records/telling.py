@@ -1,0 +1,45 @@
+"""Customers who waited are told: by a notice that a person sends with the press that closes the record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from bot.model import new_id
+from bot.outreach.notice import Audience, Kind, Notice, State
+from bot.outreach.telling import Notices
+from bot.storage.tx import Tx
+
+NEWS_FOR = timedelta(days=14)
+"""What could not be told by then (quiet hours, an agent in the middle of it) is no news any more."""
+
+
+def tell(
+    tx: Tx,
+    notices: Notices,
+    *,
+    title: str,
+    message: Mapping[str, str],
+    customers: Sequence[str],
+    by: str,
+) -> str | None:
+    """Tell these customers, once each; the notice's id, or None where there is nobody or nothing to say."""
+    texts = {locale: text for locale, text in message.items() if text.strip()}
+    if not customers or not texts:
+        return None
+    drafted = notices.draft(
+        tx,
+        Notice(
+            id=new_id(),
+            kind=Kind.INCIDENT,
+            state=State.DRAFT,
+            title=title,
+            texts=texts,
+            audience=Audience(customers=tuple(customers)),
+            drafted_by=by,
+            drafted_at=tx.now,
+            ends_at=tx.now + NEWS_FOR,
+        ),
+        by,
+    )
+    return notices.approve(tx, drafted.id, by).id
