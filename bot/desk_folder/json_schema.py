@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bot.answers.rules import KINDS
+from bot.desk_folder.outward import EVENTS, WEBHOOK_KEYS
 from bot.desk_folder.rules import RULE_KEYS
 from bot.desk_folder.settings import _SECTIONS as SECTIONS
 from bot.desk_folder.settings import (
@@ -256,7 +257,12 @@ _SECTION_VALUES: Mapping[str, Schema] = {
         "type": "array",
         "items": _of(
             WEBHOOK_KEYS,
-            {"id": _NAME, "url": _NAME, "secret": _NAME, "events": {"anyOf": [_one_of(EVENTS), {"type": "array", "items": _one_of(EVENTS)}]}},
+            {
+                "id": _NAME,
+                "url": _NAME,
+                "secret": _NAME,
+                "events": {"anyOf": [_one_of(EVENTS), {"type": "array", "items": _one_of(EVENTS)}]},
+            },
             ("id", "url", "secret"),
         ),
     },
