@@ -11,6 +11,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -51,6 +52,7 @@ from bot.outreach import telling as outreach
 from bot.outreach.consent import Consent
 from bot.replays import Reader, Replays
 from bot.settings import Settings, kept_secret
+from bot.staffing.people import hours_of
 from bot.storage import counts, flow_rows, inbox_rows, kept, merging, outbox_rows, recording_rows, schema, timer_rows
 from bot.storage.engine import Storage
 from bot.storage.notices import Notices
@@ -81,10 +83,12 @@ from handoff.queue import store as queue
 from handoff.web.desk import WebDesk
 from handoff.web.routes import WebDeskRoutes
 from surveys import closing, relationship, report
-from surveys import store as surveys
 from surveys.answers import Answers
+from surveys.figures.shape import Question
 from surveys.for_api import SurveysForApi
+from surveys.for_api import make as make_report
 from surveys.invitations import ASK, EXPIRE, Invitations, Setup
+from surveys.rollups.keeping import Rollups, on_merged
 from surveys.timing import rules_from
 
 log = structlog.get_logger()
@@ -133,6 +137,7 @@ class App:
         )
         self.following = Following(self.storage, self.desk)
         self.tally = Tally(self.storage)
+        self.rollups = Rollups(self.storage, lambda team: hours_of(self.rules, team))
         self.channels: list[Channel] = [self.web]
         self.desks: list[AgentDesk] = [self.web_desk]
         self.senders: list[Sender] = []
@@ -157,6 +162,7 @@ class App:
             "timers": Worker("timers", self.timers.run, clock, self.storage.poll),
             "housekeeping": Worker("housekeeping", self._keep_house, clock),
             "tally": Worker("tally", self.tally.run, clock),
+            "figures": Worker("figures", self.rollups.run, clock),
         }
         if self.storage.poll is not None:
             self.workers["desk"] = Worker("desk", self.following.run, clock, self.storage.poll)
@@ -205,6 +211,7 @@ class App:
         heard[TimelineGrew].append(self.web.timeline_grew)
         heard[CaseChanged].append(self.web.case_changed)
         heard[CustomersMerged].append(self.web.merged)
+        heard[CustomersMerged].append(on_merged)
         heard[CustomerErased].append(self.web.erased)
         heard[CaseChanged].append(self.hints.heard)
         heard[CustomerErased].append(self.hints.erased)
@@ -375,7 +382,7 @@ class App:
                 ("console_fig_responses", found.responses),
                 ("console_fig_dead", found.dead_letters + found.inbox_dead),
             ],
-            "report": await self.storage.read(self._report),
+            "report": await self.storage.read_apart(self._report),
             "flows": list(desk.flows.values()),
             "articles": len(desk.articles),
             "locales_of_desk": desk.locales,
@@ -383,10 +390,9 @@ class App:
         }
 
     def _report(self, conn: Any) -> str:
-        rows = surveys.report_rows(conn, None, None)
-        zone = ZoneInfo(self.rules.time_zone)
-        made = report.build(rows, by=(), now=self.clock(), zone=zone, since=None, until=None)
-        return report.render(made, "table")
+        desk = self.rules
+        asked = Question(zone=ZoneInfo(desk.time_zone))
+        return report.as_table(make_report(conn, asked, partial(hours_of, desk), self.clock()))
 
     def greeting(self) -> list[str]:
         """What a person at the terminal is told once the web is up."""

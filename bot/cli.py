@@ -146,14 +146,22 @@ def report(
         str | None, typer.Option("--to", metavar="DAY", help="Last day, which counts in, or a time.")
     ] = None,
     by: Annotated[
-        str | None, typer.Option(metavar="NAMES", help="channel, agent, team, topic, locale, week; with commas.")
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="channel, team, agent, flow, step, topic, locale, reason; day, week, month, weekday, hour; with commas.",
+        ),
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Only what has this value: channel=web; may be repeated."),
     ] = None,
     form: Annotated[Format, typer.Option("--format", help="How it is drawn.")] = Format.table,
 ) -> None:
-    """The figures: scores, times, rates, counts, and the latest answers."""
+    """The figures: scores, times, rates, amounts, why people were fetched, counts, and the latest answers."""
     from bot.cli_data import report as body
 
-    body(since, until, by, form.value)
+    body(since, until, by, where or (), form.value)
 
 
 @responses.command("import")

@@ -14,59 +14,63 @@ from bot.cli_ground import columns, complain, desk, fail, must_exist, plain, rea
 from bot.errors import StafettError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import tzinfo
+
+    from bot.desk_folder.desk import Desk
+    from surveys.responses import ResponseRow
 
 LATEST = 5  # answers below the report's table
 
 
 # ── figures ────────────────────────────────────────────────────────────────────────────────────────────────────────
-def report(since: str | None, until: str | None, by: str | None, form: str) -> None:
+def report(since: str | None, until: str | None, by: str | None, where: Sequence[str], form: str) -> None:
     """The figures of a span. The table ends with the latest answers, so that a first one is seen."""
-    import json
+    from functools import partial
 
     from bot.model import system_clock
+    from bot.staffing.people import hours_of
     from surveys import report as figures
     from surveys import store
-    from surveys.for_api import make, span
+    from surveys.for_api import make, question
 
-    chosen = settings()
-    zone = _zone()
+    chosen, in_force = settings(), _desk()
+    zone = ZoneInfo(in_force.time_zone)
     try:
-        span(since, until, by, zone)
+        asked = question(since, until, by, where, zone)
     except ValueError as error:
         raise typer.BadParameter(f"--{error}") from error
-    made, given = read(chosen, lambda conn: (make(conn, since, until, by, zone, system_clock()), store.responses(conn)))
-    latest = sorted(given, key=lambda one: one.at)[-LATEST:]
+    hours, now = partial(hours_of, in_force), system_clock()
+    made, latest = read(
+        chosen, lambda conn: (make(conn, asked, hours, now), store.latest_responses(conn, LATEST)), snapshot=True
+    )
     if form == "json":
-        print(json.dumps(made, ensure_ascii=False, indent=2))
+        sys.stdout.write(figures.as_json(made))
     elif form == "csv":
         sys.stdout.write(figures.as_csv(made).replace("\r\n", "\n"))
     else:
         print(figures.as_table(made).rstrip("\n"))
         if latest:
-            lines = [("time", "instrument", "score", "channel", "comment")]
-            lines += [
-                (
-                    f"{one.at.astimezone(zone):%Y-%m-%d %H:%M}",
-                    one.instrument,
-                    f"{one.score:g}",
-                    one.channel or "–",
-                    plain(one.comment or "", 80),
-                )
-                for one in reversed(latest)
-            ]
-            print(f"\nLatest answers\n{columns(lines)}")
+            print(
+                f"\nLatest answers\n{columns([('time', 'instrument', 'score', 'channel', 'comment'), *_lines(latest, zone)])}"
+            )
 
 
-def _zone() -> tzinfo:
-    """The desk's time zone; UTC, and a word about it, while the desk is broken."""
-    from datetime import UTC
+def _lines(given: Iterable[ResponseRow], zone: tzinfo) -> Iterator[tuple[str, ...]]:
+    for one in given:
+        at, score = f"{one.at.astimezone(zone):%Y-%m-%d %H:%M}", f"{one.score:g}"
+        yield at, one.instrument, score, one.channel or "–", plain(one.comment or "", 80)
+
+
+def _desk() -> Desk:
+    """The desk in force; while it is broken one that is always open, in UTC, and a word about it."""
+    from bot.desk_folder.desk import Desk
 
     try:
-        return ZoneInfo(desk(None).time_zone)
+        return desk(None)
     except StafettError as error:
         complain(f"the desk can't be read, so days are in UTC ({error})")
-        return UTC
+        return Desk("")
 
 
 def import_responses(file: Path) -> None:

@@ -121,12 +121,12 @@ def must_exist(storage: Storage) -> None:
         raise DatabaseFault(msg)
 
 
-def read(chosen: Settings, query: Callable[[Any], T]) -> T:
-    """One query on the database."""
+def read(chosen: Settings, query: Callable[[Any], T], *, snapshot: bool = False) -> T:
+    """One query on the database; with `snapshot` all that it reads is of one moment."""
 
     async def work() -> T:
         async with reading(chosen) as storage:
-            return await storage.read(query)
+            return await (storage.read_apart if snapshot else storage.read)(query)
 
     return run(work())
 

@@ -3,12 +3,13 @@
     survey.py       the instruments, their wording, what counts as an answer          pure
     timing.py       whom to ask and when, or the reason why not                       pure
     statistics.py   95 % intervals                                                    pure
-    scoring.py      rows → figures                                                    pure
+    figures/        every metric, in any group, with n and interval                   pure
+    rollups/        what figures are made of, kept as cases change
     report.py       figures → report → table, JSON, CSV                               pure
     responses.py    answers as a CSV file                                             pure
     store.py        the queries
     invitations.py  the verbs: planned, asked, answered
 
-A case's resolution is heard from `bot/events.py`; handoff is never imported. The price of recomputing every figure
-from raw rows is a read of the whole span for each report; the gain is that a rule can be mended without a migration.
+A case's resolution is heard from `bot/events.py`; handoff is never imported. Figures are made of facts that can all be made again
+from raw rows: a rule is mended without a migration.
 """

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from bot.api.store import Reader
 from bot.desk_folder.desk import Desk
 from bot.model import Clock
+from bot.staffing.people import hours_of
 from surveys import report, store
-from surveys.scoring import DIMENSIONS
+from surveys.figures.shape import DIMENSIONS, Question
+from surveys.rollups import keeping
+from surveys.rollups.facts import HoursOf
 
 
 class SurveysForApi:
@@ -40,17 +44,31 @@ class SurveysForApi:
             for one in store.responses(conn, after=after, limit=limit)
         ]
 
-    def report(self, conn: Reader, since: str | None, until: str | None, by: str | None) -> Mapping[str, Any]:
-        return make(conn, since, until, by, ZoneInfo(self._desk().time_zone), self._clock())
+    def report(
+        self, conn: Reader, since: str | None, until: str | None, by: str | None, where: Sequence[str] = ()
+    ) -> Mapping[str, Any]:
+        desk = self._desk()
+        asked = question(since, until, by, where, ZoneInfo(desk.time_zone))
+        return make(conn, asked, partial(hours_of, desk), self._clock())
 
 
-def make(
-    conn: Reader, since: str | None, until: str | None, by: str | None, zone: tzinfo, now: datetime
-) -> dict[str, Any]:
-    """The report of a span. `since` and `until` are days or times; a day as `until` counts in. Raises ValueError."""
+def make(conn: Reader, asked: Question, hours: HoursOf, now: datetime) -> dict[str, Any]:
+    """The report of a span. `hours` tells when a team's people are there, for what was not counted yet."""
+    return report.build(asked, keeping.material(conn, asked, hours, now), now)
+
+
+def question(since: str | None, until: str | None, by: str | None, where: Sequence[str], zone: tzinfo) -> Question:
+    """What people wrote as a question; a day as `until` counts in. Raises ValueError, `from: …`, `to: …`, `by: …`, `where: …`."""
     start, end, names = span(since, until, by, zone)
-    rows = store.report_rows(conn, start, end)
-    return report.build(rows, by=names, now=now, zone=zone, since=start, until=end)
+    return Question(start, end, names, tuple(map(condition, where)), zone=zone)
+
+
+def condition(text: str) -> tuple[str, str]:
+    """`channel=web` as (dimension, value). Raises ValueError, `where: …`."""
+    name, sign, value = text.partition("=")
+    if not sign or name.strip() not in DIMENSIONS:
+        raise ValueError(f'where: "{text[:40]}" is not NAME=VALUE with a NAME of {", ".join(DIMENSIONS)}')
+    return name.strip(), value.strip()
 
 
 def span(

@@ -1,7 +1,7 @@
-"""The figures of a span of time: put together, and drawn as a table, as JSON, or as CSV.
+"""The figures of a span as people and programs get them: put together, and drawn as a table, as JSON, or as CSV.
 
-What lives here: pure functions from rows to a report, and from a report to text. What it must not know: the
-database (`store.py` reads the rows), terminals.
+What lives here: pure functions from figures to a report, and from a report to text. What it must not know: the database
+(`surveys/rollups` reads it), terminals.
 
 The report's JSON is public; its keys are promised in the command's documentation.
 """
@@ -11,73 +11,116 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
-from surveys import scoring, statistics
+from bot.intervals import Interval, wilson
+from surveys.figures.answer import answer
+from surveys.figures.catalogue import METRICS, Kind
+from surveys.figures.shape import FIRM_FROM, SHOWN_FROM, Figure, Figures, Question
 from surveys.responses import to_cell
-from surveys.scoring import FIRM_FROM, SHOWN_FROM, CaseRow, Figure, InvitationRow, ResponseRow
+from surveys.rollups.blocks import Table
 from surveys.survey import INSTRUMENTS, Measure
 
+Report = dict[str, Any]
+Drawn = Callable[[float], str]
+
 FORMATS = ("table", "json", "csv")
+PARTS = ("scores", "times", "rates", "amounts", "escalations", "counts")
+"""What a report is made of, besides the span it is of."""
 NOT_SHOWN = f"n < {SHOWN_FROM}: not shown"
 ROUGH = f"n < {FIRM_FROM}: rough"
-TIME_LABELS = {"ttr": "time to resolution", "ttr_first": "to first resolution", "frt": "first human reply"}
-RATE_LABELS = {"reopened": "reopened / solved", "fcr": "solved at first contact", "response": "answered / delivered"}
+SKEWED = "Times are skewed: read the median first; a few long cases pull the mean."
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Everything that a report is made of."""
+# ── figures to a report ────────────────────────────────────────────────────────────────────────────────────────────
+def build(question: Question, tables: Mapping[str, Table], now: datetime) -> Report:
+    """The report that answers a question: every metric, in all and by each combination of its dimensions.
 
-    responses: Sequence[ResponseRow] = ()
-    cases: Sequence[CaseRow] = ()
-    invitations: Sequence[InvitationRow] = ()
-
-
-def build(
-    rows: Rows,
-    *,
-    by: Sequence[str] = (),
-    now: datetime,
-    zone: tzinfo,
-    since: datetime | None = None,
-    until: datetime | None = None,
-) -> dict[str, Any]:
-    """The report of the rows, in all and by each combination of the dimensions. ValueError for an unknown one."""
+    Raises ValueError for a metric that there is not.
+    """
+    made = answer(question, tables, now)
+    why = ("escalated", "escalation_precision")
+    reasons = answer(replace(question, by=("reason",), metrics=why), tables, now)
     return {
-        "from": since.isoformat() if since else None,
-        "to": until.isoformat() if until else None,
-        "by": list(by),
-        "scores": scoring.scores(rows.responses, by, zone),
-        "times": scoring.times(rows.cases, by, zone),
-        "rates": scoring.rates(rows.cases, rows.invitations, by, zone, min(now, until or now)),
-        "counts": scoring.counts(rows.cases, rows.responses, rows.invitations),
-        "non_response": _non_response(rows),
+        "from": question.since.isoformat() if question.since else None,
+        "to": question.until.isoformat() if question.until else None,
+        "by": list(question.by),
+        "where": dict(question.where),
+        "scores": [_score(one) for one in made.figures if METRICS[one.metric].is_score and one.n],
+        "times": [_time(one) for one in made.figures if METRICS[one.metric].kind is Kind.TIME],
+        "rates": [_rate(one) for one in made.figures if METRICS[one.metric].kind is Kind.RATE],
+        "amounts": [_amount(one) for one in made.figures if METRICS[one.metric].kind is Kind.AMOUNT],
+        "escalations": _escalations(reasons),
+        "counts": {**made.counts, "skipped": dict(made.skipped)},
+        "non_response": [
+            {"instrument": one.instrument, "response_rate": _tidy(one.response_rate), "bounds": _pair(one.bounds)}
+            for one in made.silent
+        ],
     }
 
 
-def _non_response(rows: Rows) -> list[Figure]:
-    """For each share: what it could be among all who were asked, were the silent all unhappy, or all happy."""
-    delivered = [one for one in rows.invitations if one.delivered]
-    answered = {one.case_id for one in delivered if one.state == "answered"}
-    if not delivered:
-        return []
-    bounds = []
-    for asked in INSTRUMENTS.values():
-        given = [row.score for row in rows.responses if row.instrument == asked.id and row.case_id in answered]
-        if asked.measure is Measure.NPS or len(given) < SHOWN_FROM or len(given) < len(answered):
-            continue  # with several instruments nobody knows which one the silent were asked
-        share = sum(score >= asked.good_from for score in given) / len(given)
-        rate = len(answered) / len(delivered)
-        span = statistics.non_response_bounds(share, rate)
-        pair = [round(span.low, 6), round(span.high, 6)]
-        bounds.append({"instrument": asked.id, "response_rate": round(rate, 6), "bounds": pair})
-    return bounds
+def _score(figure: Figure) -> Report:
+    shares = {"share": _tidy(figure.share), "share_interval": _pair(figure.share_interval)}
+    value = {"score": _tidy(figure.value), "interval": _pair(figure.interval)}
+    return {"instrument": figure.metric, "by": dict(figure.by), "n": figure.n, **value, **shares, **_more(figure)}
 
 
+def _time(figure: Figure) -> Report:
+    return {
+        "metric": figure.metric,
+        "by": dict(figure.by),
+        "n": figure.n,
+        "median_s": _tidy(figure.value),
+        "median_interval_s": _pair(figure.interval),
+        "mean_s": _tidy(figure.mean),
+        "p90_s": _tidy(figure.p90),
+        "open": figure.still,
+        **_more(figure),
+    }
+
+
+def _rate(figure: Figure) -> Report:
+    value = {"share": _tidy(figure.value), "interval": _pair(figure.interval)}
+    return {"rate": figure.metric, "by": dict(figure.by), "n": figure.n, **value, **_more(figure)}
+
+
+def _amount(figure: Figure) -> Report:
+    value = {"mean": _tidy(figure.value), "interval": _pair(figure.interval)}
+    return {"amount": figure.metric, "by": dict(figure.by), "n": figure.n, **value, **_more(figure)}
+
+
+def _more(figure: Figure) -> Report:
+    """How far it may be shown; among agents, what they are compared by."""
+    return {"shown": str(figure.shown)} | ({} if figure.shrunk is None else {"shrunk": _tidy(figure.shrunk)})
+
+
+def _escalations(made: Figures) -> list[Report]:
+    """Why people were fetched, the commonest first; `precision`: of those judged, how many needed a person."""
+    judged = {one.by["reason"]: one for one in made.groups("escalation_precision")}
+    counted = {one.by["reason"]: round((one.value or 0.0) * one.n) for one in made.groups("escalated")}
+    total, found = sum(counted.values()), []
+    for reason, n in sorted(counted.items(), key=lambda item: (-item[1], item[0] or "")):
+        verdicts = judged.get(reason, Figure("escalation_precision", {}, 0))
+        if n:
+            of_all = {"reason": reason, "n": n, "share": _tidy(n / total), "interval": _pair(wilson(n, total))}
+            precision = {"precision": _tidy(verdicts.value), "precision_interval": _pair(verdicts.interval)}
+            found.append({**of_all, "judged": verdicts.n, **precision})
+    return found
+
+
+def _tidy(value: float | None) -> float | None:
+    """Six decimals: enough for any use, without the noise of binary fractions."""
+    return None if value is None else round(value, 6) + 0.0
+
+
+def _pair(interval: Interval | None) -> list[float] | None:
+    return None if interval is None else [round(interval.low, 6) + 0.0, round(interval.high, 6) + 0.0]
+
+
+# ── drawn ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 def render(report: Mapping[str, Any], style: str) -> str:
     """The report as `table`, `json` or `csv`; ends with a line break."""
     if style not in FORMATS:
@@ -89,15 +132,14 @@ def as_json(report: Mapping[str, Any]) -> str:
     return json.dumps(report, ensure_ascii=False, indent=2) + "\n"
 
 
-# ── the table ──────────────────────────────────────────────────────────────────────────────────────────────────────
 def as_table(report: Mapping[str, Any]) -> str:
     """Aligned columns, one line a figure, never wrapped; a remark ends lines that rest on few answers."""
     counted = report["counts"]
     parts = [
-        f"{_span(report)}",
+        _span(report),
         _columns(
-            ("Scores", "n", "score", "95 %", "good", "95 %", ""),
-            [_score_line(figure) for figure in report["scores"]],
+            ("Scores", "n", "score", "95 %", "good", "95 %", *_compared(report, "scores"), ""),
+            [_score_line(figure, _compared(report, "scores")) for figure in report["scores"]],
             "no answers yet",
         ),
         _columns(
@@ -106,55 +148,93 @@ def as_table(report: Mapping[str, Any]) -> str:
             "no case has been solved yet",
         ),
         _columns(
-            ("Rates", "n", "share", "95 %", ""),
-            [_rate_line(figure) for figure in report["rates"] if figure["n"]],
+            ("Rates", "n", "share", "95 %", *_compared(report, "rates"), ""),
+            [_rate_line(figure, _compared(report, "rates")) for figure in report["rates"] if figure["n"]],
             "nothing to count yet",
         ),
+        *_others(report),
+    ]
+    tail = [
         "Cases    " + _listed(counted, ("cases", "resolved", "open", "escalated", "reopened")),
         "Surveys  " + _listed(counted, ("invited", "delivered", "failed", "answered", "responses")),
     ]
     if counted["skipped"]:
-        parts.append("Skipped  " + ", ".join(f"{reason} {n}" for reason, n in counted["skipped"].items()))
+        tail.append("Skipped  " + ", ".join(f"{reason} {n}" for reason, n in counted["skipped"].items()))
     for one in report["non_response"]:
         low, high = one["bounds"]
-        parts.append(
+        tail.append(
             f"{_percent(one['response_rate'])} of those asked answered: among all of them the {one['instrument']} "
             f"share lies between {_percent(low)} and {_percent(high)}."
         )
-    if any(figure["metric"] != "frt" and figure["n"] for figure in report["times"]):
-        parts.append("Times are skewed: read the median first; a few long cases pull the mean.")
-    return "\n\n".join(parts[:4]) + "\n\n" + "\n".join(parts[4:]) + "\n"
+    if any(figure["metric"].startswith("ttr") and figure["n"] for figure in report["times"]):
+        tail.append(SKEWED)
+    if _compared(report, "scores") or _compared(report, "rates"):
+        tail.append("Compare agents by the last column: few answers are drawn towards what all agents have.")
+    return "\n\n".join(parts) + "\n\n" + "\n".join(tail) + "\n"
+
+
+def _others(report: Mapping[str, Any]) -> list[str]:
+    """Sections that only stand there once there is something in them."""
+    amounts = [_amount_line(figure) for figure in report["amounts"] if figure["n"]]
+    reasons = [_reason_line(one) for one in report["escalations"]]
+    found = [_columns(("Amounts", "n", "mean", "95 %", ""), amounts, "")] if amounts else []
+    head = ("People were fetched because", "n", "share", "95 %", "judged", "needed", "95 %")
+    return found + ([_columns(head, reasons, "")] if reasons else [])
+
+
+def _compared(report: Mapping[str, Any], part: str) -> tuple[str, ...]:
+    """The heading of the column by which agents are compared, where there is any."""
+    return ("to compare",) if any("shrunk" in figure for figure in report[part]) else ()
 
 
 def _span(report: Mapping[str, Any]) -> str:
     since, until = report["from"], report["to"]
+    where = "".join(f", {name} {value or '–'}" for name, value in report["where"].items())
     if not since and not until:
-        return "Stafett report, all time"
-    return f"Stafett report, {since[:10] if since else 'the beginning'} to {until[:10] if until else 'now'}"
+        return f"Stafett report, all time{where}"
+    return f"Stafett report, {since[:10] if since else 'the beginning'} to {until[:10] if until else 'now'}{where}"
 
 
-def _score_line(figure: Figure) -> tuple[str, ...]:
+def _score_line(figure: Report, compared: tuple[str, ...]) -> tuple[str, ...]:
     asked = INSTRUMENTS[figure["instrument"]]
     name = _name(asked.label, figure["by"])
-    if figure["score"] is None:
-        return (name, str(figure["n"]), "–", "", "", "", NOT_SHOWN)
     draw = _percent if asked.measure is Measure.SHARE else _plain
+    if figure["score"] is None:
+        return (name, str(figure["n"]), "–", "", "", "", *("" for _ in compared), NOT_SHOWN)
     share = _percent(figure["share"]) if figure["share"] is not None else ""
     good = (share, _between(figure["share_interval"], _percent))
     shown = (draw(figure["score"]), _between(figure["interval"], draw))
-    return (name, str(figure["n"]), *shown, *good, _remark(figure["n"]))
+    return (name, str(figure["n"]), *shown, *good, *_shrunk(figure, compared, draw), _remark(figure["n"]))
 
 
-def _time_line(figure: Figure) -> tuple[str, ...]:
-    name = _name(TIME_LABELS[figure["metric"]], figure["by"])
+def _time_line(figure: Report) -> tuple[str, ...]:
+    name = _name(METRICS[figure["metric"]].label, figure["by"])
     middle = (_clock(figure["median_s"]), _between(figure["median_interval_s"], _clock))
     return (name, str(figure["n"]), *middle, _clock(figure["mean_s"]), _clock(figure["p90_s"]), _remark(figure["n"]))
 
 
-def _rate_line(figure: Figure) -> tuple[str, ...]:
-    name = _name(RATE_LABELS[figure["rate"]], figure["by"])
-    interval = _between(figure["interval"], _percent)
-    return (name, str(figure["n"]), _percent(figure["share"]), interval, _remark(figure["n"]))
+def _rate_line(figure: Report, compared: tuple[str, ...]) -> tuple[str, ...]:
+    name = _name(METRICS[figure["rate"]].label, figure["by"])
+    value = (_percent(figure["share"]), _between(figure["interval"], _percent))
+    return (name, str(figure["n"]), *value, *_shrunk(figure, compared, _percent), _remark(figure["n"]))
+
+
+def _amount_line(figure: Report) -> tuple[str, ...]:
+    metric = METRICS[figure["amount"]]
+    draw = _signed_clock if metric.unit == "s" else _plain
+    interval = _between(figure["interval"], draw)
+    return (_name(metric.label, figure["by"]), str(figure["n"]), draw(figure["mean"]), interval, _remark(figure["n"]))
+
+
+def _reason_line(one: Report) -> tuple[str, ...]:
+    share = (_percent(one["share"]), _between(one["interval"], _percent))
+    needed = _percent(one["precision"]) if one["precision"] is not None else ""
+    verdicts = (str(one["judged"]), needed, _between(one["precision_interval"], _percent))
+    return (f"  {one['reason'] or 'an agent took it'}", str(one["n"]), *share, *verdicts)
+
+
+def _shrunk(figure: Report, compared: tuple[str, ...], draw: Drawn) -> tuple[str, ...]:
+    return tuple(draw(figure["shrunk"]) if "shrunk" in figure else "" for _ in compared)
 
 
 def _name(label: str, by: Mapping[str, str | None]) -> str:
@@ -170,7 +250,7 @@ def _columns(head: Sequence[str], lines: Sequence[Sequence[str]], nothing: str) 
         return f"{head[0]}: {nothing}"
     table = [head, *lines]
     widths = [max(len(line[i]) for line in table) for i in range(len(head))]
-    last = len(head) - 1
+    last = len(head) - 1 if not head[-1] else len(head)
     drawn = (
         "  ".join(
             cell.ljust(widths[i]) if i in {0, last} else cell.rjust(widths[i]) for i, cell in enumerate(line)
@@ -192,7 +272,7 @@ def _percent(value: float) -> str:
     return f"{100 * value:.0f} %"
 
 
-def _between(pair: Sequence[float] | None, draw: Any) -> str:
+def _between(pair: Sequence[float] | None, draw: Drawn) -> str:
     return f"{draw(pair[0])} to {draw(pair[1])}" if pair else ""
 
 
@@ -204,24 +284,28 @@ def _clock(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
-# ── CSV ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+def _signed_clock(seconds: float) -> str:
+    return f"-{_clock(-seconds)}" if seconds < 0 else _clock(seconds)
+
+
 def as_csv(report: Mapping[str, Any]) -> str:
     """One line a figure: `section,name,<dimensions>,n,` then what that section has; texts can't run as formulas."""
     by = report["by"]
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\r\n")
-    figures = ("value", "low", "high", "share", "share_low", "share_high", "mean_s", "p90_s")
+    figures = ("value", "low", "high", "share", "share_low", "share_high", "mean_s", "p90_s", "shrunk")
     writer.writerow(["section", "name", *by, "n", *figures])
     for section, name, value, interval in (
         ("scores", "instrument", "score", "interval"),
         ("times", "metric", "median_s", "median_interval_s"),
         ("rates", "rate", "share", "interval"),
+        ("amounts", "amount", "mean", "interval"),
     ):
         for figure in report[section]:
             low, high = figure[interval] or (None, None)
             share = figure.get("share") if section == "scores" else None
             share_low, share_high = figure.get("share_interval") or (None, None)
-            rest = (share, share_low, share_high, figure.get("mean_s"), figure.get("p90_s"))
+            rest = (share, share_low, share_high, figure.get("mean_s"), figure.get("p90_s"), figure.get("shrunk"))
             numbers = ["" if one is None else one for one in (figure[value], low, high, *rest)]
             place = [to_cell(figure["by"].get(key)) for key in by]
             writer.writerow([section, figure[name], *place, figure["n"], *numbers])

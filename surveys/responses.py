@@ -16,17 +16,37 @@ import hashlib
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from bot.texts import canonical
-from surveys.scoring import ResponseRow
 from surveys.survey import INSTRUMENTS, instrument
 
 COLUMNS = ("respondent", "instrument", "score", "comment", "time", "channel", "agent", "team", "topic", "locale")
 REQUIRED = ("instrument", "score", "time")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseRow:
+    """One answer; `case_id` and `customer_id` are None where it was imported."""
+
+    instrument: str
+    score: float
+    at: datetime
+    id: str = ""
+    case_id: str | None = None
+    customer_id: str | None = None
+    respondent: str | None = None
+    comment: str | None = None
+    channel: str | None = None
+    agent: str | None = None
+    team: str | None = None
+    topic: str | None = None
+    locale: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

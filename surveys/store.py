@@ -11,15 +11,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, exists, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.model import LIVE, CaseStatus, new_id
 from bot.storage import marks
 from bot.storage import tables as t
 from bot.storage.tx import Tx
-from surveys.report import Rows
-from surveys.scoring import CaseRow, InvitationRow, ResponseRow
+from surveys.responses import ResponseRow
 from surveys.timing import Facts, PastAsk
 
 i, r, c = t.survey_invitations, t.survey_responses, t.cases
@@ -175,7 +174,9 @@ def latest_asked(conn: Connection, customer_id: str) -> Invitation | None:
 def plan(conn: Connection, known: Invitation | None, **values: Any) -> None:
     """Write the decision on a case, or a new decision over one that never reached the customer."""
     if known is None:
-        conn.execute(insert(i).values(id=new_id(), **values))
+        made = new_id()
+        conn.execute(insert(i).values(id=made, **values))
+        marks.mark(conn, marks.ASKS, made)
     else:
         change(conn, known.id, **values)
 
@@ -319,6 +320,11 @@ def responses(
     return [_response_row(row) for row in conn.execute(query.limit(limit))]
 
 
+def latest_responses(conn: Connection, limit: int) -> list[ResponseRow]:
+    """The last answers, newest first."""
+    return [_response_row(row) for row in conn.execute(select(r).order_by(r.c.at.desc(), r.c.id.desc()).limit(limit))]
+
+
 def add_imported(conn: Connection, rows: Sequence[ResponseRow]) -> int:
     """Write rows of a CSV file; those that were imported before are passed over. Returns how many were new."""
     ids = [row.id for row in rows]
@@ -370,56 +376,6 @@ def _response_row(row: Row[Any]) -> ResponseRow:
     )
 
 
-# ── the report ─────────────────────────────────────────────────────────────────────────────────────────────────────
-def report_rows(conn: Connection, since: datetime | None = None, until: datetime | None = None) -> Rows:
-    """What a report of the span is made of: cases by their opening, answers and decisions by their own time."""
-    return Rows(
-        responses(conn, since=since, until=until),
-        [_case_row(row) for row in conn.execute(_span(select(c), c.c.opened_at, since, until))],
-        [_invitation_row(row) for row in conn.execute(_span(select(i), i.c.decided_at, since, until))],
-    )
-
-
-def count_responses(conn: Connection) -> int:
-    return int(conn.execute(select(func.count()).select_from(r)).scalar() or 0)
-
-
 def _span(query: Select[Any], at: Any, since: datetime | None, until: datetime | None) -> Select[Any]:
     query = query.where(at >= since) if since else query
     return query.where(at < until) if until else query
-
-
-def _case_row(row: Row[Any]) -> CaseRow:
-    return CaseRow(
-        id=row.id,
-        customer_id=row.customer_id,
-        status=row.status,
-        opened_at=row.opened_at,
-        escalated_at=row.escalated_at,
-        first_reply_at=row.first_reply_at,
-        first_resolved_at=row.first_resolved_at,
-        resolved_at=row.resolved_at,
-        outcome=row.outcome,
-        reopened=row.reopened,
-        channel=row.channel,
-        agent=row.last_agent_id or row.agent_id,
-        team=row.team,
-        topic=row.topic,
-        locale=row.locale,
-    )
-
-
-def _invitation_row(row: Row[Any]) -> InvitationRow:
-    snapshot = row.snapshot or {}
-    return InvitationRow(
-        case_id=row.case_id,
-        state=row.state,
-        at=row.decided_at,
-        skip_reason=row.skip_reason,
-        delivered=row.delivered_at is not None,
-        channel=row.channel or snapshot.get("channel"),
-        agent=snapshot.get("agent"),
-        team=snapshot.get("team"),
-        topic=snapshot.get("topic"),
-        locale=row.locale,
-    )

@@ -15,7 +15,7 @@ from bot.api.rooms import Rooms
 from bot.api.shapes import Nothing, Page, ReportQuery, Responses, ResponseShape
 from bot.errors import NotFound
 
-PARTS = ("scores", "times", "rates", "counts")
+PARTS = ("scores", "times", "rates", "amounts", "escalations", "counts")
 """Reports of one part; `summary` has them all."""
 JSON: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {"schema": {"type": "object"}}}}}
 STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
@@ -34,17 +34,22 @@ def router(rooms: Rooms) -> APIRouter:
 
     @made.get("/reports/{name}", response_class=Response, responses=JSON)
     async def get_report(name: str, asked: Annotated[ReportQuery, Query()]) -> Response:
-        """A report: `summary`, or `scores`, `times`, `rates`, `counts` alone. As `stafett report --format json`."""
+        """A report: `summary`, or one part of it alone (`scores`, `times`, `rates`, `amounts`, `escalations`, `counts`).
+
+        As `stafett report --format json`.
+        """
         if name != "summary" and name not in PARTS:
             raise NotFound(f"there is no such report; there are summary, {', '.join(PARTS)}")
         try:
-            report = await storage.read(lambda conn: surveys.report(conn, asked.since, asked.until, asked.by))
+            report = await storage.read_apart(
+                lambda conn: surveys.report(conn, asked.since, asked.until, asked.by, asked.where)
+            )
         except ValueError as error:
             at, _, told = str(error).partition(": ")
             raise Unprocessable(f"query.{at}", told) from error
         shown: dict[str, Any] = dict(report)
         if name in PARTS:
-            shown = {key: value for key, value in shown.items() if key in {"from", "to", "by", name}}
+            shown = {key: value for key, value in shown.items() if key in {"from", "to", "by", "where", name}}
         return Response(orjson.dumps(shown), media_type="application/json")
 
     @made.get("/events", response_class=StreamingResponse, responses=STREAM)

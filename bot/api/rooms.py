@@ -7,7 +7,7 @@ the house's own (`bot/errors.py`); what names something that is not there is a L
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -51,7 +51,9 @@ Occur = Callable[[Tx, str, str, Occurred], None]
 class SurveyRoom(Protocol):
     def responses(self, conn: Reader, *, after: str | None, limit: int) -> list[Shape]: ...
 
-    def report(self, conn: Reader, since: str | None, until: str | None, by: str | None) -> Shape:
+    def report(
+        self, conn: Reader, since: str | None, until: str | None, by: str | None, where: Sequence[str]
+    ) -> Shape:
         """The whole report. Raises ValueError `name: what is wrong` for a time or dimension that is none."""
 
 

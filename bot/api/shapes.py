@@ -121,13 +121,16 @@ class CasePage(Page):
 
 
 class ReportQuery(Closed):
-    """`from` and `to` are days or times (ISO 8601), a day as `to` counts in; `by` names dimensions, with commas."""
+    """`from` and `to` are days or times (ISO 8601), a day as `to` counts in; `by` names dimensions, with commas; `where` is
+    `channel=web`, and may be repeated: several of one dimension mean any of them.
+    """
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     since: Filter | None = Field(None, alias="from")
     until: Filter | None = Field(None, alias="to")
     by: Filter | None = None
+    where: list[Filter] = Field(default_factory=list, max_length=20)
 
 
 class Nothing(Closed):

@@ -11,15 +11,15 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from bot.intervals import Interval
 from bot.storage.marks import ANSWERS, ASKS, CASES
 from surveys import statistics
 from surveys.figures import reduce
 from surveys.figures.catalogue import Kind, Metric, chosen
 from surveys.figures.columns import Groups, asked_for, grouped, whole
 from surveys.figures.derived import DERIVED, Cases
-from surveys.figures.shape import SHOWN_FROM, Figure, Figures, Question
+from surveys.figures.shape import SHOWN_FROM, Figure, Figures, Question, Silent
 from surveys.rollups.blocks import Table
+from surveys.rollups.facts import BACKLOG, STEPS
 from surveys.survey import INSTRUMENTS, Measure
 
 if TYPE_CHECKING:
@@ -39,7 +39,10 @@ def answer(question: Question, tables: Mapping[str, Table], now: datetime) -> Fi
     What is unknown until some time has passed is judged as of `now`, or of the end of the span if that is earlier.
     """
     wanted = chosen(question.metrics)
-    kept = {family: asked_for(table, question) for family, table in tables.items()}
+    at_any_time = replace(question, since=None, until=None)
+    kept = {
+        family: asked_for(table, at_any_time if family == BACKLOG else question) for family, table in tables.items()
+    }
     found: list[Figure] = []
     parts = {
         family: (whole(table), grouped(table, question.by, question.zone) if question.by else None)
@@ -50,9 +53,10 @@ def answer(question: Question, tables: Mapping[str, Table], now: datetime) -> Fi
         for groups in filter(None, parts[metric.family]):
             figures = _figures(metric, kept, columns, groups)
             found += _compared(figures, metric) if "agent" in question.by and groups.places != ({},) else figures
-    bounds = _bounds(kept[ASKS])
+    silent = _silent(kept[ASKS])
+    bounds = {one.instrument: one.bounds for one in silent}
     found = [replace(one, bounds=bounds.get(one.metric)) if not one.by and not one.is_hidden else one for one in found]
-    return Figures(question, tuple(found), _counts(kept, columns), _skipped(kept[ASKS]))
+    return Figures(question, tuple(found), _counts(kept, columns), _skipped(kept[ASKS]), silent)
 
 
 def needed(question: Question) -> Mapping[str, frozenset[str] | None]:
@@ -86,10 +90,15 @@ def _figures(metric: Metric, kept: Mapping[str, Table], cases: Cases, groups: Gr
             asks = kept[ASKS]
             delivered = asks.numbers["delivered"] > 0
             return reduce.rates(metric, delivered & _is(asks, "state", {"answered"}), delivered, groups)
+        case Kind.RATE if metric.family == STEPS:
+            numbers = kept[STEPS].numbers
+            return reduce.rates(metric, numbers[metric.hits], numbers[metric.trials], groups)
         case Kind.RATE:
             return reduce.rates(metric, cases[metric.hits], cases[metric.trials], groups)
         case Kind.AMOUNT:
             return reduce.amounts(metric, cases[metric.column], groups)
+        case Kind.TIME if metric.family == BACKLOG:
+            return reduce.times(metric, kept[BACKLOG].numbers[metric.column], groups)
         case Kind.TIME:
             if metric.id in cases.table.lists:
                 rows, values = cases.table.lists[metric.id]
@@ -114,18 +123,16 @@ def _is(table: Table, column: str, texts: Iterable[str]) -> Array:
     return np.isin(table.codes[column], [code for code, text in enumerate(table.names[column]) if text in wanted])
 
 
-def _bounds(asks: Table) -> dict[str, Interval]:
-    """For each share: what it could be among all whom the question reached, were the silent all unhappy, or all happy."""
-    found = {}
+def _silent(asks: Table) -> tuple[Silent, ...]:
+    """For each instrument whose score is a share, or has one beside it, and that enough answered."""
+    found = []
     for asked in INSTRUMENTS.values():
-        if asked.measure is Measure.NPS:
-            continue
         reached = (asks.numbers["delivered"] > 0) & _is(asks, "instrument", {asked.id})
         given = asks.numbers["score"][reached & _is(asks, "state", {"answered"})]
-        if len(given) >= SHOWN_FROM:
-            share = float((given >= asked.good_from).mean())
-            found[asked.id] = statistics.non_response_bounds(share, len(given) / int(reached.sum()))
-    return found
+        if asked.measure is not Measure.NPS and len(given) >= SHOWN_FROM:
+            share, n = float((given >= asked.good_from).mean()), int(reached.sum())
+            found.append(Silent(asked.id, n, len(given), statistics.non_response_bounds(share, len(given) / n)))
+    return tuple(found)
 
 
 def _counts(kept: Mapping[str, Table], cases: Cases) -> dict[str, int]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from bot.storage.marks import ANSWERS, ASKS, CASES
+from surveys.rollups.facts import BACKLOG, STEPS
 from surveys.survey import INSTRUMENTS, Measure
 
 
@@ -48,8 +49,8 @@ class Metric:
         return self.kind in {Kind.MEAN, Kind.SHARE, Kind.NPS}
 
 
-def _time(name: str, label: str, rule: str, better: str = "down") -> Metric:
-    return Metric(name, Kind.TIME, CASES, label, rule, better, column=name, unit="s")
+def _time(name: str, label: str, rule: str, better: str = "down", family: str = CASES) -> Metric:
+    return Metric(name, Kind.TIME, family, label, rule, better, column=name, unit="s")
 
 
 def _rate(name: str, label: str, rule: str, hits: str, trials: str, better: str = "up", family: str = CASES) -> Metric:
@@ -75,23 +76,23 @@ _SCORES = tuple(
 )
 
 _TIMES = (
+    _time("ttr", "time to resolution", "case opened → last solved; cases that are live again still run"),
+    _time("ttr_first", "to first resolution", "case opened → first solved"),
     _time(
         "frt",
         "first human reply",
         "case opened → first reply of a person that the customer sees; the bot's never count",
     ),
-    _time("frt_business", "first human reply, business time", "as frt, in the opening hours of the case's team"),
     _time("frt_bot", "first reply of the bot", "case opened → the bot's first message"),
     _time(
         "next_response",
         "next response",
         "a customer's first unanswered word → the next reply of a person, after the first",
     ),
-    _time("next_response_business", "next response, business time", "as next_response, in the team's opening hours"),
-    _time("ttr", "time to resolution", "case opened → last solved; cases that are live again still run"),
-    _time("ttr_business", "time to resolution, business time", "as ttr, in the team's opening hours"),
-    _time("ttr_first", "to first resolution", "case opened → first solved"),
+    _time("ttr_business", "time to resolution, business time", "as ttr, in the opening hours of the case's team"),
     _time("ttr_first_business", "to first resolution, business time", "as ttr_first, in the team's opening hours"),
+    _time("frt_business", "first human reply, business time", "as frt, in the team's opening hours"),
+    _time("next_response_business", "next response, business time", "as next_response, in the team's opening hours"),
     _time(
         "waiting", "waiting for the customer", "of ended cases with people: while it was the customer's turn", "neither"
     ),
@@ -100,6 +101,12 @@ _TIMES = (
         "wait_error",
         "error of estimated waits",
         "how far the wait that was told first is from the real one, either way",
+    ),
+    _time(
+        "backlog_age",
+        "age of the backlog",
+        "cases that people have or are to take, at this moment: fetched → now",
+        family=BACKLOG,
     ),
 )
 
@@ -129,6 +136,8 @@ _RATES = (
           "sla_next"),
     _rate("sla_resolution", "SLA kept: resolution", "targets met ÷ targets that ended or passed", "sla_resolution_met",
           "sla_resolution"),
+    _rate("step_answered", "answered at a step", "times that a step of a flow was answered ÷ times that it was reached; the rest "
+          "left there, or went another way", "answered", "reached", family=STEPS),
 )  # fmt: skip
 
 _AMOUNTS = (

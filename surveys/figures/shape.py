@@ -91,6 +91,22 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Silent:
+    """Of a question that reached so many: how many answered, and what their share could be among all, were the silent all
+    unhappy, or all happy.
+    """
+
+    instrument: str
+    reached: int
+    answered: int
+    bounds: Interval
+
+    @property
+    def response_rate(self) -> float:
+        return self.answered / self.reached
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """What was asked, and every figure: of each metric first all of it (`by` is {}), then its groups in order."""
 
@@ -98,6 +114,7 @@ class Figures:
     figures: tuple[Figure, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)  # cases, resolved, open, …: whole numbers of the span
     skipped: Mapping[str, int] = field(default_factory=dict)  # why customers were not asked → how many
+    silent: tuple[Silent, ...] = ()
 
     def of(self, metric: str) -> Figure:
         """That metric over all of the span; an empty one where nothing was counted."""

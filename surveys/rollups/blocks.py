@@ -50,7 +50,7 @@ def pack(family: str, facts: Sequence[Fact]) -> bytes:
     for name in SPANS[family]:
         spans = [one.get(name, np.nan) for one in facts]
         columns.append(("number", name, np.array(spans, dtype="<f4")))
-    for name in LISTS[family]:
+    for name in LISTS.get(family, ()):
         rows = [row for row, one in enumerate(facts) for _ in one.get(name, ())]
         columns.append(("rows", name, np.array(rows, dtype="<u4")))
         columns.append(("list", name, np.array([value for one in facts for value in one.get(name, ())], dtype="<f4")))
@@ -99,11 +99,16 @@ def unpack(block: bytes, wanted: Collection[str] | None = None) -> Table:
     return Table(head["n"], at, codes, {name: head["names"][name] for name in codes}, numbers, lists)
 
 
+def of(family: str, facts: Sequence[Fact], wanted: Collection[str] | None = None) -> Table:
+    """These facts as a table."""
+    return unpack(pack(family, facts), wanted)
+
+
 def join(family: str, tables: Iterable[Table]) -> Table:
     """Many days as one table; names that are the same text become the same number."""
     import numpy as np
 
-    parts = list(tables) or [unpack(pack(family, ()))]
+    parts = list(tables) or [of(family, ())]
     starts = np.cumsum([0, *(part.n for part in parts)])
     codes, names = {}, {}
     for column in parts[0].codes:

@@ -26,12 +26,16 @@ HoursOf = Callable[[str | None], Hours]
 WITHIN = timedelta(days=7)
 """So long a case may come back before it counts as solved at first contact."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+BACKLOG = "backlog"  # cases that are with people now; read afresh for each question
+STEPS = "steps"  # how many came to each step of a flow in a day, and answered there; counted by bot/tally.py
 _PLACES = ("channel", "team", "agent", "flow", "step", "topic", "locale")
 
 NAMES: Mapping[str, tuple[str, ...]] = {
     CASES: (*_PLACES, "reason"),
     ANSWERS: (*_PLACES, "instrument"),
     ASKS: (*_PLACES, "instrument", "state", "skip"),
+    BACKLOG: (*_PLACES, "reason"),
+    STEPS: ("flow", "step"),
 }
 """Texts of each family."""
 
@@ -42,6 +46,8 @@ SPANS: Mapping[str, tuple[str, ...]] = {
     ),
     ANSWERS: ("score",),
     ASKS: ("score",),
+    BACKLOG: ("backlog_age",),
+    STEPS: ("reached", "answered"),
 }
 """Numbers that can be missing."""
 
@@ -53,10 +59,12 @@ COUNTS: Mapping[str, tuple[str, ...]] = {
     ),
     ANSWERS: (),
     ASKS: ("delivered",),
+    BACKLOG: (),
+    STEPS: (),
 }
 """Whole numbers, 0 where they are missing."""
 
-LISTS: Mapping[str, tuple[str, ...]] = {CASES: ("next_response", "next_response_business"), ANSWERS: (), ASKS: ()}
+LISTS: Mapping[str, tuple[str, ...]] = {CASES: ("next_response", "next_response_business")}
 """Several numbers of one case."""
 
 
@@ -194,6 +202,21 @@ def of_ask(row: Mapping[str, Any], score: float | None) -> Fact:
             "score": score if row["state"] == "answered" else None,
         }
     )
+
+
+def of_waiting(row: Mapping[str, Any], now: datetime) -> Fact:
+    """How long a case has been with people, as a fact; `row` of `cases`."""
+    age = {"at": micros(now), "backlog_age": _span(row["escalated_at"] or row["opened_at"], now)}
+    names = {name: row[name] for name in ("channel", "team", "flow", "topic", "locale")}
+    reason = (row["escalation"] or {}).get("reason_code")
+    return _without_nothing({**age, **names, "agent": row["agent_id"], "reason": reason})
+
+
+def of_step(flow: str, step: str, day: str, reached: int, answered: int) -> Fact:
+    """A day of a step. Who came before midnight and answered after it is not answered more than reached."""
+    at = micros(datetime.fromisoformat(day).replace(tzinfo=UTC))
+    places = {"flow": flow, "step": f"{flow}/{step}"}
+    return {"at": at, **places, "reached": float(reached), "answered": float(min(answered, reached))}
 
 
 def is_known(instrument: str) -> bool:

@@ -13,9 +13,9 @@ from bot.storage.marks import CASES, FAMILIES, mark_cases_of
 from bot.storage.tx import Tx
 from surveys.figures.answer import answer, needed
 from surveys.figures.shape import Figures, Question
-from surveys.rollups import store
+from surveys.rollups import blocks, store
 from surveys.rollups.blocks import Table
-from surveys.rollups.facts import Fact, HoursOf, micros
+from surveys.rollups.facts import BACKLOG, STEPS, Fact, HoursOf, micros
 
 EVERY: Final = timedelta(seconds=10)
 SOME = 200  # facts made in one go
@@ -95,18 +95,21 @@ def _made(conn: store.Reader, family: str, ids: list[str], hours_of: HoursOf) ->
 
 def ask(conn: store.Reader, question: Question, hours_of: HoursOf, now: datetime) -> Figures:
     """A question answered on an open connection, which should be one snapshot."""
-    return answer(question, material(conn, question, hours_of), now)
+    return answer(question, material(conn, question, hours_of, now), now)
 
 
-def material(conn: store.Reader, question: Question, hours_of: HoursOf) -> dict[str, Table]:
+def material(conn: store.Reader, question: Question, hours_of: HoursOf, now: datetime) -> dict[str, Table]:
     """The facts of a span: stored ones, and in their place those of what has changed since."""
     wanted = needed(question)
     first = micros(question.since) // DAY_US if question.since else None
     last = (micros(question.until) - 1) // DAY_US if question.until else None
-    return {
+    found = {
         family: store.table(conn, family, (first, last), _pending(conn, family, hours_of), wanted[family])
         for family in FAMILIES
     }
+    found[BACKLOG] = blocks.of(BACKLOG, store.waiting(conn, now))
+    found[STEPS] = blocks.of(STEPS, store.steps(conn, (first, last)))
+    return found
 
 
 def _pending(conn: store.Reader, family: str, hours_of: HoursOf) -> dict[str, Fact | None]:

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 import orjson
 from sqlalchemy import Connection, and_, delete, exists, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from bot.model import WITH_PEOPLE
 from bot.storage import kept
 from bot.storage import tables as t
 from bot.storage.marks import ANSWERS, ASKS, CASES, COUNTED, drop_days
 from bot.storage.tx import Tx
 from surveys.rollups import facts as made
-from surveys.rollups.blocks import FORMAT, Table, join, pack, unpack
-from surveys.rollups.facts import Fact, Happened, HoursOf, Promise, RawCase, Word, day_of
+from surveys.rollups.blocks import FORMAT, Table, join, of, pack, unpack
+from surveys.rollups.facts import EPOCH, Fact, Happened, HoursOf, Promise, RawCase, Word, day_of
 
 Reader: TypeAlias = Connection
 """What queries run on. Files outside the fence around SQLAlchemy know it by this name."""
@@ -127,6 +128,23 @@ def _asks(conn: Connection, ids: Sequence[str]) -> dict[str, tuple[str | None, F
     return {
         row["id"]: (row["customer_id"], made.of_ask(dict(row), row["score"])) for row in conn.execute(query).mappings()
     }
+
+
+def waiting(conn: Connection, now: datetime) -> list[Fact]:
+    """The cases that people have, or are to take, now."""
+    c = t.cases.c
+    query = select(t.cases).where(c.status.in_([status.value for status in WITH_PEOPLE])).order_by(c.id)
+    return [made.of_waiting(dict(row), now) for row in conn.execute(query).mappings()]
+
+
+def steps(conn: Connection, days: tuple[int | None, int | None]) -> list[Fact]:
+    """The steps of flows from one day to another, both counting in."""
+    s = t.step_counts.c
+    first, last = (None if day is None else (EPOCH + timedelta(days=day)).date().isoformat() for day in days)
+    query = select(s.flow, s.step, s.day, s.reached, s.answered).order_by(s.flow, s.step, s.day)
+    query = query if first is None else query.where(s.day >= first)
+    query = query if last is None else query.where(s.day <= last)
+    return [made.of_step(*row) for row in conn.execute(query)]
 
 
 # ── what is to be made ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -309,7 +327,7 @@ def table(
     loose += [fact for fact in instead.values() if fact is not None and _is_within(day_of(fact), days)]
     tables = [unpack(block, wanted) for _, block in blocks]
     if loose:
-        tables.append(unpack(pack(family, loose), wanted))
+        tables.append(of(family, loose, wanted))
     return join(family, tables)
 
 

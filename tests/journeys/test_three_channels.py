@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,8 +18,8 @@ from pydantic import SecretStr
 
 from bot.answers import store as answers
 from channels.delivery import paces
-from surveys import report
 from surveys import store as surveys
+from surveys.figures.shape import Question
 from tests.fakes.slack import SlackServer
 from tests.fakes.slack_person import Person as SlackPerson
 from tests.fakes.slack_shapes import Post
@@ -212,11 +212,8 @@ async def test_the_main_job_on_each_channel_and_the_report_of_it(
         ("slack", 3, "ces7"),
         ("web", 7, "ces7"),
     }
-    rows = await house.app.storage.read(lambda conn: surveys.report_rows(conn, None, None))
-    made = report.build(
-        rows, by=("channel",), now=house.now + timedelta(minutes=1), zone=UTC, since=None, until=None
-    )  # fmt: skip
-    shown = {figure["by"]["channel"]: figure["n"] for figure in made["scores"] if figure["by"]}
+    made = await house.app.rollups.ask(Question(by=("channel",), metrics=("ces7",)))
+    shown = {figure.by["channel"]: figure.n for figure in made.groups("ces7")}
     assert shown == {"telegram": 1, "slack": 1, "web": 1}
 
 

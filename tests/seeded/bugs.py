@@ -205,10 +205,10 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "a score of three answers is shown as if it said something",
-        "surveys/scoring.py",
+        "surveys/figures/shape.py",
         "SHOWN_FROM = 5\n",
         "SHOWN_FROM = 1\n",
-        ("tests/unit/test_surveys_scoring.py",),
+        ("tests/unit/test_figures.py",),
     ),
     Bug(
         "the NPS interval forgets its made-up answers",

@@ -32,7 +32,7 @@ from handoff.for_api import CasesForApi
 from handoff.watch import subscribers
 from surveys import store as surveys_store
 from surveys.for_api import SurveysForApi
-from surveys.scoring import ResponseRow
+from surveys.responses import ResponseRow
 
 TOKEN = "a-token-for-tests"
 NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)

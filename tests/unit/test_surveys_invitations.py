@@ -8,17 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
 from bot.model import Author, AuthorKind, Body, FileRef, new_id
 from bot.outbox import say, settle
+from bot.staffing.hours import Hours
 from bot.storage import customers
 from bot.storage import tables as t
 from bot.timers import Timer
 from surveys import store
-from surveys.report import build
+from surveys.figures.shape import Question
+from surveys.for_api import make
 from surveys.responses import parse
 from surveys.timing import AT_ONCE, Rules
 from tests.unit.surveys_house import House, opened
@@ -268,6 +271,10 @@ def test_a_picture_is_a_new_message(house: House) -> None:
     assert not house.types("look", (FileRef(new_id(), "broken.jpg", "image/jpeg", 10),))
 
 
+def report_of(house: House) -> dict[str, Any]:
+    return make(house.conn, Question(), lambda _team: Hours(UTC), house.now)
+
+
 # ── what becomes of the question ───────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize(
     ("outcome", "state", "delivered"), [("sent", "asked", 1), ("failed", "failed", 0), ("expired", "cancelled", 0)]
@@ -277,14 +284,13 @@ def test_only_what_arrived_counts_as_delivered(house: House, outcome: str, state
     row = house.conn.execute(select(t.outbox.c.id).where(t.outbox.c.message_id == question.id)).one()
     settle(house.tx, row.id, outcome)
     assert house.decisions() == [(state, None)]
-    counts = build(store.report_rows(house.conn), now=house.now, zone=UTC)["counts"]
-    assert counts["delivered"] == delivered
+    assert report_of(house)["counts"]["delivered"] == delivered
 
 
 def test_an_answer_proves_the_delivery(house: House) -> None:
     house.ask()
     house.types("6")
-    report = build(store.report_rows(house.conn), now=house.now, zone=UTC)
+    report = report_of(house)
     assert (report["counts"]["delivered"], report["counts"]["answered"]) == (1, 1)
     assert (report["scores"][0]["instrument"], report["scores"][0]["n"], report["scores"][0]["score"]) == (
         "ces7",

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surveys.responses import COLUMNS, FORMULA_STARTS, Refusal, from_cell, parse, render, to_cell
-from surveys.scoring import ResponseRow
+from surveys.responses import COLUMNS, FORMULA_STARTS, Refusal, ResponseRow, from_cell, parse, render, to_cell
 
 HEAD = ",".join(COLUMNS)
 ROW = "r1,ces7,6,good,2026-03-01T14:05:00+01:00,web,ann,support,delivery,no"
