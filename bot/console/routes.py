@@ -31,7 +31,7 @@ from bot.console.page import (
     given_csrf,
     is_part,
 )
-from bot.console.pages import PAGES
+from bot.console.pages import PAGES, in_order
 from bot.console.people import Person, Role
 from bot.console.sign_in import LIFETIME, LONGEST_NAME, Doorkeeper, Session, from_our_page, password_of
 from bot.desk_folder.watch import DeskInForce
@@ -73,7 +73,7 @@ class Console:
         self._admin_at_desk = admin_at_desk
         self._rooms = Rooms(settings, storage, desk, Drafting(storage, desk), overview, drawn or {})
         self._wings = wings
-        self._pages = (*PAGES, *(page for wing in wings for page in wing.pages))
+        self._pages = in_order((*(page for wing in wings for page in wing.pages), *PAGES))
         templates = [wing.templates for wing in wings]
         self._shell = Shell(self._pages, self._door.told_cookie, self._door.tell, templates)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bot.console.page import Page
 from bot.console.pages import (
     audit,
@@ -38,3 +40,18 @@ PAGES: tuple[Page, ...] = (
     *people.PAGES,
     *audit.PAGES,
 )
+
+GROUPS = (
+    "",
+    "console_group_mend",
+    "console_group_content",
+    "console_group_try",
+    "console_group_publish",
+    "console_group_people",
+)
+"""The headings of the menu, in their order."""
+
+
+def in_order(pages: Sequence[Page]) -> tuple[Page, ...]:
+    """By the headings; under one heading as they come."""
+    return tuple(sorted(pages, key=lambda one: GROUPS.index(one.group)))

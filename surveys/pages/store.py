@@ -1,0 +1,47 @@
+"""What the pages of figures read besides figures."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, func, select
+
+from bot.storage import tables as t
+from surveys.timing import EDIT_WINDOW
+
+Reader = Connection
+"""What queries run on. Files outside the fence around SQLAlchemy know it by this name."""
+
+
+def mark(conn: Reader, now: datetime) -> str:
+    """Another text whenever a case took a step, or somebody answered or edited an answer: whether a page is still right."""
+    e, r = t.case_events.c, t.survey_responses.c
+    since = now - EDIT_WINDOW - timedelta(hours=1)
+    steps = conn.execute(select(func.max(e.n))).scalar()
+    answered = conn.execute(select(func.max(r.at))).scalar()
+    edited = conn.execute(select(func.max(r.edited_at)).where(r.at > since)).scalar()
+    return f"{steps or 0}.{_stamp(answered)}.{_stamp(edited)}"
+
+
+def _stamp(at: datetime | None) -> str:
+    return "" if at is None else f"{at.timestamp():.6f}"
+
+
+def came(conn: Reader, first: str, last: str) -> dict[str, dict[str, int]]:
+    """Flow → step → how many came to it on these days (UTC, "2026-03-09", both within)."""
+    s = t.step_counts.c
+    query = select(s.flow, s.step, func.sum(s.reached)).where(s.day >= first, s.day <= last).group_by(s.flow, s.step)
+    found: dict[str, dict[str, int]] = {}
+    for flow, step, many in conn.execute(query):
+        found.setdefault(flow, {})[step] = int(many)
+    return found
+
+
+def values(conn: Reader) -> dict[str, list[str]]:
+    """What can be filtered by, where the desk does not say it: topics and channels that cases have had, most frequent first."""
+    c = t.cases.c
+    found = {}
+    for name, column in (("topic", c.topic), ("channel", c.channel)):
+        query = select(column).where(column.is_not(None)).group_by(column).order_by(func.count().desc(), column)
+        found[name] = [str(one) for one in conn.execute(query.limit(100)).scalars()]
+    return found

@@ -1,0 +1,234 @@
+"""The page of figures: its address, what it draws, what it hides, and that it is asked anew only when something changed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx2
+import pytest
+import pytest_asyncio
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import insert
+from starlette.applications import Starlette
+
+from bot.console.routes import Console
+from bot.desk_folder.watch import DeskInForce
+from bot.intervals import Interval
+from bot.model import new_id
+from bot.settings import Settings
+from bot.staffing.hours import Hours
+from bot.storage import schema
+from bot.storage import tables as t
+from bot.storage.engine import Storage
+from bot.texts import known
+from channels.preview import PREVIEWS
+from surveys.figures.catalogue import METRICS
+from surveys.figures.shape import Figure, Figures, Question, Series, Shown
+from surveys.pages import asked, board, dashboard, shown
+from surveys.rollups.keeping import Rollups
+
+TODAY = date(2026, 3, 9)
+NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)
+OSLO = ZoneInfo("Europe/Oslo")
+
+
+# ── the address ────────────────────────────────────────────────────────────────────────────────────────────────────
+def test_a_page_without_an_address_shows_twelve_weeks_to_the_day_of_the_desk() -> None:
+    found = asked.read({}, TODAY)
+    assert (found.days, found.last) == (84, TODAY)
+    question = found.question(OSLO)
+    assert question.since == datetime(2025, 12, 15, 23, tzinfo=UTC)
+    assert question.until == datetime(2026, 3, 9, 23, tzinfo=UTC)  # all of the last day
+    assert found.before().last == found.first - timedelta(days=1)
+
+
+@given(st.dictionaries(st.sampled_from(["from", "to", "by", "score", "team", "topic", "other"]), st.text(max_size=20)))
+def test_whatever_stands_in_an_address_a_page_comes_of_it(query: dict[str, str]) -> None:
+    found = asked.read(query, TODAY)
+    assert found.first <= found.last <= TODAY
+    assert found.question(OSLO, found.by).since is not None
+
+
+@given(
+    st.dates(date(2024, 1, 1), TODAY),
+    st.integers(0, 400),
+    st.dictionaries(st.sampled_from(asked.FILTERS), st.text(min_size=1, max_size=20)),
+    st.sampled_from(asked.GROUPS),
+)
+def test_an_address_leads_back_to_what_was_asked(last: date, days: int, where: dict[str, str], by: str) -> None:
+    from urllib.parse import parse_qsl
+
+    one = asked.Asked(last - timedelta(days=days), last, where, by, "nps")
+    assert asked.read(dict(parse_qsl(one.address())), TODAY) == one
+
+
+# ── what is drawn ──────────────────────────────────────────────────────────────────────────────────────────────────
+def figure(metric: str, n: int, value: float | None, low: float = 0.0, high: float = 0.0, **more: Any) -> Figure:
+    state = Shown.HIDDEN if value is None else Shown.FIRM if n >= 30 else Shown.GREY
+    return Figure(metric, {}, n, value, None if value is None else Interval(low, high), state, **more)
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "expected"),
+    [
+        (figure("ces7", 50, 5.5, 5.2, 5.8), figure("ces7", 50, 4.5, 4.2, 4.8), "better"),
+        (figure("ces7", 50, 5.5, 5.2, 5.8), figure("ces7", 50, 5.0, 4.7, 5.3), ""),
+        (figure("ttr", 50, 60.0, 50, 70), figure("ttr", 50, 100.0, 90, 110), "better"),
+        (figure("ttr", 50, 100.0, 90, 110), figure("ttr", 50, 60.0, 50, 70), "worse"),
+        (figure("ces7", 3, None), figure("ces7", 50, 4.5, 4.2, 4.8), ""),
+        (figure("escalated", 50, 0.9, 0.8, 0.95), figure("escalated", 50, 0.1, 0.05, 0.2), ""),
+    ],
+)
+def test_an_arrow_stands_only_where_the_intervals_do_not_overlap(now: Figure, before: Figure, expected: str) -> None:
+    assert board.trend(now, before) == expected
+
+
+def test_few_answers_are_counted_and_not_shown() -> None:
+    few = Figures(Question(), (figure("csat5", 4, None),))
+    ((row, (tile,)),) = board.tiles(few, Figures(Question()), {"csat": 0.8}, "en")
+    assert row == "interaction"
+    assert (tile.n, tile.value, tile.interval, tile.shown, tile.reached) == (4, "", "", "hidden", None)
+
+
+def test_a_goal_is_reached_from_the_right_side() -> None:
+    now = Figures(Question(), (figure("frt", 40, 3600.0, 3000, 4000), figure("nps", 40, 30.0, 20, 40)))
+    found = {tile.metric: tile for _, tiles in board.tiles(now, now, {"frt": 7200, "nps": 40}, "en") for tile in tiles}
+    assert (found["frt"].reached, found["frt"].value, found["frt"].goal) == (True, "60 min", "2 hr")
+    assert (found["nps"].reached, found["nps"].value, found["nps"].goal) == (False, "+30", "+40")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(45, "45 sec"), (720, "12 min"), (12_240, "3.4 hr"), (181_440, "2.1 days"), (-720, "-12 min")]
+)
+def test_a_time_is_told_in_the_unit_that_fits(seconds: float, said: str) -> None:
+    assert shown.span(seconds, "en") == said
+
+
+def test_a_week_without_answers_is_a_gap_and_not_a_zero() -> None:
+    points = (figure("csat5", 40, 0.9, 0.8, 0.95), Figure("csat5", {}, 0))
+    drawn = board.band(Series("csat5", {}, ("2026-W10", "2026-W11"), points), "en")
+    assert drawn["values"] == [90, None]
+    assert drawn["labels"] == ["2026-03-02", "2026-03-09"]
+    assert drawn["scale"] == {"min": 0, "max": 100, "unit": "%"}
+
+
+def test_the_warmest_hour_is_the_fullest() -> None:
+    groups = tuple(
+        Figure("escalated", {"weekday": day, "hour": hour}, n) for day, hour, n in (("1", "09", 10), ("7", "23", 1))
+    )
+    (monday, *_, sunday), most = board.load(Figures(Question(), groups), "escalated")
+    assert (monday[9], sunday[23], monday[0], most) == ((10, 5), (1, 1), (0, 0), 10)
+
+
+def test_every_metric_and_grouping_has_its_words() -> None:
+    wanted = [f"figure_{one}" for one in METRICS] + [f"figures_by_{one}" for one in (*asked.GROUPS, "weekday")]
+    wanted += [f"figures_row_{row}" for row, _ in board.ROWS]
+    assert [one for one in wanted if not known(one)] == []
+
+
+# ── the pages ──────────────────────────────────────────────────────────────────────────────────────────────────────
+@pytest_asyncio.fixture
+async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'console.db'}"
+    await schema.upgrade(url)
+    made = Storage(url, lambda: NOW)
+    await made.open()
+    yield made
+    await made.close()
+
+
+async def nothing() -> dict[str, Any]:
+    return {}
+
+
+@pytest_asyncio.fixture
+async def site(storage: Storage) -> AsyncIterator[httpx2.AsyncClient]:
+    settings = Settings(_env_file=None, admin_password="open sesame")
+    wings = [dashboard.wing(storage, Rollups(storage, lambda _team: Hours(UTC)).ask)]
+    console = Console(settings, "a secret of the house", storage, DeskInForce(), nothing, PREVIEWS, wings=wings)
+    transport = httpx2.ASGITransport(app=Starlette(routes=list(console.routes())))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost:8080") as client:
+        origin = {"Origin": "http://localhost:8080"}
+        await client.post("/admin/sign-in", data={"password": "open sesame"}, headers=origin)
+        yield client
+
+
+async def answered(storage: Storage, *scores: int, topic: str = "parcel") -> None:
+    """A solved case and its answer for each score."""
+
+    def unit(tx: Any) -> None:
+        for score in scores:
+            who, case = new_id(), new_id()
+            tx.conn.execute(insert(t.customers).values(id=who, name="", locale="en", created_at=NOW))
+            tx.conn.execute(
+                insert(t.cases).values(
+                    id=case,
+                    customer_id=who,
+                    status="resolved",
+                    channel="web",
+                    locale="en",
+                    topic=topic,
+                    outcome="resolved",
+                    opened_at=NOW - timedelta(hours=2),
+                    resolved_at=NOW - timedelta(hours=1),
+                    updated_at=NOW,
+                )
+            )
+            at = {"case_id": case, "customer_id": who, "at": NOW, "topic": topic, "channel": "web"}
+            tx.conn.execute(insert(t.survey_responses).values(id=new_id(), instrument="ces7", score=score, **at))
+
+    await storage.write(unit)
+
+
+async def test_a_page_without_cases_says_so(site: httpx2.AsyncClient) -> None:
+    page = await site.get("/admin/figures")
+    assert page.status_code == 200
+    assert "Nothing yet in this span." in page.text
+
+
+async def test_scores_are_drawn_with_their_interval_and_table_and_four_answers_are_not(
+    site: httpx2.AsyncClient, storage: Storage
+) -> None:
+    await answered(storage, 7, 6, 5, 7)
+    assert "fewer than 5: not shown" in (await site.get("/admin/figures")).text
+    await answered(storage, 6)
+    page = (await site.get("/admin/figures?by=topic")).text
+    assert "<bdi>6.2</bdi>" in page
+    assert "n = 5 · rests on few" in page
+    drawn = [json.loads(one) for one in re.findall(r'<script type="application/json">(.*?)</script>', page, re.DOTALL)]
+    assert [one["kind"] for one in drawn] == ["band", "band", "bars", "lines"]
+    assert drawn[2]["values"] == [0, 0, 0, 0, 1, 2, 2]
+    assert drawn[3]["lines"] == [{"name": "parcel", "values": [0] * 12 + [5]}]
+    assert 'href="?' in page
+
+
+async def test_a_page_is_sent_again_only_when_something_changed(site: httpx2.AsyncClient, storage: Storage) -> None:
+    await answered(storage, 7)
+    page = (await site.get("/admin/figures/part")).text
+    seen = re.search(r'data-seen="([^"]+)"', page)
+    assert seen
+    assert (await site.get("/admin/figures/part", params={"seen": seen[1]})).status_code == 204
+    await storage.write(
+        lambda tx: tx.conn.execute(t.survey_responses.update().values(edited_at=NOW + timedelta(seconds=1), score=3))
+    )
+    assert (await site.get("/admin/figures/part", params={"seen": seen[1]})).status_code == 200
+
+
+async def test_exports_hold_every_figure_and_run_no_formula(site: httpx2.AsyncClient, storage: Storage) -> None:
+    await answered(storage, 7, 6, 5, 7, 6, topic="=HYPERLINK(0)")
+    rows = (await site.get("/admin/figures.csv?by=topic")).text.lstrip("\ufeff").split("\r\n")
+    assert rows[0] == "metric,topic,n,value,low,high,share,mean,p90,shown"
+    assert any(one.startswith("ces7,*,5,6.2,") for one in rows)
+    assert any(one.startswith("ces7,'=HYPERLINK(0),5,6.2,") for one in rows)
+    body = (await site.get("/admin/figures.json?by=topic")).json()
+    assert body["counts"]["cases"] == 5
+    assert {"metric": "ces7", "topic": "=HYPERLINK(0)", "n": 5, "value": 6.2}.items() <= next(
+        one for one in body["figures"] if one["metric"] == "ces7" and one["topic"] != "*"
+    ).items()
