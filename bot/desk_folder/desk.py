@@ -230,6 +230,8 @@ class Desk:
     sla: tuple[Sla, ...] = ()
     surveys: Mapping[str, Any] | None = None
     notices: Mapping[str, Any] | None = None
+    quality: Mapping[str, Any] | None = None
+    pulse: Mapping[str, Any] | None = None
     replies: str = "thread"  # thread | explicit
     undo: timedelta = timedelta(seconds=5)
     reopen_window: timedelta = timedelta(hours=72)

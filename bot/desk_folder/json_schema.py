@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bot.answers.rules import KINDS
+from bot.desk_folder.inward import CRITERION_KEYS, PULSE_KEYS, QUALITY_KEYS, SCALES
 from bot.desk_folder.outward import EVENTS, WEBHOOK_KEYS
 from bot.desk_folder.rules import RULE_KEYS
 from bot.desk_folder.settings import _SECTIONS as SECTIONS
@@ -242,6 +243,21 @@ _SECTION_VALUES: Mapping[str, Schema] = {
         NOTICE_KEYS,
         {"per_minute": _COUNT, "campaign_every": _SPAN_OR_OFF, "quiet_hours": _QUIET},
     ),
+    "quality": _of(
+        QUALITY_KEYS,
+        {
+            "sample": _COUNT,
+            "criteria": {
+                "type": "array",
+                "items": _of(
+                    CRITERION_KEYS,
+                    {"id": _NAME, "name": _NAME, "scale": _one_of(SCALES), "weight": {"type": "number"}},
+                    ("id", "name"),
+                ),
+            },
+        },
+    ),
+    "pulse": _of(PULSE_KEYS, {"monthly": _FLAG, "questions": _TEXTS}),
     "replies": _one_of(("thread", "explicit")),
     "undo": _SPAN,
     "reopen_window": _SPAN,

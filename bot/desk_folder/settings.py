@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bot.answers.decide import Thresholds
-from bot.desk_folder import asking, outward, staff
+from bot.desk_folder import asking, inward, outward, staff
 from bot.desk_folder.desk import (
     Agent,
     Connector,
@@ -532,6 +532,8 @@ _SECTIONS: Mapping[str, tuple[str, Callable[[Settings, Node], Any]]] = {
     "sla": ("sla", Settings.read_sla),
     "surveys": ("surveys", Settings.read_surveys),
     "notices": ("notices", Settings.read_notices),
+    "quality": ("quality", lambda settings, node: inward.quality(node, settings.reader)),
+    "pulse": ("pulse", lambda settings, node: inward.pulse(node, settings.reader)),
     "replies": ("replies", Settings.read_replies),
     "undo": ("undo", Settings.read_undo),
     "reopen_window": ("reopen_window", Settings.read_window),
