@@ -25,7 +25,9 @@ def doctor() -> None:
 
 
 async def _tell(chosen: Settings) -> int:
-    from channels.slack.manifest import BOT_SCOPES
+    from bot.doctor_slack import slack_desk
+    from channels.slack.manifest import BOT_EVENTS, BOT_SCOPES
+    from channels.slack.store import heard
 
     faults = 0
     found = _desk(chosen)
@@ -34,7 +36,22 @@ async def _tell(chosen: Settings) -> int:
     async for one in examine(chosen, BOT_SCOPES):
         print(one)
         faults += one.level == FAULT
+    async for one in slack_desk(chosen, _channels(chosen), BOT_EVENTS, heard):
+        print(one)
+        faults += one.level == FAULT
     return faults
+
+
+def _channels(chosen: Settings) -> list[str]:
+    """Ids of the channels that agents work in."""
+    from bot.desk_folder import DEMO_DESK, load
+
+    try:
+        teams = load(chosen.desk or DEMO_DESK).teams
+    except DeskFault:
+        teams = ()
+    named = [chosen.slack_agent_channel, *(one.slack_channel for one in teams)]
+    return list(dict.fromkeys(one for one in named if one))
 
 
 def _desk(chosen: Settings) -> Finding:

@@ -209,13 +209,13 @@ async def platforms(settings: Settings, scopes: Sequence[str]) -> AsyncIterator[
 
 async def telegram(http: httpx2.AsyncClient, settings: Settings, token: str) -> AsyncIterator[Finding]:
     base = f"{settings.telegram_api_url}/bot{token}"
-    me, headers = await _ask(http, f"{base}/getMe")
+    me, headers = await ask(http, f"{base}/getMe")
     if not me.get("ok"):
         yield _refused("Telegram", me, "ask @BotFather for the bot's token and set STAFETT_TELEGRAM_TOKEN")
         return
     yield Finding(OK, "Telegram", f"the bot is @{_plain(me['result'].get('username'))}")
     yield clock("Telegram", headers)
-    hook, _ = await _ask(http, f"{base}/getWebhookInfo")
+    hook, _ = await ask(http, f"{base}/getWebhookInfo")
     yield webhook(settings, hook.get("result") or {})
 
 
@@ -239,7 +239,7 @@ async def slack(
     http: httpx2.AsyncClient, settings: Settings, token: str, scopes: Sequence[str]
 ) -> AsyncIterator[Finding]:
     base = settings.slack_api_url.rstrip("/")
-    me, headers = await _ask(http, f"{base}/auth.test", token)
+    me, headers = await ask(http, f"{base}/auth.test", token)
     if not me.get("ok"):
         yield _refused("Slack", me, "copy the Bot User OAuth Token to STAFETT_SLACK_BOT_TOKEN")
         return
@@ -247,7 +247,7 @@ async def slack(
     yield clock("Slack", headers)
     yield has_scopes(headers.get("x-oauth-scopes"), scopes)
     if settings.slack_app_token is not None:
-        opened, _ = await _ask(http, f"{base}/apps.connections.open", settings.slack_app_token.get_secret_value())
+        opened, _ = await ask(http, f"{base}/apps.connections.open", settings.slack_app_token.get_secret_value())
         if opened.get("ok"):
             yield Finding(OK, "Socket Mode", "opens")
         else:
@@ -282,9 +282,7 @@ def clock(whose: str, headers: Mapping[str, str], now: datetime | None = None) -
     return Finding(OK, "clock", f"agrees with {whose}'s")
 
 
-async def _ask(
-    http: httpx2.AsyncClient, url: str, token: str | None = None
-) -> tuple[dict[str, Any], Mapping[str, str]]:
+async def ask(http: httpx2.AsyncClient, url: str, token: str | None = None) -> tuple[dict[str, Any], Mapping[str, str]]:
     """A platform's JSON and headers; what went wrong on the way is `{"ok": False, "error": …}`. Tokens are never in it."""
     import httpx2
 

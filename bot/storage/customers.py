@@ -12,6 +12,8 @@ from bot.model import Customer, Identity, Sender, new_id
 from bot.storage import tables as t
 from bot.storage.tx import Tx
 
+FOLLOWED = ("time_zone",)  # labels from platforms that are the last told; the others stay as they first came
+
 # What every turn asks, built once: to build a statement costs more than to run it.
 _CUSTOMER = select(t.customers).where(t.customers.c.id == bindparam("of"))
 _CONVERSATION = select(t.conversations).where(t.conversations.c.customer_id == bindparam("of"))
@@ -109,6 +111,10 @@ def resolve(tx: Tx, sender: Sender, default_locale: str) -> tuple[Customer, Iden
     if not who.name and sender.name:
         tx.conn.execute(update(t.customers).where(t.customers.c.id == who.id).values(name=sender.name))
         who = replace(who, name=sender.name)
+    told = {name: sender.attributes[name] for name in FOLLOWED if name in sender.attributes}
+    if any(who.attributes.get(name) != value for name, value in told.items()):
+        who = replace(who, attributes={**who.attributes, **told})
+        tx.conn.execute(update(t.customers).where(t.customers.c.id == who.id).values(attributes=dict(who.attributes)))
     return who, known, False
 
 

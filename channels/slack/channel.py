@@ -146,7 +146,8 @@ class SlackChannel:
         person = await self.connection.user_soon(team, user)
         if person.is_known and person.is_bot:
             return None
-        sender = replace(found.sender, name=person.name, locale=person.locale)
+        zone = {"time_zone": person.tz} if person.tz else {}
+        sender = replace(found.sender, name=person.name, locale=person.locale, attributes=zone)
         receipt = await self.inbox.receive(replace(found, sender=sender, raw=raw_of(payload)))
         message_id = receipt.message_id
         if isinstance(found.happening, Chose) and message_id is not None and not receipt.duplicate:

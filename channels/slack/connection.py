@@ -24,6 +24,7 @@ from bot.settings import Settings
 from bot.storage import letters
 from bot.storage.engine import Storage
 from channels.slack import outcomes
+from channels.slack.heard import Heard
 from channels.slack.manifest import BOT_SCOPES
 from channels.slack.payloads import (
     Echo,
@@ -100,6 +101,7 @@ class SlackConnection:
         self._echoes: OrderedDict[str, Echo] = OrderedDict()
         self._users: dict[tuple[str, str], tuple[float, SlackUser]] = {}
         self._lines: dict[str, str] = {}
+        self._heard = Heard(storage)
         self._known = asyncio.Event()
         self._settled = asyncio.Event()
         self._refusal: str | None = None
@@ -131,15 +133,18 @@ class SlackConnection:
 
     def connected(self) -> None:
         for hook in self._connect_hooks:
-            task = asyncio.create_task(self._guarded(hook), name="stafett-slack-connected")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._spawn(hook, "stafett-slack-connected")
+
+    def _spawn(self, errand: Callable[[], Awaitable[None]], name: str) -> None:
+        task = asyncio.create_task(self._guarded(errand), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _guarded(self, hook: Callable[[], Awaitable[None]]) -> None:
         try:
             await hook()
         except Exception as error:  # noqa: BLE001 - what could not be caught up must not stop what comes
-            log.warning("slack catch-up failed", error=f"{type(error).__name__}: {error}"[:300])
+            log.warning("slack errand failed", error=f"{type(error).__name__}: {error}"[:300])
 
     def echo(self, outbox_id: str) -> Echo | None:
         """The post that this row of the outbox became, if Slack has told it back to this process."""
@@ -327,6 +332,8 @@ class SlackConnection:
         if not is_for(payload.body, self.team_id, self.app_id):
             self.counters.foreign += 1
             return Reply()
+        if payload.kind == "event" and self._heard.is_news(payload.event):
+            self._spawn(lambda: self._heard.keep(payload.event), "stafett-slack-heard")
         if payload.kind == "event" and self._is_own(payload.body):
             return Reply()
         async with self._turn(channel_of(payload.body)):

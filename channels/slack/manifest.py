@@ -23,6 +23,7 @@ BOT_SCOPES = (
     "users:read.email",
 )
 BOT_EVENTS = (
+    "app_home_opened",
     "app_mention",
     "channel_archive",
     "channel_unarchive",
@@ -34,11 +35,15 @@ BOT_EVENTS = (
     "reaction_added",
     "reaction_removed",
 )
-SHORTCUTS = (
+SHORTCUTS = (  # of a message; Slack takes at most ten in all, and 24 characters of a name
     ("note", "Keep as a note", "The customer does not get this message"),
     ("take_back", "Take back", "Takes this answer back from the customer"),
     ("claim", "Claim the case", "You answer this customer from now on"),
+    ("reply", "Reply to the customer", "By a form, whatever stands in the thread"),
     ("resolve", "Resolve the case", "Ends the case and asks the customer how it was"),
+    ("transfer", "Pass the case on", "To another team, or a colleague"),
+    ("snooze", "Put the case aside", "Until a time, or until the customer writes"),
+    ("more", "More on the case", "Notes, the customer's timeline, and all the rest"),
 )
 
 
@@ -54,7 +59,7 @@ def manifest(public_url: str, *, socket_mode: bool) -> dict[str, Any]:
         },
         "features": {
             "app_home": {
-                "home_tab_enabled": False,
+                "home_tab_enabled": True,
                 "messages_tab_enabled": True,
                 "messages_tab_read_only_enabled": False,
             },
@@ -66,8 +71,8 @@ def manifest(public_url: str, *, socket_mode: bool) -> dict[str, Any]:
             "slash_commands": [
                 {
                     "command": "/stafett",
-                    "description": "The queue, and whether you are available",
-                    "usage_hint": "queue | available | away",
+                    "description": "The queue, a search among the cases, and whether you are available",
+                    "usage_hint": "queue | status | search WORDS | available | busy | away 14:30",
                     "should_escape": True,
                     **({} if socket_mode else {"url": url}),
                 }

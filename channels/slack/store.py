@@ -95,3 +95,19 @@ def pressed(conn: Connection, message_id: str) -> tuple[Message, str] | None:
     told = press.meta.get("pressed") if press else None
     said = history.message(conn, told["message"]) if told else None
     return (said, str(told["value"])) if said and told else None
+
+
+# ── what Slack has sent ────────────────────────────────────────────────────────────────────────────────────────────
+HEARD = "slack-heard"
+
+
+def heard(conn: Connection) -> dict[str, str]:
+    """Kind of event → when one came last, ISO 8601."""
+    s = t.settings.c
+    return dict(conn.execute(select(s.value).where(s.key == HEARD)).scalar() or {})
+
+
+def set_heard(tx: Tx, value: dict[str, str]) -> None:
+    s = t.settings
+    if tx.conn.execute(update(s).where(s.c.key == HEARD).values(value=value)).rowcount == 0:
+        tx.conn.execute(insert(s).values(key=HEARD, value=value))

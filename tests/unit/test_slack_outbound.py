@@ -192,8 +192,15 @@ def test_the_manifest_fits_both_ways_in() -> None:
         "note",
         "take_back",
         "claim",
+        "reply",
         "resolve",
+        "transfer",
+        "snooze",
+        "more",
     }
+    assert len(socket["features"]["shortcuts"]) <= 10
+    assert socket["features"]["app_home"]["home_tab_enabled"] is True
+    assert len(socket["features"]["slash_commands"][0]["description"]) <= 2000
     assert all(
         len(short["name"]) <= 24 and len(short["description"]) <= 150 for short in socket["features"]["shortcuts"]
     )
