@@ -5,8 +5,10 @@ page.py       Page, Visit, Rooms, Shell: what a page is made of
 pages/        one module a page, listed in `pages/__init__.py`; templates/ beside it, escaped by default
 sign_in.py    the password, cookies, CSRF, the brake on guessing · people.py   roles
 draft.py      changed files over the folder: texts, differences, faults (no database, no HTTP)
-wording.py    the grid of texts · leaves.py   articles and saved replies · material.py   the draft's files and their check
+wording.py    the grid of texts · reworded.py   one of them changed
+leaves.py     articles and saved replies · material.py   the draft's files and their check
 sketch.py     what the simulator plays · stage.py   what comes of it · saved_test.py   the same as a conversation test
+played.py     the last results of the conversation tests · live.py   where conversations are just now
 drafting.py   the verbs: save, discard, publish, roll back · writing.py   several files as one change · store.py   queries
 
 **To add a page**: a module in pages/ with `PAGES = (Page("/macros", show, save, menu="console_macros", group=…),)`, a line

@@ -20,6 +20,11 @@ def by_flow(states: States) -> dict[str, int]:
     return dict(found)
 
 
+def behind(states: States, in_force: Mapping[str, str]) -> int:
+    """Conversations in a version of a flow that is not in force any more. `in_force`: flow → hash."""
+    return sum(any(in_force.get(frame["flow"]) != frame["hash"] for frame in _frames(state)) for state in states)
+
+
 def of_flow(states: States, flow: Flow, counted: Mapping[str, tuple[int, int]]) -> dict[str, Counts]:
     """Step → its numbers: by the step's id, so that older versions count along. `counted`: step → (came, answered).
 

@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from bot.console.drafting import Drafting
 from bot.console.people import Person, Role
+from bot.console.played import LastPlayed
 from bot.console.sign_in import CSRF_HEADER, Session
 from bot.errors import Conflict
 from bot.model import Choice
@@ -88,6 +89,7 @@ class Rooms:
     drafting: Drafting
     overview: View
     drawn: Mapping[str, Draw] = field(default_factory=dict)
+    played: LastPlayed = field(default_factory=LastPlayed)
 
     @property
     def rules(self) -> Desk:

@@ -1,8 +1,7 @@
 """The texts grid: every sentence by key and language, what is missing, what is wrong, and a change of one of them. Pure.
 
 Three kinds of rows: the desk's own texts (`texts/*.yaml`), wordings that stand in a flow or in desk.yaml, and the
-product's sentences, which an own text of the same key replaces language by language. What is written goes through
-`bot.desk_folder.edit`: every other byte of the file stays.
+product's sentences, which an own text of the same key replaces language by language. `reworded` writes them.
 """
 
 from __future__ import annotations
@@ -11,11 +10,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bot.desk_folder.edit import change, remove
 from bot.flows.names import TELEGRAM_TEXT
 from bot.flows.source import Faults, Node, read
 from bot.flows.templates import TemplateFault, places
 from bot.texts import built_in, canonical, keys
+from bot.texts.plural import FORMS, Plural, needed
 
 Files = Mapping[str, str]
 """Path within the desk folder → the file's text."""
@@ -38,17 +37,25 @@ class Wrong:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One sentence in one language. `text` None: missing. `own` false: the product's, which nobody has reworded."""
+    """One sentence in one language. `text` None: missing. `own` false: the product's, which nobody has reworded.
+
+    `apart`: this language has no such form (of a sentence that counts something).
+    """
 
     locale: str
     text: str | None
     own: bool = True
     faults: tuple[Wrong, ...] = ()
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One sentence. `place` is where it stands in `file`; `uses` the flows that say it, `kind` one of KINDS."""
+    """One sentence. `place` is where it stands in `file`; `uses` the flows that say it, `kind` one of KINDS.
+
+    `form`: this row is one form (one, two, other…) of a sentence that counts something. `bare`: one text stands there for
+    every language; once a second language has words of its own, it becomes a mapping.
+    """
 
     kind: str
     key: str
@@ -58,10 +65,12 @@ class Row:
     places: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
     line: int = 0
+    form: str = ""
+    bare: bool = False
 
     @property
     def id(self) -> str:
-        return json.dumps([self.file, *self.place], ensure_ascii=False)
+        return json.dumps([self.file, *self.place, *([self.form] if self.form else [])], ensure_ascii=False)
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -74,30 +83,81 @@ class Row:
 
 def rows(files: Files, locales: Sequence[str]) -> list[Row]:
     """Every row, the desk's own first, then those in flows, then the product's."""
-    parsed = {path: node for path, text in files.items() if path.endswith((".yaml", ".yml")) and (node := _read(text))}
-    uses = _uses(parsed)
+    roots = {path: node for path, text in files.items() if path.endswith((".yaml", ".yml")) and (node := parsed(text))}
+    uses = _uses(roots)
     product = {key for key in keys() if not key.startswith("console_")}  # a desk does not reword its console
     own: list[Row] = []
-    said: dict[str, Row] = {}
-    for path, root in parsed.items():
+    said: dict[str, list[Row]] = {}
+    for path, root in roots.items():
         if not path.startswith("texts/") or root.kind != "map":
             continue
         for key, node in root.entries.items():
             if node.kind != "map":
                 continue
             line = root.keys[key].line
-            row = _row("product" if key in product else "desk", key, path, (key,), node, locales, line)
-            row = replace(row, uses=tuple(uses.get(key, ())))
+            kind = "product" if key in product else "desk"
+            found = [replace(row, uses=tuple(uses.get(key, ()))) for row in _rows(kind, key, path, node, locales, line)]
             if key in product:
-                said.setdefault(key, row)
+                said.setdefault(key, found)
             else:
-                own.append(row)
-    flows = [row for path, root in parsed.items() for row in _inside(path, root, locales)]
-    ours = [said.get(key) or _untouched(key, locales, tuple(uses.get(key, ()))) for key in sorted(product)]
-    return [*own, *flows, *ours]
+                own += found
+    flows = [row for path, root in roots.items() for row in _inside(path, root, locales)]
+    ours = (said.get(key) or _untouched(key, locales, tuple(uses.get(key, ()))) for key in sorted(product))
+    return [*own, *flows, *(row for found in ours for row in found)]
 
 
-def _read(text: str) -> Node | None:
+def _rows(kind: str, key: str, path: str, node: Node, locales: Sequence[str], line: int) -> list[Row]:
+    """The sentence's row; one for each form where it counts something."""
+    counts = any(body.kind == "map" for body in node.entries.values()) or _counts(built_in(key))
+    if not counts:
+        return [_row(kind, key, path, (key,), node, locales, line)]
+    return [_form_row(kind, key, path, node, locales, line, form) for form in _forms(locales)]
+
+
+def _counts(texts: Mapping[str, str]) -> bool:
+    return any(isinstance(text, Plural) for text in texts.values())
+
+
+def _forms(locales: Sequence[str]) -> list[str]:
+    return [form for form in FORMS if any(form in needed(locale) for locale in locales)]
+
+
+def _form_row(kind: str, key: str, path: str, node: Node | None, locales: Sequence[str], line: int, form: str) -> Row:
+    bodies = {canonical(language): body for language, body in node.entries.items()} if node is not None else {}
+    ours = built_in(key) if kind == "product" else {}
+    named = {locale: text for locale, body in bodies.items() if (text := _in_form(body, "other")) is not None}
+    wanted = wanted_places(ours or named, locales)
+    cells = tuple(_form_cell(locale, bodies.get(locale), ours.get(locale), form, wanted) for locale in locales)
+    return Row(kind, f"{key} · {form}", path, (key,), cells, tuple(sorted(wanted)), (), line, form)
+
+
+def _form_cell(locale: str, body: Node | None, ours: str | None, form: str, wanted: frozenset[str]) -> Cell:
+    if body is not None:
+        text, own = _in_form(body, form), True
+    else:
+        text, own = to_forms(ours).get(form) if ours is not None else None, False
+    if text is None and (form not in needed(locale) or (body is not None and body.kind != "map")):
+        return Cell(locale, "", own, apart=True)
+    faults = tuple(faults_of(text, wanted)) if text is not None and own else ()
+    if form != "other":  # "one day" needs no figure
+        faults = tuple(one for one in faults if one.kind != "lacks")
+    return Cell(locale, text, own, faults)
+
+
+def _in_form(body: Node, form: str) -> str | None:
+    """A text without forms is its form `other`."""
+    if body.kind != "map":
+        return body.raw if form == "other" else None
+    found = body.entries.get(form)
+    return found.raw if found is not None and found.kind == "scalar" else None
+
+
+def to_forms(text: str) -> Mapping[str, str]:
+    return text.forms if isinstance(text, Plural) else {"other": text}
+
+
+def parsed(text: str) -> Node | None:
+    """The file as YAML; None where it is empty or broken."""
     return read("", text.replace("\r\n", "\n"), Faults())
 
 
@@ -115,10 +175,13 @@ def _row(
     return Row(kind, key, file, place, cells, tuple(sorted(wanted)), (), line)
 
 
-def _untouched(key: str, locales: Sequence[str], uses: tuple[str, ...]) -> Row:
+def _untouched(key: str, locales: Sequence[str], uses: tuple[str, ...]) -> list[Row]:
     ours = built_in(key)
+    if _counts(ours):
+        found = [_form_row("product", key, "", None, locales, 0, form) for form in _forms(locales)]
+        return [replace(row, uses=uses) for row in found]
     cells = tuple(Cell(locale, ours.get(locale), own=False) for locale in locales)
-    return Row("product", key, "", (key,), cells, tuple(sorted(wanted_places(ours, locales))), uses)
+    return [Row("product", key, "", (key,), cells, tuple(sorted(wanted_places(ours, locales))), uses)]
 
 
 def _inside(path: str, root: Node, locales: Sequence[str]) -> Iterator[Row]:
@@ -131,6 +194,37 @@ def _inside(path: str, root: Node, locales: Sequence[str]) -> Iterator[Row]:
         if languages and texts and languages <= {*locales, "en", "nl", "nb", "he"}:
             flow = root.entries["flow"].raw if "flow" in root.entries else "desk.yaml"
             yield _row("flow", f"{flow} · {_where(root, place)}", path, place, node, locales, key.line)
+    for place, node in _bare(path, root):
+        flow = root.entries["flow"].raw if "flow" in root.entries else "desk.yaml"
+        cells = tuple(Cell(locale, node.raw if at == 0 else None) for at, locale in enumerate(locales))
+        named = tuple(sorted(_named(node.raw)))
+        yield Row("flow", f"{flow} · {_where(root, place)}", path, place, cells, named, (), node.line, bare=True)
+
+
+def _bare(path: str, root: Node) -> Iterator[tuple[tuple[str | int, ...], Node]]:
+    """Single texts where a wording by language may stand: customers of every language read them."""
+    spots: list[tuple[tuple[str | int, ...], Node]] = []
+    if path == "desk.yaml":
+        section = root.entries.get("escalation")
+        rules = section.entries.get("rules") if section is not None else None
+        spots += [(("escalation", "rules", at, "text"), one) for at, one in enumerate(rules.items if rules else ())]
+    else:
+        steps = root.entries.get("steps")
+        spots.append((("title",), root))
+        for at, step in enumerate(steps.items if steps is not None else ()):
+            spots += [(("steps", at, key), step) for key in ("say", "text", "error", "kb")]
+            spots += [(("steps", at, "retry", "text"), step.entries["retry"])] if "retry" in step.entries else []
+            options = step.entries.get("options")
+            listed = options.items if options is not None else ()
+            spots += [(("steps", at, "options", n, "label"), one) for n, one in enumerate(listed)]
+    for place, parent in spots:
+        node = parent.entries.get(str(place[-1]))
+        if node is not None and node.kind == "scalar" and node.raw.strip() and not _is_key(node.raw):
+            yield place, node
+
+
+def _is_key(text: str) -> bool:
+    return text.startswith("$") and " " not in text
 
 
 def _maps(root: Node) -> Iterator[tuple[tuple[str | int, ...], Node, Node]]:
@@ -158,10 +252,10 @@ def _where(root: Node, place: tuple[str | int, ...]) -> str:
     return f"{name} · {key}" if name else key
 
 
-def _uses(parsed: Mapping[str, Node]) -> dict[str, list[str]]:
+def _uses(roots: Mapping[str, Node]) -> dict[str, list[str]]:
     """Key → the flows (or files) that name it as `$key`."""
     found: dict[str, dict[str, None]] = {}
-    for path, root in parsed.items():
+    for path, root in roots.items():
         if path.startswith(("texts/", "tests/")):
             continue
         name = root.entries["flow"].raw if "flow" in root.entries else path
@@ -234,44 +328,3 @@ def _shown(row: Row, show: str) -> bool:
 def _says(row: Row, said: Sequence[str]) -> bool:
     text = " ".join((row.key, row.file, *(cell.text or "" for cell in row.cells))).casefold()
     return all(word in text for word in said)
-
-
-# ── changing ──
-
-
-def saved(files: Files, row: Row, texts: Mapping[str, str], locales: Sequence[str]) -> dict[str, str | None]:
-    """The file that changes when `row` is to say `texts` (by language): path → new text, None where it is to go.
-
-    A language that `texts` does not name stays. An empty text of a product's sentence gives it back to the product; of any
-    other it leaves what was. Raises CannotEdit.
-    """
-    path = row.file or OWN_FILE
-    raw = before = files.get(path, "" if row.file else NEW_FILE).encode("utf-8", "surrogateescape")
-    for cell in row.cells:
-        text = texts.get(cell.locale, cell.text or "").replace("\r\n", "\n")
-        if cell.locale not in locales or text.removesuffix("\n") == (cell.text or "").removesuffix("\n"):
-            continue
-        place = (*row.place, _language(raw, row.place, cell.locale))
-        if text.strip():
-            raw = change(raw, place, _ended(text, cell))
-        elif row.kind == "product" and cell.own:
-            raw = remove(raw, place)
-    if raw == before:
-        return {}
-    text = raw.decode("utf-8", "surrogateescape")
-    return {path: text if _read(text) else None}
-
-
-def _ended(text: str, cell: Cell) -> str:
-    """A block in YAML ends with a line break, which nobody sees in a field."""
-    return text + "\n" if cell.own and (cell.text or "").endswith("\n") and not text.endswith("\n") else text
-
-
-def _language(raw: bytes, place: Sequence[str | int], locale: str) -> str:
-    """The language as the file writes it: `no` where it says `no` for `nb`."""
-    node = _read(raw.decode("utf-8-sig", "surrogateescape"))
-    for part in place:
-        if node is None:
-            return locale
-        node = node.entries.get(part) if isinstance(part, str) else node.items[part]
-    return next((one for one in node.entries if canonical(one) == locale), locale) if node is not None else locale

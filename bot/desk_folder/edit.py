@@ -5,6 +5,7 @@ back: when anything but this value reads differently, nothing is changed and `Ca
 
     change(raw, place, value)     a text; what of its place is missing in mappings is added at the end of the last one there is
     change_number(raw, place, value)  a number
+    change_to_map(raw, place, values) a mapping of texts where one text stood
     remove(raw, place)            an entry with its key, or an item of a list
     change_list(raw, place, values)   a list of texts: items that stay keep their lines and comments
     append(raw, block)            more items, as YAML, behind a file that is one list
@@ -13,7 +14,7 @@ back: when anything but this value reads differently, nothing is changed and `Ca
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
@@ -34,7 +35,7 @@ from bot.desk_folder.splices import (
 )
 from bot.flows.source import Faults, Node, read
 
-__all__ = ["CannotEdit", "Place", "append", "change", "change_list", "change_number", "remove"]
+__all__ = ["CannotEdit", "Place", "append", "change", "change_list", "change_number", "change_to_map", "remove"]
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -57,6 +58,21 @@ def change_number(raw: bytes, place: Place, value: float) -> bytes:
         yield from additions(file, file.at(place[:depth]), [str(part) for part in place[depth:]], words)
 
     return _edited(raw, edits, lambda tree: _put(tree, place, _Scalar(words, value)))
+
+
+def change_to_map(raw: bytes, place: Place, values: Mapping[str, str]) -> bytes:
+    """As `change`, with a mapping of texts in the place of a single value."""
+
+    def edits(file: File) -> Iterator[Edit]:
+        node = file.at(place)
+        words = ", ".join(f"{plain(key) or double(key)}: {plain(one) or double(one)}" for key, one in values.items())
+        yield node.start, file.end(node), f"{{{words}}}"
+        quoted = ", ".join(f"{double(key)}: {double(one)}" for key, one in values.items())
+        yield node.start, file.end(node), f"{{{quoted}}}"
+
+    return _edited(
+        raw, edits, lambda tree: _put(tree, place, [(key, _Scalar(one, one)) for key, one in values.items()])
+    )
 
 
 def remove(raw: bytes, place: Place) -> bytes:
@@ -206,8 +222,8 @@ def _with_new_list(raw: bytes, place: Place, values: Sequence[str]) -> bytes:
         raw = remove(raw, place)
 
     def edits(file: File) -> Iterator[Edit]:
-        parent = file.at(place[:-1])
+        depth = next((n for n in range(len(place) - 1, 0, -1) if file.find(place[:n]) is not None), 0)
         words = f"[{', '.join(plain(one) or double(one) for one in values)}]"
-        yield from additions(file, parent, [str(place[-1])], words)
+        yield from additions(file, file.at(place[:depth]), [str(part) for part in place[depth:]], words)
 
     return _edited(raw, edits, lambda tree: _put(tree, place, [_Scalar(one, one) for one in values]))

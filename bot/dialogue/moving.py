@@ -1,13 +1,14 @@
 """Running conversations and the versions of flows that they run in: how many run where, and moving them to the one in force.
 
 live(conn) -> {flow: {hash: how many}}
+behind(conn, desk, flow) -> customers in an older version of it
 move(tx, desk, flow, dry=True) -> Moved(moved, refused)       refused: customer → why there is no place for them
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,21 +39,41 @@ def live(conn: Any) -> dict[str, dict[str, int]]:
     return {flow: dict(counts) for flow, counts in found.items()}
 
 
+def behind(conn: Any, desk: Desk, flow_id: str) -> list[str]:
+    """The customers whose conversation runs in an older version of this flow."""
+    now = desk.flows[flow_id].hash
+    return [
+        customer_id
+        for customer_id, state in flow_rows.running(conn)
+        if any(one.flow == flow_id and one.hash != now for one in FlowState.from_json(state.get("flow") or {}).frames)
+    ]
+
+
 def move(tx: Tx, desk: Desk, flow_id: str, *, by: str = "", dry: bool = True) -> Moved:
     """Every conversation in an older version of this flow, with a line in the audit. Dry: nothing is changed."""
+    found = move_some(tx, desk, flow_id, behind(tx.conn, desk, flow_id), dry=dry)
+    if not dry:
+        flow_rows.told(tx, by, flow_id, desk.flows[flow_id].hash, len(found.moved), len(found.refused))
+    return found
+
+
+def move_some(tx: Tx, desk: Desk, flow_id: str, customer_ids: Sequence[str], *, dry: bool) -> Moved:
+    """These customers' conversations. Each is locked until the transaction ends: many are moved in slices."""
     new, old = desk.flows[flow_id], dict[str, Flow]()
     moved: list[str] = []
     refused: dict[str, str] = {}
-    for customer_id, _ in flow_rows.running(tx.conn):
+    for customer_id in customer_ids:
         if not dry:
             tx.lock_customer(customer_id)
+        who = customers.customer(tx.conn, customer_id)
+        if who is None:  # erased or merged meanwhile
+            continue
         stored = customers.conversation(tx.conn, customer_id).bot_state
         state = FlowState.from_json(stored.get("flow") or {})
-        who = customers.customer(tx.conn, customer_id)
         for frame in state.frames:
             if frame.hash not in old and frame.flow == flow_id:
                 _remember(tx, desk, frame.hash, flow_id, old)
-        names = {**state.slots, "customer": dict(who.attributes) if who else {}, "case": {}}
+        names = {**state.slots, "customer": dict(who.attributes), "case": {}}
         try:
             found = move_all(state, old, new, Scope(names, tx.now))
         except NoPlace as error:
@@ -62,8 +83,6 @@ def move(tx: Tx, desk: Desk, flow_id: str, *, by: str = "", dry: bool = True) ->
             moved.append(customer_id)
             if not dry:
                 customers.set_bot_state(tx, customer_id, {**stored, "flow": found.to_json()})
-    if not dry:
-        flow_rows.told(tx, by, flow_id, new.hash, len(moved), len(refused))
     return Moved(tuple(moved), refused)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
@@ -28,6 +29,16 @@ def keep(tx: Tx, versions: Sequence[Mapping[str, Any]]) -> int:
 def find(conn: Connection, content_hash: str) -> Mapping[str, Any] | None:
     row = conn.execute(select(t.flow_versions).where(t.flow_versions.c.hash == content_hash)).mappings().first()
     return None if row is None else dict(row)
+
+
+def labels(conn: Connection, hashes: Sequence[str]) -> dict[str, tuple[int, datetime]]:
+    """Hash → (the version's label, when it was first in force), of those that are kept."""
+    f = t.flow_versions.c
+    found: dict[str, tuple[int, datetime]] = {}
+    for at in range(0, len(hashes), 500):
+        query = select(f.hash, f.version, f.at).where(f.hash.in_(hashes[at : at + 500]))
+        found |= {row.hash: (row.version, row.at) for row in conn.execute(query)}
+    return found
 
 
 def running(conn: Connection) -> list[tuple[str, Mapping[str, Any]]]:

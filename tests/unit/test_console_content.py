@@ -17,9 +17,11 @@ from sqlalchemy import insert, select
 from starlette.applications import Starlette
 
 from bot.console.routes import Console
-from bot.desk_folder import DEMO_DESK
+from bot.desk_folder import DEMO_DESK, load
 from bot.desk_folder.watch import DeskInForce
+from bot.flows import versions
 from bot.settings import Settings
+from bot.storage import flow_rows
 from bot.storage import tables as t
 from bot.storage.engine import Storage
 from channels.preview import PREVIEWS
@@ -38,6 +40,7 @@ class Hand:
     http: httpx2.AsyncClient
     storage: Storage
     folder: Path
+    desk: DeskInForce
 
     async def sees(self, path: str) -> str:
         answer = await self.http.get(f"/admin{path}")
@@ -75,11 +78,12 @@ async def hand(storage: Storage, tmp_path: Path) -> AsyncIterator[Hand]:
         if not file.name.startswith(("returns.", "delivery.en")):
             file.unlink()
     settings = Settings(_env_file=None, admin_password="open sesame", desk=folder)
-    console = Console(settings, "a secret of the house", storage, DeskInForce(folder), view, PREVIEWS)
+    desk = DeskInForce(folder)
+    console = Console(settings, "a secret of the house", storage, desk, view, PREVIEWS)
     transport = httpx2.ASGITransport(app=Starlette(routes=list(console.routes())))
     async with httpx2.AsyncClient(transport=transport, base_url="http://localhost:8080") as http:
         await http.post("/admin/sign-in", data={"password": "open sesame"}, headers=OURS)
-        yield Hand(http, storage, folder)
+        yield Hand(http, storage, folder, desk)
 
 
 def fields_of(page: str, key: str) -> dict[str, str]:
@@ -238,6 +242,64 @@ async def asked(storage: Storage, question: str) -> None:
     await storage.write(unit)
 
 
+# ── versions ──
+
+
+async def rests_in_an_old_version(storage: Storage, folder: Path, step: str) -> str:
+    """A conversation in the version of the flow order_status that the file held before its question was renamed."""
+    desk = load(folder)
+    flow = desk.flows["order_status"]
+    await asked(storage, "where is it")
+    frame = {"flow": flow.id, "hash": flow.hash, "step_id": step, "entered_at": storage.clock().isoformat()}
+    pending = {"kind": "ask", "step_id": step, "hash": flow.hash, "token": "t"}
+    state = {"case": "k1", "flow": {"frames": [{**frame, "slots": {}, "asked": []}], "pending": pending}}
+
+    def unit(tx: Any) -> None:
+        tx.conn.execute(insert(t.conversations).values(customer_id="c1", bot_state=state, updated_at=tx.now))
+        flow_rows.keep(tx, [versions.to_row(flow, desk.names)])
+
+    await storage.write(unit)
+    return flow.hash
+
+
+async def test_conversations_in_an_old_version_are_shown_tried_moved_and_forbidden(hand: Hand) -> None:
+    old = await rests_in_an_old_version(hand.storage, hand.folder, "q_order")
+    assert "No conversation runs in a flow" not in await hand.sees("/flows/versions")
+    file = hand.folder / "flows/order_status.yaml"
+    renamed = file.read_text().replace("q_order", "q_number")
+    file.write_text(renamed)
+    await hand.desk.reload()
+    page = await hand.sees("/flows/versions")
+    assert old in page
+    assert "1 conversation runs in an older version" in await hand.sees("/flows")
+    tried = (await hand.does("/flows/versions", page, flow="order_status", do="move")).text
+    assert "0 conversations were moved" in tried
+    assert html.escape('the live step "q_order" does not exist', quote=False) in html.unescape(tried)
+    number = re.search(r"^version: (\d+)", renamed, re.MULTILINE)
+    assert number is not None
+    newer = renamed.replace(number[0], f"version: {int(number[1]) + 1}")
+    file.write_text(f"{newer}\nmigrate: {{from: [{number[1]}], rename: {{q_order: q_number}}}}\n")
+    await hand.desk.reload()
+    killed = await hand.does("/flows/versions/kill", page, hash=old, do="kill")
+    assert killed.headers["location"] == "/admin/changes"
+    assert f"kill: [{old}]" in str((await hand.draft())["desk.yaml"]).replace('"', "")
+    tried = (await hand.does("/flows/versions", page, flow="order_status", do="try")).text
+    assert "1 conversation could be moved." in tried
+    assert "forbidden" in tried
+    done = await hand.does("/flows/versions", page, flow="order_status", do="move")
+    assert done.status_code == 303
+    page = await hand.sees("/flows/versions")
+    assert "order_status: 1 conversation was moved." in page
+    now = load(hand.folder).flows["order_status"].hash
+    assert f"{now}</code></th>" in page
+    assert "Conversations moved" in await hand.sees("/audit")
+    allowed = await hand.does("/flows/versions/kill", page, hash=old, do="allow")
+    assert allowed.status_code == 303
+    assert await hand.draft() == {}, "as it was"
+    refused = await hand.does("/flows/versions/kill", page, hash=now, do="kill")
+    assert refused.status_code == 409
+
+
 # ── simulator and tests ──
 
 
@@ -262,6 +324,9 @@ async def test_a_conversation_is_played_and_saved_as_a_test_of_the_draft(hand: H
     saved = await hand.does("/simulator/save", page, **carried(page), name="an order is found: <b>")
     assert saved.headers["location"] == "/admin/tests"
     assert list(await hand.draft()) == ["tests/simulator.yaml"]
+    tests = await hand.sees("/tests")
+    assert "not played on the draft" in tests, "nothing is played before somebody asks for it"
+    assert (await hand.does("/tests", tests)).headers["location"] == "/admin/tests"
     tests = await hand.sees("/tests")
     assert "an order is found: &lt;b&gt;" in tests
     assert "All tests pass" in tests
@@ -297,6 +362,7 @@ async def test_a_failing_test_is_shown_with_what_was_expected_and_got(hand: Hand
     (hand.folder / "tests/people.yaml").write_text(
         "- test: wrong\n  locale: en\n  script:\n    - {user: hi}\n    - {bot: Goodbye}\n"
     )
+    await hand.does("/tests", await hand.sees("/tests"))
     page = await hand.sees("/tests")
     assert "/admin/files/tests/people.yaml#L5" in page
     assert "bot «Goodbye»" in page

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.console import leaves, wording
+from bot.console import leaves, reworded, wording
 from bot.desk_folder import DEMO_DESK, load
 from bot.desk_folder.edit import CannotEdit
 
@@ -67,26 +67,80 @@ def test_looking_and_filters() -> None:
     assert wording.wanted(found, "no such words anywhere") == []
 
 
+BARE = """\
+flow: b
+steps:
+  - say: Hello there   # everybody
+  - {id: q, ask: x, text: "Which one?", options: [{value: a, label: First}], retry: {text: Again}}
+  - {notify: {slack: "#x", text: for colleagues}}
+  - say: $hello
+"""
+
+
+def test_a_text_that_serves_every_language_stands_in_the_grid_and_can_be_translated() -> None:
+    files = {"flows/b.yaml": BARE}
+    found = {one.key: one for one in wording.rows(files, ("en", "nl")) if one.kind == "flow"}
+    assert list(found) == ["b · 1 · say", "b · q · text", "b · q · retry text", "b · a · label"]
+    assert all(one.bare and one.missing == ("nl",) for one in found.values())
+    (text,) = reworded.saved(files, found["b · 1 · say"], {"nl": "Dag: u"}, ("en", "nl")).values()
+    assert text == BARE.replace("say: Hello there ", 'say: {en: Hello there, nl: "Dag: u"} ')
+    (text,) = reworded.saved(files, found["b · 1 · say"], {"en": "Hi"}, ("en", "nl")).values()
+    assert text == BARE.replace("Hello there", "Hi"), "one text goes on to serve all"
+    assert reworded.saved(files, found["b · q · text"], {"nl": ""}, ("en", "nl")) == {}
+    (alone,) = (one for one in wording.rows(files, ("en",)) if one.key == "b · q · text")
+    assert alone.missing == ()
+
+
+COUNTED = """\
+days:
+  en: {one: "{{ n }} day", other: "{{ n }} days"}  # ours
+  he: {one: יום אחד, other: "{{ n }} ימים"}
+"""
+
+
+def test_each_form_of_a_sentence_that_counts_has_its_row() -> None:
+    files, locales = {"texts/own.yaml": COUNTED}, ("en", "he")
+    found = {one.form: one for one in wording.rows(files, locales) if one.place == ("days",)}
+    assert list(found) == ["one", "two", "other"]
+    assert [cell.text for cell in found["one"].cells] == ["{{ n }} day", "יום אחד"]
+    assert [cell.faults for cell in found["one"].cells] == [(), ()], "one day needs no figure"
+    assert found["two"].missing == ("he",), "English has no such form"
+    (text,) = reworded.saved(files, found["two"], {"he": "יומיים"}, locales).values()
+    assert text == COUNTED.replace('other: "{{ n }} ימים"}', 'other: "{{ n }} ימים", two: "יומיים"}')
+    (text,) = reworded.saved(files, found["other"], {"en": "{{ n }} d"}, locales).values()
+    assert text == COUNTED.replace("{{ n }} days", "{{ n }} d")
+
+
+def test_a_products_sentence_that_counts_is_reworded_with_all_its_forms() -> None:
+    ours = {one.form: one for one in wording.rows({}, ("en", "he")) if one.place == ("console_x",)}
+    assert not ours
+    found = {one.form: one for one in wording.rows({}, ("en", "he")) if one.place == ("link_wrong",)}
+    (path, text), *_ = reworded.saved({}, found["one"], {"en": "One try left."}, ("en", "he")).items()
+    assert path == "texts/own.yaml"
+    assert '"One try left."' in (text or "")
+    assert "other: " in (text or "")
+
+
 def test_saving_a_text_changes_only_that_text() -> None:
-    path, text = next(iter(wording.saved(FILES, row("hello"), {"nl": "Hallo {{ order.name }}"}, LOCALES).items()))
+    path, text = next(iter(reworded.saved(FILES, row("hello"), {"nl": "Hallo {{ order.name }}"}, LOCALES).items()))
     assert path == "texts/shop.yaml"
     assert text == FILES[path].replace('"Hoi"', '"Hallo {{ order.name }}"')
-    added = wording.saved(FILES, row("bye"), {"nl": "Dag", "en": "Bye"}, LOCALES)
+    added = reworded.saved(FILES, row("bye"), {"nl": "Dag", "en": "Bye"}, LOCALES)
     assert added == {path: FILES[path].replace("  en: Bye\n", '  en: Bye\n  nl: "Dag"\n')}
-    flow = wording.saved(FILES, row("a · q · say"), {"nl": "Waarheen?"}, LOCALES)
+    flow = reworded.saved(FILES, row("a · q · say"), {"nl": "Waarheen?"}, LOCALES)
     assert flow == {"flows/a.yaml": FILES["flows/a.yaml"].replace("Waar?", "Waarheen?")}
-    assert wording.saved(FILES, row("hello"), {"nl": "Hoi"}, LOCALES) == {}
-    assert wording.saved(FILES, row("bye"), {"nl": "", "en": ""}, LOCALES) == {}, "a text of the desk is not emptied"
-    assert wording.saved(FILES, row("queue_place"), {"en": ""}, LOCALES) == {}, "a language that is not named stays"
+    assert reworded.saved(FILES, row("hello"), {"nl": "Hoi"}, LOCALES) == {}
+    assert reworded.saved(FILES, row("bye"), {"nl": "", "en": ""}, LOCALES) == {}, "a text of the desk is not emptied"
+    assert reworded.saved(FILES, row("queue_place"), {"en": ""}, LOCALES) == {}, "a language that is not named stays"
 
 
 def test_a_sentence_of_the_product_gets_an_own_wording_and_goes_back() -> None:
-    made = wording.saved(FILES, row("kb_none"), {"nl": "Geen idee."}, LOCALES)
+    made = reworded.saved(FILES, row("kb_none"), {"nl": "Geen idee."}, LOCALES)
     assert made == {wording.OWN_FILE: wording.NEW_FILE + 'kb_none:\n  nl: "Geen idee."\n'}
     with_it = {**FILES, **{path: text or "" for path, text in made.items()}}
     assert row("kb_none", with_it).cells[1].own
-    assert wording.saved(with_it, row("kb_none", with_it), {"nl": ""}, LOCALES) == {wording.OWN_FILE: None}
-    back = wording.saved(FILES, row("queue_place"), {"nl": ""}, LOCALES)
+    assert reworded.saved(with_it, row("kb_none", with_it), {"nl": ""}, LOCALES) == {wording.OWN_FILE: None}
+    back = reworded.saved(FILES, row("queue_place"), {"nl": ""}, LOCALES)
     assert back == {
         "texts/shop.yaml": FILES["texts/shop.yaml"].replace('queue_place:\n  nl: "Plek {{ position }}"\n', "")
     }
@@ -96,7 +150,7 @@ def test_a_language_under_its_old_name_is_found_and_kept(tmp_path: Path) -> None
     files = {"texts/a.yaml": "a: {no: Hei, en: Hi}\n"}
     found = next(one for one in wording.rows(files, ("en", "nb")) if one.key == "a")
     assert found.cells[1].text == "Hei"
-    assert wording.saved(files, found, {"nb": "Hallo"}, ("en", "nb")) == {"texts/a.yaml": "a: {no: Hallo, en: Hi}\n"}
+    assert reworded.saved(files, found, {"nb": "Hallo"}, ("en", "nb")) == {"texts/a.yaml": "a: {no: Hallo, en: Hi}\n"}
 
 
 TEXTS = demo()
@@ -109,7 +163,7 @@ CHOSEN = [*ROWS[:8], *REWORDED, *[one for one in ROWS if not one.file][:4]]
 @settings(max_examples=20, deadline=None)
 def test_any_text_of_the_demo_desk_can_be_any_other(found: wording.Row, locale: str, text: str) -> None:
     text = text.replace("{{", "((").replace("\r", "")
-    made = wording.saved(TEXTS, found, {locale: text}, LOCALES)
+    made = reworded.saved(TEXTS, found, {locale: text}, LOCALES)
     again = wording.rows({**TEXTS, **{path: one or "" for path, one in made.items()}}, LOCALES)
 
     def cells(rows: list[wording.Row]) -> dict[str, dict[str, str | None]]:

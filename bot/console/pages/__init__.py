@@ -20,6 +20,7 @@ from bot.console.pages import (
     texts,
     trouble,
     unanswered,
+    versions,
     written,
 )
 
@@ -27,6 +28,7 @@ PAGES: tuple[Page, ...] = (
     *overview.PAGES,
     *trouble.PAGES,
     *flows.PAGES,
+    *versions.PAGES,
     *texts.PAGES,
     *written.PAGES,
     *unanswered.PAGES,

@@ -35,9 +35,9 @@ async def show(visit: Visit) -> Response:
 
 
 def _what(visit: Visit, what: str) -> str:
-    """The console's own lines in the reader's language, all others as they are written."""
+    """What the console knows of in the reader's language, all others as they are written."""
     key = f"console_did_{what.removeprefix('console: ').replace(' ', '_')}"
-    return visit.t(key) if what.startswith("console: ") and known(key) else what
+    return visit.t(key) if known(key) else what
 
 
 def _more(visit: Visit, data: Mapping[str, Any]) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 from starlette.responses import Response
 
 from bot.console.draft import Checked, Draft, checked_path, diff, on_disk
-from bot.console.drafting import failed_tests
 from bot.console.moments import when
 from bot.console.page import Page, Visit
 from bot.console.pages.files import place_of
@@ -23,7 +22,7 @@ async def show(visit: Visit) -> Response:
     changes = await asyncio.to_thread(shown_changes, visit, draft, set(conflicts))
     faults = [one for one in checked.faults if one.severity == "fault"]
     warnings = [one for one in checked.faults if one.severity != "fault" and one.file in draft.changes]
-    failed = await asyncio.to_thread(failed_tests, checked) if changes else []
+    failed = await asyncio.to_thread(_failed, visit, checked) if changes else []
     can = visit.drafting.is_writable() and bool(changes) and not (faults or conflicts or failed)
     values: dict[str, Any] = {
         "faults": faults,
@@ -33,6 +32,11 @@ async def show(visit: Visit) -> Response:
         "can": can,
     }
     return await visit.page("changes.html", changes=changes, tests=_count(checked), **values)
+
+
+def _failed(visit: Visit, checked: Checked) -> list[str]:
+    """What the conversation tests say of the draft; played once on the same files."""
+    return visit.rooms.played.failed(checked.desk, visit.rooms.storage.clock()) if checked.desk is not None else []
 
 
 def _count(checked: Checked) -> int:

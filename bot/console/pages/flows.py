@@ -23,7 +23,8 @@ async def show(visit: Visit) -> Response:
     draft = await visit.drafting.now()
     checked = await visit.drafting.check(draft)
     paths = await asyncio.to_thread(draft.paths, "flows")
-    counts = live.by_flow(await visit.rooms.storage.read(store.states_in_flows))
+    states = await visit.rooms.storage.read(store.states_in_flows)
+    counts, in_force = live.by_flow(states), {one.id: one.hash for one in visit.rooms.rules.flows.values()}
     known = {**visit.rooms.rules.flows, **(checked.desk.flows if checked.desk is not None else {})}
     by_path = {f"flows/{one.file.partition('/flows/')[2]}": one for one in known.values()}
     rows = []
@@ -43,7 +44,7 @@ async def show(visit: Visit) -> Response:
             }
         )
     gone = [path for path, one in draft.changes.items() if path.startswith("flows/") and one.text is None]
-    return await visit.page("flows.html", rows=rows, gone=gone)
+    return await visit.page("flows.html", rows=rows, gone=gone, behind=live.behind(states, in_force))
 
 
 def _title(wording: Any, locale: str) -> str:

@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 from starlette.responses import Response
 
 from bot.console.material import material
+from bot.console.moments import when
 from bot.console.page import Page, Visit
-from bot.flows.transcripts import TestResult, run_tests
+from bot.console.people import Role
+from bot.flows.transcripts import TestResult
 
 
 async def show(visit: Visit) -> Response:
+    """The last result on just these files, if this process has one: nothing is played before somebody asks for it."""
     found = await material(visit)
     desk = found.checked.desk
     if desk is None:
         faults = [one for one in found.checked.faults if one.severity == "fault"]
-        return await visit.page("tests.html", faults=faults, files=[], total=0, failed=0, took="")
-    began = time.perf_counter()
-    results = await asyncio.to_thread(run_tests, desk)
-    took = f"{time.perf_counter() - began:.1f}"
-    folder = f"{desk.folder}/"
-    shown = [_shown(one, folder) for one in results]
+        return await visit.page("tests.html", faults=faults, played=None, total=0, files=[], failed=0)
+    played = visit.rooms.played.get(desk.hash)
     files: dict[str, list[dict[str, Any]]] = {}
-    for one in shown:
-        files.setdefault(one["file"], []).append(one)
-    failed = sum(not one.ok for one in results)
-    return await visit.page(
-        "tests.html", faults=[], files=list(files.items()), total=len(results), failed=failed, took=took
-    )
+    for one in played.results if played is not None else ():
+        shown = _shown(one, f"{desk.folder}/")
+        files.setdefault(shown["file"], []).append(shown)
+    failed = sum(not one.ok for one in played.results) if played is not None else 0
+    values: dict[str, Any] = {"files": list(files.items()), "total": len(desk.tests), "failed": failed}
+    at = when(visit, played.at) if played is not None else ""
+    return await visit.page("tests.html", faults=[], played=played, at=at, **values)
+
+
+async def play(visit: Visit) -> Response:
+    """Play all of them on the draft as it is now, in a thread; the result is shown until a file changes."""
+    desk = (await material(visit)).checked.desk
+    if desk is not None:
+        await asyncio.to_thread(visit.rooms.played.play, desk, visit.rooms.storage.clock())
+    return visit.go("/tests")
 
 
 def _shown(one: TestResult, folder: str) -> dict[str, Any]:
@@ -42,4 +49,4 @@ def _shown(one: TestResult, folder: str) -> dict[str, Any]:
     return {"name": one.name, "file": file, "line": one.line, "ok": one.ok, "expected": expected, "got": got}
 
 
-PAGES = (Page("/tests", show, menu="console_tests", group="console_group_try"),)
+PAGES = (Page("/tests", show, play, role_to_do=Role.VIEWER, menu="console_tests", group="console_group_try"),)

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from bot.console import wording
+from bot.console import reworded, wording
 from bot.console.material import Material, material
 from bot.console.page import Page, Visit
 from bot.errors import Conflict, NotFound, StafettError
@@ -53,7 +53,7 @@ async def save(visit: Visit) -> Response:
     try:
         if visit.form.one("was") != _digest(row):
             raise Conflict(visit.t("console_texts_changed"))
-        for path, text in wording.saved(found.files, row, typed, found.locales).items():
+        for path, text in reworded.saved(found.files, row, typed, found.locales).items():
             await visit.drafting.save(path, text, visit.person, seen=found.seen(path))
     except StafettError as refused:
         if not visit.is_part:

@@ -7,7 +7,7 @@ fit();
 wide.addEventListener("change", fit);
 
 document.addEventListener("submit", event => {
-  const question = event.target.dataset.ask;
+  const question = event.submitter?.dataset.ask ?? event.target.dataset.ask;
   if (question && !confirm(question)) event.preventDefault();
 });
 
