@@ -47,14 +47,15 @@ class Campaign:
 
 def current(rules: Relationship, now: datetime, zone: ZoneInfo) -> Campaign | None:
     """The campaign that runs now; None: none does."""
-    today = now.astimezone(zone).date()
-    if today < rules.first:
-        return None
     step = max(rules.every.days, 1)
-    day = rules.first + timedelta(days=(today - rules.first).days // step * step)
-    begins_at = datetime.combine(day, rules.at, zone).astimezone(now.tzinfo)
-    ends_at = begins_at + min(rules.run_for, rules.every)
-    return Campaign(f"nps-{day.isoformat()}", begins_at, ends_at) if begins_at <= now < ends_at else None
+    turn = (now.astimezone(zone).date() - rules.first).days // step
+    for number in (turn, turn - 1):  # on its first day, before it begins, the one before may still run
+        day = rules.first + timedelta(days=number * step)
+        begins_at = datetime.combine(day, rules.at, zone).astimezone(now.tzinfo)
+        ends_at = begins_at + min(rules.run_for, timedelta(days=step))
+        if number >= 0 and begins_at <= now < ends_at:
+            return Campaign(f"nps-{day.isoformat()}", begins_at, ends_at)
+    return None
 
 
 def is_drawn(customer_id: str, campaign: Campaign, rules: Relationship) -> bool:

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, create_engine, insert, select, update
 from bot import alerts, timers
 from bot.events import AlertChanged, CaseReopened, CaseResolved, FollowUpAsked, GoalTold, SendSettled, SurveyAnswered
 from bot.inbox import find_pressed, store_choice, store_written
-from bot.model import AuthorKind, Chose, Customer, FileRef, Identity, Message, Sender, Wrote, new_id
-from bot.outbox import Part
+from bot.model import BOT, AuthorKind, Chose, Customer, FileRef, Identity, Message, Sender, Wrote, new_id
+from bot.outbox import Part, say
 from bot.storage import customers, history, timer_rows
 from bot.storage import tables as t
 from bot.storage.tx import Tx, Wiring
@@ -146,6 +146,16 @@ class House:
         message = store_choice(self.tx, self.identity, chose)
         pressed = find_pressed(self.tx, self.customer.id, chose)
         return self.answers.take(Turn(self.tx, self.customer, self.identity, chose, message, pressed))
+
+    def presses_by_name(self, chose: Chose) -> bool:
+        """A press that names a message, whosever it is."""
+        message = store_choice(self.tx, self.identity, chose)
+        pressed = find_pressed(self.tx, self.customer.id, chose)
+        return self.answers.take(Turn(self.tx, self.customer, self.identity, chose, message, pressed))
+
+    def says_card(self, other: Message) -> Message:
+        """A message to the present customer with somebody else's survey on it."""
+        return say(self.tx, self.customer.id, other.body, author=BOT)
 
     def why(self) -> Message:
         return history.latest(self.conn, self.customer.id)[-1]
