@@ -146,12 +146,14 @@ class Inbox:
         known = said_already(tx, who.id, inbound.happening)
         if known is not None:
             return known
-        if inbound.happening.__class__ in {Wrote, Chose}:
-            customers.wrote_at(tx, replace(identity, customer_id=who.id), inbound.sender.address)
+        happening, where = inbound.happening, identity
+        if not identity.reachable or identity.customer_id != who.id:
+            where = replace(identity, customer_id=who.id, reachable=True)
+        if happening.__class__ in {Wrote, Chose}:
+            customers.wrote_at(tx, where, inbound.sender.address)
             if not identity.reachable:  # who writes can be reached, whatever we heard before
                 customers.set_reachable(tx, identity.id, reachable=True)
-                tx.emit(ReachabilityChanged(replace(identity, customer_id=who.id, reachable=True), reachable=True))
-        happening, where = inbound.happening, replace(identity, customer_id=who.id, reachable=True)
+                tx.emit(ReachabilityChanged(where, reachable=True))
         if isinstance(happening, Wrote) and not happening.album:
             return self._receive_words(tx, inbound, happening, who, where)
         self._insert(tx, inbound, who.id)
@@ -500,7 +502,7 @@ def body_hash(happening: Happening) -> str:
 
 
 def to_json(happening: Happening, sender: Sender) -> dict[str, Any]:
-    return {"kind": type(happening).__name__, "is": asdict(happening), "sender": asdict(sender)}
+    return {"kind": type(happening).__name__, "is": happening, "sender": sender}
 
 
 def from_json(raw: dict[str, Any]) -> tuple[Happening, Sender]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -39,8 +38,8 @@ def new_id() -> str:
     with _ids:
         _last_stamp = stamp = max(time.time_ns() * 4096 // 1_000_000, _last_stamp + 1)
     random = int.from_bytes(os.urandom(8)) & ((1 << 62) - 1)
-    value = (stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0x2 << 62 | random
-    return str(uuid.UUID(int=value))
+    value = f"{(stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0x2 << 62 | random:032x}"
+    return f"{value[:8]}-{value[8:12]}-{value[12:16]}-{value[16:20]}-{value[20:]}"
 
 
 class AuthorKind(StrEnum):

@@ -11,7 +11,7 @@ if need be, and each file), so that a file that fails never repeats the text. Ro
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -68,8 +68,8 @@ def say(
     `bulk`: nobody waits for it, so replies to others go before it.
     """
     author = named(tx, author)
-    talk = customers.conversation(tx.conn, customer_id)
-    where = to or customers.reply_identity(tx.conn, customer_id, talk)
+    talk = customers.talk(tx, customer_id)
+    where = to or customers.reply_to(tx, customer_id)
     channel = where.channel if where else "web"
     if address is None and where is not None:
         address = talk.reply_address if where.id == talk.reply_identity_id and talk.reply_address else where.address
@@ -88,7 +88,7 @@ def named(tx: Tx, author: Author) -> Author:
     """The bot speaks in the desk's name."""
     if author.kind is not AuthorKind.BOT or author.name:
         return author
-    return replace(author, name=str(getattr(tx.wiring.desk(), "name", "")))
+    return Author(AuthorKind.BOT, str(getattr(tx.wiring.desk(), "name", "")), author.id)
 
 
 def _send_parts(

@@ -89,7 +89,7 @@ def ensure_open(tx: Tx, customer_id: str, channel: str, message_id: str | None =
     With `message_id`, that message of the customer's goes into it. Reopening and opening leave the case with the bot.
     """
     tx.lock_customer(customer_id)
-    case = store.live_case(tx.conn, customer_id) or _reopen(tx, customer_id) or _open(tx, customer_id, channel)
+    case = store.live_now(tx, customer_id) or _reopen(tx, customer_id) or _open(tx, customer_id, channel)
     message = history.message(tx.conn, message_id) if message_id else None
     if message is not None and message.case_id != case.id:
         history.put_in_case(tx, message, case.id)

@@ -25,7 +25,7 @@ class CasesForBot:
         return cases.ensure_open(tx, customer_id, channel)
 
     def live(self, tx: Tx, customer_id: str) -> Case | None:
-        return store.live_case(tx.conn, customer_id)
+        return store.live_now(tx, customer_id)
 
     def recently_resolved(self, tx: Tx, customer_id: str) -> bool:
         """Whether their last case has ended, but could still be reopened."""
@@ -34,7 +34,7 @@ class CasesForBot:
 
     def talks_with_bot(self, tx: Tx, customer_id: str) -> bool:
         """Whether they wait in the queue, and chose to go on with the bot meanwhile."""
-        case = store.live_case(tx.conn, customer_id)
+        case = store.live_now(tx, customer_id)
         return case is not None and meanwhile.is_with_bot(case)
 
     def knew(self, tx: Tx, customer_id: str, topics: Sequence[str], since: datetime) -> str | None:
@@ -68,7 +68,7 @@ class CasesForBot:
         store.count_question(tx, case_id)
 
     def began_flow(self, tx: Tx, case_id: str, flow: str, version: str) -> None:
-        case = store.case(tx.conn, case_id)
+        case = store.case_now(tx, case_id)
         if case is not None:
             store.change(tx, case, flow=flow, flow_version=version)
             marks.mark(tx.conn, marks.CASES, case_id)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select, update
+from sqlalchemy import JSON, Connection, Row, Select, bindparam, func, insert, literal_column, select, update
 from sqlalchemy import case as when
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -16,6 +16,7 @@ from bot.errors import NotAllowed, NotFound
 from bot.model import LIVE, CaseStatus, FileRef, new_id
 from bot.storage import marks
 from bot.storage import tables as t
+from bot.storage.prepared import Prepared
 from bot.storage.tx import Tx
 from handoff import terms
 from handoff.case import AgentView, Case, CaseEvent, Relay
@@ -33,24 +34,40 @@ _PRIORITY = {"urgent": 0, "high": 1, "normal": 2, "low": 3}
 
 
 # What every turn asks and writes, built once: to build a statement costs more than to run it.
-_CASE = select(t.cases).where(t.cases.c.id == bindparam("of"))
-_LIVE_CASE = select(t.cases).where(t.cases.c.customer_id == bindparam("of"), t.cases.c.status.in_(_LIVE))
+_CASE = Prepared(select(t.cases).where(t.cases.c.id == bindparam("of")))
+_LIVE_CASE = Prepared(
+    select(t.cases).where(
+        t.cases.c.customer_id == bindparam("of"), t.cases.c.status.in_([literal_column(f"'{one}'") for one in _LIVE])
+    )
+)
 _CASES = (
     select(t.cases)
     .where(t.cases.c.customer_id == bindparam("of"))
     .order_by(t.cases.c.opened_at.desc(), t.cases.c.id.desc())
     .limit(bindparam("at_most"))
 )
-_CHANGE = update(t.cases).where(t.cases.c.id == bindparam("of")).returning(t.cases)
-_COUNT_QUESTION = update(t.cases).where(t.cases.c.id == bindparam("of")).values(questions=t.cases.c.questions + 1)
-_STATES = select(t.agent_states)
-_RELAY_OF = select(t.relays).where(t.relays.c.message_id == bindparam("of"))
+_CHANGE = Prepared(update(t.cases).where(t.cases.c.id == bindparam("of")))
+_CHANGE_AND_READ = Prepared(update(t.cases).where(t.cases.c.id == bindparam("of")).returning(t.cases))
+_COUNT_QUESTION = Prepared(
+    update(t.cases).where(t.cases.c.id == bindparam("of")).values(questions=t.cases.c.questions + 1)
+)
+_STATES = Prepared(select(t.agent_states))
+_RELAY_OF = Prepared(select(t.relays).where(t.relays.c.message_id == bindparam("of")))
+_PLAIN = {column.key for column in t.cases.c if not isinstance(column.type, JSON)} - {"status"}
+"""Fields that a row gives back as they were written."""
 
 
 # ── cases ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 def case(conn: Connection, case_id: str) -> Case | None:
-    row = conn.execute(_CASE, {"of": case_id}).first()
+    row = _CASE.first(conn, of=case_id)
     return None if row is None else to_case(row)
+
+
+def case_now(tx: Tx, case_id: str) -> Case | None:
+    """As `case`, read at most once in a transaction."""
+    known: Case | None = tx.known.get(("case", case_id))
+    found = known or case(tx.conn, case_id)
+    return None if found is None else _learn(tx, found)
 
 
 def by_number(conn: Connection, number: int) -> Case | None:
@@ -59,8 +76,29 @@ def by_number(conn: Connection, number: int) -> Case | None:
 
 def live_case(conn: Connection, customer_id: str) -> Case | None:
     """The customer's one live case."""
-    row = conn.execute(_LIVE_CASE, {"of": customer_id}).first()
+    row = _LIVE_CASE.first(conn, of=customer_id)
     return None if row is None else to_case(row)
+
+
+def live_now(tx: Tx, customer_id: str) -> Case | None:
+    """As `live_case`, read at most once in a transaction."""
+    if ("live", customer_id) in tx.known:
+        known: str | None = tx.known["live", customer_id]
+        return None if known is None else case_now(tx, known)
+    found = live_case(tx.conn, customer_id)
+    tx.known["live", customer_id] = None if found is None else found.id
+    return None if found is None else _learn(tx, found)
+
+
+def _learn(tx: Tx, found: Case) -> Case:
+    """This is how the case stands now."""
+    tx.known["case", found.id] = found
+    of = "live", found.customer_id
+    if found.live:
+        tx.known[of] = found.id
+    elif tx.known.get(of) == found.id:
+        tx.known[of] = None
+    return found
 
 
 def last_case(conn: Connection, customer_id: str) -> Case | None:
@@ -145,7 +183,7 @@ def held(tx: Tx, case_id: str) -> Case:
     if found is None:
         raise NotFound(f"there is no case {case_id}")
     tx.lock_customer(found.customer_id)
-    return case(tx.conn, case_id) or found
+    return case_now(tx, case_id) or found
 
 
 def insert_case(tx: Tx, customer_id: str, channel: str, locale: str) -> Case:
@@ -163,16 +201,21 @@ def insert_case(tx: Tx, customer_id: str, channel: str, locale: str) -> Case:
             updated_at=tx.now,
         )
     )
-    return made
+    return _learn(tx, made)
 
 
 def change(tx: Tx, case_: Case, **values: Any) -> Case:
     """Write fields of a case and return it as it then is."""
-    return to_case(tx.conn.execute(_CHANGE, {"of": case_.id, "updated_at": tx.now, **values}).one())
+    known: Case | None = tx.known.get(("case", case_.id))
+    if known is None or not values.keys() <= _PLAIN:
+        return _learn(tx, to_case(_CHANGE_AND_READ.one(tx.conn, of=case_.id, updated_at=tx.now, **values)))
+    _CHANGE.run(tx.conn, of=case_.id, updated_at=tx.now, **values)
+    return _learn(tx, replace(known, updated_at=tx.now, **values))
 
 
 def count_question(tx: Tx, case_id: str) -> None:
-    tx.conn.execute(_COUNT_QUESTION, {"of": case_id})
+    _COUNT_QUESTION.run(tx.conn, of=case_id)
+    tx.known.pop(("case", case_id), None)
 
 
 def compare_and_set(tx: Tx, case_: Case, **values: Any) -> Case | None:
@@ -181,7 +224,7 @@ def compare_and_set(tx: Tx, case_: Case, **values: Any) -> Case | None:
     holder = c.agent_id.is_(None) if case_.agent_id is None else c.agent_id == case_.agent_id
     where = (c.id == case_.id, c.status == case_.status, holder)
     row = tx.conn.execute(update(t.cases).where(*where).values(updated_at=tx.now, **values).returning(t.cases)).first()
-    return None if row is None else to_case(row)
+    return None if row is None else _learn(tx, to_case(row))
 
 
 def log(tx: Tx, case_: Case, kind: str, agent_id: str | None = None, **data: Any) -> None:
@@ -217,8 +260,8 @@ def _one(conn: Connection, query: Select[Any]) -> Case | None:
     return None if row is None else to_case(row)
 
 
-def to_case(row: Row[Any]) -> Case:
-    fields = dict(row._mapping)  # noqa: SLF001 - the public name of a row's mapping in SQLAlchemy
+def to_case(row: Any) -> Case:
+    fields = row._asdict()
     fields["status"] = CaseStatus(fields["status"])
     fields["agents"] = tuple(fields["agents"] or ())
     return Case(**fields)
@@ -238,7 +281,7 @@ def agents(conn: Connection, desk: Desk | None, now: datetime | None = None) -> 
 
     Available unless they said otherwise; with `now`, whoever is away until a time that has passed is back.
     """
-    states = {row.agent_id: row for row in conn.execute(_STATES)}
+    states = {row.agent_id: row for row in _STATES.all(conn)}
     listed = [_listed(one, states.get(one.id), now) for one in terms.listed_agents(desk)]
     ids = {one.id for one in listed}
     if any(one.slack for one in terms.listed_agents(desk)):
@@ -322,7 +365,7 @@ def relay_by_id(conn: Connection, relay_id: str) -> Relay | None:
 
 def relay_of(conn: Connection, message_id: str) -> Relay | None:
     """The relay that a message came by."""
-    row = conn.execute(_RELAY_OF, {"of": message_id}).first()
+    row = _RELAY_OF.first(conn, of=message_id)
     return None if row is None else _with_delivery(conn, to_relay(row))
 
 
@@ -380,8 +423,8 @@ def _with_delivery(conn: Connection, one: Relay) -> Relay:
     return replace(one, delivery=state, fault=fault)
 
 
-def to_relay(row: Row[Any]) -> Relay:
-    fields = dict(row._mapping)  # noqa: SLF001 - the public name of a row's mapping in SQLAlchemy
+def to_relay(row: Any) -> Relay:
+    fields = row._asdict()
     fields["files"] = tuple(FileRef(**file) for file in fields["files"] or ())
     fields["held"] = tuple(fields["held"]) if fields["held"] else None
     return Relay(**fields)

@@ -22,7 +22,7 @@ def take(turn: Turn) -> bool:
     if is_blocked(turn.customer):
         return True
     tx = turn.tx
-    case = store.live_case(tx.conn, turn.customer.id)
+    case = store.live_now(tx, turn.customer.id)
     if case is None or not case.with_people:
         return False
     if turn.message is None:

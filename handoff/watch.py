@@ -87,8 +87,8 @@ def tell_case(desk: AgentDesk, tx: Tx, event: CaseChanged) -> None:
 
 def tell_stored(desk: AgentDesk, tx: Tx, event: MessageStored) -> None:
     """What was said or noted in a case that is, or was, people's business. Customers' messages come by MessageTaken."""
-    case = _peoples_case(tx, event.message)
-    if case is not None and event.message.author.kind is not AuthorKind.CUSTOMER:
+    case = None if event.message.author.kind is AuthorKind.CUSTOMER else _peoples_case(tx, event.message)
+    if case is not None:
         desk.message_added(tx, case, event.message)
 
 
@@ -107,7 +107,7 @@ def tell_relay(desk: AgentDesk, tx: Tx, event: RelayChanged) -> None:
 
 
 def _peoples_case(tx: Tx, message: Message) -> Case | None:
-    case = store.case(tx.conn, message.case_id) if message.case_id else None
+    case = store.case_now(tx, message.case_id) if message.case_id else None
     return case if case is not None and case.concerns_people else None
 
 

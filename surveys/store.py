@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, exists, insert, select, update
+from sqlalchemy import Connection, Row, Select, Text, bindparam, exists, insert, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.model import LIVE, CaseStatus, new_id
 from bot.storage import marks
 from bot.storage import tables as t
+from bot.storage.prepared import Prepared
 from bot.storage.tx import Tx
 from surveys.responses import ResponseRow
 from surveys.timing import Facts, PastAsk
@@ -73,13 +74,19 @@ class ResolvedCase:
 
 # Asked in every turn, built once: to build a statement costs more than to run it.
 _MERGED = select(t.customers.c.id).where(t.customers.c.merged_into.in_(bindparam("into", expanding=True)))
-_OF_MESSAGE = select(i).where(i.c.message_id == bindparam("of"))
-_LATEST_ASKED = (
-    select(i)
-    .where(i.c.customer_id.in_(bindparam("of", expanding=True)), i.c.state.in_(("asked", "answered")))
-    .order_by(i.c.asked_at.desc())
-    .limit(1)
-)
+_OF_MESSAGE = Prepared(select(i).where(i.c.message_id == bindparam("of")))
+
+
+def _latest_asked() -> Select[Any]:
+    """Of the customer and all who were merged into them, in one go: every turn asks."""
+    kin = select(bindparam("of", type_=Text).label("id")).cte("kin", recursive=True)
+    kin = kin.union(select(t.customers.c.id).join(kin, t.customers.c.merged_into == kin.c.id))
+    asked = i.c.state.in_([literal_column("'asked'"), literal_column("'answered'")])
+    query = select(i).where(i.c.customer_id.in_(select(kin.c.id)), asked)
+    return query.order_by(i.c.asked_at.desc()).limit(literal_column("1"))
+
+
+_LATEST_ASKED = Prepared(_latest_asked())
 
 
 # ── who and what ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -163,12 +170,12 @@ def invitation_of_case(conn: Connection, case_id: str) -> Invitation | None:
 
 
 def invitation_of_message(conn: Connection, message_id: str) -> Invitation | None:
-    return _invitation(conn.execute(_OF_MESSAGE, {"of": message_id}).first())
+    return _invitation(_OF_MESSAGE.first(conn, of=message_id))
 
 
 def latest_asked(conn: Connection, customer_id: str) -> Invitation | None:
     """The question that the customer was asked last, answered or not."""
-    return _invitation(conn.execute(_LATEST_ASKED, {"of": family(conn, customer_id)}).first())
+    return _invitation(_LATEST_ASKED.first(conn, of=customer_id))
 
 
 def plan(conn: Connection, known: Invitation | None, **values: Any) -> None:
@@ -191,7 +198,7 @@ def is_in_outbox(conn: Connection, message_id: str) -> bool:
     return bool(conn.execute(select(exists().where(t.outbox.c.message_id == message_id))).scalar())
 
 
-def _invitation(row: Row[Any] | None) -> Invitation | None:
+def _invitation(row: Any | None) -> Invitation | None:
     if row is None:
         return None
     return Invitation(

@@ -96,21 +96,22 @@ def _desk_for(talk: Talk) -> Desk:
 
 def _context(talk: Talk) -> flows.Context:
     tx, cases = talk.tx, talk.bot.cases
+    is_open = cases.is_open(tx.now)
     return flows.Context(
         now=tx.now,
         locale=talk.locale,
         **talk.names(),
-        is_open=cases.is_open(tx.now),
-        agents_available=cases.agents_available(tx, tx.now),
+        is_open=is_open,
+        agents_available=lambda: cases.agents_available(tx, tx.now),
         knows=lambda text, locale: _knows(talk, text, locale),
         search=lambda query, locale, tags: _found(talk, query, locale, tags),
-        opens_in_s=_opens_in(talk, tx.now),
+        opens_in_s=None if is_open else _opens_in(talk, tx.now),
         model=by_model.may_ask(talk),
     )
 
 
 def _opens_in(talk: Talk, now: datetime) -> int | None:
-    at = None if talk.bot.cases.is_open(now) else talk.bot.cases.opens_at(now)
+    at = talk.bot.cases.opens_at(now)
     return None if at is None else int((at - now).total_seconds()) + 1
 
 

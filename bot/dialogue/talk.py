@@ -156,7 +156,7 @@ class Talk:
 
 def begin(bot: Bot, turn: Turn, case: CaseNoun) -> Talk:
     """The turn with what is remembered of this case."""
-    state = customers.conversation(turn.tx.conn, turn.customer.id).bot_state
+    state = customers.talk(turn.tx, turn.customer.id).bot_state
     if state.get("case") != case.id:
         state = {}
         _record_beginning(bot, turn, case)
@@ -183,14 +183,12 @@ def _record_beginning(bot: Bot, turn: Turn, case: CaseNoun) -> None:
 
 
 def remember(talk: Talk) -> None:
-    state: dict[str, Any] = {"case": talk.case.id, "flow": talk.flow.to_json(), "kb": talk.kb.as_json()}
+    state: dict[str, Any] = {"case": talk.case.id, "flow": talk.flow, "kb": talk.kb}
     memory = rules.told(talk.memory, talk.told, got_on=talk.got_on)
     if talk.turn.park_for:  # the turn will be run again: what it says must not count twice
-        memory = rules.Memory.from_json(
-            customers.conversation(talk.tx.conn, talk.customer_id).bot_state.get("rules") or {}
-        )
+        memory = rules.Memory.from_json(customers.talk(talk.tx, talk.customer_id).bot_state.get("rules") or {})
     if memory != rules.Memory():
-        state["rules"] = memory.to_json()
+        state["rules"] = memory
     if talk.language:
         state["language"] = talk.language
     if talk.survey:

@@ -106,7 +106,7 @@ def _call(machine: Machine, flow: Flow, here: Step, verb: CallStep) -> None:
 
 
 def _escalate(machine: Machine, flow: Flow, here: Step, verb: EscalateStep) -> None:
-    nobody = machine.context.agents_available <= 0 or not machine.context.is_open
+    nobody = machine.context.nobody_is_there
     alone = nobody and verb.no_agent is not None
     names = machine.names()
     machine.effects.append(

@@ -6,46 +6,67 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from bot.model import Customer, Identity, Sender, new_id
 from bot.storage import tables as t
+from bot.storage.prepared import Prepared
 from bot.storage.tx import Tx
 
 FOLLOWED = ("time_zone",)  # labels from platforms that are the last told; the others stay as they first came
 
-# What every turn asks, built once: to build a statement costs more than to run it.
-_CUSTOMER = select(t.customers).where(t.customers.c.id == bindparam("of"))
-_CONVERSATION = select(t.conversations).where(t.conversations.c.customer_id == bindparam("of"))
-_IDENTITY = select(t.identities).where(
-    t.identities.c.channel == bindparam("on"), t.identities.c.external_id == bindparam("called")
-)
-_IDENTITY_BY_ID = select(t.identities).where(t.identities.c.id == bindparam("of"))
-_IDENTITIES = (
+_CUSTOMER = Prepared(select(t.customers).where(t.customers.c.id == bindparam("of")))
+_CONVERSATION = Prepared(select(t.conversations).where(t.conversations.c.customer_id == bindparam("of")))
+_BY_NAME = (t.identities.c.channel == bindparam("on"), t.identities.c.external_id == bindparam("called"))
+_IDENTITY = Prepared(select(t.identities).where(*_BY_NAME))
+_IDENTITY_BY_ID = Prepared(select(t.identities).where(t.identities.c.id == bindparam("of")))
+_IDENTITIES = Prepared(
     select(t.identities)
     .where(t.identities.c.customer_id == bindparam("of"))
     .order_by(t.identities.c.created_at, t.identities.c.id)
 )
-_CHANGE = update(t.conversations).where(t.conversations.c.customer_id == bindparam("of"))
+_WHO = Prepared(
+    select(
+        t.identities,
+        t.conversations.c.epoch,
+        t.conversations.c.reply_identity_id,
+        t.conversations.c.reply_address,
+        t.conversations.c.bot_state,
+        t.customers.c.name.label("customer_name"),
+        t.customers.c.locale.label("customer_locale"),
+        t.customers.c.created_at.label("customer_since"),
+        t.customers.c.attributes.label("customer_attributes"),
+        t.customers.c.merged_into,
+    )
+    .join(t.customers, t.customers.c.id == t.identities.c.customer_id)
+    .join(t.conversations, t.conversations.c.customer_id == t.customers.c.id)
+    .where(*_BY_NAME)
+)
+_CHANGE = Prepared(update(t.conversations).where(t.conversations.c.customer_id == bindparam("of")))
+_MOVE = Prepared(
+    update(t.conversations)
+    .where(t.conversations.c.customer_id == bindparam("of"))
+    .values(epoch=t.conversations.c.epoch + 1)
+    .returning(t.conversations)
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """The row that orders a customer's turns. `reply_*` is where the customer wrote last."""
+    """What a customer's turns share. `reply_*` is where the customer wrote last."""
 
     customer_id: str
-    last_seq: int
     epoch: int
     reply_identity_id: str | None
     reply_address: str | None
     bot_state: Mapping[str, Any]
 
 
-def to_customer(row: Row[Any]) -> Customer:
+def to_customer(row: Any) -> Customer:
     return Customer(row.id, row.name, row.locale, row.created_at, row.attributes or {})
 
 
-def to_identity(row: Row[Any]) -> Identity:
+def to_identity(row: Any) -> Identity:
     return Identity(
         row.id, row.customer_id, row.channel, row.external_id, row.evidence, row.address, row.name, row.reachable
     )
@@ -53,9 +74,9 @@ def to_identity(row: Row[Any]) -> Identity:
 
 def customer(conn: Connection, customer_id: str) -> Customer | None:
     """The customer by that id, or the one that they were merged into."""
-    row = conn.execute(_CUSTOMER, {"of": customer_id}).first()
+    row = _CUSTOMER.first(conn, of=customer_id)
     while row is not None and row.merged_into is not None:
-        row = conn.execute(_CUSTOMER, {"of": row.merged_into}).first()
+        row = _CUSTOMER.first(conn, of=row.merged_into)
     return None if row is None else to_customer(row)
 
 
@@ -66,50 +87,67 @@ def page(conn: Connection, after: str | None, limit: int) -> list[Customer]:
     return [to_customer(row) for row in conn.execute(query)]
 
 
+def to_conversation(row: Any) -> Conversation:
+    return Conversation(row.customer_id, row.epoch, row.reply_identity_id, row.reply_address, row.bot_state or {})
+
+
 def conversation(conn: Connection, customer_id: str) -> Conversation:
-    row = conn.execute(_CONVERSATION, {"of": customer_id}).one()
-    return Conversation(
-        row.customer_id, row.last_seq, row.epoch, row.reply_identity_id, row.reply_address, row.bot_state or {}
-    )
+    return to_conversation(_CONVERSATION.one(conn, of=customer_id))
+
+
+def talk(tx: Tx, customer_id: str) -> Conversation:
+    """As it is now, read at most once in a transaction."""
+    found: Conversation | None = tx.known.get(("talk", customer_id))
+    if found is None:
+        found = tx.known["talk", customer_id] = conversation(tx.conn, customer_id)
+    return found
 
 
 def identity(conn: Connection, channel: str, external_id: str) -> Identity | None:
-    row = conn.execute(_IDENTITY, {"on": channel, "called": external_id}).first()
+    row = _IDENTITY.first(conn, on=channel, called=external_id)
     return None if row is None else to_identity(row)
 
 
 def identity_by_id(conn: Connection, identity_id: str) -> Identity | None:
-    row = conn.execute(_IDENTITY_BY_ID, {"of": identity_id}).first()
+    row = _IDENTITY_BY_ID.first(conn, of=identity_id)
     return None if row is None else to_identity(row)
 
 
 def identities(conn: Connection, customer_id: str) -> list[Identity]:
-    return [to_identity(row) for row in conn.execute(_IDENTITIES, {"of": customer_id})]
+    return [to_identity(row) for row in _IDENTITIES.all(conn, of=customer_id)]
 
 
-def reply_identity(conn: Connection, customer_id: str, talk: Conversation | None = None) -> Identity | None:
+def reply_identity(conn: Connection, customer_id: str, theirs: Conversation | None = None) -> Identity | None:
     """Where the customer is to be reached: the identity that wrote last, else any that can be reached."""
-    talk = talk or conversation(conn, customer_id)
+    theirs = theirs or conversation(conn, customer_id)
     known = identities(conn, customer_id)
     for one in known:
-        if one.id == talk.reply_identity_id:
+        if one.id == theirs.reply_identity_id:
             return one
     return next((one for one in known if one.reachable), known[0] if known else None)
 
 
+def reply_to(tx: Tx, customer_id: str) -> Identity | None:
+    """As `reply_identity`: where the customer has just written, it is known."""
+    theirs = talk(tx, customer_id)
+    known: Identity | None = tx.known.get(("identity", theirs.reply_identity_id))
+    if known is not None and known.customer_id == customer_id:
+        return known
+    return reply_identity(tx.conn, customer_id, theirs)
+
+
 def resolve(tx: Tx, sender: Sender, default_locale: str) -> tuple[Customer, Identity, bool]:
     """The customer behind a sender, made on first sight: (customer, identity, whether new). Locks their turns."""
-    known = identity(tx.conn, sender.channel, sender.external_id)
-    if known is None:
+    found = _who(tx, sender)
+    while found is not None and tx.lock_customer(found[0].id):
+        found = _who(tx, sender)  # while we waited for the lock, a merge may have moved them
+    if found is None:
         made = create(tx, sender, default_locale)
         return (*made, True)
-    known = _refreshed(tx, _locked(tx, known), sender)
-    who = customer(tx.conn, known.customer_id)
-    if who is None:
-        msg = f"identity {known.id} has no customer"
-        raise LookupError(msg)
+    who, known = found
+    known = _refreshed(tx, known, sender)
     if not who.name and sender.name:
-        tx.conn.execute(update(t.customers).where(t.customers.c.id == who.id).values(name=sender.name))
+        set_name(tx, who.id, sender.name)
         who = replace(who, name=sender.name)
     told = {name: sender.attributes[name] for name in FOLLOWED if name in sender.attributes}
     if any(who.attributes.get(name) != value for name, value in told.items()):
@@ -118,14 +156,21 @@ def resolve(tx: Tx, sender: Sender, default_locale: str) -> tuple[Customer, Iden
     return who, known, False
 
 
-def _locked(tx: Tx, known: Identity) -> Identity:
-    """The identity, its customer's turns locked: while we waited for the lock, a merge may have moved it."""
-    while tx.lock_customer(known.customer_id):
-        now = identity_by_id(tx.conn, known.id)
-        if now is None or now.customer_id == known.customer_id:
-            return now or known
-        known = now
-    return known
+def _who(tx: Tx, sender: Sender) -> tuple[Customer, Identity] | None:
+    """All that a turn wants to know of a customer, in one look."""
+    row = _WHO.first(tx.conn, on=sender.channel, called=sender.external_id)
+    if row is None:
+        return None
+    known = tx.known["identity", row.id] = to_identity(row)
+    tx.known["talk", row.customer_id] = to_conversation(row)
+    if row.merged_into is None:
+        made = row.customer_name, row.customer_locale, row.customer_since, row.customer_attributes or {}
+        return Customer(row.customer_id, *made), known
+    who = customer(tx.conn, row.customer_id)
+    if who is None:
+        msg = f"identity {known.id} has no customer"
+        raise LookupError(msg)
+    return who, known
 
 
 def create(tx: Tx, sender: Sender, default_locale: str) -> tuple[Customer, Identity]:
@@ -171,23 +216,31 @@ def _refreshed(tx: Tx, known: Identity, sender: Sender) -> Identity:
         fresh["name"] = sender.name
     if sender.evidence == "signed" and known.evidence == "anonymous":
         fresh["evidence"] = "signed"
-    if fresh:
-        tx.conn.execute(update(t.identities).where(t.identities.c.id == known.id).values(**fresh))
-    return replace(known, **fresh)
+    if not fresh:
+        return known
+    tx.conn.execute(update(t.identities).where(t.identities.c.id == known.id).values(**fresh))
+    tx.known["identity", known.id] = now = replace(known, **fresh)
+    return now
 
 
 def wrote_at(tx: Tx, identity_: Identity, address: str) -> None:
     """The customer wrote there: answers go there from now on."""
-    now_at = {"reply_identity_id": identity_.id, "reply_address": address, "updated_at": tx.now}
-    tx.conn.execute(_CHANGE, {"of": identity_.customer_id, **now_at})
+    before = talk(tx, identity_.customer_id)
+    if (before.reply_identity_id, before.reply_address) != (identity_.id, address):
+        there: dict[str, Any] = {"reply_identity_id": identity_.id, "reply_address": address}
+        _CHANGE.run(tx.conn, of=before.customer_id, updated_at=tx.now, **there)
+        tx.known["talk", before.customer_id] = replace(before, **there)
 
 
 def set_reachable(tx: Tx, identity_id: str, *, reachable: bool) -> None:
     tx.conn.execute(update(t.identities).where(t.identities.c.id == identity_id).values(reachable=reachable))
+    tx.known.pop(("identity", identity_id), None)
 
 
 def set_bot_state(tx: Tx, customer_id: str, state: Mapping[str, Any]) -> None:
-    tx.conn.execute(_CHANGE, {"of": customer_id, "bot_state": dict(state)})
+    """`state` is JSON; frozen dataclasses in it are objects of their fields."""
+    _CHANGE.run(tx.conn, of=customer_id, updated_at=tx.now, bot_state=dict(state))
+    tx.known.pop(("talk", customer_id), None)
 
 
 def set_locale(tx: Tx, customer_id: str, locale: str) -> None:
@@ -207,8 +260,5 @@ def set_attribute(tx: Tx, customer_id: str, name: str, value: Any) -> None:
 
 def move_baton(tx: Tx, customer_id: str) -> int:
     """The baton moves: a new epoch, which the outbox holds against what was said under an older one."""
-    c = t.conversations
-    row = tx.conn.execute(
-        update(c).where(c.c.customer_id == customer_id).values(epoch=c.c.epoch + 1).returning(c.c.epoch)
-    ).one()
-    return int(row.epoch)
+    now = tx.known["talk", customer_id] = to_conversation(_MOVE.one(tx.conn, of=customer_id))
+    return now.epoch

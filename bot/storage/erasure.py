@@ -52,6 +52,7 @@ def erase(tx: Tx, customer_id: str, *, by: str) -> Erased:
         rows["outbox"] = rows.get("outbox", 0) + on_their_way
     line = {"customer": mine.id, "rows": rows, "left": list(left)}
     tx.conn.execute(insert(t.audit).values(at=tx.now, who=by, what="customer erased", data=line))
+    tx.forget()
     tx.emit(CustomerErased(mine.id, identities))
     return Erased(mine.id, rows, left)
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, insert, select, update
 
 from bot.events import MessageDeleted, MessageEdited, MessageStored, TimelineGrew
 from bot.model import Author, AuthorKind, Body, Choice, FileRef, Message, SurveyCard, TimelineEntry, new_id
 from bot.storage import inbox_rows
 from bot.storage import tables as t
+from bot.storage.prepared import Prepared
 from bot.storage.tx import Tx
 
 
@@ -31,18 +32,17 @@ def _placing() -> Any:
     return counted.returning(c.c.last_seq, last)
 
 
-# What every turn asks and writes, built once: to build a statement costs more than to run it.
-_MESSAGE = _message()
-_ITS_MESSAGE = select(t.messages).where(
-    t.messages.c.customer_id == bindparam("whose"), t.messages.c.id == bindparam("which")
-)
-_ADD_MESSAGE, _ADD_LINE, _ADD_REF = insert(t.messages), insert(t.timeline), insert(t.message_refs)
-_CHANGE = update(t.messages).where(
-    t.messages.c.customer_id == bindparam("whose"), t.messages.c.id == bindparam("which")
-)
-_NEXT_PLACE = _placing()
-_REF = select(t.message_refs.c.message_id).where(
-    t.message_refs.c.channel == bindparam("on"), t.message_refs.c.ref == bindparam("called")
+_MESSAGE = Prepared(_message())
+_OF_CUSTOMER = (t.messages.c.customer_id == bindparam("whose"), t.messages.c.id == bindparam("which"))
+_ITS_MESSAGE = Prepared(select(t.messages).where(*_OF_CUSTOMER))
+_ADD_MESSAGE, _ADD_LINE = Prepared(insert(t.messages)), Prepared(insert(t.timeline))
+_ADD_REF = Prepared(insert(t.message_refs))
+_CHANGE = Prepared(update(t.messages).where(*_OF_CUSTOMER))
+_NEXT_PLACE = Prepared(_placing())
+_REF = Prepared(
+    select(t.message_refs.c.message_id).where(
+        t.message_refs.c.channel == bindparam("on"), t.message_refs.c.ref == bindparam("called")
+    )
 )
 
 
@@ -53,7 +53,7 @@ def next_seq(tx: Tx, customer_id: str) -> int:
 
 def _next_place(tx: Tx, customer_id: str) -> tuple[int, datetime]:
     """The next number, and the time that stands there: never before that of the last one, though our clock were set back."""
-    seq, at = tx.conn.execute(_NEXT_PLACE, {"whose": customer_id}).one()
+    seq, at = _NEXT_PLACE.one(tx.conn, whose=customer_id, updated_at=tx.now)
     return seq, tx.now if at is None else max(tx.now, at)
 
 
@@ -82,7 +82,7 @@ def append(
         at=at,
         meta=dict(meta or {}),
     )
-    tx.conn.execute(_ADD_MESSAGE, _values(message))
+    _ADD_MESSAGE.run(tx.conn, **_values(message))
     if message.seq is not None:
         _number(tx, message, (message.seq, at), "message", body.text)
     tx.emit(MessageStored(message))
@@ -128,7 +128,9 @@ def set_meta(tx: Tx, message: Message, **values: Any) -> None:
 
 
 def put_in_case(tx: Tx, message: Message, case_id: str) -> Message:
-    tx.conn.execute(_CHANGE, {"whose": message.customer_id, "which": message.id, "case_id": case_id})
+    if message.case_id == case_id:
+        return message
+    _CHANGE.run(tx.conn, whose=message.customer_id, which=message.id, case_id=case_id)
     return replace(message, case_id=case_id)
 
 
@@ -139,25 +141,25 @@ def _update(message: Message) -> Any:
 
 def _number(tx: Tx, message: Message, place: tuple[int, datetime], kind: str, text: str) -> None:
     seq, at = place
-    line = {"customer_id": message.customer_id, "seq": seq, "kind": kind, "message_id": message.id, "text": text}
-    tx.conn.execute(_ADD_LINE, {**line, "at": at})
+    of = {"customer_id": message.customer_id, "message_id": message.id}
+    _ADD_LINE.run(tx.conn, **of, seq=seq, kind=kind, text=text, at=at)
     tx.emit(TimelineGrew(message.customer_id, seq))
 
 
 def message(conn: Connection, message_id: str) -> Message | None:
     """The message by its id. A merged customer's messages are found under the customer who has them now."""
-    row = conn.execute(_MESSAGE, {"of": message_id}).first()
+    row = _MESSAGE.first(conn, of=message_id)
     return None if row is None else to_message(row)
 
 
 def of_customer(conn: Connection, customer_id: str, message_id: str) -> Message | None:
-    row = conn.execute(_ITS_MESSAGE, {"whose": customer_id, "which": message_id}).first()
+    row = _ITS_MESSAGE.first(conn, whose=customer_id, which=message_id)
     return None if row is None else to_message(row)
 
 
 def by_ref(conn: Connection, channel: str, ref: str) -> Message | None:
     """The message that the platform calls `ref`: theirs or ours."""
-    row = conn.execute(_REF, {"on": channel, "called": ref}).first()
+    row = _REF.first(conn, on=channel, called=ref)
     return None if row is None else message(conn, row.message_id)
 
 
@@ -171,9 +173,9 @@ def refs(conn: Connection, message_id: str) -> list[tuple[str, str]]:
 
 
 def remember_ref(tx: Tx, channel: str, ref: str, message: Message, outbox_id: str | None = None) -> None:
-    if tx.conn.execute(_REF, {"on": channel, "called": ref}).first() is None:
+    if _REF.first(tx.conn, on=channel, called=ref) is None:
         of = {"customer_id": message.customer_id, "message_id": message.id}
-        tx.conn.execute(_ADD_REF, {"channel": channel, "ref": ref, **of, "outbox_id": outbox_id})
+        _ADD_REF.run(tx.conn, channel=channel, ref=ref, outbox_id=outbox_id, **of)
 
 
 def messages(
@@ -250,15 +252,15 @@ def _values(message: Message) -> dict[str, Any]:
         "channel": message.channel,
         "text": body.text,
         "markdown": body.markdown,
-        "choices": [asdict(choice) for choice in body.choices],
-        "files": [asdict(file) for file in body.files],
-        "survey": asdict(body.survey) if body.survey else None,
-        "meta": dict(message.meta),
+        "choices": body.choices,
+        "files": body.files,
+        "survey": body.survey,
+        "meta": message.meta,
         "at": message.at,
     }
 
 
-def to_message(row: Row[Any]) -> Message:
+def to_message(row: Any) -> Message:
     body = Body(
         text=row.text,
         markdown=row.markdown,

@@ -10,16 +10,17 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, literal
 
 from bot.model import FileRef
 from bot.storage import tables as t
+from bot.storage.prepared import Prepared, among
 from bot.storage.tx import Tx
 
-# What every turn asks and writes, built once: to build a statement costs more than to run it.
-_FIND = (
+_BY_KEY = (t.inbox.c.source == bindparam("by"), t.inbox.c.key == bindparam("named"))
+_FIND = Prepared(
     select(t.inbox)
-    .where(t.inbox.c.source == bindparam("by"), t.inbox.c.key.in_(bindparam("keys", expanding=True)))
+    .where(t.inbox.c.source == bindparam("by"), among(t.inbox.c.key, "keys"))
     .order_by(t.inbox.c.state == literal_column("'alias'"))
 )
-_ROW = select(t.inbox).where(t.inbox.c.source == bindparam("by"), t.inbox.c.key == bindparam("named"))
-_PARKED = (
+_ROW = Prepared(select(t.inbox).where(*_BY_KEY))
+_PARKED = Prepared(
     select(t.inbox)
     .outerjoin(
         t.messages, (t.messages.c.customer_id == t.inbox.c.customer_id) & (t.messages.c.id == t.inbox.c.message_id)
@@ -27,34 +28,37 @@ _PARKED = (
     .where(t.inbox.c.waits_for == bindparam("what"), t.inbox.c.state == "parked")
     .order_by(t.inbox.c.received_at, t.messages.c.seq, t.inbox.c.key)
 )
-_ADD = insert(t.inbox)
-_MARK = update(t.inbox).where(t.inbox.c.source == bindparam("by"), t.inbox.c.key == bindparam("named"))
+_ADD = Prepared(insert(t.inbox))
+_MARK = Prepared(update(t.inbox).where(*_BY_KEY))
+InboxRow = Any  # one row of t.inbox
 
 
-def find(tx: Tx, source: str, keys: Sequence[str]) -> Row[Any] | None:
+def find(tx: Tx, source: str, keys: Sequence[str]) -> InboxRow | None:
     """The row of one of these keys; rather the delivery itself than another name of it."""
-    return tx.conn.execute(_FIND, {"by": source, "keys": list(keys)}).first()
+    if len(keys) == 1:
+        return _ROW.first(tx.conn, by=source, named=keys[0])
+    return _FIND.first(tx.conn, by=source, keys=list(keys))
 
 
-def row(tx: Tx, source: str, key: str) -> Row[Any]:
-    return tx.conn.execute(_ROW, {"by": source, "named": key}).one()
+def row(tx: Tx, source: str, key: str) -> InboxRow:
+    return _ROW.one(tx.conn, by=source, named=key)
 
 
 def add(tx: Tx, **values: Any) -> None:
-    tx.conn.execute(_ADD, {"received_at": tx.now, **values})
+    _ADD.run(tx.conn, received_at=tx.now, **values)
 
 
 def mark(tx: Tx, source: str, key: str, **values: Any) -> None:
-    tx.conn.execute(_MARK, {"by": source, "named": key, **values})
+    _MARK.run(tx.conn, by=source, named=key, **values)
 
 
 def done(tx: Tx, source: str, key: str) -> None:
     mark(tx, source, key, state="done", handled_at=tx.now, due_at=None, waits_for=None, error=None)
 
 
-def parked(tx: Tx, waits_for: str, customer_id: str | None = None) -> list[Row[Any]]:
+def parked(tx: Tx, waits_for: str, customer_id: str | None = None) -> list[InboxRow]:
     """What waits for this, in the order in which it came."""
-    rows = tx.conn.execute(_PARKED, {"what": waits_for})
+    rows = _PARKED.all(tx.conn, what=waits_for)
     return [row for row in rows if customer_id is None or row.customer_id == customer_id]
 
 

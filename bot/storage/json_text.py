@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict, is_dataclass
 from typing import Any
 
 import orjson
@@ -21,7 +22,14 @@ def dumps(value: Any) -> str:
     try:
         return orjson.dumps(value, option=_PLAIN).decode()
     except TypeError:
-        return json.dumps(value)
+        return json.dumps(value, default=_fields)
+
+
+def _fields(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    msg = f"{type(value).__name__} is no JSON"
+    raise TypeError(msg)
 
 
 def loads(text: str) -> Any:

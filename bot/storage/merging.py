@@ -86,6 +86,7 @@ def merge(tx: Tx, winner_id: str, loser_id: str, evidence: str) -> str:
         values["name"] = loser.name
     tx.conn.execute(update(t.customers).where(t.customers.c.id == winner.id).values(**values))
     tx.conn.execute(update(t.customers).where(t.customers.c.id == loser.id).values(merged_into=winner.id))
+    tx.forget()
     return merge_id
 
 
@@ -196,6 +197,7 @@ def unmerge(tx: Tx, merge_id: str) -> tuple[str, str]:
     tx.conn.execute(update(t.customers).where(t.customers.c.id == row.loser_id).values(merged_into=None))
     _give_back(tx, row.identities, row.winner_id, row.loser_id)
     _take_out_copies(tx, row.winner_id, row.loser_id)
+    tx.forget()
     _reply_elsewhere(tx, row.winner_id)
     tx.conn.execute(update(m).where(m.c.id == merge_id).values(undone_at=tx.now))
     return row.winner_id, row.loser_id

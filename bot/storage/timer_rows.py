@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.model import new_id
 from bot.storage import letters
 from bot.storage import tables as t
+from bot.storage.prepared import Prepared
 from bot.storage.tx import Tx
+
+_ADD = Prepared(insert(t.timers))
+_REMOVE = Prepared(delete(t.timers).where(t.timers.c.key == bindparam("of")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +36,8 @@ class Timer:
 def add(
     tx: Tx, kind: str, key: str, due_at: datetime, customer_id: str | None, case_id: str | None, data: Mapping[str, Any]
 ) -> None:
-    values = {"kind": kind, "key": key, "due_at": due_at, "customer_id": customer_id, "case_id": case_id}
-    tx.conn.execute(insert(t.timers).values(id=new_id(), **values, data=dict(data)))
+    whose = {"customer_id": customer_id, "case_id": case_id}
+    _ADD.run(tx.conn, id=new_id(), kind=kind, key=key, due_at=due_at, data=dict(data), **whose)
 
 
 def add_once(tx: Tx, kind: str, key: str, due_at: datetime) -> None:
@@ -43,7 +47,7 @@ def add_once(tx: Tx, kind: str, key: str, due_at: datetime) -> None:
 
 
 def remove(tx: Tx, key: str) -> None:
-    tx.conn.execute(delete(t.timers).where(t.timers.c.key == key))
+    _REMOVE.run(tx.conn, of=key)
 
 
 def take(tx: Tx, timer: Timer) -> bool:

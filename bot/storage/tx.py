@@ -57,6 +57,7 @@ class Tx:
     afterwards: list[Callable[[], None]] = field(default_factory=list)
     clock: SharedClock | None = None  # where nodes share the database: its own
     known: dict[Any, Any] = field(default_factory=dict)
+    locked: set[str] = field(default_factory=set)  # customers
     depth: int = 0  # savepoints that are open
 
     def emit(self, event: object) -> None:
@@ -87,11 +88,11 @@ class Tx:
         """
         if self.conn.dialect.name != "postgresql":
             return False
-        if ("locked", customer_id) in self.known:
+        if customer_id in self.locked:
             return False
         now = LOCK.scalar(self.conn, customer_id=customer_id)
+        self.locked.add(customer_id)
         self.forget()
-        self.known["locked", customer_id] = True
         if now is not None and self.clock is not None:
             self.now = self.clock.heard(now)
         return True
@@ -121,6 +122,7 @@ class Savepoint:
     def rollback(self) -> None:
         self._close()
         del self._tx.afterwards[self._afterwards :]
+        self._tx.locked.clear()  # PostgreSQL lets go of what was locked since
         self._tx.forget()
         command(self._tx.conn, f"ROLLBACK TO SAVEPOINT s{self._depth}")
         command(self._tx.conn, f"RELEASE SAVEPOINT s{self._depth}")

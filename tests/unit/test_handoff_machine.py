@@ -23,6 +23,7 @@ from bot.outbox import say
 from bot.staffing.routing import Rung
 from bot.storage import customers, history, timer_rows
 from bot.storage import tables as t
+from bot.storage.json_text import JSON_TEXT
 from bot.storage.tx import Tx, Wiring
 from bot.turn import Turn
 from handoff import cases, store, taker
@@ -39,7 +40,7 @@ class Desk(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        engine = create_engine("sqlite://")
+        engine = create_engine("sqlite://", **JSON_TEXT)
         self.conn = engine.connect()
         t.metadata.create_all(self.conn)
         self.now, self.posts, self.resolutions = MONDAY, 0, 0
