@@ -8,6 +8,7 @@ from __future__ import annotations
 from bot import outbox
 from bot.events import EscalationAsked, FollowUpAsked, GoalTold
 from bot.model import BOT, SYSTEM, Body, CaseStatus
+from bot.storage import marks
 from bot.storage.tx import Tx
 from bot.texts import say
 from handoff import cases, store, terms
@@ -41,6 +42,7 @@ def on_goal(tx: Tx, told: GoalTold) -> None:
     store.log(tx, case, "goal", met=told.met)
     if told.met:
         store.change(tx, case, confirmed=True)
+        marks.mark(tx.conn, marks.CASES, case.id)
         return
     desk = desk_of(tx)
     reason = say("escalated_not_solved", terms.agents_locale(desk), terms.texts(desk))

@@ -261,7 +261,10 @@ def plan_of_campaign(tx: Tx, who: Person, campaign: str, due_at: datetime) -> st
     }
     row |= {"locale": who.locale, "snapshot": {}, "decided_at": tx.now, "due_at": due_at, "campaign": campaign}
     found = tx.conn.execute(made.values(**row).on_conflict_do_nothing().returning(i.c.id)).first()
-    return None if found is None else key
+    if found is None:
+        return None
+    marks.mark(tx.conn, marks.ASKS, found.id)
+    return key
 
 
 # ── responses ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -299,6 +302,7 @@ def add_response(conn: Connection, asked: Invitation, score: float, channel: str
             at=now,
         )
     )
+    marks.mark(conn, marks.ANSWERS, given.id)
     return given
 
 

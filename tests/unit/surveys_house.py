@@ -67,7 +67,7 @@ class House:
 
     @property
     def tx(self) -> Tx:
-        heard = {
+        heard: dict[type, list[Any]] = {
             SurveyAnswered: [lambda _tx, event: self.told.append(event)],
             SendSettled: [self.invitations.on_send_settled],
             **{kind: [lambda _tx, event: self.heard.append(event)] for kind in (AlertChanged, FollowUpAsked, GoalTold)},
