@@ -18,6 +18,7 @@ from bot.model import BOT, AuthorKind, Chose, Customer, FileRef, Identity, Messa
 from bot.outbox import Part, say
 from bot.storage import customers, history, timer_rows
 from bot.storage import tables as t
+from bot.storage.json_text import JSON_TEXT
 from bot.storage.tx import Tx, Wiring
 from bot.turn import Turn
 from surveys import closing, relationship, store
@@ -171,7 +172,7 @@ class House:
 
 @contextmanager
 def opened() -> Iterator[House]:
-    engine = create_engine("sqlite://")
+    engine = create_engine("sqlite://", **JSON_TEXT)
     with engine.connect() as conn:
         t.metadata.create_all(conn)
         yield House(conn)
