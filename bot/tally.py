@@ -22,8 +22,10 @@ from bot.storage.tx import Tx
 
 log = structlog.get_logger()
 EVERY = timedelta(seconds=10)
-GOES_ON = {"answer", "retry", "article", "helped", "outcome"}
+GOES_ON = {"answer", "retry", "article", "helped", "outcome", "back"}
 """Keys of a trace's entry that tell of a step to which the conversation came earlier."""
+ANSWERED = {"answer", "known", "helped", "back"}
+"""Keys that tell that nobody was lost there: who goes back comes again."""
 
 Trace = Sequence[Mapping[str, Any]]
 
@@ -83,4 +85,4 @@ def taken(trace: Trace) -> Iterator[tuple[str, str, bool, bool]]:
         told = list(entries)
         skipped = len(told) == 1 and told[0].get("value") is False  # its own condition did not hold
         came = not skipped and not GOES_ON & told[0].keys()
-        yield flow, step, came, any({"answer", "known", "helped"} & one.keys() for one in told)
+        yield flow, step, came, any(ANSWERED & one.keys() for one in told)

@@ -127,8 +127,7 @@ class _Watched(Play):
         for one in outcome.trace:
             more = {key: _short(value) for key, value in one.items() if key not in {"flow", "step"}}
             key = "stage_branch" if "if" in more else "stage_step_with" if more else "stage_step"
-            values = more if "if" in more else {"more": ", ".join(f"{name}: {value}" for name, value in more.items())}
-            values = {"condition" if name == "if" else name: value for name, value in values.items()}
+            values = {"condition" if name == "if" else name: value for name, value in more.items()}
             self.looks.append(self.look(one.get("flow", ""), one.get("step", ""), key, values))
         self.looks += [Look(*told) for effect in outcome.effects if (told := _done(effect)) is not None]
 

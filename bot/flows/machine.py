@@ -320,6 +320,7 @@ class Machine:
         while self.frames and self.top.asked:
             before = self.top.flow.step(self.top.asked.pop())
             if before is not None and isinstance(before.verb, AskStep):
+                self.trace.append({"flow": self.top.flow.id, "step": self.top.step_id, "back": before.id})
                 self.pending = None
                 self.assign(self.top.flow, before.verb.slot, None)
                 self.top.step_id = before.id

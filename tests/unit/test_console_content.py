@@ -350,7 +350,7 @@ async def test_connectors_answer_as_they_are_told_and_nonsense_is_refused_in_one
     page = (await hand.does("/simulator", page, **carried(page), do="set", **down)).text
     for text in ("where is my order?", "AB123456"):
         page = (await hand.does("/simulator", page, **carried(page), do="say", text=text)).text
-    assert "waits for support (connector)" in page
+    assert "waits for support (another system did not answer)" in page
     for nonsense in ({"how_orders.get": "ok", "answer_orders.get": "a: [b"}, {"at": "tomorrow"}, {"customer": "- a"}):
         page = (await hand.does("/simulator", page, **carried(page), do="set", **nonsense)).text
         assert 'class="error"' in page

@@ -40,7 +40,7 @@ def test_the_bot_answers_and_each_step_is_seen_with_its_line(desk: Desk) -> None
     scene = play(desk, sketch(("user", "where is my order"), ("user", "AB123456")))
     assert "is on its way" in said(scene)
     looks = [look for beat in scene.beats for look in beat.looks]
-    asked = next(look for look in looks if look.values.get("more") == "answer: order_no")
+    asked = next(look for look in looks if look.values == {"answer": "order_no"})
     text = (DEMO_DESK / "flows/order_status.yaml").read_text().splitlines()[asked.line - 1]
     assert asked.step in text
     assert any(look.key == "stage_branch" and look.values["value"] == "yes" for look in looks)

@@ -52,6 +52,7 @@ def at(step: str, **more: object) -> dict[str, object]:
         ([at("a", **{"if": "x", "value": True}), at("b")], [("a", True, False), ("b", True, False)]),
         ([at("d"), at("d", **{"if": "x", "value": False}), at("e")], [("d", True, False), ("e", True, False)]),
         ([at("a", retry=1)], [("a", False, False)]),
+        ([at("b", back="a"), at("a")], [("b", False, True), ("a", True, False)]),
         ([at("c", outcome="404"), at("b")], [("c", False, False), ("b", True, False)]),
     ],
 )

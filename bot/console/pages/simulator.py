@@ -27,7 +27,7 @@ from bot.errors import Conflict
 from bot.flows.source import Faults, read, seconds
 from bot.flows.templates import shown
 from bot.flows.transcripts import run_test
-from bot.texts import is_rtl
+from bot.texts import is_rtl, known
 
 if TYPE_CHECKING:
     from bot.desk_folder.desk import Desk
@@ -209,6 +209,9 @@ async def _page(visit: Visit, found: Material, sketch: Sketch, which: str, error
         connectors=_connectors(desk, sketch),
         customer=_lines_of(sketch.given.get("customer", {})),
         locales_of_desk=desk.locales,
+        told_of=lambda one: _told(visit, one.key, one.values),
+        reason=_word(visit, f"console_reason_{scene.reason}", scene.reason or ""),
+        outcome=_word(visit, f"console_outcome_{scene.closed}", scene.closed or ""),
         dir_of=lambda locale: "rtl" if is_rtl(locale) else "ltr",
         channels=CHANNELS,
         outcomes=OUTCOMES,
@@ -216,6 +219,19 @@ async def _page(visit: Visit, found: Material, sketch: Sketch, which: str, error
         error=error,
         folder=f"{desk.folder}/" if desk.folder else "",
     )
+
+
+def _told(visit: Visit, key: str, values: Mapping[str, str]) -> str:
+    """What happened, in the reader's language as far as the program has words for it: reasons, outcomes, what a step did."""
+    words = {name: _word(visit, f"console_{name}_{value}", value) for name, value in values.items()}
+    if key != "stage_step_with":
+        return visit.t(f"console_{key}", **words)
+    parts = (f"{_word(visit, f'console_trace_{name}', name)}: {value}" for name, value in words.items())
+    return visit.t(f"console_{key}", more=", ".join(parts))
+
+
+def _word(visit: Visit, key: str, value: str) -> str:
+    return visit.t(key) if known(key) else value
 
 
 def _drawn(visit: Visit, scene: Scene) -> list[list[str]]:
