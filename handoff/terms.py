@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, timedelta, tzinfo
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from bot.desk_folder.desk import Routing, Sla
+from bot.desk_folder.desk import REACTIONS, Routing, Sla
 from bot.staffing import people as staffing_terms
 from bot.staffing.holidays import DaysOff
 from bot.texts import Texts
@@ -30,7 +29,6 @@ NUDGE = timedelta(hours=24)  # a case that waits for its customer: they are aske
 GIVE_UP = timedelta(days=4)  # … and it ends
 QUEUE_EVERY = timedelta(minutes=3)  # a customer in the queue is told no oftener than this
 UNDO = timedelta(seconds=5)  # an agent's words wait so long, and can be taken back
-REACTIONS = MappingProxyType({"eyes": "claim", "white_check_mark": "resolve"})
 DEFAULT_WAIT_S = 180  # while nothing has been measured
 
 
@@ -126,8 +124,7 @@ def targets(desk: Desk | None, case: Case) -> Targets:
 
 def reactions(desk: Desk | None) -> Mapping[str, str]:
     """What a reaction on a case's card in Slack does: emoji → verb."""
-    own: Mapping[str, str] | None = getattr(desk, "reactions", None)
-    return REACTIONS if own is None else own
+    return desk.reactions if desk else REACTIONS
 
 
 def idle(desk: Desk | None) -> timedelta:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from bot.flows.expressions import Expression
     from bot.flows.transcripts import ConversationTest
 
+REACTIONS: Mapping[str, str] = {"eyes": "claim", "white_check_mark": "resolve"}
+"""What a reaction on a case's card in Slack does, unless desk.yaml says otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Team:
@@ -233,6 +236,7 @@ class Desk:
     quality: Mapping[str, Any] | None = None
     pulse: Mapping[str, Any] | None = None
     replies: str = "thread"  # thread | explicit
+    reactions: Mapping[str, str] = field(default_factory=lambda: dict(REACTIONS))  # on a case's card: emoji → verb
     undo: timedelta = timedelta(seconds=5)
     reopen_window: timedelta = timedelta(hours=72)
     privacy: Privacy = field(default_factory=Privacy)

@@ -22,6 +22,7 @@ from bot.desk_folder.settings import (
     METHODS,
     MODEL_KEYS,
     NOTICE_KEYS,
+    REACTING,
     TEAM_KEYS,
     VERSION_KEYS,
 )
@@ -259,6 +260,7 @@ _SECTION_VALUES: Mapping[str, Schema] = {
     ),
     "pulse": _of(PULSE_KEYS, {"monthly": _FLAG, "questions": _TEXTS}),
     "replies": _one_of(("thread", "explicit")),
+    "reactions": _object(dict.fromkeys(REACTING, _NAME)),
     "undo": _SPAN,
     "reopen_window": _SPAN,
     "privacy": _MAP,

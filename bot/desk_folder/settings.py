@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from bot.answers.decide import Thresholds
 from bot.desk_folder import asking, inward, outward, staff
 from bot.desk_folder.desk import (
+    REACTIONS,
     Agent,
     Connector,
     Escalation,
@@ -64,6 +65,10 @@ _SPAN = re.compile(r"\s*([0-9:]+)\s*[-–]\s*([0-9:]+)\s*\Z")
 _PLACE = re.compile(r"\{\{\s*([A-Za-z_][\w.]*)\s*\}\}")
 _SECRET = re.compile(r"\$\{([^}]*)\}")
 _SECRET_NAME = re.compile(r"[A-Z][A-Z0-9_]*\Z")
+REACTING = ("claim", "resolve", "release", "await")
+"""What a reaction in Slack can do: that which needs no form."""
+
+_EMOJI = re.compile(r"[a-z0-9_+'\-]{1,100}\Z")
 _DORMANT = ("targets", "privacy")
 """Sections that are read and kept, but on which this version does not act."""
 
@@ -493,6 +498,20 @@ class Settings:
     def read_replies(self, node: Node) -> str | None:
         return self.reader.one_of(node, ("thread", "explicit"), "replies")
 
+    def read_reactions(self, node: Node) -> dict[str, str]:
+        """As emoji → verb: what is not named keeps its own emoji, `off` takes it away."""
+        found = self.reader.entries(node, REACTING, "reactions")
+        own = {verb: emoji for emoji, verb in REACTIONS.items()}
+        for verb, one in found.items():
+            emoji = (self.reader.text(one, f"reactions: {verb}") or "").strip(":")
+            if not _EMOJI.match(emoji):
+                self.reader.wrong(one, f"reactions: {verb} must be an emoji's name in Slack such as eyes, or off")
+            own[verb] = "" if one.raw in {"off", "false"} else emoji
+        twice = [verb for verb, emoji in own.items() if emoji and list(own.values()).count(emoji) > 1]
+        if twice:
+            self.reader.fault(node, f"reactions: {' and '.join(twice)} have the same emoji", "value")
+        return {emoji: verb for verb, emoji in own.items() if emoji}
+
     def read_undo(self, node: Node) -> timedelta | None:
         return self.reader.span(node, "undo", timedelta(minutes=10))
 
@@ -535,6 +554,7 @@ _SECTIONS: Mapping[str, tuple[str, Callable[[Settings, Node], Any]]] = {
     "quality": ("quality", lambda settings, node: inward.quality(node, settings.reader)),
     "pulse": ("pulse", lambda settings, node: inward.pulse(node, settings.reader)),
     "replies": ("replies", Settings.read_replies),
+    "reactions": ("reactions", Settings.read_reactions),
     "undo": ("undo", Settings.read_undo),
     "reopen_window": ("reopen_window", Settings.read_window),
     "privacy": ("privacy", Settings.read_privacy),
