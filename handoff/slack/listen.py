@@ -160,13 +160,20 @@ class Listener:
         await self._storage.write(lambda tx: self._take(tx, case_id, post, who, said))
 
     async def _aside(self, post: Post) -> None:
-        """A post in a thread that is no case's own, but has to do with one."""
+        """A post in a thread that is no case's own: it may have to do with one; below another post of ours it is astray."""
         found = await self._storage.read(lambda conn: _side_of(conn, post))
-        who = await self._agents.who(post.team, post.user, post.channel) if found is not None else None
-        if found is not None and who is not None:
-            (side, known), agent = found, who
+        astray = found is None and post.parent == self._slack.bot_user_id and not post.edited
+        who = await self._agents.who(post.team, post.user, post.channel) if found or astray else None
+        if who is None:
+            return
+        agent = who
+        if found is not None:
+            side, known = found
             said = words(post, await self._names(post))
             await self._storage.write(lambda tx: self._take_aside(tx, side, known, post, agent, said))
+        elif await self._first_time(f"astray:{post.channel}:{post.thread}:{post.user}"):
+            text = self._wording("slack_wrong_thread")
+            await self._storage.write(lambda tx: outgoing.tell(tx, post.channel, agent.user, text, post.thread))
 
     def _take_aside(self, tx: Tx, side: SideThread, known: str, post: Post, who: Who, said: Words) -> None:
         remember(tx, who, self._desk(), post.channel)

@@ -24,7 +24,7 @@ _MENTION = re.compile(r"<[@!](?!date\b)([^<>|\s^]+)(?:\^([^<>|\s]+))?")
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A post in a thread, new or edited (`edited`). `thread` is its root's ts; `mentions` are ids of users."""
+    """A post in a thread, new or edited (`edited`). `thread` is its root's ts, `parent` the id of who wrote that root."""
 
     channel: str
     ts: str
@@ -35,6 +35,7 @@ class Post:
     blocks: tuple[Mapping[str, Any], ...]
     files: tuple[RemoteFile, ...]
     edited: bool = False
+    parent: str = ""
 
     @property
     def ref(self) -> str:
@@ -107,6 +108,7 @@ def read(event: Mapping[str, Any], team: str) -> Post | Gone | None:
         tuple(block for block in raw if isinstance(block, Mapping)) if isinstance(raw, list) else (),
         tuple(files_of(post.get("files"))),
         edited,
+        str(post.get("parent_user_id") or ""),
     )
 
 

@@ -217,6 +217,12 @@ class WebApi:
         self.space.react(room, str(params.get("timestamp") or ""), name, self.space.bot_user, add=add)
         return {}
 
+    def reactions_get(self, params: Params) -> Raw:
+        room, ts = self.space.room(params.get("channel")), str(params.get("timestamp") or "")
+        if ts not in room.messages:
+            raise SlackRefused("message_not_found")
+        return {"type": "message", "channel": room.id, "message": room.messages[ts]}
+
     # --- files -------------------------------------------------------------------------------------------
 
     def upload_url(self, params: Params) -> Raw:
@@ -266,6 +272,7 @@ class WebApi:
             "chat.delete": self.delete, "chat.getPermalink": self.permalink,
             "reactions.add": lambda params: self.react(params, add=True),
             "reactions.remove": lambda params: self.react(params, add=False),
+            "reactions.get": self.reactions_get,
             "files.getUploadURLExternal": self.upload_url, "files.completeUploadExternal": self.complete_upload,
             "files.info": self.files_info, "views.open": views.open, "views.push": views.push, "views.update": views.update,
             "views.publish": views.publish,

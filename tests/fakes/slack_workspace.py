@@ -122,6 +122,7 @@ class Workspace:
         if root is not None:
             top = str(root.get("thread_ts", root["ts"]))
             raw["thread_ts"] = top
+            raw["parent_user_id"] = room.messages.get(top, root).get("user", "")
             self._count(room.messages.get(top, root), raw)
         room.messages[raw["ts"]] = raw
         self.emit(self._event(room, raw))
