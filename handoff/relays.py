@@ -144,7 +144,9 @@ def edit_relay(tx: Tx, desk: str, ref: str, text: str, held: Sequence[str] = ())
         edited = store.change_relay(tx, relay, text=text)
         if bool(held) != bool(relay.held):
             due_at = tx.now + (HOLD if held else terms.undo(desk_of(tx)))
-            _ring(tx, store.change_relay(tx, edited, held=list(held) or None, due_at=due_at))
+            edited = store.change_relay(tx, edited, held=list(held) or None, due_at=due_at)
+            _ring(tx, edited)
+            told(tx, edited)
         return True
     message = history.message(tx.conn, relay.message_id) if relay.message_id else None
     if message is None or message.deleted_at is not None or relay.state == "taken_back":

@@ -6,11 +6,13 @@ theirs), NotFound. The same `ref` again is the same question, and the same word.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from bot import timers
 from bot.errors import Conflict, NotAllowed, NotFound
-from bot.model import SYSTEM, CaseStatus, Message, new_id
+from bot.model import SYSTEM, CaseStatus, FileRef, Message, new_id
 from bot.storage import history
 from bot.storage.tx import Tx
 from bot.texts import Texts, say
@@ -20,6 +22,9 @@ from handoff.errands import store as rows
 from handoff.errands.errand import ANSWERED, CONSULT, OPEN, TASK, WITHDRAWN, Errand, ErrandChanged
 from handoff.relays import note_channel
 from handoff.steps import as_author, changed, desk_of, is_over, may_act, move, write_note
+
+if TYPE_CHECKING:
+    from bot.desk_folder.desk import Desk
 
 KIND = "errand"
 WITHIN = timedelta(hours=4)  # of business: so long a question to a team may take where its asker says nothing
@@ -109,7 +114,15 @@ def _ask(
 
 # ── what colleagues say ────────────────────────────────────────────────────────────────────────────────────────────
 def talk(
-    tx: Tx, errand_id: str, agent_id: str, text: str, *, desk: str, ref: str | None = None, said: bool = False
+    tx: Tx,
+    errand_id: str,
+    agent_id: str,
+    text: str,
+    files: Sequence[FileRef] = (),
+    *,
+    desk: str,
+    ref: str | None = None,
+    said: bool = False,
 ) -> Errand:
     """A word in the side thread. Of a question, the first word of anybody but its asker is the answer; a task's owner says by
     `answer` that it is done. `said`: the words stand in Slack already, by that `ref`.
@@ -118,15 +131,23 @@ def talk(
     if _known(tx, desk, ref):
         return errand
     if not errand.is_task and errand.is_open and agent_id != errand.asked_by:
-        return answer(tx, errand_id, agent_id, text, desk=desk, ref=ref, said=said)
+        return answer(tx, errand_id, agent_id, text, files, desk=desk, ref=ref, said=said)
     case, who = _case(tx, errand), store.agent(tx.conn, desk_of(tx), agent_id)
-    note = _note(tx, case, errand, who.id, _words(text), desk, ref, said=said)
+    note = _note(tx, case, errand, who.id, _words(text, files), files, desk, ref, said=said)
     store.log(tx, case, f"{errand.kind}_said", who.id, errand=errand.id, message=note.id, desk=desk)
     return _tell(tx, case, errand, "said", note)
 
 
 def answer(
-    tx: Tx, errand_id: str, agent_id: str, text: str, *, desk: str, ref: str | None = None, said: bool = False
+    tx: Tx,
+    errand_id: str,
+    agent_id: str,
+    text: str,
+    files: Sequence[FileRef] = (),
+    *,
+    desk: str,
+    ref: str | None = None,
+    said: bool = False,
 ) -> Errand:
     """What came of it: a note in the case, whose agent is called and whose turn it is again.
 
@@ -137,10 +158,10 @@ def answer(
         return errand
     who = store.agent(tx.conn, desk_of(tx), agent_id)
     _may_end(tx, errand, who)
-    case, words = _case(tx, errand), _words(text)
+    case, words = _case(tx, errand), _words(text, files)
     done = rows.change(tx, errand, state=ANSWERED, answered_by=who.id, ended_at=tx.now)
     timers.cancel(tx, _timer(errand))
-    note = _note(tx, case, done, who.id, f"{_heading(tx, done)}\n{words}", desk, ref, said=said)
+    note = _note(tx, case, done, who.id, f"{_heading(tx, done)}\n{words}", files, desk, ref, said=said)
     done = rows.change(tx, done, answer_id=note.id)
     took = (tx.now - errand.asked_at).total_seconds()
     store.log(tx, case, f"{errand.kind}_answered", who.id, errand=errand.id, message=note.id, took_s=took, desk=desk)
@@ -205,8 +226,11 @@ def remind(tx: Tx, case: Case, errand: Errand) -> None:
 
 def asked_name(tx: Tx, errand: Errand) -> str:
     """Who was asked, by the name that people use."""
-    desk = desk_of(tx)
-    return store.agent_name(tx.conn, desk, errand.owner_id) if errand.is_task else terms.team_name(desk, errand.team)
+    return name_of(tx.conn, desk_of(tx), errand)
+
+
+def name_of(conn: store.Reader, desk: Desk | None, errand: Errand) -> str:
+    return store.agent_name(conn, desk, errand.owner_id) if errand.is_task else terms.team_name(desk, errand.team)
 
 
 def _heading(tx: Tx, errand: Errand) -> str:
@@ -232,6 +256,7 @@ def _note(
     errand: Errand,
     agent_id: str | None,
     text: str,
+    files: Sequence[FileRef] = (),
     desk: str = "",
     ref: str | None = None,
     *,
@@ -240,7 +265,7 @@ def _note(
     """Everything that is said for an errand goes through here, and is a note. `said`: Slack has the words already."""
     author = as_author(store.agent(tx.conn, desk_of(tx), agent_id)) if agent_id else SYSTEM
     meta = {META: errand.id, **({"desk": desk} if desk else {}), **({"ref": ref} if said else {})}
-    note = write_note(tx, case, author, text, (), meta)
+    note = write_note(tx, case, author, text, files, meta)
     if ref:
         history.remember_ref(tx, note_channel(desk), ref, note)
     return note
@@ -272,9 +297,9 @@ def _case(tx: Tx, errand: Errand) -> Case:
     return found
 
 
-def _words(text: str) -> str:
+def _words(text: str, files: Sequence[FileRef] = ()) -> str:
     words = text.strip()
-    if not words:
+    if not words and not files:
         raise Conflict("there is nothing to ask or to say")
     if len(words) > LONGEST:
         raise Conflict(f"at most {LONGEST} characters; write the rest in the case")

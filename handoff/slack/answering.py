@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from channels.text import clean
-from handoff import cases, store
+from handoff import cases, second_look, store
 from handoff.case import OUTCOMES, AgentView, Case
-from handoff.slack import forms
-from handoff.slack.blocks import Block
+from handoff.second_look import Look
+from handoff.slack import forms, second
+from handoff.slack.blocks import Block, line
 from handoff.slack.forms import TEXT
 from handoff.slack.store import DESK
 from handoff.slack.verb import Scene, Verb, View
@@ -20,10 +22,21 @@ MAX_TOPIC = 120
 
 
 # ── the answer ─────────────────────────────────────────────────────────────────────────────────────────────────────
-def reply_form(scene: Scene) -> View:
+def reply_form(scene: Scene, initial: str = "", warned: Look | None = None) -> View:
+    """`initial` words to begin with; `warned`: those were submitted, and should be looked at again."""
     must_hold(scene.tx, scene.case, scene.agent.id)
     say = scene.wording
-    return forms.form(scene, "reply", say("reply_title"), [forms.written(TEXT, say("reply_text"))], say("button_send"))
+    blocks = [forms.written(TEXT, say("reply_text"), initial=initial)]
+    if warned is None:
+        return forms.form(scene, "reply", say("reply_title"), blocks, say("button_send"))
+    told = [line("✋ " + " ".join((say("held_waits"), *second.reasons(warned.warnings, say))))]
+    more = _digest(warned.warnings)
+    return forms.form(scene, "reply", say("reply_title"), [*told, *blocks], say("button_send_anyway"), more=more)
+
+
+def _digest(warnings: Sequence[str]) -> str:
+    """What was warned of: whoever submits again after that has seen it; other words may be other warnings."""
+    return hashlib.sha256("\0".join(warnings).encode()).hexdigest()[:16]
 
 
 def reply(scene: Scene, view: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -34,6 +47,9 @@ def reply(scene: Scene, view: Mapping[str, Any]) -> Mapping[str, Any] | None:
     text = forms.typed(view, TEXT)
     if not text:
         return forms.errors(**{TEXT: scene.wording("refused_empty")})
+    found = second_look.look(scene.tx.conn, scene.desk, scene.case, text)
+    if found.warnings and forms.kept(view)[1] != _digest(found.warnings):
+        return {"response_action": "update", "view": reply_form(scene, forms.filled(view, TEXT), found)}
     cases.reply(scene.tx, scene.case.id, scene.agent.id, text, desk=DESK, ref=ref)
     return None
 

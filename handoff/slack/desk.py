@@ -20,7 +20,9 @@ from handoff import brief as briefs
 from handoff import store as cases
 from handoff import terms
 from handoff.case import Case, Relay
-from handoff.slack import outgoing, store, transcript, undo
+from handoff.errands.errand import ErrandChanged
+from handoff.errands.verbs import META
+from handoff.slack import aside, outgoing, second, store, transcript, undo
 from handoff.slack.agents import Agents, user_of
 from handoff.slack.card import card, digest
 from handoff.slack.home.tab import HomeTab
@@ -146,8 +148,11 @@ class SlackDesk:
             outgoing.mark(tx, relay.case_id, relay.customer_id, relay.ref, *found)
         if relay.state == "refused":
             self._tell_refused(tx, relay)
-        elif relay.state == "waiting" and relay.created_at == tx.now:
+        elif relay.state == "waiting" and (relay.held or relay.created_at == tx.now):
             self._offer_undo(tx, relay)
+
+    def errand_changed(self, tx: Tx, event: ErrandChanged) -> None:
+        aside.on_errand(tx, event, self.channel_of, self._wording)
 
     def on_notify(self, tx: Tx, event: NotifyAsked) -> None:
         """A flow's line for colleagues: to the channel that the flow names."""
@@ -267,7 +272,7 @@ class SlackDesk:
         """Its author sees when it leaves, and two buttons that keep it here."""
         known, user = store.thread(tx.conn, relay.case_id), user_of(relay.agent_id, self._desk())
         if known is not None and user is not None:
-            drawn = undo.line(relay, self._wording)
+            drawn = (second if relay.held else undo).line(relay, self._wording)
             blocks, channel = drawn["blocks"], str(relay.ref).partition(":")[0]
             outgoing.tell(tx, channel, user, drawn["text"], known.root, blocks=blocks, until=relay.due_at)
 
@@ -284,7 +289,9 @@ class SlackDesk:
 
 
 def is_post(message: Message) -> bool:
-    """Whether a message or note stands in Slack already, as its author's own post."""
+    """Whether a message or note stands in its case's thread already, as its author's own post."""
+    if META in message.meta:  # said in a thread beside
+        return False
     return message.meta.get("desk") == store.DESK and bool(_POST.fullmatch(str(message.meta.get("ref") or "")))
 
 

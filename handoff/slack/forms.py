@@ -78,7 +78,16 @@ def field(name: str, label: str, element: Block, *, optional: bool = False) -> B
 def filled(view_: Mapping[str, Any], name: str) -> str:
     """What stands in a field: its text, the chosen option's value, the date or time; empty where nothing does."""
     values = mapping(mapping(view_.get("state")).get("values"))
-    element = mapping(mapping(values.get(name)).get(name))
+    return _given(mapping(mapping(values.get(name)).get(name)))
+
+
+def filled_at(view_: Mapping[str, Any], action: str) -> str:
+    """As `filled`, of the element with that action, in whichever field it stands: one that tells at once what happens in it."""
+    fields = mapping(mapping(view_.get("state")).get("values")).values()
+    return next((_given(mapping(mapping(one)[action])) for one in fields if action in mapping(one)), "")
+
+
+def _given(element: Mapping[str, Any]) -> str:
     chosen = mapping(element.get("selected_option")).get("value")
     given = (element.get("value"), chosen, element.get("selected_date"), element.get("selected_time"))
     found = next((one for one in given if one), None)

@@ -20,10 +20,10 @@ from bot.storage.tx import Tx
 from channels.slack.connection import SlackConnection
 from channels.slack.payloads import Reply, SlackPayload, mapping
 from channels.text import TEXT_LIMIT, one_line, shorten, to_plain
-from handoff import cases, relays, terms
+from handoff import cases, relays, second_look, terms
 from handoff import store as rows
 from handoff.case import Case
-from handoff.slack import outgoing, store
+from handoff.slack import outgoing, second, store
 from handoff.slack.agents import Agents, Who, remember, user_of
 from handoff.slack.home.tab import HomeTab
 from handoff.slack.posts import Gone, Post, Words, fate, mentioned, read, refs_in, words
@@ -208,7 +208,10 @@ class Listener:
         kept = [file for file, _ in files]
         if does.leaves:
             text = shorten(said.text, TEXT_LIMIT)
-            relays.draft(tx, case.id, who.agent_id, text, kept, desk=store.DESK, ref=post.ref)
+            found = second_look.look(tx.conn, self._desk(), case, to_plain(text))
+            relays.draft(tx, case.id, who.agent_id, text, kept, desk=store.DESK, ref=post.ref, held=found.warnings)
+            if found.seems is not None:
+                self._tell(tx, case, post, who.user, second.tip(found.customer, found.seems, self._wording))
             return
         knows = store.noted_before(tx.conn, case.id, who.agent_id)
         text = shorten(to_plain(said.text), TEXT_LIMIT)
@@ -231,7 +234,8 @@ class Listener:
                 relays.take_back(tx, store.DESK, post.ref, as_note=True)
                 self._edit_note(tx, post, to_plain(said.text))
             elif said.text.strip():
-                relays.edit_relay(tx, store.DESK, post.ref, shorten(said.text, TEXT_LIMIT))
+                held = second_look.look(tx.conn, self._desk(), case, to_plain(said.text)).warnings
+                relays.edit_relay(tx, store.DESK, post.ref, shorten(said.text, TEXT_LIMIT), held)
         elif relay.state == "said" and said.text.strip() and said.text != relay.text:
             may = case.with_people and case.agent_id == who.agent_id and not keep
             if not may or not relays.edit_relay(tx, store.DESK, post.ref, shorten(said.text, TEXT_LIMIT)):

@@ -5,7 +5,7 @@ Claim, the second is told who was first, and the card is drawn anew. What can be
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -15,14 +15,17 @@ from bot.storage.engine import Storage
 from bot.storage.tx import Tx
 from channels.slack.connection import SlackConnection
 from channels.slack.payloads import Reply, SlackPayload, mapping
+from channels.text import to_plain
 from handoff import relays
 from handoff import store as rows
 from handoff.case import Case
 from handoff.slack import commands, forms, more, outgoing, store
 from handoff.slack.agents import Agents, Who, remember
+from handoff.slack.answering import reply_form
 from handoff.slack.blocks import line
 from handoff.slack.home.tab import HomeTab
 from handoff.slack.home.view import HOME
+from handoff.slack.second import ANYWAY, EDIT
 from handoff.slack.undo import KEEP, UNDO
 from handoff.slack.verb import ACTION, Refusal, Scene, Verb, View
 from handoff.slack.verbs import VERBS
@@ -45,6 +48,7 @@ class Place:
     channel: str
     root: str | None
     message: Mapping[str, Any] = field(default_factory=dict)
+    extra: str = ""
 
 
 class Presses:
@@ -95,12 +99,15 @@ class Presses:
         value = str(action.get("value") or "")
         if wanted in {UNDO, KEEP}:
             await self._undo(body, value, as_note=wanted == KEEP)
+        elif wanted in {ANYWAY, EDIT}:
+            await self._look_again(body, value, edit=wanted == EDIT)
         elif detail:
             await self._within(body, name, action)
         elif name == more.NAME or name in VERBS:
-            place = await self._place(body, value.partition(" ")[0])
+            case_id, _, extra = value.partition(" ")
+            place = await self._place(body, case_id)
             if place is not None:
-                await self._act(body, place, name)
+                await self._act(body, replace(place, extra=extra), name)
         return Reply()
 
     async def _act(self, body: Mapping[str, Any], place: Place, name: str) -> None:
@@ -282,6 +289,35 @@ class Presses:
             agent, thread = who, root if isinstance(root, str) else None
             await self._storage.write(lambda tx: self.take_back(tx, agent, ref, thread, as_note=as_note))
 
+    async def _look_again(self, body: Mapping[str, Any], ref: str, *, edit: bool) -> None:
+        """Words that wait for a second look: they leave, or stand in the form Reply… again."""
+        relay = await self._storage.read(lambda conn: rows.relay(conn, store.DESK, ref))
+        place = await self._place(body, relay.case_id) if relay is not None else None
+        who = await self._who(body, place.channel) if place is not None else None
+        if relay is None or place is None or who is None or relay.agent_id != who.agent_id:
+            return
+        agent, here = who, place
+        view = await self._storage.write(lambda tx: self._looked(tx, here, agent, ref, edit=edit))
+        if view is not None:
+            await self._open(body, view, agent, here, "views.open")
+
+    def _looked(self, tx: Tx, place: Place, who: Who, ref: str, *, edit: bool) -> View | None:
+        relay = rows.relay(tx.conn, store.DESK, ref)
+        try:
+            with tx.savepoint():
+                if relay is None or relay.state != "waiting" or not relay.held:
+                    raise Refusal(self._wording("held_gone"))
+                if not edit:
+                    relays.let_go(tx, store.DESK, ref, who.agent_id)
+                    return None
+                relays.take_back(tx, store.DESK, ref)
+                return reply_form(self._scene(tx, place, who), to_plain(relay.text))
+        except REFUSALS as error:
+            case = rows.case(tx.conn, place.case_id)
+            if case is not None:
+                self._explain(tx, case, who, place, self._why(tx, case, who, error))
+            return None
+
     def take_back(self, tx: Tx, who: Who, ref: str, root: str | None, *, as_note: bool) -> None:
         """Take one's own answer back; `as_note`: it stays in the house instead. Its author is told what came of it."""
         relay = rows.relay(tx.conn, store.DESK, ref)
@@ -347,7 +383,7 @@ class Presses:
             raise NotFound(f"there is no case {place.case_id}")
         desk = self._desk()
         agent = rows.agent(tx.conn, desk, who.agent_id)
-        return Scene(tx, case, agent, who, place.channel, place.root, desk, Wording(desk), place.message)
+        return Scene(tx, case, agent, who, place.channel, place.root, desk, Wording(desk), place.message, place.extra)
 
     async def _who(self, body: Mapping[str, Any], channel: str) -> Who | None:
         user = mapping(body.get("user"))
@@ -363,7 +399,8 @@ class Presses:
         channels = await self._channels()
         here = isinstance(pressed_in, str) and pressed_in in channels
         channel = str(pressed_in) if here else known.channel
-        return Place(case_id, channel, known.root) if channel in channels else None
+        root = known.root if channel == known.channel else None
+        return Place(case_id, channel, root) if channel in channels else None
 
     def _refuse(self, tx: Tx, body: Mapping[str, Any], place: Place, what: str) -> None:
         user = mapping(body.get("user"))

@@ -19,6 +19,7 @@ from channels.web.files import safe_name, sniff
 from handoff import store as cases
 from handoff.case import Case
 from handoff.slack import store
+from handoff.slack.verb import Kind
 from handoff.slack.verbs import KINDS
 
 LOOK_BACK = timedelta(seconds=5)  # our clock and Slack's may differ by that much
@@ -83,11 +84,12 @@ class DeskSender:
         """
         if delivery.kind in {"file", "notify"}:
             return Verdict.GIVE_UP
-        if delivery.kind in KINDS:
-            return KINDS[delivery.kind].in_doubt
-        if delivery.kind not in {"root", "thread"}:
+        kind = KINDS.get(delivery.kind)
+        if kind is not None and kind.found is None:
+            return kind.in_doubt
+        if kind is None and delivery.kind not in {"root", "thread"}:
             return Verdict.ABSENT
-        found = await self._find(delivery)
+        found = await (self._find(delivery) if kind is None else self._find_of(kind, delivery))
         if found is not None:
             self._absent.pop(delivery.id, None)
             return found
@@ -265,6 +267,15 @@ class DeskSender:
             return Sent(f"{known.channel}:{ts}")
         await self._delete(known.channel, ts)  # a stray at the channel's top
         return None
+
+    async def _find_of(self, kind: Kind, delivery: Delivery) -> Sent | None:
+        """A post at the top of a channel, of a kind that somebody else sends."""
+        channel, echo = str(delivery.payload["channel"]), self._slack.echo(delivery.id)
+        if echo is not None:
+            return kind.found(delivery, channel, echo.ts) if kind.found is not None else None
+        oldest = f"{(delivery.started_at - LOOK_BACK).timestamp():.6f}"
+        place = await self._search(delivery.id, "conversations.history", {"channel": channel, "oldest": oldest})
+        return kind.found(delivery, channel, place[0]) if place is not None and kind.found is not None else None
 
     async def _place(self, delivery: Delivery, known: store.Thread) -> tuple[str, str | None] | None:
         """(ts, thread) of the post with this outbox id: as Slack told it back, or read from the channel."""

@@ -40,7 +40,8 @@ class Refusal(Conflict):
 class Scene:
     """Who acts on which case, in an open transaction. `channel` and `root` are where its card is.
 
-    `message` is the post that a message's menu was opened on, or a reaction put on (empty for buttons).
+    `message` is the post that a message's menu was opened on, or a reaction put on (empty for buttons). `extra` is what stands
+    behind the case's id in the value of the button that was pressed.
     """
 
     tx: Tx
@@ -52,6 +53,7 @@ class Scene:
     desk: Desk | None
     wording: Wording
     message: Mapping[str, Any]
+    extra: str = ""
 
     @property
     def customer_name(self) -> str:
@@ -105,10 +107,12 @@ class SideThread:
 class Kind:
     """A kind of row that `DeskSender` sends for somebody else: `outbox.enqueue(tx, via=store.VIA, kind=name, …)`.
 
-    `in_doubt`: what becomes of one that may have arrived. `settled` hears its end, in a transaction.
+    `in_doubt`: what becomes of one that may have arrived. With `found` (row, channel, ts) it is looked for first, at the top of
+    `payload["channel"]`, by the metadata that it was posted with. `settled` hears its end, in a transaction.
     """
 
     name: str
     send: Callable[[SlackConnection, Storage, Delivery], Awaitable[Sent]]
     in_doubt: Verdict = Verdict.GIVE_UP
+    found: Callable[[Delivery, str, str], Sent] | None = None
     settled: Callable[[Tx, SendSettled], None] | None = None

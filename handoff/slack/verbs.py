@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from handoff.slack import alerts
+from handoff.slack import alerts, aside
 from handoff.slack.answering import ADD_NOTE, REPLY, RESOLVE
+from handoff.slack.asking import ANSWER, CONSULT, TASK
+from handoff.slack.saved import MACROS
 from handoff.slack.taking import AWAIT, CLAIM, RELEASE, SNOOZE, TRANSFER, WAKE
 from handoff.slack.verb import Kind, SideThread, Verb
 from handoff.slack.whose import BLOCK, MERGE, PART, TIMELINE, UNBLOCK
@@ -16,10 +18,13 @@ from handoff.slack.whose import BLOCK, MERGE, PART, TIMELINE, UNBLOCK
 CARD: tuple[Verb, ...] = (CLAIM, REPLY, RESOLVE, TRANSFER, SNOOZE)
 """What has a button of its own on the card."""
 
-MORE: tuple[Verb, ...] = (ADD_NOTE, AWAIT, WAKE, RELEASE, TIMELINE, MERGE, PART, BLOCK, UNBLOCK)
+MORE: tuple[Verb, ...] = (MACROS, ADD_NOTE, CONSULT, TASK, AWAIT, WAKE, RELEASE, TIMELINE, MERGE, PART, BLOCK, UNBLOCK)
 """What stands in the form More…, in this order."""
 
-VERBS: Mapping[str, Verb] = {verb.name: verb for verb in (*CARD, *MORE)}
+ELSEWHERE: tuple[Verb, ...] = (ANSWER,)
+"""What has its button on a card of another kind."""
 
-SIDE_THREADS: tuple[SideThread, ...] = ()
-KINDS: Mapping[str, Kind] = {alerts.NAME: alerts.KIND}
+VERBS: Mapping[str, Verb] = {verb.name: verb for verb in (*CARD, *MORE, *ELSEWHERE)}
+
+SIDE_THREADS: tuple[SideThread, ...] = (aside.SIDE,)
+KINDS: Mapping[str, Kind] = {alerts.NAME: alerts.KIND, **aside.KINDS}
