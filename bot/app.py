@@ -82,7 +82,7 @@ from handoff.hints.finder import Finder
 from handoff.queue import store as queue
 from handoff.web.desk import WebDesk
 from handoff.web.routes import WebDeskRoutes
-from surveys import closing, relationship, report
+from surveys import closing, relationship
 from surveys.answers import Answers
 from surveys.figures.shape import Question
 from surveys.for_api import SurveysForApi
@@ -389,10 +389,11 @@ class App:
             "folder": "" if desk.is_builtin else str(desk.folder or ""),
         }
 
-    def _report(self, conn: Any) -> str:
-        desk = self.rules
-        asked = Question(zone=ZoneInfo(desk.time_zone))
-        return report.as_table(make_report(conn, asked, partial(hours_of, desk), self.clock()))
+    def _report(self, conn: Any) -> dict[str, Any]:
+        """The figures of the last 30 days."""
+        desk, now = self.rules, self.clock()
+        asked = Question(zone=ZoneInfo(desk.time_zone), since=now - 30 * DAY)
+        return make_report(conn, asked, partial(hours_of, desk), now)
 
     def greeting(self) -> list[str]:
         """What a person at the terminal is told once the web is up."""
