@@ -38,10 +38,12 @@ from bot.events import (
     CustomerErased,
     CustomersMerged,
     DeskRefused,
+    DigestMade,
     FollowUpAsked,
     GoalTold,
     SendSettled,
     StepsTaken,
+    TalkLogged,
     TimelineGrew,
 )
 from bot.flows import is_request, versions
@@ -84,10 +86,13 @@ from handoff.web.desk import WebDesk
 from handoff.web.routes import WebDeskRoutes
 from surveys import closing, relationship
 from surveys.answers import Answers
+from surveys.digest.teller import Teller
 from surveys.figures.shape import Question
 from surveys.for_api import SurveysForApi
 from surveys.for_api import make as make_report
 from surveys.invitations import ASK, EXPIRE, Invitations, Setup
+from surveys.outside import talks
+from surveys.pages import dashboard
 from surveys.rollups.keeping import Rollups, on_merged
 from surveys.timing import rules_from
 
@@ -132,12 +137,13 @@ class App:
             self.storage, settings, self.secret, self.web_desk, lambda: self.rules, self.web.hub
         )
         self.feed = Feed(self.storage)
-        self.console = Console(
-            settings, self.secret, self.storage, self.desk, self._overview, PREVIEWS, self.desk_pages.admin
-        )
         self.following = Following(self.storage, self.desk)
         self.tally = Tally(self.storage)
         self.rollups = Rollups(self.storage, lambda team: hours_of(self.rules, team))
+        wings = [dashboard.wing(self.storage, self.rollups.ask)]
+        self.console = Console(
+            settings, self.secret, self.storage, self.desk, self._overview, PREVIEWS, self.desk_pages.admin, wings
+        )
         self.channels: list[Channel] = [self.web]
         self.desks: list[AgentDesk] = [self.web_desk]
         self.senders: list[Sender] = []
@@ -156,16 +162,7 @@ class App:
         self.delivery = DeliveryLoop(self.storage, {sender.via: sender for sender in self._all_senders()})
         self.inbox.takers = self._takers()
         self.timers = Timers(self.storage, self._ringers())
-        self.workers = {
-            "inbox": Worker("inbox", self.inbox.run, clock, self.storage.poll),
-            "outbox": Worker("outbox", self.delivery.run, clock, self.storage.poll),
-            "timers": Worker("timers", self.timers.run, clock, self.storage.poll),
-            "housekeeping": Worker("housekeeping", self._keep_house, clock),
-            "tally": Worker("tally", self.tally.run, clock),
-            "figures": Worker("figures", self.rollups.run, clock),
-        }
-        if self.storage.poll is not None:
-            self.workers["desk"] = Worker("desk", self.following.run, clock, self.storage.poll)
+        self.workers = self._workers()
         self.delivery.wake = self.workers["outbox"].wake
         watched = {"web": self.web.hub, "desk": self.web_desk.hub}
         self.notices = Notices(self.storage, watched, lambda worker: self.workers[worker].wake())
@@ -176,6 +173,7 @@ class App:
             wake=lambda worker: self.workers[worker].wake(),
             desk=lambda: self.rules,
             public_url=settings.url,
+            courier=self.delivery.courier,
         )
 
     @property
@@ -205,6 +203,7 @@ class App:
         heard[SendSettled].append(self.invitations.on_send_settled)
         heard[FollowUpAsked].append(follow_up.on_follow_up)
         heard[GoalTold].append(follow_up.on_goal)
+        heard[TalkLogged].append(talks.on_talk)
         heard[AlertChanged] += self._told_of_alerts
         heard[SendSettled].append(self.outreach.on_send_settled)
         heard[StepsTaken].append(self.tally.heard)
@@ -227,6 +226,9 @@ class App:
             refused = getattr(desk, "on_desk_refused", None)
             if refused is not None:
                 heard[DeskRefused].append(refused)
+            digest = getattr(desk, "on_digest", None)
+            if digest is not None:
+                heard[DigestMade].append(digest)
         return heard
 
     def _ringers(self) -> dict[str, Ringer]:
@@ -245,6 +247,22 @@ class App:
             outreach.ONE: self.outreach.one_due,
             **handoff.ringers(),
         }
+
+    def _workers(self) -> dict[str, Worker]:
+        """The loops, by name. Where nodes share the database, what others may have left is looked for by itself."""
+        clock, poll = self.clock, self.storage.poll
+        workers = {
+            "inbox": Worker("inbox", self.inbox.run, clock, poll),
+            "outbox": Worker("outbox", self.delivery.run, clock, poll),
+            "timers": Worker("timers", self.timers.run, clock, poll),
+            "housekeeping": Worker("housekeeping", self._keep_house, clock),
+            "tally": Worker("tally", self.tally.run, clock),
+            "figures": Worker("figures", self.rollups.run, clock),
+            "digest": Worker("digest", Teller(self.storage, lambda: self.rules, self.rollups.ask).run, clock),
+        }
+        if poll is not None:
+            workers["desk"] = Worker("desk", self.following.run, clock, poll)
+        return workers
 
     # ── life ───────────────────────────────────────────────────────────────────────────────────────────────────────
     async def start(self) -> None:

@@ -103,7 +103,7 @@ class CaseReopened:
 class SendSettled:
     """What became of an outbox row. `outcome` is sent | failed | expired; `ext_id` the platform's name of it.
 
-    `data` is the sender's own word on it (a Slack thread's ts, a fetched file's size).
+    `data` is the sender's own word on it (a Slack thread's ts, a fetched file's size); `said` the message it is a part of.
     """
 
     outbox_id: str
@@ -118,6 +118,7 @@ class SendSettled:
     error: str | None = None
     doubled: bool = False
     data: Mapping[str, Any] = field(default_factory=dict)
+    said: Message | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,3 +291,16 @@ class TeamTold:
     values: Mapping[str, object] = field(default_factory=dict)
     path: str = ""
     form: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DigestMade:
+    """What a week was like, for the team: told once. `text` is Markdown, `file_id` its picture.
+
+    `channel` is the Slack channel that desk.yaml names; None: where the first team's cases are shown.
+    """
+
+    week: str
+    text: str
+    file_id: str | None = None
+    channel: str | None = None

@@ -214,9 +214,9 @@ class Macro:
 class Desk:
     """One desk. `hash` changes when any of its files does; `flows` and `pinned` are by id and by content hash.
 
-    `surveys` and `notices` are the checked sections of desk.yaml in their own words (read by `surveys.timing.rules_from`
-    and `bot.outreach.notice.rules_from`); None when
-    it has none. `hours` None: always open. `human_flow` is the flow that fetches a human, if the desk has one.
+    `surveys`, `notices` and `digest` are the checked sections of desk.yaml in their own words (read by
+    `surveys.timing.rules_from`, `bot.outreach.notice.rules_from`, `surveys.digest.week.plan_from`); None where there is none.
+    `hours` None: always open. `human_flow` is the flow that fetches a human, if the desk has one.
     """
 
     name: str
@@ -233,6 +233,7 @@ class Desk:
     sla: tuple[Sla, ...] = ()
     surveys: Mapping[str, Any] | None = None
     notices: Mapping[str, Any] | None = None
+    digest: Mapping[str, Any] | None = None
     quality: Mapping[str, Any] | None = None
     pulse: Mapping[str, Any] | None = None
     replies: str = "thread"  # thread | explicit

@@ -17,6 +17,7 @@ from bot.desk_folder.settings import _SECTIONS as SECTIONS
 from bot.desk_folder.settings import (
     AGENT_KEYS,
     ANSWERS_KEYS,
+    DIGEST_KEYS,
     DOES,
     ESCALATION_KEYS,
     METHODS,
@@ -31,6 +32,7 @@ from bot.flows.load import _COMMON_KEYS, _FLOW_KEYS, _SLOT_KEYS, _TRIGGER_KEYS, 
 from bot.flows.schema import INSTRUMENTS, OUTCOMES, PRIORITIES, SCOPES, SLOT_TYPES
 from bot.flows.transcripts import CHANNELS, EXPECTED
 from bot.flows.verbs import ESCALATE_KEYS, RECORD_KINDS, RETRY_KEYS, VERBS, WAIT_KEYS
+from bot.staffing.hours import DAYS
 from bot.staffing.routing import WAYS
 
 Schema = dict[str, Any]
@@ -206,6 +208,7 @@ _ROUTING = _of(
     },
 )
 _TARGETS = dict.fromkeys(SLA_KEYS, _SPAN)
+_DIGEST = _of(DIGEST_KEYS, {"day": _one_of(DAYS), "at": {"type": "string"}, "slack_channel": _NAME})
 _SECTION_VALUES: Mapping[str, Schema] = {
     "name": _TEXT,
     "locales": {"type": "array", "items": {"type": "string"}, "minItems": 1},
@@ -244,6 +247,7 @@ _SECTION_VALUES: Mapping[str, Schema] = {
         NOTICE_KEYS,
         {"per_minute": _COUNT, "campaign_every": _SPAN_OR_OFF, "quiet_hours": _QUIET},
     ),
+    "digest": {"anyOf": [_DIGEST, {"const": False}, {"const": "off"}]},
     "quality": _of(
         QUALITY_KEYS,
         {

@@ -81,6 +81,9 @@ MEANINGS: Mapping[str, str] = {
         "whether they got what they came for), `review_url` (offered once to who is very happy), `nps` (a campaign among all "
         "customers: `{every: 90d, first: 2026-01-05, at: '10:00', run_for: 14d, active: 180d, sample: 1.0, seed: spring}`)"
     ),
+    "desk.digest": "the week in one post to Slack; `off` for none",
+    "digest.day": "of the week; Monday unless you say otherwise",
+    "digest.at": "by the desk's clock; 09:00 unless you say otherwise",
     "desk.notices": "what is told unasked: incidents, and campaigns to who agreed",
     "desk.notices.quiet_hours": 'when nobody is told: `"21:00-08:00"`, or `off`',
     "per_minute": "so many customers are told in a minute",

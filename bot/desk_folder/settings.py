@@ -53,6 +53,7 @@ TEAM_KEYS = (
 )
 AGENT_KEYS = ("id", "name", "team", "role", "locales", "skills", "slack", "capacity")
 ANSWERS_KEYS = ("sure", "unsure")
+DIGEST_KEYS = ("day", "at", "slack_channel")
 NOTICE_KEYS = ("quiet_hours", "per_minute", "campaign_every")
 VERSION_KEYS = ("pin_days", "kill")
 _HASH = re.compile(r"[0-9a-f]{16}\Z")
@@ -189,13 +190,11 @@ class Settings:
         teams = []
         for one, found, team_id in self._listed(node, "team", TEAM_KEYS):
             name = self.reader.text(found["name"], "name") if "name" in found else None
-            channel = self.reader.text(found["slack_channel"], "slack_channel") if "slack_channel" in found else None
+            channel = self._channel(found["slack_channel"]) if "slack_channel" in found else None
             hours = self.week(found["opening_hours"]) if "opening_hours" in found else None
             holidays = self.holidays(found["holidays"]) if "holidays" in found else None
             zone = self.zone(found["timezone"]) if "timezone" in found else None
             locales = self.reader.texts(found["locales"], "locales") if "locales" in found else ()
-            if channel is not None and not re.match(r"[CG][A-Z0-9]{6,}\Z", channel):
-                self.reader.wrong(found["slack_channel"], "slack_channel must be a channel's id such as C0123456789")
             if name is None:
                 self.reader.fault(
                     one, f'the team "{team_id}" has no name', "missing-key"
@@ -461,6 +460,26 @@ class Settings:
         }
         return {key: value for key, value in read.items() if value is not None}
 
+    def read_digest(self, node: Node) -> dict[str, Any]:
+        """In the words of `surveys.digest.week.plan_from`; `off` for none."""
+        if node.raw in {"off", "false"}:
+            return {"off": True}
+        found = self.reader.entries(node, DIGEST_KEYS, "digest")
+        if "at" in found and not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", found["at"].raw):
+            self.reader.wrong(found["at"], 'at must be a time of day such as "09:00"')
+        read = {
+            "day": self.reader.one_of(found["day"], DAYS, "day") if "day" in found else None,
+            "at": found["at"].raw if "at" in found else None,
+            "slack_channel": self._channel(found["slack_channel"]) if "slack_channel" in found else None,
+        }
+        return {key: value for key, value in read.items() if value is not None}
+
+    def _channel(self, node: Node) -> str | None:
+        channel = self.reader.text(node, "slack_channel")
+        if channel is not None and not re.match(r"[CG][A-Z0-9]{6,}\Z", channel):
+            self.reader.wrong(node, "slack_channel must be a channel's id such as C0123456789")
+        return channel
+
     def _instrument(self, node: Node) -> str | None:
         return asking.instrument(node, self.reader)
 
@@ -551,6 +570,7 @@ _SECTIONS: Mapping[str, tuple[str, Callable[[Settings, Node], Any]]] = {
     "sla": ("sla", Settings.read_sla),
     "surveys": ("surveys", Settings.read_surveys),
     "notices": ("notices", Settings.read_notices),
+    "digest": ("digest", Settings.read_digest),
     "quality": ("quality", lambda settings, node: inward.quality(node, settings.reader)),
     "pulse": ("pulse", lambda settings, node: inward.pulse(node, settings.reader)),
     "replies": ("replies", Settings.read_replies),

@@ -40,6 +40,12 @@ def keep(tx: Tx, ref: FileRef, customer_id: str, data: bytes) -> None:
         tx.conn.execute(insert(t.files).values(**values, customer_id=customer_id, created_at=tx.now))
 
 
+def keep_own(tx: Tx, ref: FileRef, data: bytes) -> None:
+    """A file of the house itself, which is no customer's: a chart for colleagues."""
+    values = {"id": ref.id, "name": ref.name, "type": ref.type, "size": ref.size, "data": data}
+    tx.conn.execute(insert(t.files).values(**values, customer_id=None, created_at=tx.now))
+
+
 def came(tx: Tx, file_id: str, kind: str, data: bytes) -> None:
     """The bytes are here; `kind` is their MIME type by content."""
     values = {"data": data, "type": kind, "size": len(data), "error": None}

@@ -192,8 +192,10 @@ class SlackConnection:
             return await asyncio.wait_for(self.user(team, user), PATIENCE)
         return SlackUser(user, team, is_known=False)
 
-    async def upload(self, *, channel: str, name: str, content: bytes, thread_ts: str | None = None) -> str:
-        """Put a file into a channel, direct message or thread; Slack's id of it. Raises what `call` raises.
+    async def upload(
+        self, *, channel: str, name: str, content: bytes, thread_ts: str | None = None, words: str | None = None
+    ) -> str:
+        """Put a file into a channel, direct message or thread, below `words`; Slack's id of it. Raises what `call` raises.
 
         Nobody sees anything of it before the last of the three steps, so only that one can be Uncertain.
         """
@@ -204,7 +206,8 @@ class SlackConnection:
             raise NotSent(str(error)) from error
         file_id = str(place.get("file_id"))
         files = [{"id": file_id, "title": name}]
-        await self.call("files.completeUploadExternal", files=files, channel_id=channel, thread_ts=thread_ts)
+        where = {"channel_id": channel, "thread_ts": thread_ts, "initial_comment": words}
+        await self.call("files.completeUploadExternal", files=files, **where)
         return file_id
 
     async def download(self, url: str, limit: int = MAX_FILE) -> bytes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from bot.events import DeskRefused, NotifyAsked, SendSettled
+from bot.events import DeskRefused, DigestMade, NotifyAsked, SendSettled
 from bot.model import AuthorKind, CaseStatus, Message
 from bot.settings import Settings
 from bot.storage.engine import Storage
@@ -22,7 +22,8 @@ from handoff import terms
 from handoff.case import Case, Relay
 from handoff.errands.errand import ErrandChanged
 from handoff.errands.verbs import META
-from handoff.slack import aside, outgoing, second, store, transcript, undo
+from handoff.hints import store as hints
+from handoff.slack import aside, outgoing, second, store, transcript, undo, weekly
 from handoff.slack.agents import Agents, user_of
 from handoff.slack.card import card, digest
 from handoff.slack.home.tab import HomeTab
@@ -158,6 +159,9 @@ class SlackDesk:
         """A flow's line for colleagues: to the channel that the flow names."""
         outgoing.notify(tx, event.channel, event.text, event.customer_id, event.case_id)
 
+    def on_digest(self, tx: Tx, event: DigestMade) -> None:
+        weekly.on_digest(tx, event, self.channel_of(terms.default_team(self._desk())))
+
     def on_desk_refused(self, tx: Tx, event: DeskRefused) -> None:
         """A broken desk is told where its people are: the channel of the desk's first team."""
         channel = self.channel_of(terms.default_team(self._desk()))
@@ -192,7 +196,8 @@ class SlackDesk:
         """The card of a case as the database has it now."""
         made = briefs.read(conn, case, self._desk())
         earlier = [one.case_id for one in made.earlier]
-        return card(made, self._wording, links_to(conn, earlier, self._slack.site, self._settings.url))
+        links = links_to(conn, earlier, self._slack.site, self._settings.url)
+        return card(made, self._wording, links, hints.read(conn, case, self._desk()))
 
     def shown_anew(self, tx: Tx, case: Case) -> None:
         """Somebody acted on a card that was out of date, or deleted it: it is drawn, or posted, again."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from handoff.slack import alerts, aside
+from handoff.slack import alerts, aside, weekly
 from handoff.slack.answering import ADD_NOTE, REPLY, RESOLVE
 from handoff.slack.asking import ANSWER, CONSULT, TASK
 from handoff.slack.saved import MACROS
@@ -27,4 +27,4 @@ ELSEWHERE: tuple[Verb, ...] = (ANSWER,)
 VERBS: Mapping[str, Verb] = {verb.name: verb for verb in (*CARD, *MORE, *ELSEWHERE)}
 
 SIDE_THREADS: tuple[SideThread, ...] = (aside.SIDE,)
-KINDS: Mapping[str, Kind] = {alerts.NAME: alerts.KIND, **aside.KINDS}
+KINDS: Mapping[str, Kind] = {alerts.NAME: alerts.KIND, weekly.NAME: weekly.KIND, **aside.KINDS}

@@ -1,0 +1,74 @@
+"""The post's lines, made of figures: a score never without n and interval, and none of fewer than five. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from bot.texts import say
+from surveys.figures.catalogue import METRICS
+from surveys.figures.shape import Figure, Figures, Shown
+from surveys.pages import board, shown
+
+TOLD = (*board.INTERACTION, "nps", "frt", "ttr", "fcr", "reopened", "contained_no_return", "promises_kept", "response")
+MOST_TOPICS = 3
+CASES = "escalated"  # rests on every case: its n counts them
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    name: str
+    now: int
+    before: int
+
+
+def lines(
+    week: date,
+    now: Figures,
+    before: Figures,
+    targets: Mapping[str, float],
+    wishes: Sequence[tuple[str, int]],
+    locale: str,
+) -> list[str]:
+    """Markdown lines. `before` are the figures of the week before it; `wishes` the most wanted, with their votes."""
+    cases, then = now.counts.get("cases", 0), before.counts.get("cases", 0)
+    title = say("digest_title", locale, first=week.isoformat(), last=(week + timedelta(days=6)).isoformat())
+    found = [f"**{title}**", say("digest_cases", locale, now=cases, before=then)]
+    found += [_line(now.of(one), before.of(one), targets, locale) for one in TOLD if now.of(one).n]
+    topics = top_topics(now, before)
+    if topics:
+        found += ["", f"**{say('digest_topics', locale)}**"]
+        found += [say("digest_topic", locale, name=one.name, now=one.now, before=one.before) for one in topics]
+    if wishes:
+        found += ["", f"**{say('digest_wishes', locale)}**"]
+        found += [say("digest_wish", locale, name=name, votes=votes) for name, votes in wishes]
+    return found
+
+
+def _line(now: Figure, before: Figure, targets: Mapping[str, float], locale: str) -> str:
+    name = shown.name(now.metric, locale)
+    if now.shown is Shown.HIDDEN:
+        return say("digest_hidden", locale, name=name, n=now.n)
+    trend = {"better": "▲ ", "worse": "▼ "}.get(board.trend(now, before), "")
+    interval = shown.interval(now, locale)
+    parts = [
+        f"{trend}{name}: **{shown.value(now, locale)}**",
+        f"({interval}; n = {now.n})" if interval else f"(n = {now.n})",
+    ]
+    if before.value is not None:
+        parts.append(say("figures_before", locale, value=shown.value(before, locale)))
+    goal = targets.get(board.TARGETS.get(now.metric, ""))
+    if goal is not None:
+        reached = " ✓" if board.is_reached(now, goal) else ""
+        parts.append(say("figures_goal", locale, value=shown.amount(METRICS[now.metric], goal, locale)) + reached)
+    return "• " + " · ".join((" ".join(parts[:2]), *parts[2:]))
+
+
+def top_topics(now: Figures, before: Figures) -> list[Topic]:
+    """The topics that most cases had; figures must have been asked by topic."""
+    then = {one.by.get("topic"): one.n for one in before.groups(CASES)}
+    found = [
+        Topic(str(one.by["topic"]), one.n, then.get(one.by["topic"], 0)) for one in now.groups(CASES) if one.by["topic"]
+    ]
+    return sorted(found, key=lambda one: (-one.now, one.name))[:MOST_TOPICS]
