@@ -89,10 +89,10 @@ def import_responses(file: Path) -> None:
 
 
 def export_responses(file: Path) -> None:
-    from surveys import store
+    from surveys.for_api import everything
     from surveys.responses import render
 
-    rows = read(settings(), store.responses)
+    rows = read(settings(), everything)
     text = render(rows)
     if str(file) == "-":
         sys.stdout.write(text)

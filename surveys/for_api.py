@@ -12,8 +12,11 @@ from bot.api.store import Reader
 from bot.desk_folder.desk import Desk
 from bot.model import Clock
 from bot.staffing.people import hours_of
-from surveys import report, store
+from bot.storage.tx import Tx
+from surveys import report, responses, store
 from surveys.figures.shape import DIMENSIONS, Question
+from surveys.outside import store as outside
+from surveys.responses import Imported
 from surveys.rollups import keeping
 from surveys.rollups.facts import HoursOf
 
@@ -40,9 +43,21 @@ class SurveysForApi:
                 "team": one.team,
                 "topic": one.topic,
                 "at": one.at,
+                "source": one.source,
+                "mode": one.mode,
             }
             for one in store.responses(conn, after=after, limit=limit)
         ]
+
+    def refusals(self, csv: str) -> list[tuple[int, str]]:
+        return [(one.line, one.why) for one in responses.parse(csv.encode())[1]]
+
+    def take_in(self, tx: Tx, csv: str) -> Mapping[str, Any]:
+        rows, _ = responses.parse(csv.encode())
+        return {"rows": len(rows), "new": store.add_imported(tx.conn, rows)}
+
+    def as_csv(self, conn: Reader) -> str:
+        return responses.render(everything(conn))
 
     def report(
         self, conn: Reader, since: str | None, until: str | None, by: str | None, where: Sequence[str] = ()
@@ -50,6 +65,11 @@ class SurveysForApi:
         desk = self._desk()
         asked = question(since, until, by, where, ZoneInfo(desk.time_zone))
         return make(conn, asked, partial(hours_of, desk), self._clock())
+
+
+def everything(conn: Reader) -> list[Imported]:
+    """All answers, and what was said elsewhere: what an export holds."""
+    return [*store.responses(conn), *outside.listed(conn)]
 
 
 def make(conn: Reader, asked: Question, hours: HoursOf, now: datetime) -> dict[str, Any]:

@@ -4,9 +4,12 @@ What lives here: text in, rows or line-exact refusals out, and back. What it mus
 
 Decisions. All or nothing: one refused row refuses the file, and every refused row is told. `time` without an
 offset is read as UTC. Columns may stand in any order; all but `instrument`, `score` and `time` may be missing;
-further columns are kept as custom fields. A semicolon separates where the header has one and no comma (Excel in
-much of Europe). Texts that a spreadsheet would run as a formula get a leading apostrophe when written, and lose
-it when read.
+further columns are kept as custom fields. `source` (where a row comes from: a forum, another tool) and `mode` (`phone`,
+`in_person` …: how it was asked) are two of our own. A row without instrument and score is what somebody said elsewhere,
+and needs `source` and `comment` (surveys/outside). Two rows of one respondent, instrument and time are one answer that
+stands there twice: refused. The same file again adds nothing: ids are made of the content. A semicolon separates where the
+header has one and no comma (Excel in much of Europe). Texts that a spreadsheet would run as a formula get a leading
+apostrophe when written, and lose it when read.
 """
 
 from __future__ import annotations
@@ -26,6 +29,11 @@ from surveys.survey import INSTRUMENTS, instrument
 
 COLUMNS = ("respondent", "instrument", "score", "comment", "time", "channel", "agent", "team", "topic", "locale")
 REQUIRED = ("instrument", "score", "time")
+WITHOUT_SCORE = ("source", "comment", "time")
+OURS = ("source", "mode")
+"""Further columns that are no custom fields."""
+UNNAMED = "import"
+"""The source of a row that names none."""
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")
 
 
@@ -47,6 +55,31 @@ class ResponseRow:
     topic: str | None = None
     locale: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    source: str | None = None
+    mode: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackRow:
+    """What a customer said elsewhere, without a score. `source` is talk | forum | email …, `mode` phone | in_person …"""
+
+    source: str
+    comment: str
+    at: datetime
+    id: str = ""
+    case_id: str | None = None
+    customer_id: str | None = None
+    respondent: str | None = None
+    channel: str | None = None
+    agent: str | None = None
+    team: str | None = None
+    topic: str | None = None
+    locale: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    mode: str | None = None
+
+
+Imported = ResponseRow | FeedbackRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +90,7 @@ class Refusal:
     why: str
 
 
-def parse(raw: bytes) -> tuple[list[ResponseRow], list[Refusal]]:
+def parse(raw: bytes) -> tuple[list[Imported], list[Refusal]]:
     """The rows of a file, in order, or its refusals: one of the two is empty."""
     try:
         text = raw.decode("utf-8-sig")
@@ -74,10 +107,13 @@ def parse(raw: bytes) -> tuple[list[ResponseRow], list[Refusal]]:
     why = _header_fault(header)
     if why:
         return [], [Refusal(first[0], why)]
-    rows: list[ResponseRow] = []
+    rows: list[Imported] = []
     refusals: list[Refusal] = []
+    seen: dict[object, int] = {}
     for record in records:
         taken = record if isinstance(record, Refusal) else _row(header, *record)
+        if not isinstance(taken, Refusal) and not isinstance(record, Refusal):
+            taken = _again(taken, record[0], seen) or taken
         if isinstance(taken, Refusal):
             refusals.append(taken)
         else:
@@ -103,34 +139,67 @@ def _records(text: str) -> Iterator[tuple[int, list[str]] | Refusal]:
             yield line, fields
 
 
+def _again(row: Imported, line: int, seen: dict[object, int]) -> Refusal | None:
+    """Whether this respondent's answer stood in an earlier line. Of who has no name nobody knows."""
+    if row.respondent is None:
+        return None
+    what = row.instrument if isinstance(row, ResponseRow) else row.comment
+    first = seen.setdefault((row.respondent, what, row.at), line)
+    return None if first == line else Refusal(line, f"the same respondent, instrument and time as line {first}")
+
+
 def _header_fault(header: Sequence[str]) -> str | None:
-    missing = [name for name in REQUIRED if name not in header]
+    scored = "instrument" in header or "score" in header or "source" not in header
+    missing = [name for name in (REQUIRED if scored else WITHOUT_SCORE) if name not in header]
     if missing:
         return f'no column "{missing[0]}"; the first line names the columns: {",".join(COLUMNS)}'
     twice = [name for name, times in Counter(header).items() if times > 1]
     return f'column "{twice[0]}" stands twice' if twice else None
 
 
-def _row(header: Sequence[str], line: int, fields: Sequence[str]) -> ResponseRow | Refusal:
+def _row(header: Sequence[str], line: int, fields: Sequence[str]) -> Imported | Refusal:
     if len(fields) != len(header):
         return Refusal(line, f"{len(fields)} fields where the first line names {len(header)} columns")
     if any("\0" in field for field in fields):
         return Refusal(line, "a NUL character, which no database keeps as text")
     cells = {name: from_cell(field) for name, field in zip(header, fields, strict=True)}
+    plain = {name: cells.get(name, "").strip() or None for name in (*COLUMNS, *OURS)}
+    extra = {name: text for name, text in cells.items() if name and name not in {*COLUMNS, *OURS} and text}
     try:
-        asked = instrument(cells["instrument"].strip())
-        score = _score(cells["score"].strip(), asked.id)
-        at = _time(cells["time"].strip())
+        if plain["instrument"] is None and plain["score"] is None and plain["source"] is not None:
+            return _feedback(plain, cells, extra)
+        asked = instrument(plain["instrument"] or "")
+        score = _score(plain["score"] or "", asked.id)
+        at = _time(plain["time"] or "")
     except ValueError as error:
         return Refusal(line, str(error))
-    plain = {name: cells.get(name, "").strip() or None for name in COLUMNS}
-    extra = {name: text for name, text in cells.items() if name and name not in COLUMNS and text}
     return ResponseRow(
         instrument=asked.id,
         score=score,
         at=at,
+        source=plain["source"],
+        mode=plain["mode"],
         respondent=plain["respondent"],
         comment=cells.get("comment") or None,
+        channel=plain["channel"],
+        agent=plain["agent"],
+        team=plain["team"],
+        topic=plain["topic"],
+        locale=canonical(plain["locale"] or "") or None,
+        extra=extra,
+    )
+
+
+def _feedback(plain: Mapping[str, str | None], cells: Mapping[str, str], extra: Mapping[str, str]) -> FeedbackRow:
+    """Raises ValueError for one that says nothing."""
+    if plain["comment"] is None:
+        raise ValueError("a row without instrument and score needs a comment: what was said")
+    return FeedbackRow(
+        source=plain["source"] or "",
+        mode=plain["mode"],
+        comment=cells["comment"],
+        at=_time(plain["time"] or ""),
+        respondent=plain["respondent"],
         channel=plain["channel"],
         agent=plain["agent"],
         team=plain["team"],
@@ -155,33 +224,42 @@ def _time(text: str) -> datetime:
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
 
 
-def _with_ids(rows: Iterable[ResponseRow]) -> list[ResponseRow]:
+def _with_ids(rows: Iterable[Imported]) -> list[Imported]:
     """Ids made of the content, and of how often it came before: the same file twice adds nothing."""
     seen: Counter[str] = Counter()
     named = []
     for row in rows:
-        fields = {name: getattr(row, name) for name in ResponseRow.__slots__}
+        known = {name: getattr(row, name) for name in row.__slots__}
+        fields = {name: value for name, value in known.items() if name not in OURS or value is not None}
         content = repr(sorted({**fields, "extra": sorted(row.extra.items())}.items()))
         seen[content] += 1
         named.append(replace(row, id=hashlib.sha256(f"{content}#{seen[content]}".encode()).hexdigest()[:32]))
     return named
 
 
-def render(rows: Iterable[ResponseRow]) -> str:
-    """The rows as CSV, RFC 4180, custom fields as further columns in the order of their names."""
+def render(rows: Iterable[Imported]) -> str:
+    """The rows as CSV, RFC 4180; then `source` and `mode` where any row has them, custom fields in the order of their names."""
     listed = list(rows)
-    extra = sorted({name for row in listed for name in row.extra} - set(COLUMNS))
+    ours = [name for name in OURS if any(_of_ours(row, name) for row in listed)]
+    extra = [*ours, *sorted({name for row in listed for name in row.extra} - {*COLUMNS, *OURS})]
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow([*COLUMNS, *(to_cell(name) for name in extra)])
     for row in listed:
+        scored = (row.instrument, f"{row.score:g}") if isinstance(row, ResponseRow) else (None, None)
         own = (
-            *(row.respondent or row.customer_id, row.instrument, f"{row.score:g}", row.comment),
+            *(row.respondent or row.customer_id, *scored, row.comment),
             *(row.at.astimezone(UTC).isoformat().replace("+00:00", "Z"),),
             *(row.channel, row.agent, row.team, row.topic, row.locale),
         )
-        writer.writerow([to_cell(value) for value in (*own, *(row.extra.get(name) for name in extra))])
+        further = (_of_ours(row, name) if name in OURS else row.extra.get(name) for name in extra)
+        writer.writerow([to_cell(value) for value in (*own, *further)])
     return out.getvalue()
+
+
+def _of_ours(row: Imported, name: str) -> str | None:
+    value: str | None = getattr(row, name)
+    return None if value == UNNAMED else value
 
 
 def to_cell(value: object) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Text, bindparam, exists, insert, literal_column, select, update
+from sqlalchemy import Connection, Row, Select, Table, Text, bindparam, exists, insert, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.model import LIVE, CaseStatus, new_id
@@ -19,7 +19,8 @@ from bot.storage import marks
 from bot.storage import tables as t
 from bot.storage.prepared import Prepared
 from bot.storage.tx import Tx
-from surveys.responses import ResponseRow
+from surveys.outside import store as outside
+from surveys.responses import UNNAMED, FeedbackRow, Imported, ResponseRow
 from surveys.timing import Facts, PastAsk
 
 i, r, c = t.survey_invitations, t.survey_responses, t.cases
@@ -336,19 +337,37 @@ def latest_responses(conn: Connection, limit: int) -> list[ResponseRow]:
     return [_response_row(row) for row in conn.execute(select(r).order_by(r.c.at.desc(), r.c.id.desc()).limit(limit))]
 
 
-def add_imported(conn: Connection, rows: Sequence[ResponseRow]) -> int:
+def add_imported(conn: Connection, rows: Sequence[Imported]) -> int:
     """Write rows of a CSV file; those that were imported before are passed over. Returns how many were new."""
-    ids = [row.id for row in rows]
-    known: set[str] = set()
-    for start in range(0, len(ids), 500):  # engines limit the parameters of one statement
-        found = conn.execute(select(r.c.id).where(r.c.id.in_(ids[start : start + 500])))
-        known.update(row.id for row in found)
-    fresh = [_imported(row) for row in rows if row.id not in known]
+    scored = [row for row in rows if isinstance(row, ResponseRow)]
+    known = _known(conn, r, [row.id for row in scored])
+    fresh = [_imported(row) for row in scored if row.id not in known]
     if fresh:
         conn.execute(insert(r), fresh)
         for row in fresh:
             marks.mark(conn, marks.ANSWERS, row["id"])
-    return len(fresh)
+    return len(fresh) + outside.add(conn, [row for row in rows if isinstance(row, FeedbackRow)])
+
+
+def add_talk(conn: Connection, row: ResponseRow) -> None:
+    """A score that an agent asked for elsewhere."""
+    whose = {"case_id": row.case_id, "customer_id": row.customer_id}
+    conn.execute(insert(r).values(**_imported(row), **whose))
+    marks.mark(conn, marks.ANSWERS, row.id)
+
+
+def case_of(conn: Connection, case_id: str) -> str | None:
+    """Whose case it is."""
+    found: str | None = conn.execute(select(c.c.customer_id).where(c.c.id == case_id)).scalar()
+    return found
+
+
+def _known(conn: Connection, table: Table, ids: Sequence[str]) -> set[str]:
+    known: set[str] = set()
+    for start in range(0, len(ids), 500):  # engines limit the parameters of one statement
+        found = conn.execute(select(table.c.id).where(table.c.id.in_(ids[start : start + 500])))
+        known.update(row.id for row in found)
+    return known
 
 
 def _imported(row: ResponseRow) -> dict[str, Any]:
@@ -365,6 +384,8 @@ def _imported(row: ResponseRow) -> dict[str, Any]:
         "locale": row.locale,
         "extra": dict(row.extra),
         "at": row.at,
+        "source": row.source or UNNAMED,
+        "mode": row.mode,
     }
 
 
@@ -384,6 +405,8 @@ def _response_row(row: Row[Any]) -> ResponseRow:
         topic=row.topic,
         locale=row.locale,
         extra=row.extra or {},
+        source=row.source,
+        mode=row.mode,
     )
 
 

@@ -7,17 +7,33 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Header, Query, Response
+from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from bot.api.customers import cut
-from bot.api.problems import BadRequest, Unprocessable
+from bot.api.once import write
+from bot.api.problems import BadRequest, Unprocessable, invalid
 from bot.api.rooms import Rooms
-from bot.api.shapes import Nothing, Page, ReportQuery, Responses, ResponseShape
+from bot.api.shapes import (
+    CsvFile,
+    Done,
+    ImportedShape,
+    Nothing,
+    Page,
+    ReportQuery,
+    Responses,
+    ResponseShape,
+    Talk,
+)
 from bot.errors import NotFound
+from bot.events import TalkLogged
+from bot.storage.tx import Tx
 
 PARTS = ("scores", "times", "rates", "amounts", "escalations", "counts")
 """Reports of one part; `summary` has them all."""
 JSON: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {"schema": {"type": "object"}}}}}
+CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
+MOST_REFUSALS = 1_000  # of one file, in one answer
 STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
 
 
@@ -31,6 +47,33 @@ def router(rooms: Rooms) -> APIRouter:
         rows = await storage.read(lambda conn: surveys.responses(conn, after=page.after, limit=page.limit + 1))
         found, more = cut([ResponseShape(**one) for one in rows], page.limit)
         return Responses(items=found, next=found[-1].id if more else None)
+
+    @made.post("/surveys/responses", status_code=201, response_model=ImportedShape)
+    async def import_responses(file: CsvFile, _: Annotated[Nothing, Query()], request: Request) -> Response:
+        """Answers from elsewhere, all or none: each refused row is told with its line. The same rows again add nothing."""
+        refused = surveys.refusals(file.csv)
+        if refused:
+            return invalid([{"at": f"line {line}", "message": why} for line, why in refused[:MOST_REFUSALS]])
+        return await write(storage, request, 201, lambda tx: ImportedShape(**surveys.take_in(tx, file.csv)))
+
+    @made.get("/surveys/responses.csv", response_class=Response, responses=CSV)
+    async def export_responses(_: Annotated[Nothing, Query()]) -> Response:
+        """All answers as CSV, as they can be imported; what begins like a formula is guarded."""
+        text = await storage.read_apart(surveys.as_csv)
+        return Response(text, media_type="text/csv; charset=utf-8")
+
+    @made.post("/surveys/talks", status_code=202, response_model=Done)
+    async def log_talk(talk: Talk, _: Annotated[Nothing, Query()], request: Request) -> Response:
+        """An agent's talk with a customer elsewhere: on the phone, at the counter. A low score is looked after, too."""
+
+        def unit(tx: Tx) -> Done:
+            if talk.agent not in {one["id"] for one in rooms.cases.agents(tx.conn)}:
+                raise Unprocessable("body.agent", "there is no such agent")
+            said = talk.model_dump(exclude={"customer", "case", "agent"})
+            tx.emit(TalkLogged(talk.agent, customer_id=talk.customer, case_id=talk.case, **said))
+            return Done(done=True)
+
+        return await write(storage, request, 202, unit)
 
     @made.get("/reports/{name}", response_class=Response, responses=JSON)
     async def get_report(name: str, asked: Annotated[ReportQuery, Query()]) -> Response:

@@ -51,9 +51,16 @@ Occur = Callable[[Tx, str, str, Occurred], None]
 class SurveyRoom(Protocol):
     def responses(self, conn: Reader, *, after: str | None, limit: int) -> list[Shape]: ...
 
-    def report(
-        self, conn: Reader, since: str | None, until: str | None, by: str | None, where: Sequence[str]
-    ) -> Shape:
+    def refusals(self, csv: str) -> list[tuple[int, str]]:
+        """The rows of a file that can't be taken, as (line, why); empty: it can be imported."""
+
+    def take_in(self, tx: Tx, csv: str) -> Shape:
+        """Import a file without refusals, whole: `{"rows", "new"}`."""
+
+    def as_csv(self, conn: Reader) -> str:
+        """All answers, and what was said elsewhere."""
+
+    def report(self, conn: Reader, since: str | None, until: str | None, by: str | None, where: Sequence[str]) -> Shape:
         """The whole report. Raises ValueError `name: what is wrong` for a time or dimension that is none."""
 
 

@@ -98,6 +98,38 @@ class Resolution(Closed):
         return self
 
 
+class CsvFile(Closed):
+    """Answers as CSV: `respondent,instrument,score,comment,time,…`, as `stafett responses export` writes them."""
+
+    csv: Annotated[str, Field(min_length=1)]
+
+
+class Talk(Closed):
+    """What a customer said elsewhere, written down by `agent`. A score comes with its instrument."""
+
+    agent: Id
+    text: Text
+    source: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_ -]{0,39}$")] = "talk"
+    mode: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_ -]{0,39}$")] | None = None
+    customer: Id | None = None
+    case: Id | None = None
+    respondent: Id | None = None
+    instrument: Literal["ces7", "ces7_statement", "csat5", "csat2", "nps"] | None = None
+    score: int | None = None
+    topic: ShortText | None = None
+    at: datetime | None = None
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Talk:
+        if (self.score is None) != (self.instrument is None):
+            msg = "score: a score comes with its instrument, and an instrument with a score"
+            raise ValueError(msg)
+        if self.at is not None and self.at.tzinfo is None:
+            msg = "at: needs its offset, or Z"
+            raise ValueError(msg)
+        return self
+
+
 class Page(Closed):
     """Where a list goes on: `after` is the `next` of the page before."""
 
@@ -244,6 +276,19 @@ class ResponseShape(BaseModel):
     team: str | None
     topic: str | None
     at: datetime
+    source: str | None = Field(None, description="Of what was not answered in the chat: where it comes from.")
+    mode: str | None = Field(None, description="`phone`, `in_person` …; null in the chat.")
+
+
+class Done(BaseModel):
+    done: bool
+
+
+class ImportedShape(BaseModel):
+    """How many rows the file had, and how many of them were new."""
+
+    rows: int
+    new: int
 
 
 class ErasedShape(BaseModel):

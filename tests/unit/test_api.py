@@ -19,11 +19,11 @@ from bot.api.door import MOST_BYTES
 from bot.api.feed import Feed
 from bot.api.rooms import Rooms
 from bot.desk_folder.desk import Agent, Desk, Team
-from bot.events import EscalationAsked
+from bot.events import EscalationAsked, TalkLogged
 from bot.model import Author, AuthorKind, Body, Sender
 from bot.outbox import enqueue
 from bot.outreach.telling import Notices
-from bot.storage import customers, history, schema
+from bot.storage import alert_rows, customers, history, schema
 from bot.storage import tables as t
 from bot.storage.engine import Storage
 from bot.storage.tx import Tx, Wiring
@@ -32,6 +32,7 @@ from handoff.for_api import CasesForApi
 from handoff.watch import subscribers
 from surveys import store as surveys_store
 from surveys.for_api import SurveysForApi
+from surveys.outside import talks
 from surveys.responses import ResponseRow
 
 TOKEN = "a-token-for-tests"
@@ -79,6 +80,7 @@ async def house(database_url: str) -> AsyncIterator[House]:
     heard: dict[type, list[Any]] = {event: list(who) for event, who in subscribers([]).items()}
     for event, one in feed.subscribers().items():
         heard.setdefault(event, []).append(one)
+    heard[TalkLogged] = [talks.on_talk]
     storage.wiring = Wiring(subscribers=heard, desk=lambda: DESK)
     await storage.open()
     clock, desk = storage.clock, lambda: DESK
@@ -341,6 +343,59 @@ async def test_a_refused_write_may_be_tried_again_with_its_key(house: House) -> 
 
 
 # ── surveys ────────────────────────────────────────────────────────────────────────────────────────────────────────
+async def test_answers_from_elsewhere_come_in_whole_or_not_at_all_and_go_out_again(house: House) -> None:
+    wrong = "respondent,instrument,score,time\nkari,ces7,6,2026-03-01\nola,ces7,8,2026-03-01\nkari,ces7,6,2026-03-01\n"
+    refused = is_problem(await house.http.post("/surveys/responses", json={"csv": wrong}), 422)
+    assert [one["at"] for one in refused["errors"]] == ["line 3", "line 4"]
+    assert "from 1 to 7" in refused["errors"][0]["message"]
+    assert (await house.http.get("/surveys/responses")).json()["items"] == []
+    file = (
+        "respondent,instrument,score,comment,time,source,mode,plan\n"
+        "kari,ces7,6,=1+1,2026-03-01,shop,phone,gold\n"
+        "ola,,,the app is fine,2026-03-02,forum,,\n"
+    )
+    for new in (2, 0):
+        done = await house.http.post("/surveys/responses", json={"csv": file})
+        assert (done.status_code, done.json()) == (201, {"rows": 2, "new": new})
+    (row,) = (await house.http.get("/surveys/responses")).json()["items"]
+    assert (row["score"], row["source"], row["mode"]) == (6, "shop", "phone")
+    out = await house.http.get("/surveys/responses.csv")
+    assert out.headers["content-type"] == "text/csv; charset=utf-8"
+    assert "'=1+1" in out.text
+    assert (await house.http.post("/surveys/responses", json={"csv": out.text})).json() == {"rows": 2, "new": 0}
+
+
+async def test_an_agent_logs_a_talk_with_or_without_a_score(house: House) -> None:
+    kari = await house.customer()
+    body = {"agent": "ann", "text": "Called us: the box was empty", "customer": kari, "mode": "phone"}
+    assert (await house.http.post("/surveys/talks", json=body)).status_code == 202
+    scored = {**body, "instrument": "csat5", "score": 1}
+    assert (await house.http.post("/surveys/talks", json=scored)).status_code == 202
+    (row,) = (await house.http.get("/surveys/responses")).json()["items"]
+    assert (row["score"], row["customer"], row["mode"], row["source"], row["agent"]) == (
+        1,
+        kari,
+        "phone",
+        "talk",
+        "ann",
+    )
+    (alert,) = await house.storage.read(alert_rows.listed)
+    assert (alert.customer_id, alert.score) == (kari, 1)
+    out = (await house.http.get("/surveys/responses.csv")).text
+    assert out.count("the box was empty") == 2
+    for wrong, status in (
+        ({"score": 6, "instrument": "csat5"}, 409),
+        ({"score": 3}, 422),
+        ({"agent": "nobody"}, 422),
+        ({"customer": "nobody"}, 404),
+        ({"case": "none"}, 404),
+        ({"at": "2026-03-01T10:00:00"}, 422),
+    ):
+        is_problem(await house.http.post("/surveys/talks", json={**body, **wrong}), status)
+    await house.http.delete(f"/customers/{kari}")
+    assert "box was empty" not in (await house.http.get("/surveys/responses.csv")).text
+
+
 async def test_answers_and_reports(house: House) -> None:
     rows = [ResponseRow("ces7", 6, NOW, id=f"r{n}", channel="web", locale="en") for n in range(6)]
     await house.storage.write(lambda tx: surveys_store.add_imported(tx.conn, rows))
@@ -476,6 +531,9 @@ async def test_the_openapi_page_lists_every_call_of_the_contract(house: House) -
         "POST /cases/{case_id}/resolve",
         "GET /agents",
         "GET /surveys/responses",
+        "POST /surveys/responses",
+        "GET /surveys/responses.csv",
+        "POST /surveys/talks",
         "GET /reports/{name}",
         "GET /events",
         "GET /notices",

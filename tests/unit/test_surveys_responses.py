@@ -11,7 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surveys.responses import COLUMNS, FORMULA_STARTS, Refusal, ResponseRow, from_cell, parse, render, to_cell
+from surveys.responses import (
+    COLUMNS,
+    FORMULA_STARTS,
+    FeedbackRow,
+    Refusal,
+    ResponseRow,
+    from_cell,
+    parse,
+    render,
+    to_cell,
+)
 
 HEAD = ",".join(COLUMNS)
 ROW = "r1,ces7,6,good,2026-03-01T14:05:00+01:00,web,ann,support,delivery,no"
@@ -39,6 +49,7 @@ def test_a_file_becomes_rows() -> None:
 def test_only_instrument_score_and_time_are_needed_in_any_order() -> None:
     rows, refusals = parse("\ufefftime;score;instrument\r\n2026-03-01;0;nps\r\n".encode())
     assert refusals == []
+    assert isinstance(rows[0], ResponseRow)
     assert (rows[0].score, rows[0].at) == (0, datetime(2026, 3, 1, tzinfo=UTC))
 
 
@@ -87,7 +98,7 @@ def test_a_file_that_is_no_table_is_told_where(raw: bytes, line: int, why: str) 
 
 
 def test_the_same_file_twice_has_the_same_ids_and_equal_rows_have_their_own() -> None:
-    raw = f"{HEAD}\n{ROW}\n{ROW}\n".encode()
+    raw = b"instrument,score,time\nces7,5,2026-03-01\nces7,5,2026-03-01\n"  # nobody knows who: both count
     first, second = parse(raw)[0], parse(raw)[0]
     assert [row.id for row in first] == [row.id for row in second]
     assert first[0].id != first[1].id
@@ -126,9 +137,58 @@ words = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=20).map
             extra=st.dictionaries(st.sampled_from(["plan", "=sum"]), words.filter(bool)),
         ),
         max_size=6,
+        unique_by=lambda row: (row.respondent, row.at) if row.respondent else id(row),
     )
 )
 def test_what_is_exported_can_be_imported_unchanged(rows: list[ResponseRow]) -> None:
     read, refusals = parse(render(rows).encode())
     assert refusals == []
     assert [replace(row, id="") for row in read] == rows
+
+
+def test_one_answer_that_stands_there_twice_is_refused_with_both_lines() -> None:
+    rows, refusals = parse(f"{HEAD}\n{ROW}\n\n{ROW}\n".encode())
+    assert rows == []
+    assert refusals == [Refusal(4, "the same respondent, instrument and time as line 2")]
+
+
+def test_what_was_said_elsewhere_comes_with_its_source_and_needs_no_score() -> None:
+    raw = (
+        b"respondent,instrument,score,comment,time,source,mode\n"
+        b"kari,nps,3,slow,2026-03-01,partner shop,phone\n"
+        b"ola,,,the app is fine,2026-03-02,forum,\n"
+    )
+    scored, said = parse(raw)[0]
+    assert isinstance(scored, ResponseRow)
+    assert (scored.score, scored.source, scored.mode, scored.extra) == (3, "partner shop", "phone", {})
+    assert isinstance(said, FeedbackRow)
+    assert (said.comment, said.source, said.mode) == ("the app is fine", "forum", None)
+    again = parse(render([scored, said]).encode())[0]
+    assert [row.id for row in again] == [scored.id, said.id]
+
+
+@pytest.mark.parametrize(
+    ("raw", "line", "why"),
+    [
+        ("comment,time,source\n,2026-03-01,forum\n", 2, "needs a comment"),
+        ("comment,time,source\nfine,soon,forum\n", 2, "not ISO 8601"),
+        ("comment,source\nfine,forum\n", 1, 'no column "time"'),
+        ("respondent,grade\nkari,3\n", 1, 'no column "instrument"'),
+        ("instrument,score,time,source\nces7,,2026-03-01,forum\n", 2, "not a whole number from 1 to 7"),
+        ("instrument,score,time,source\n,5,2026-03-01,forum\n", 2, "unknown instrument"),
+        ("instrument,score,time\nces7,7 items are missing,2026-03-01\n", 2, "not a whole number"),
+    ],
+)
+def test_a_row_that_is_neither_is_refused_with_its_line(raw: str, line: int, why: str) -> None:
+    rows, refusals = parse(raw.encode())
+    assert rows == []
+    assert (refusals[0].line, why in refusals[0].why) == (line, True)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "cp1255", "latin-1"])
+def test_another_encoding_is_refused_with_the_line(encoding: str) -> None:
+    text = "instrument,score,time,comment\nces7,5,2026-03-01,fine\nces7,5,2026-03-02,"
+    text += "תודה" if encoding == "cp1255" else "løst"
+    rows, refusals = parse(text.encode(encoding))
+    assert rows == []
+    assert refusals[0].line == {"utf-16": 1, "utf-16-le": refusals[0].line}.get(encoding, 3)
