@@ -197,10 +197,9 @@ def settle(
 ) -> None:
     """A row came to its end (sent | failed | expired): mark it, remember the platform's name, tell the house."""
     row = outbox_rows.end(tx, outbox_id, outcome, ext_id, error)
-    if ext_id and row.message_id:
-        said = history.message(tx.conn, row.message_id)
-        if said is not None:
-            history.remember_ref(tx, said.channel, ext_id, said, outbox_id)
+    said = history.message(tx.conn, row.message_id) if row.message_id else None
+    if ext_id and said is not None:
+        history.remember_ref(tx, said.channel, ext_id, said, outbox_id)
     tx.emit(
         SendSettled(
             outbox_id=row.id,
@@ -215,6 +214,7 @@ def settle(
             error=error,
             doubled=row.doubled,
             data=dict(data or {}),
+            said=said,
         )
     )
 

@@ -153,7 +153,9 @@ class Invitations:
 
     def on_send_settled(self, tx: Tx, event: SendSettled) -> None:
         """The question arrived, or never will: only what arrived counts in the response rate."""
-        asked = store.invitation_of_message(tx.conn, event.message_id) if event.message_id else None
+        if event.message_id is None or event.said is None or not event.said.meta.keys() & {"survey", "survey_goal"}:
+            return
+        asked = store.invitation_of_message(tx.conn, event.message_id)
         if asked is None:
             return
         if event.outcome == "sent":

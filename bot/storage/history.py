@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Text, and_, bindparam, exists, insert, select, update
 
 from bot.events import MessageDeleted, MessageEdited, MessageStored, TimelineGrew
 from bot.model import Author, AuthorKind, Body, Choice, FileRef, Message, SurveyCard, TimelineEntry, new_id
@@ -36,9 +36,19 @@ _MESSAGE = Prepared(_message())
 _OF_CUSTOMER = (t.messages.c.customer_id == bindparam("whose"), t.messages.c.id == bindparam("which"))
 _ITS_MESSAGE = Prepared(select(t.messages).where(*_OF_CUSTOMER))
 _ADD_MESSAGE, _ADD_LINE = Prepared(insert(t.messages)), Prepared(insert(t.timeline))
-_ADD_REF = Prepared(insert(t.message_refs))
 _CHANGE = Prepared(update(t.messages).where(*_OF_CUSTOMER))
 _NEXT_PLACE = Prepared(_placing())
+
+
+def _naming() -> Any:
+    r, known = t.message_refs, t.message_refs.alias("known")
+    names = {"channel": "on", "ref": "called", "customer_id": "whose", "message_id": "which", "outbox_id": "sent_as"}
+    new = [bindparam(given, type_=Text()) for given in names.values()]
+    same = exists().where(known.c.channel == bindparam("on"), known.c.ref == bindparam("called"))
+    return insert(r).from_select(list(names), select(*new).where(~same), include_defaults=False)
+
+
+_ADD_REF = Prepared(_naming())
 _REF = Prepared(
     select(t.message_refs.c.message_id).where(
         t.message_refs.c.channel == bindparam("on"), t.message_refs.c.ref == bindparam("called")
@@ -173,9 +183,9 @@ def refs(conn: Connection, message_id: str) -> list[tuple[str, str]]:
 
 
 def remember_ref(tx: Tx, channel: str, ref: str, message: Message, outbox_id: str | None = None) -> None:
-    if _REF.first(tx.conn, on=channel, called=ref) is None:
-        of = {"customer_id": message.customer_id, "message_id": message.id}
-        _ADD_REF.run(tx.conn, channel=channel, ref=ref, outbox_id=outbox_id, **of)
+    """What a platform calls it. The first that is called so stays."""
+    of = {"whose": message.customer_id, "which": message.id}
+    _ADD_REF.run(tx.conn, on=channel, called=ref, sent_as=outbox_id, **of)
 
 
 def messages(

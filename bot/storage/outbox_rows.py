@@ -10,22 +10,22 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
     Select,
-    Text,
-    TextClause,
-    TextualSelect,
+    and_,
     bindparam,
+    exists,
     func,
     insert,
     literal_column,
+    not_,
     or_,
     select,
-    text,
+    union_all,
     update,
 )
 
 from bot.storage import tables as t
+from bot.storage.prepared import Prepared, among
 from bot.storage.tx import Tx
 
 LIVE = ("ready", "sending", "retry", "uncertain")
@@ -33,23 +33,34 @@ MAY_LEAVE = ("ready", "retry", "uncertain")
 SPREAD = 500  # rows of a lane that get a time of their own
 
 
-# What every send writes, built once: to build a statement costs more than to run it.
-_ADD = insert(t.outbox)
-_END = update(t.outbox).where(t.outbox.c.id == bindparam("of")).returning(t.outbox)
-_HELD = select(t.outbox.c.id).where(t.outbox.c.id == bindparam("of"), t.outbox.c.lease_owner == bindparam("by"))
-_HELD_AND_LOCKED = _HELD.with_for_update()
+# What every send asks and writes, made ready once.
+_ADD = Prepared(insert(t.outbox))
+_END = Prepared(update(t.outbox).where(t.outbox.c.id == bindparam("of")).returning(t.outbox))
+_HELD_BY = select(t.outbox.c.id).where(among(t.outbox.c.id, "ids"), t.outbox.c.lease_owner == bindparam("by"))
+_HELD, _HELD_AND_LOCKED = Prepared(_HELD_BY), Prepared(_HELD_BY.order_by(t.outbox.c.n).with_for_update())
+_TAKE = Prepared(
+    update(t.outbox)
+    .where(t.outbox.c.n == bindparam("head"))
+    .values(
+        state=bindparam("into"),
+        attempts=t.outbox.c.attempts + 1,
+        lease_owner=bindparam("by"),
+        lease_until=bindparam("until"),
+        started_at=bindparam("began"),
+    )
+)
 
 
 def add(tx: Tx, values: Mapping[str, Any]) -> None:
-    tx.conn.execute(_ADD, {"state": "ready", "created_at": tx.now, **values})
+    _ADD.run(tx.conn, **{"state": "ready", "created_at": tx.now, **values})
 
 
-def end(tx: Tx, outbox_id: str, state: str, ext_id: str | None, error: str | None) -> Row[Any]:
+def end(tx: Tx, outbox_id: str, state: str, ext_id: str | None, error: str | None) -> Any:
     """Mark a row as sent, failed or expired, and return it."""
     values: dict[str, Any] = {"state": state, "ext_id": ext_id, "error": error, "lease_owner": None}
     if state == "sent":
         values["sent_at"] = tx.now
-    return tx.conn.execute(_END, {"of": outbox_id, **values}).one()
+    return _END.one(tx.conn, of=outbox_id, **values)
 
 
 def expire_unsent(tx: Tx, message_id: str, why: str) -> int:
@@ -67,10 +78,10 @@ def address_of(conn: Connection, message_id: str) -> str | None:
     return payload.get("address") if isinstance(payload, dict) else None
 
 
-def is_held(tx: Tx, outbox_id: str, owner: str) -> bool:
-    """Whether this owner still holds the row: who was away for longer than its lease writes nothing (fencing)."""
+def held(tx: Tx, ids: Collection[str], owner: str) -> set[str]:
+    """Those of the rows that this owner still holds: who was away for longer than its lease writes nothing (fencing)."""
     query = _HELD_AND_LOCKED if tx.conn.dialect.name == "postgresql" else _HELD
-    return tx.conn.execute(query, {"of": outbox_id, "by": owner}).first() is not None
+    return {row.id for row in query.all(tx.conn, ids=list(ids), by=owner)}
 
 
 def strand(
@@ -101,7 +112,7 @@ def renew(tx: Tx, owner: str, in_flight: Collection[str], lease: timedelta) -> s
 
 def heads(
     tx: Tx, windows: Collection[tuple[str, bool]], limit: int, shut: Collection[str] = (), aside: Collection[str] = ()
-) -> list[Row[Any]]:
+) -> list[Any]:
     """The first live row of each lane that is due: replies before bulk, then who waits longest.
 
     `windows` are (via, bulk); each gives at most `limit`, so that none hides another. A bucket that several lanes share
@@ -112,36 +123,39 @@ def heads(
     if not windows:
         return []
     given = {"now": tx.now, "at_most": limit, "shut": sorted(shut), "aside": sorted(aside)}
-    found = tx.conn.execute(_due(tuple(sorted(windows))), given).scalars().all()
+    found = [row.n for row in _due(tuple(sorted(windows))).all(tx.conn, **given)]
     if not found:
         return []
-    query = _HEADS
     if tx.conn.dialect.name == "postgresql":
-        query = query.with_for_update(skip_locked=True, of=t.outbox)
-    return list(tx.conn.execute(query, {"found": found, "now": tx.now}))
+        return _HEADS_LOCKED.all(tx.conn, found=found, now=tx.now)
+    return _HEADS.all(tx.conn, found=found)
 
 
 @lru_cache(maxsize=64)
-def _due(windows: tuple[tuple[str, bool], ...]) -> TextClause:
-    """As text: to build it afresh each time would cost more than to run it. The states are written out, since SQLite takes
-    an index with a condition only where it reads the same condition.
-    """
-    each = " UNION ALL ".join(
-        f"SELECT * FROM (SELECT o.n FROM outbox o WHERE o.via = :via{number} AND o.bulk = {bulk} "  # noqa: S608 - a Boolean
-        "AND o.state IN ('ready','retry','uncertain') AND o.due_at <= :now "
-        "AND (o.lease_owner IS NULL OR o.lease_until < :now) "
-        "AND NOT EXISTS (SELECT 1 FROM outbox b WHERE b.lane = o.lane AND b.n < o.n "
-        "AND b.state IN ('ready','sending','retry','uncertain')) "
-        "AND o.lane NOT IN (SELECT s.lane FROM outbox s WHERE s.state = 'sending') "
-        "AND (o.bucket IS NULL OR o.bucket = o.lane OR o.kind IN :aside OR o.state = 'uncertain' OR (o.bucket NOT IN :shut "
-        "AND o.bucket NOT IN (SELECT s.bucket FROM outbox s WHERE s.state = 'sending' AND s.bucket <> s.lane "
-        "AND s.kind NOT IN :aside))) "
-        f"ORDER BY o.due_at, o.n LIMIT :at_most) w{number}"
-        for number, (_, bulk) in enumerate(windows)
+def _due(windows: tuple[tuple[str, bool], ...]) -> Prepared:
+    return Prepared(union_all(*(_window(via, bulk) for via, bulk in windows)))
+
+
+def _window(via: str, bulk: bool) -> Select[Any]:
+    """The heads of one channel's lanes that are due, whoever waits longest first."""
+    o, b, s = t.outbox.alias("o"), t.outbox.alias("b"), t.outbox.alias("s")
+    now = bindparam("now", type_=t.Utc())
+    behind = exists().where(b.c.lane == o.c.lane, b.c.n < o.c.n, live(b.c.state))
+    sending = select(s.c.lane).where(s.c.state == literal_column("'sending'"))
+    posting = sending.where(s.c.bucket != s.c.lane, not_(among(s.c.kind, "aside"))).with_only_columns(s.c.bucket)
+    free_place = and_(not_(among(o.c.bucket, "shut")), o.c.bucket.not_in(posting))
+    alone = or_(o.c.bucket.is_(None), o.c.bucket == o.c.lane, o.c.state == "uncertain", among(o.c.kind, "aside"))
+    due = select(o.c.n).where(
+        o.c.via == via,
+        o.c.bulk == literal_column(str(bulk).lower()),
+        may_leave(o.c.state),
+        o.c.due_at <= now,
+        or_(o.c.lease_owner.is_(None), o.c.lease_until < now),
+        not_(behind),
+        o.c.lane.not_in(sending),
+        or_(alone, free_place),
     )
-    vias = {f"via{number}": via for number, (via, _) in enumerate(windows)}
-    lists = (bindparam(name, type_=Text(), expanding=True) for name in ("shut", "aside"))
-    return text(each).bindparams(bindparam("now", type_=t.Utc()), *lists, **vias)
+    return select(due.order_by(o.c.due_at, o.c.n).limit(bindparam("at_most")).subquery())
 
 
 def live(state: ColumnElement[str]) -> ColumnElement[bool]:
@@ -159,66 +173,56 @@ def _heads() -> Select[Any]:
     follower = select(f.c.due_at).where(f.c.lane == o.c.lane, f.c.n > o.c.n, live(f.c.state)).order_by(f.c.n).limit(1)
     query = select(o, c.c.epoch.label("held_epoch"), follower.scalar_subquery().label("follower_due"))
     query = query.outerjoin_from(o, c, (c.c.customer_id == o.c.customer_id) & o.c.epoch.is_not(None))
-    now = bindparam("now", type_=t.Utc())
-    free = (o.c.state.in_(MAY_LEAVE), or_(o.c.lease_owner.is_(None), o.c.lease_until < now), o.c.due_at <= now)
-    mine = o.c.n.in_(bindparam("found", expanding=True))
-    return query.where(mine, *free).order_by(o.c.bulk, o.c.due_at, o.c.n)
+    return query.where(among(o.c.n, "found")).order_by(o.c.bulk, o.c.due_at, o.c.n)
 
 
-_HEADS = _heads()
+def _still_free() -> Select[Any]:
+    """As `_heads`, locked: another node may have taken one between our two statements."""
+    o, now = t.outbox, bindparam("now", type_=t.Utc())
+    free = (may_leave(o.c.state), or_(o.c.lease_owner.is_(None), o.c.lease_until < now), o.c.due_at <= now)
+    return _heads().where(*free).with_for_update(skip_locked=True, of=o)
+
+
+_HEADS, _HEADS_LOCKED = Prepared(_heads()), Prepared(_still_free())
 
 
 def is_due(conn: Connection, now: datetime, vias: Iterable[str]) -> bool:
     """Whether anything could leave now."""
     windows = tuple(sorted((via, bulk) for via in vias for bulk in (False, True)))
-    return (
-        bool(windows)
-        and conn.execute(_due(windows), {"now": now, "at_most": 1, "shut": [], "aside": []}).first() is not None
-    )
+    asked = {"now": now, "at_most": 1, "shut": [], "aside": []}
+    return bool(windows) and _due(windows).first(conn, **asked) is not None
 
 
 def next_due(conn: Connection, now: datetime, vias: Collection[str]) -> datetime | None:
     """When the next one that is not due yet is. One look into the index for each channel, however much waits."""
-    due: datetime | None = conn.execute(_next(tuple(sorted(vias))), {"now": now}).scalar() if vias else None
+    due: datetime | None = _next(tuple(sorted(vias))).scalar(conn, now=now) if vias else None
     return due
 
 
 @lru_cache(maxsize=16)
-def _next(vias: tuple[str, ...]) -> TextualSelect:
-    each = " UNION ALL ".join(
-        f"SELECT min(o.due_at) AS due_at FROM outbox o WHERE o.via = :via{number} AND o.bulk = {bulk} "  # noqa: S608 - a Boolean
-        "AND o.state IN ('ready','retry','uncertain') AND o.due_at > :now"
-        for number in range(len(vias))
-        for bulk in (False, True)
-    )
-    query = text(f"SELECT min(due_at) AS due_at FROM ({each}) each")  # noqa: S608 - made of the above
-    named = {f"via{number}": via for number, via in enumerate(vias)}
-    return query.bindparams(bindparam("now", type_=t.Utc()), **named).columns(due_at=t.Utc())
+def _next(vias: tuple[str, ...]) -> Prepared:
+    o, now = t.outbox, bindparam("now", type_=t.Utc())
+    later = (may_leave(o.c.state), o.c.due_at > now)
+    each = [
+        select(func.min(o.c.due_at).label("due_at")).where(o.c.via == via, o.c.bulk == literal_column(bulk), *later)
+        for via in vias
+        for bulk in ("false", "true")
+    ]
+    return Prepared(select(func.min(union_all(*each).subquery().c.due_at)))
 
 
-def start(tx: Tx, owner: str, lease: timedelta, rows: Collection[Row[Any]]) -> None:
+def start(tx: Tx, owner: str, lease: timedelta, rows: Collection[Any]) -> None:
     """This owner has them now: those that are sent are `sending`, before their first byte leaves."""
     if not rows:
         return
-    o = t.outbox
-    taken = (
-        update(o)
-        .where(o.c.n == bindparam("head"))
-        .values(
-            state=bindparam("into"),
-            attempts=o.c.attempts + 1,
-            lease_owner=owner,
-            lease_until=tx.now + lease,
-            started_at=bindparam("began"),
-        )
-    )
+    mine = {"by": owner, "until": tx.now + lease}
     values = [
-        {"head": row.n, "into": "uncertain", "began": row.started_at}
+        {"head": row.n, "into": "uncertain", "began": row.started_at, **mine}
         if row.state == "uncertain"
-        else {"head": row.n, "into": "sending", "began": tx.now}
+        else {"head": row.n, "into": "sending", "began": tx.now, **mine}
         for row in rows
     ]
-    tx.conn.execute(taken, values)
+    _TAKE.run_many(tx.conn, values)
 
 
 def put_off(tx: Tx, due: Mapping[int, datetime]) -> None:

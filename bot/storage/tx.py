@@ -28,7 +28,7 @@ class Wiring:
     """What the composition root ties to every transaction: who listens, how channels render, whom to wake.
 
     `wake` is called on the event loop after a commit with the name of the worker that has new work: "outbox",
-    "timers" or "inbox".
+    "timers" or "inbox". Where there is one writer, its commit does the outbox's work as its last unit: `courier`.
     """
 
     subscribers: Mapping[type, Sequence[Subscriber]] = field(default_factory=dict)
@@ -36,6 +36,7 @@ class Wiring:
     wake: Callable[[str], None] = lambda _worker: None
     desk: Callable[[], Any] = lambda: None  # the desk folder in force: a bot.desk_folder.Desk
     public_url: str = ""
+    courier: Callable[[Tx], None] | None = None
     _wakers: dict[str, Callable[[], None]] = field(default_factory=dict)
 
     def waker(self, worker: str) -> Callable[[], None]:

@@ -113,6 +113,7 @@ class SqliteWriter:
                     tx = Tx(self._conn, self._clock(), self._wiring)
                     result, failed = _guarded(self._conn, unit, tx)
                     answers.append((future, result, failed, [] if failed else tx.afterwards))
+                self._send_off([afterwards for *_, afterwards in answers])
             self.commits += 1
         except Exception as error:  # noqa: BLE001 - whatever it was, nobody in this batch may believe in a commit
             fault = DatabaseFault(f"the database did not take the change: {getattr(error, 'orig', error)}")
@@ -124,6 +125,20 @@ class SqliteWriter:
         for loop in {future.get_loop() for _, future in batch}:
             with contextlib.suppress(RuntimeError):  # that loop is closed: nobody waits for the answer
                 loop.call_soon_threadsafe(_tell, [one for one in answers if one[0].get_loop() is loop])
+
+
+    def _send_off(self, following: Sequence[list[Callable[[], None]]]) -> None:
+        """What this commit put into the outbox is taken up within it: a second commit before it leaves is one too many."""
+        courier, woken = self._wiring.courier, self._wiring.waker("outbox")
+        asking = [afterwards for afterwards in following if woken in afterwards]
+        if courier is None or not asking:
+            return
+        tx = Tx(self._conn, self._clock(), self._wiring)
+        _, failed = _guarded(self._conn, courier, tx)
+        if failed is None:  # else its worker tries, and says what is wrong
+            for afterwards in asking:
+                afterwards[:] = [action for action in afterwards if action is not woken]
+            asking[-1].extend(tx.afterwards)
 
 
 def _tell(answers: Sequence[Answer]) -> None:

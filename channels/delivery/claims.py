@@ -104,7 +104,8 @@ class Claims:
         step = SECOND / narrowest.rate.per_second if narrowest else timedelta()
         behind = outbox_rows.spread(tx, row.lane, row.n, until + step, step)
         tell(tx, [*late, *(one.n for one in behind if is_late(one, until))])
-        return row.due_at if limited and shares_place(row.bucket, row.lane, row.kind) else until
+        blocked = limited and narrowest is not None and shares_place(row.bucket, row.lane, row.kind)
+        return row.due_at if blocked else until
 
     def _block(self, tx: Tx, limit: Limit, until: datetime) -> None:
         if self._leases.shared:

@@ -37,6 +37,7 @@ class Held:
     lane: str
     until: float
     timeout: asyncio.Timeout | None = None
+    concluded: bool = False  # what came of it is being written down: who follows in its lane may be claimed with that
 
     def last(self, until: float) -> None:
         self.until = until
@@ -68,7 +69,7 @@ class Leases:
         self.held.pop(outbox_id, None)
 
     def lanes(self) -> set[str]:
-        return {held.lane for held in self.held.values()}
+        return {held.lane for held in list(self.held.values()) if not held.concluded}
 
     def stop(self) -> None:
         if self._beating is not None:

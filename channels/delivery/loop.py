@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -11,21 +12,22 @@ import structlog
 
 from bot import failpoints
 from bot.errors import DatabaseFault, NotSent, Refused, Uncertain
-from bot.storage import outbox_rows, pace_rows
+from bot.storage import pace_rows
 from bot.storage.engine import Storage
 from bot.storage.tx import Tx
 from channels.delivery.claims import Claims
-from channels.delivery.leases import Leases, monotonic
+from channels.delivery.leases import Held, Leases, monotonic
 from channels.delivery.outcomes import Counters, Outcome, Outcomes
 from channels.port import Delivery, Sender
 
 log = structlog.get_logger()
 AT_ONCE = 32  # sends in flight
+TOGETHER = 128  # outcomes that are written down in one go
 SEND_WITHIN = 100.0  # seconds; well before the lease ends, so that nobody else sends it meanwhile
 
 
 class DeliveryLoop:
-    """One per process. `run` claims what may leave now and returns when to look again."""
+    """One per process. `run` claims what may leave now and returns when to look again; `courier` does so within a commit."""
 
     def __init__(self, storage: Storage, senders: Mapping[str, Sender]) -> None:
         self._storage = storage
@@ -35,7 +37,11 @@ class DeliveryLoop:
         self._claims = Claims(self._leases)
         self._outcomes = Outcomes(self._leases.owner, self._claims.held_up)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._owed: list[tuple[Delivery, Outcome]] = []  # what came of sends, and could not be written down
+        self._owed: list[Outcome] = []  # what came of sends, and is not written down yet
+        self._writing = asyncio.Lock()
+        self._secretary: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._next: datetime | None = None  # when `run` wants to look again
         self.wake: Callable[[], None] = lambda: None
         self.overloaded: Callable[[], None] = lambda: None  # there is more than we can send at once
 
@@ -45,33 +51,38 @@ class DeliveryLoop:
 
     async def run(self) -> datetime | None:
         await self._write_owed()
-        if len(self._tasks) >= AT_ONCE:
+        if self._room <= 0:
             self.overloaded()
             return None  # a finished send wakes us
         asked = monotonic()
         try:
-            claimed, due = await self._storage.write(self._claim)
+            claimed, self._next = await self._storage.write(self._claim)
         except DatabaseFault:
             self._leases.cut_off()
             raise
-        for delivery, state in claimed:
-            self._leases.take(delivery.id, delivery.lane, asked)
-            work = self._send(delivery) if state != "uncertain" else self._resolve(delivery)
-            task = asyncio.create_task(work, name=f"send-{delivery.via}")
-            self._tasks.add(task)
-            task.add_done_callback(lambda done, one=delivery: self._finished(done, one))  # type: ignore[misc]
-        return due
+        self._begin(claimed, asked)
+        return self._next
+
+    def courier(self, tx: Tx) -> None:
+        """What a commit has put into the outbox is claimed by that commit, and leaves as soon as it is durable."""
+        if self._room <= 0:
+            return  # a finished send looks again
+        claimed, due = self._claim(tx)
+        asked = monotonic()
+        tx.after_commit(lambda: self._begin(claimed, asked, due))
 
     async def idle(self) -> None:
-        """Wait until nothing is in flight."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        """Wait until nothing is in flight, and what came of it is written down."""
+        while under_way := self._under_way():
+            await asyncio.wait(under_way)
 
     async def stop(self, grace: float = 10.0) -> None:
         """Let what is in flight arrive; what does not within `grace` seconds is uncertain after the next start."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=grace)
-        for task in self._tasks:
+        self._stopping = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                await self.idle()
+        for task in self._under_way():
             task.cancel()
         self._leases.stop()
 
@@ -80,17 +91,32 @@ class DeliveryLoop:
         if self._leases.shared:
             await self._storage.write(pace_rows.forget_old)
 
+    @property
+    def _room(self) -> int:
+        return 0 if self._stopping else AT_ONCE - len(self._tasks)
+
+    def _under_way(self) -> set[asyncio.Task[None]]:
+        return self._tasks | ({self._secretary} if self._secretary is not None else set())
+
+    def _begin(self, claimed: Sequence[tuple[Delivery, str]], asked: float, due: datetime | None = None) -> None:
+        """Send what was claimed. `due`: when to look again, where `run` does not know of it."""
+        for delivery, state in claimed:
+            self._leases.take(delivery.id, delivery.lane, asked)
+            work = self._send(delivery) if state != "uncertain" else self._resolve(delivery)
+            task = asyncio.create_task(work, name=f"send-{delivery.via}")
+            self._tasks.add(task)
+            task.add_done_callback(self._finished)
+        if due is not None and (self._next is None or due < self._next):
+            self.wake()
+
     def _beaten(self) -> None:
         if self._owed:
             self.wake()
 
-    def _finished(self, task: asyncio.Task[None], delivery: Delivery) -> None:
+    def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if all(one.id != delivery.id for one, _ in self._owed):
-            self._leases.let_go(delivery.id)
         if not task.cancelled() and task.exception() is not None:
             log.error("delivery failed", error=repr(task.exception()))
-        self.wake()
 
     # ── inside a transaction ───────────────────────────────────────────────────────────────────────────────────────
     def _recover(self, tx: Tx) -> None:
@@ -98,7 +124,7 @@ class DeliveryLoop:
 
     def _claim(self, tx: Tx) -> tuple[list[tuple[Delivery, str]], datetime | None]:
         """The heads of lanes that may leave now, marked `sending`; and when to look again."""
-        claimed, found = self._claims.claim(tx, self.senders, AT_ONCE - len(self._tasks))
+        claimed, found = self._claims.claim(tx, self.senders, self._room)
         self._count(tx, "uncertain", found.stranded)
         self._count(tx, "expired", found.expired)
         return claimed, min(found.later, default=None)
@@ -110,29 +136,43 @@ class DeliveryLoop:
     # ── the network ────────────────────────────────────────────────────────────────────────────────────────────────
     async def _send(self, delivery: Delivery) -> None:
         if self._leases.shared and self._storage.clock() - delivery.started_at >= self._leases.lease:
-            return  # we slept, and others may have it by now
-        await self._conclude(delivery, await self._attempt(delivery))
+            self._leases.let_go(delivery.id)  # we slept, and others may have it by now
+            self.wake()
+            return
+        self._conclude(await self._attempt(delivery))
 
-    async def _conclude(self, delivery: Delivery, outcome: Outcome) -> None:
-        """Write down what came of it. Where the database is away just now, its lane waits until that is done."""
-        try:
-            await self._storage.write(lambda tx: self._if_ours(tx, delivery, outcome))
-        except DatabaseFault:
-            self._owed.append((delivery, outcome))
-            raise
-        self.counters.add(*outcome.counts, via=delivery.via)
+    def _conclude(self, outcome: Outcome) -> None:
+        """What came of it is written down with what else comes to its end meanwhile."""
+        self._owed.append(outcome)
+        if self._secretary is None:
+            self._secretary = asyncio.create_task(self._write_owed(), name="stafett-outcomes")
+            self._secretary.add_done_callback(self._written)
+
+    def _written(self, task: asyncio.Task[None]) -> None:
+        self._secretary = None
+        if not task.cancelled() and task.exception() is not None:
+            log.error("what came of sends is not written down yet", error=repr(task.exception()))
+            self.wake()
 
     async def _write_owed(self) -> None:
-        while self._owed:
-            delivery, outcome = self._owed[0]
-            await self._storage.write(partial(self._if_ours, delivery=delivery, outcome=outcome))
-            self._owed.pop(0)
-            self.counters.add(*outcome.counts, via=delivery.via)
-            self._leases.let_go(delivery.id)
+        """Where the database is away just now, the lanes wait until that is done."""
+        async with self._writing:
+            while group := self._owed[:TOGETHER]:
+                held = [held for one in group if (held := self._leases.held.get(one.delivery.id)) is not None]
+                self._mark(held, concluded=True)
+                try:
+                    await self._storage.write(partial(self._outcomes.write, group=group))
+                except BaseException:
+                    self._mark(held, concluded=False)
+                    raise
+                del self._owed[: len(group)]
+                for one in group:
+                    self.counters.add(*one.counts, via=one.delivery.via)
+                    self._leases.let_go(one.delivery.id)
 
-    def _if_ours(self, tx: Tx, delivery: Delivery, outcome: Outcome) -> None:
-        if outbox_rows.is_held(tx, delivery.id, self._leases.owner):
-            outcome.write(tx)
+    def _mark(self, rows: Sequence[Held], *, concluded: bool) -> None:
+        for held in rows:
+            held.concluded = concluded
 
     async def _attempt(self, delivery: Delivery) -> Outcome:
         """Send, and return what to write about it."""
@@ -161,6 +201,6 @@ class DeliveryLoop:
                 found = await self.senders[delivery.via].resolve(delivery)
         except Exception as error:  # noqa: BLE001 - the platform could not be asked: that says nothing about the message
             log.warning("resolver failed", via=delivery.via, error=repr(error))
-            await self._conclude(delivery, self._outcomes.ask_later(delivery))
+            self._conclude(self._outcomes.ask_later(delivery))
             return
-        await self._conclude(delivery, self._outcomes.resolved(delivery, found))
+        self._conclude(self._outcomes.resolved(delivery, found))

@@ -9,7 +9,7 @@ uncertain   all else: `uncertain`, and its sender's resolver is asked before any
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -53,10 +53,15 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is to be written about a send, and what it counts as once that is written: nobody sees a count before its row."""
+    """What is to be written about a send, and what it counts as once that is written: nobody sees a count before its row.
 
+    `end` is written instead where a room that hears of it fails: the row has come to its end all the same.
+    """
+
+    delivery: Delivery
     write: Callable[[Tx], None]
     counts: tuple[str, ...] = ()
+    end: Callable[[Tx], object] | None = None
 
 
 class Outcomes:
@@ -69,30 +74,54 @@ class Outcomes:
         self._held_up = held_up
 
     def sent(self, delivery: Delivery, sent: Sent) -> Outcome:
-        return Outcome(
-            partial(settled, outbox_id=delivery.id, outcome="sent", ext_id=sent.ext_id, data=sent.data), ("sent",)
-        )
+        return self._settled(delivery, "sent", ext_id=sent.ext_id, data=sent.data)
 
     def not_sent(self, delivery: Delivery, error: NotSent) -> Outcome:
         counts = ("retried", "rate_limited") if isinstance(error, RateLimited) else ("retried",)
-        return Outcome(partial(self._retry, delivery=delivery, error=error), counts)
+        return Outcome(delivery, partial(self._retry, delivery=delivery, error=error), counts)
 
     def refused(self, delivery: Delivery, error: Refused) -> Outcome:
         if isinstance(error, FileRefused):
-            return Outcome(partial(self._words_alone, delivery=delivery, error=error), ("failed",))
-        return Outcome(partial(settled, outbox_id=delivery.id, outcome="failed", error=str(error)), ("failed",))
+            return Outcome(delivery, partial(self._words_alone, delivery=delivery, error=error), ("failed",))
+        return self._settled(delivery, "failed", error=str(error))
+
+    def _settled(self, delivery: Delivery, outcome: str, **how: Any) -> Outcome:
+        write = partial(settle, outbox_id=delivery.id, outcome=outcome, **how)
+        end = partial(
+            outbox_rows.end,
+            outbox_id=delivery.id,
+            state=outcome,
+            ext_id=how.get("ext_id"),
+            error=how.get("error"),
+        )
+        return Outcome(delivery, write, (outcome,), end)
 
     def nobody_knows(self, delivery: Delivery, error: str) -> Outcome:
-        return Outcome(partial(self._unsure, delivery=delivery, error=error), ("uncertain",))
+        return Outcome(delivery, partial(self._unsure, delivery=delivery, error=error), ("uncertain",))
 
     def ask_later(self, delivery: Delivery) -> Outcome:
         """The platform could not be asked: that says nothing about the message."""
-        return Outcome(partial(self._ask_later, delivery=delivery))
+        return Outcome(delivery, partial(self._ask_later, delivery=delivery))
 
     def resolved(self, delivery: Delivery, found: Sent | Verdict) -> Outcome:
-        return Outcome(partial(self._resolved, delivery=delivery, found=found))
+        return Outcome(delivery, partial(self._resolved, delivery=delivery, found=found))
 
     # ── inside a transaction ───────────────────────────────────────────────────────────────────────────────────────
+    def write(self, tx: Tx, group: Sequence[Outcome]) -> None:
+        """All of a group, of those rows that are still ours; where one fails, each by itself."""
+        ours = outbox_rows.held(tx, [one.delivery.id for one in group], self._owner)
+        mine = [one for one in group if one.delivery.id in ours]
+
+        def together() -> None:
+            for one in mine:
+                one.write(tx)
+
+        if not safely(tx, together):
+            for one in mine:
+                if not safely(tx, partial(one.write, tx)) and one.end is not None:
+                    one.end(tx)
+        tx.wake("outbox")  # their lanes are free
+
     def _retry(self, tx: Tx, delivery: Delivery, error: NotSent) -> None:
         reason, retry_after = str(error), error.retry_after
         if tx.now - delivery.created_at > TOO_OLD:
@@ -158,10 +187,9 @@ def settled(
         outbox_rows.end(tx, outbox_id, outcome, ext_id, error)
 
 
-def safely(tx: Tx, tell: Callable[[], None]) -> bool:
+def safely(tx: Tx, tell: Callable[[], object]) -> bool:
     """Tell the house; False if a room failed over it, and all of that is undone. The sends go on either way."""
     savepoint = tx.savepoint()
-    afterwards = list(tx.afterwards)
     try:
         tell()
         savepoint.commit()
@@ -169,7 +197,6 @@ def safely(tx: Tx, tell: Callable[[], None]) -> bool:
         if not savepoint.is_active or lost_a_lock(fault):
             raise
         savepoint.rollback()
-        tx.afterwards[:] = afterwards
         log.exception("what became of a send could not be told")
         return False
     return True

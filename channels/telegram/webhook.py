@@ -6,9 +6,9 @@ import hmac
 import json
 
 import structlog
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
 
 from channels.telegram.intake import Intake
 
@@ -16,7 +16,7 @@ log = structlog.get_logger()
 PATH = "/telegram/webhook"
 HEADER = b"x-telegram-bot-api-secret-token"
 MAX_BODY = 1024 * 1024  # bytes; an update is a few kB
-RETRY_AFTER = "5"  # seconds; Telegram obeys up to 3,600
+RETRY_AFTER = b"5"  # seconds; Telegram obeys up to 3,600
 
 
 class Webhook:
@@ -26,24 +26,32 @@ class Webhook:
         self.forged = 0
 
     def routes(self) -> tuple[BaseRoute, ...]:
-        return (Route(PATH, self._post, methods=["POST"]),)
+        return (Route(PATH, self, methods=["POST"]),)
 
-    async def _post(self, request: Request) -> Response:
-        if not self._is_telegram(request):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Bare ASGI: whatever comes is answered here."""
+        status = await self._post(scope, receive)
+        headers = [(b"content-length", b"0"), *([(b"retry-after", RETRY_AFTER)] if status == 503 else [])]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body"})
+
+    async def _post(self, scope: Scope, receive: Receive) -> int:
+        """The status to answer with."""
+        if not self._is_telegram(scope):
             self.forged += 1
-            return Response(status_code=401)
+            return 401
         try:
-            body = await read_body(request)
+            body = await read_body(receive)
         except ClientDisconnect:
-            return Response(status_code=400)
+            return 400
         if body is None:
-            return Response(status_code=413)
+            return 413
         try:
             await self._take(body)
         except Exception as error:  # noqa: BLE001 - not committed, so not acknowledged: Telegram will tell it again
             log.warning("telegram webhook: not taken", error=type(error).__name__)
-            return Response(status_code=503, headers={"Retry-After": RETRY_AFTER})
-        return Response(status_code=200)
+            return 503
+        return 200
 
     async def _take(self, body: bytes) -> None:
         try:
@@ -53,17 +61,21 @@ class Webhook:
             return
         await self._intake.take(update)
 
-    def _is_telegram(self, request: Request) -> bool:
+    def _is_telegram(self, scope: Scope) -> bool:
         """In constant time, and on bytes: what is no ASCII is no secret, and no error either."""
-        given = [value for name, value in request.scope["headers"] if name == HEADER]
+        given = [value for name, value in scope["headers"] if name == HEADER]
         return len(given) == 1 and hmac.compare_digest(given[0], self._secret)
 
 
-async def read_body(request: Request, limit: int = MAX_BODY) -> bytes | None:
-    """The body, or None if it is longer than `limit` bytes."""
+async def read_body(receive: Receive, limit: int = MAX_BODY) -> bytes | None:
+    """The body, or None if it is longer than `limit` bytes. Raises ClientDisconnect."""
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
         if len(body) > limit:
             return None
-    return bytes(body)
+        if not message.get("more_body", False):
+            return bytes(body)

@@ -99,8 +99,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "whoever lost a row's lease may write about it still",
         "bot/storage/outbox_rows.py",
-        '    return tx.conn.execute(query, {"of": outbox_id, "by": owner}).first() is not None\n',
-        "    return True\n",
+        "    return {row.id for row in query.all(tx.conn, ids=list(ids), by=owner)}\n",
+        "    return set(ids)\n",
         ("tests/unit/test_delivery.py", "tests/unit/test_many_nodes.py"),
     ),
     Bug(
@@ -120,8 +120,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a message is sent before the one that was said before it",
         "bot/storage/outbox_rows.py",
-        "b.lane = o.lane AND b.n < o.n ",
-        "b.lane = o.lane AND b.n > o.n ",
+        "b.c.lane == o.c.lane, b.c.n < o.c.n,",
+        "b.c.lane == o.c.lane, b.c.n > o.c.n,",
         ("tests/unit/test_delivery.py",),
     ),
     Bug(

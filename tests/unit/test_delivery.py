@@ -395,11 +395,8 @@ async def test_a_node_that_slept_through_its_lease_sends_and_writes_nothing(post
         house.sender.verdicts = [Sent("found by the other")]
         await other.run()
         await other.idle()
-        await house.storage.write(
-            lambda tx: house.delivery._if_ours(
-                tx, claimed[0][0], lambda tx: outbox_rows.end(tx, claimed[0][0].id, "failed", None, "")
-            )
-        )
+        house.delivery._conclude(house.delivery._outcomes.refused(claimed[0][0], Refused("too late")))
+        await house.delivery.idle()
         assert (await row(house)).ext_id == "found by the other"
         assert await states(house) == ["sent"]
 
