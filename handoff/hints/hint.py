@@ -45,15 +45,10 @@ class Hints:
     summary: str | None = None
 
 
-def lines(hints: Hints, say: Say, channel: Callable[[str], str]) -> Iterator[tuple[str, list[str]]]:
-    """(heading, lines) for a card, all plain text: whoever draws them escapes them."""
+def lines(hints: Hints, say: Say) -> Iterator[tuple[str, list[str]]]:
+    """(heading, lines) for a card, all plain text: whoever draws them escapes them. Channels stand on it already."""
     if hints.mood:
         yield say("hint_mood"), [say(f"mood_{hints.mood}")]
-    if len(hints.history) > 1:
-        yield (
-            say("hint_history"),
-            [say("hint_wrote", channel=channel(one), count=count) for one, count, _ in hints.history],
-        )
     if hints.summary:
         yield say("hint_model"), [hints.summary]
     if hints.articles:

@@ -14,19 +14,23 @@ from bot.model import LIVE, WITH_PEOPLE
 from bot.texts import canonical
 from channels.text import one_line, plain_to_mrkdwn
 from handoff.brief import Brief, Score
+from handoff.hints.hint import Hints, lines
 from handoff.slack.blocks import HEADER, Block, button, heading, ours, plain, section, small, table
 from handoff.slack.verb import ACTION
 from handoff.slack.wording import Wording
 
 LIGHTS = {"queued": "🔴", "open": "🟢", "pending": "🟡", "snoozed": "💤", "bot": "🤖", "resolved": "✅", "closed": "⚫"}
 PART = 2000  # characters of a list on the card; the thread has everything
+HINT = 1200  # … of what may help
 FACT = 400  # … of what stands beside a label
 EARLIER = 5  # a line of small letters holds ten elements: number and words of five cases
 SCALES = {"ces7": 7, "ces7_statement": 7, "csat5": 5, "nps": 10}
 
 
-def card(brief: Brief, wording: Wording, links: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
-    """`{"text", "blocks"}`. `links` lead to earlier cases, by their ids."""
+def card(
+    brief: Brief, wording: Wording, links: Mapping[str, str] = MappingProxyType({}), hints: Hints | None = None
+) -> dict[str, Any]:
+    """`{"text", "blocks"}`. `links` lead to earlier cases, by their ids; `hints` are what was found that may help."""
     who = one_line(brief.customer, 80) or wording("author_customer")
     title = f"{LIGHTS.get(brief.status, '')} #{brief.number} · {who}"
     blocks: list[Block] = [
@@ -37,6 +41,7 @@ def card(brief: Brief, wording: Wording, links: Mapping[str, str] = MappingProxy
         *_list(wording("card_asked"), [f"{name}: {value}" for name, value in brief.asked]),
         *_list(wording("card_tried"), [f"• {one}" for one in brief.tried]),
         *_list(wording("card_scores"), [score_line(one) for one in brief.scores]),
+        *_hints(hints, brief, wording),
         *_earlier(brief, wording, links),
         *_buttons(brief, wording),
     ]
@@ -138,10 +143,17 @@ def language(locale: str, reader: str) -> str:
     return f"{name} ({locale})" if name else locale
 
 
-def _list(title: str, lines: list[str]) -> list[Block]:
-    if not lines:
+def _list(title: str, told: list[str], most: int = PART) -> list[Block]:
+    if not told:
         return []
-    return [heading(title), section("\n".join(one_line(line, 400) for line in lines), PART)]
+    return [heading(title), section("\n".join(one_line(line, 600) for line in told), most)]
+
+
+def _hints(hints: Hints | None, brief: Brief, wording: Wording) -> list[Block]:
+    """While the case lives: afterwards they help nobody."""
+    if hints is None or brief.status not in LIVE:
+        return []
+    return [block for title, told in lines(hints, wording) for block in _list(title, told, HINT)]
 
 
 def _earlier(brief: Brief, wording: Wording, links: Mapping[str, str]) -> list[Block]:

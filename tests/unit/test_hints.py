@@ -253,7 +253,7 @@ async def test_its_summary_is_shown_as_a_models_and_counts_in_its_account(office
     case = await office.queued("Kari", *TALK)
     found = await office.hints(case)
     assert found.summary == "Kari waits for order AB-123. The bot told it twice."
-    shown = dict(lines(found, lambda key, **_: key, str))
+    shown = dict(lines(found, lambda key, **_: key))
     assert shown["hint_model"] == [found.summary]
     spent = await office.house.look(recording_rows.tokens_since, MONDAY - timedelta(days=1), case.customer_id)
     assert spent == 50

@@ -15,6 +15,7 @@ from bot.model import Author, AuthorKind, Body, CaseStatus, Choice, FileRef, Mes
 from channels.slack.payloads import SlackUser
 from handoff.brief import Brief, Earlier, Score
 from handoff.case import Case, Relay
+from handoff.hints.hint import Hints, Solved, Suggested
 from handoff.sla import Due
 from handoff.slack import transcript
 from handoff.slack.agents import authorised
@@ -336,3 +337,16 @@ def test_a_broken_event_is_told_apart() -> None:
 def test_an_answers_mark_tells_where_it_is(state: str, delivery: str | None, mark: Any) -> None:
     relay = Relay("r", "c", "k", "ann", "slack", "C1:2.2", "hi", (), state, 1, NOW, None, NOW, delivery=delivery)
     assert mark_of(relay, NOW.replace(hour=13)) == mark
+
+
+@given(st.text(max_size=4000))
+def test_what_may_help_stands_on_the_card_within_slacks_limits_and_is_no_markup(text: str) -> None:
+    solved = (Solved("c", 4, text, text, text, NOW),) * 3
+    hints = Hints("angry", (), (Suggested("a", text, "en"),) * 3, solved, text or None)
+    drawn = card(a_brief(summary=(text,) * 3, tried=(text,) * 20, asked=((text, text),) * 20), wording(), hints=hints)
+    check_blocks(drawn["blocks"])
+    assert "😠 Angry" in post_of(drawn).says
+    over = card(a_brief(status="closed"), wording(), hints=hints)
+    assert "😠 Angry" not in post_of(over).says
+    shown_mrkdwn = mrkdwn_in(card(a_brief(), wording(), hints=replace(hints, summary="<!channel> *x*"))["blocks"])
+    assert all("<!channel>" not in part for part in shown_mrkdwn)
