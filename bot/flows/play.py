@@ -238,14 +238,17 @@ class Play:
     def end(self, outcome: str) -> None:
         self.closed = outcome
         self.with_people = False
-        if outcome in _WITHOUT_SURVEY:
-            self.survey = None
-        elif self.survey is None:
-            chosen = str((self.desk.surveys or {}).get("instrument", "ces7"))
-            self.survey = None if chosen == "off" else chosen
+        self.survey = self.survey_at_end(outcome)
         if self.survey is not None:
             own = self.desk.texts
             self.hear(say(f"survey_{self.survey}_question", self.locale, own, company=self.desk.name))
+
+    def survey_at_end(self, outcome: str) -> str | None:
+        """The instrument that a flow has chosen, else the desk's; None where nobody is asked."""
+        if outcome in _WITHOUT_SURVEY:
+            return None
+        chosen = self.survey or str((self.desk.surveys or {}).get("instrument", "ces7"))
+        return None if chosen == "off" else chosen
 
     def helped(self, asked: AskModel | Fetch) -> tuple[str, Any]:
         """What `given` says the model answers; pictures are always there."""

@@ -12,7 +12,8 @@ Decisions
   conversations takes seconds, and nothing can leave it.
 - A turn that rests at the same step, or shows the same article, in other words, is *reworded*: the customer would have gone on
   as they did, and so does the replay.
-- Replayed is what the bot said until people took over, or until the case was opened again.
+- Replayed is what the bot said until people took over, or until the case was opened again; then what agents said is taken as
+  they said it, the case ends as it ended, and the survey that would be asked is compared with the one that was.
 """
 
 from __future__ import annotations

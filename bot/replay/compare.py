@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from bot.desk_folder.desk import Desk
 
 SAME, REWORDED, DIVERGED = "same", "reworded", "diverged"
-MORE, FEWER, DEAD_END, UNRECORDED, BUTTON, OTHER = (
+MORE, FEWER, DEAD_END, UNRECORDED, BUTTON, SURVEY, OTHER = (
     "fetches a human",
     "no longer fetches a human",
     "dead end",
     "asks a connector what was not recorded",
     "a pressed button is gone",
+    "asks another question at the end",
     "answers otherwise",
 )
 """What is different at the turn that differs."""
@@ -70,6 +71,11 @@ def compare(desk: Desk, knowledge: Knowledge, recording: Recording) -> Finding:
         if reworded is None and [_words(one) for one in said] != [_words(one) for one in exchange.said]:
             reworded = turn, exchange, said
         rerun.pair(exchange.said, said)
+    asked = rerun.finish(recording) if recording.survey is not None else None
+    if asked != recording.survey:
+        end = Exchange((), (Said(recording.survey or ""),), recording.exchanges[-1].until)
+        now = (Said(asked or ""),)
+        return _finding(recording, turn, DIVERGED, (turn, end, now), SURVEY, None, escalated, 0)
     return _finding(recording, turn, REWORDED if reworded else SAME, reworded, "", None, escalated, 0)
 
 

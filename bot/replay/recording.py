@@ -14,8 +14,8 @@ from bot.model import Choice, FileRef
 class Heard:
     """One thing that the customer did, or another system told.
 
-    `kind` text | press | event. A press has its button's `value` and `on`, the message that it stood on; an event its
-    name as `text` and its `values`.
+    `kind` text | press | event, or agent: what a colleague said. A press has its button's `value` and `on`, the message that
+    it stood on; an event its name as `text` and its `values`.
     """
 
     kind: str
@@ -71,8 +71,9 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One case, up to where people took over. `customer` is what expressions see of them as the case began, `reason` the code
-    for which people were fetched, if they were.
+    """One case. `exchanges` go up to where people took over; `after` are the agents' words from there on. `customer` is what
+    expressions see of them as the case began, `reason` the code for which people were fetched, if they were. `outcome` is how
+    it ended, `survey` the instrument that was asked then, None where nobody was.
     """
 
     case_id: str
@@ -85,6 +86,9 @@ class Recording:
     asked: tuple[Asked, ...] = ()
     agents: int = 1
     reason: str = ""
+    after: tuple[Heard, ...] = ()
+    outcome: str = ""
+    survey: str | None = None
 
 
 MODEL = "the language model"

@@ -218,8 +218,18 @@ class Rerun(Play):
         """Who has their case, and where they stand in the queue, is the people's to say."""
 
     def end(self, outcome: str) -> None:
-        """Closed by the bot; the survey is not replayed."""
+        """Closed by the bot, or by people; who asks how it was is compared by its instrument, not by its words."""
         self.closed, self.with_people = outcome, False
+        self.survey = self.survey_at_end(outcome)
+
+    def finish(self, recording: Recording) -> str | None:
+        """What agents said then, as they said it, and the end as it came: which survey would be asked now."""
+        for one in recording.after if self.with_people else ():
+            self.now = max(self.now, one.at)
+            self.reply(one.text)
+        if self.closed is None:
+            self.end(recording.outcome or "resolved")
+        return self.survey
 
     def helped(self, asked: AskModel | Fetch) -> tuple[str, Any]:
         """The model says what it said to this question; pictures are always there."""

@@ -111,7 +111,23 @@ def _recording(case: Row[Any], said: Sequence[Message], records: Sequence[Row[An
         asked,
         int(stood.get("agents", 1)),
         str((case.escalation or {}).get("reason_code") or ""),
+        tuple(_by_agents(said, end)),
+        str(case.outcome or ""),
+        next((one.body.survey.instrument for one in said if one.body.survey and not _is_again(one, end)), None),
     )
+
+
+def _by_agents(said: Sequence[Message], end: datetime | None) -> Iterator[Heard]:
+    """What agents said until the survey, or the day on which the case was opened again."""
+    for message in said:
+        if message.body.survey is not None or _is_again(message, end):
+            return
+        if message.author.kind is AuthorKind.AGENT and message.deleted_at is None:
+            yield Heard("agent", message.at, message.body.text, message.channel, message.body.files)
+
+
+def _is_again(message: Message, end: datetime | None) -> bool:
+    return end is not None and message.at >= end
 
 
 def _entries(said: Sequence[Message], records: Sequence[Row[Any]], end: datetime | None) -> Iterator[Entry]:
@@ -121,7 +137,7 @@ def _entries(said: Sequence[Message], records: Sequence[Row[Any]], end: datetime
         while events and events[0].seq < (message.seq or 0):
             row = events.pop(0)
             yield Entry(heard=Heard("event", row.at, row.asked["name"], values=row.asked["values"]))
-        ended = message.body.survey is not None or (end is not None and message.at >= end)
+        ended = message.body.survey is not None or _is_again(message, end)
         if ended or message.author.kind is AuthorKind.AGENT:
             return
         if message.deleted_at is None:  # else its words are gone

@@ -141,9 +141,9 @@ def write(folder: Path, url: str, **changed: str) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         written = text.format(url=url) if name == "desk.yaml" else text
         for old, new in changed.items():
-            if name.endswith((f"/{old}.yaml", f"/{old}.en.md")):
+            if f"/{name}".endswith((f"/{old}.yaml", f"/{old}.en.md")):
                 before, after = new.split(" → ")
-                assert before in text
+                assert before in written
                 written = written.replace(before, after)
         path.write_text(written, encoding="utf-8")
     return folder
@@ -264,6 +264,17 @@ async def test_only_what_was_changed_differs(tmp_path: Path, house_folder: Path,
         )
         assert told(button)[0] == ("diverged", 5, "a pressed button is gone")
 
+        survey = await against(desk="instrument: ces7 → instrument: csat5")
+        other = "asks another question at the end"
+        assert [(one.kind, one.then, one.now) for one in survey.differing] == [(other, "ces7", "csat5")] * 3
+        assert survey.findings[1].escalated, "also where people have taken over, answered and ended it"
+        nobody = await against(desk="instrument: ces7 → instrument: off")
+        assert [(one.kind, one.now) for one in nobody.differing] == [(other, "")] * 3
+        chosen = await against(handoff="- {close: resolved} → - {close: resolved}\n  - {survey: csat5}")
+        assert [one.number for one in chosen.differing] == [survey.findings[1].number], (
+            "the flow chooses it for its cases"
+        )
+
         assert asked == CALLS, "a replay asks nobody"
         assert await house.app.storage.read(everything) == before, "a replay writes nothing"
 
@@ -279,6 +290,6 @@ async def test_only_what_was_changed_differs(tmp_path: Path, house_folder: Path,
 
 
 def everything(conn: Any) -> dict[str, int]:
-    return {
-        table.name: conn.execute(select(func.count()).select_from(table)).scalar() for table in t.metadata.sorted_tables
-    }
+    """Rows by table; what the house makes of them for its figures, it makes in its own time."""
+    tables = [table for table in t.metadata.sorted_tables if not table.name.startswith(("figure_", "step_counts"))]
+    return {table.name: conn.execute(select(func.count()).select_from(table)).scalar() for table in tables}

@@ -11,13 +11,13 @@ from bot.console.page import Page, Visit
 from bot.console.people import Role
 from bot.errors import Conflict
 from bot.replay import Report, Wanted, replay
-from bot.replay.compare import DEAD_END, FEWER, MORE, UNRECORDED
+from bot.replay.compare import DEAD_END, FEWER, MORE, SURVEY, UNRECORDED
 from bot.replay.report import cells
 
 DAYS = (7, 30, 90)
 SAMPLES = (100, 1000)
 SHOWN = 50  # conversations on the page
-KINDS = {MORE: "more", FEWER: "fewer", DEAD_END: "dead", UNRECORDED: "unrecorded"}
+KINDS = {MORE: "more", FEWER: "fewer", DEAD_END: "dead", UNRECORDED: "unrecorded", SURVEY: "survey"}
 
 
 async def show(visit: Visit) -> Response:
