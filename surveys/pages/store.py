@@ -18,9 +18,9 @@ def mark(conn: Reader, now: datetime) -> str:
     e, r = t.case_events.c, t.survey_responses.c
     since = now - EDIT_WINDOW - timedelta(hours=1)
     steps = conn.execute(select(func.max(e.n))).scalar()
-    answered = conn.execute(select(func.max(r.at))).scalar()
-    edited = conn.execute(select(func.max(r.edited_at)).where(r.at > since)).scalar()
-    return f"{steps or 0}.{_stamp(answered)}.{_stamp(edited)}"
+    lately = select(func.count(), func.max(r.at), func.max(r.edited_at)).where(r.at > since)
+    many, answered, edited = conn.execute(lately).one()
+    return f"{steps or 0}.{many}.{_stamp(answered)}.{_stamp(edited)}"
 
 
 def _stamp(at: datetime | None) -> str:
