@@ -85,7 +85,7 @@ def resolve_form(scene: Scene) -> View:
         forms.field(TOPIC, say("resolve_topic"), topic, optional=True),
         forms.written(REASON, say("resolve_reason"), optional=True, most=2000),
     ]
-    return forms.form(scene, "resolve", say("resolve_title"), blocks, say("button_resolve"))
+    return forms.form(scene, "resolve", say("resolve_title"), blocks, say("button_resolve").rstrip("…"))
 
 
 def resolve(scene: Scene, view: Mapping[str, Any]) -> Mapping[str, Any] | None:
