@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from bot.model import LIVE, AuthorKind, CaseStatus, Customer, Identity, Message
-from bot.storage import customers, history
+from bot.storage import alert_rows, customers, history
 from handoff import clocks, persons, store, terms
 from handoff.case import Case
 from handoff.sla import Due
@@ -87,6 +87,7 @@ class Brief:
     time_zone: str = ""
     wrote_at: datetime | None = None
     blocked: bool = False
+    bad_experience: Score | None = None  # the last low score of theirs, of the past 90 days
 
 
 def compose(
@@ -100,6 +101,7 @@ def compose(
     team: str = "",
     agent: str = "",
     due: Due | None = None,
+    bad_experience: Score | None = None,
 ) -> Brief:
     """Make the brief. `messages` are the case's, in order."""
     material = case.escalation or {}
@@ -137,6 +139,7 @@ def compose(
         time_zone=str(who.attributes.get(TIME_ZONE) or ""),
         wrote_at=case.last_customer_at,
         blocked=persons.is_blocked(who),
+        bad_experience=bad_experience,
     )
 
 
@@ -211,4 +214,10 @@ def read(conn: store.Reader, case: Case, desk: Desk | None) -> Brief:
         team=terms.team_name(desk, case.team),
         agent=store.agent_name(conn, desk, case.agent_id),
         due=clocks.next_due(desk, case),
+        bad_experience=_bad_experience(conn, case),
     )
+
+
+def _bad_experience(conn: store.Reader, case: Case) -> Score | None:
+    found = alert_rows.bad_experience(conn, case.customer_id, case.opened_at)
+    return Score(found.instrument, found.score, found.comment, found.opened_at) if found else None

@@ -74,6 +74,8 @@ def _turn(brief: Brief, wording: Wording) -> list[Block]:
 
 def _facts(brief: Brief, wording: Wording, who: str) -> Iterator[tuple[str, Block]]:
     yield wording("card_who"), plain(f"{who} · {wording('card_blocked')}" if brief.blocked else who, FACT)
+    if brief.bad_experience is not None:
+        yield f"⚠️ {wording('card_bad_experience')}", plain(score_line(brief.bad_experience), FACT)
     others = [wording.channel(one) for one in brief.channels if one != brief.channel]
     where = wording.channel(brief.channel) + ("" if brief.reachable else " ⚠️")
     yield wording("card_channel"), plain(where + (f" ({', '.join(others)})" if others else ""), FACT)
