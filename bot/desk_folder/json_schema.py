@@ -34,6 +34,7 @@ from bot.flows.transcripts import CHANNELS, EXPECTED
 from bot.flows.verbs import ESCALATE_KEYS, RECORD_KINDS, RETRY_KEYS, VERBS, WAIT_KEYS
 from bot.staffing.hours import DAYS
 from bot.staffing.routing import WAYS
+from bot.texts.plural import FORMS
 
 Schema = dict[str, Any]
 
@@ -47,7 +48,14 @@ _COUNT: Schema = {"type": "integer", "minimum": 0}
 _SPAN: Schema = {
     "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\s*[0-9]{1,6}\s*[smhdw]?\s*$"}]
 }
-_WORDING: Schema = {"anyOf": [_TEXT, {"type": "object", "additionalProperties": _TEXT}]}
+_FORMS: Schema = {
+    "type": "object",
+    "properties": dict.fromkeys(FORMS, _TEXT),
+    "additionalProperties": False,
+    "required": ["other"],
+}
+_SAID: Schema = {"anyOf": [_TEXT, {"$ref": "#/$defs/forms"}]}
+_WORDING: Schema = {"anyOf": [_TEXT, {"type": "object", "additionalProperties": _SAID}]}
 _TEXTS: Schema = {"anyOf": [_NAME, {"type": "array", "items": _NAME}]}
 _BY_LANGUAGE: Schema = {"type": "object", "additionalProperties": _TEXTS}
 
@@ -140,7 +148,7 @@ _SLOT_VALUES: Mapping[str, Schema] = {
     "ask_again": _FLAG,
 }
 _TRIGGER_VALUES: Mapping[str, Schema] = {
-    "phrases": _BY_LANGUAGE,
+    "phrases": {"anyOf": [_BY_LANGUAGE, {"type": "string", "pattern": r"^\$\S+$"}]},
     "commands": {"type": "array", "items": {"type": "string", "pattern": "^/[a-z][a-z0-9_]{0,31}$"}},
     "event": {"type": "string"},
     "slots": _TEXTS,
@@ -345,7 +353,7 @@ def _tests() -> Schema:
 def schema() -> Schema:
     """The whole, as JSON."""
     desk = _object({"schema": {"const": 1}, **{key: _SECTION_VALUES[key] for key in SECTIONS}}, ("schema",))
-    texts = {"type": "object", "additionalProperties": {"type": "object", "additionalProperties": _TEXT}}
+    texts = {"type": "object", "additionalProperties": {"type": "object", "additionalProperties": _SAID}}
     told_apart: Schema = {
         "if": {"type": "array"},
         "then": {"$ref": "#/$defs/tests"},
@@ -363,5 +371,5 @@ def schema() -> Schema:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A Stafett desk: desk.yaml, flows/*.yaml, texts/*.yaml, tests/*.yaml",
         **told_apart,
-        "$defs": {"desk": desk, "flow": _flow(), "step": _step(), "texts": texts, "tests": _tests()},
+        "$defs": {"desk": desk, "flow": _flow(), "step": _step(), "texts": texts, "tests": _tests(), "forms": _FORMS},
     }

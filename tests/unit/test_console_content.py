@@ -289,7 +289,7 @@ async def test_conversations_in_an_old_version_are_shown_tried_moved_and_forbidd
     done = await hand.does("/flows/versions", page, flow="order_status", do="move")
     assert done.status_code == 303
     page = await hand.sees("/flows/versions")
-    assert "order_status: 1 conversation was moved." in page
+    assert "order_status: conversations moved: 1" in page
     now = load(hand.folder).flows["order_status"].hash
     assert f"{now}</code></th>" in page
     assert "Conversations moved" in await hand.sees("/audit")
