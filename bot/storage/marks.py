@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 
 from bot.storage import tables as t
 from bot.storage.tx import Tx
@@ -18,6 +18,8 @@ CASES: Final = "cases"
 ANSWERS: Final = "answers"  # of surveys
 ASKS: Final = "asks"  # invitations to surveys, and the decisions not to ask
 FAMILIES: Final = (CASES, ANSWERS, ASKS)
+PROGRESS: Final = "figures"
+"""The row of `settings` that tells how far facts are made; its `turn` counts what was written, over all nodes."""
 
 COUNTED: Final = frozenset(
     {
@@ -44,10 +46,8 @@ def mark_cases_of(tx: Tx, *customer_ids: str) -> None:
 
 
 def forget(tx: Tx, customer_ids: Sequence[str]) -> None:
-    """These customers' facts go, and the blocks of the days that held them.
-
-    First the facts: nobody packs a day of theirs again before this is committed.
-    """
+    """These customers' facts go, and the blocks of days that held them. What is being made of them just now is not written."""
+    overtake(tx)
     f = t.figure_facts
     theirs = f.c.customer_id.in_(customer_ids)
     days: dict[str, set[int]] = {}
@@ -55,6 +55,14 @@ def forget(tx: Tx, customer_ids: Sequence[str]) -> None:
         days.setdefault(row.family, set()).add(int(row.day))
     for family, some in days.items():
         drop_days(tx, family, sorted(some))
+
+
+def overtake(tx: Tx) -> None:
+    """Whatever is being made at this moment, on any node, was made from rows that do not hold any more."""
+    s = t.settings
+    value = tx.conn.execute(select(s.c.value).where(s.c.key == PROGRESS).with_for_update()).scalar()
+    if value is not None:
+        tx.conn.execute(update(s).where(s.c.key == PROGRESS).values(value={**value, "turn": value["turn"] + 1}))
 
 
 def drop_days(tx: Tx, family: str, days: Sequence[int]) -> None:

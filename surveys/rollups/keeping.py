@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -18,18 +18,18 @@ from surveys.rollups.blocks import Table
 from surveys.rollups.facts import BACKLOG, STEPS, Fact, HoursOf, micros
 
 EVERY: Final = timedelta(seconds=10)
-SOME = 200  # facts made in one go
-PACKED = 50  # days packed in one round
+SOME = 200  # facts written in one go: the chat waits for no more
+PACKED = 5_000  # facts packed in one go, or one day's
 DAY_US = 86_400_000_000
 
 Made = Mapping[str, tuple[str | None, Fact]]
 
 
 class Rollups:
-    """`run` is the work of a Worker. `hours_of` the desk in force says."""
+    """`run` is the work of a Worker. `hours_of` the desk in force says; so many facts (`some`) are written in one go."""
 
-    def __init__(self, storage: Storage, hours_of: HoursOf) -> None:
-        self._storage, self._hours_of = storage, hours_of
+    def __init__(self, storage: Storage, hours_of: HoursOf, some: int = SOME) -> None:
+        self._storage, self._hours_of, self._some = storage, hours_of, some
 
     async def ask(self, question: Question) -> Figures:
         """The figures of now, on a connection and a thread of their own. Raises ValueError for a metric that there is not."""
@@ -39,7 +39,7 @@ class Rollups:
     async def run(self) -> datetime:
         """Everything that is marked, then what was never made, then the days that are over."""
         await self.catch_up()
-        await self.pack(PACKED)
+        await self.pack()
         return self._storage.clock() + EVERY
 
     async def catch_up(self) -> None:
@@ -51,16 +51,15 @@ class Rollups:
                 while await self._write(family, batch):
                     pass
 
-    async def pack(self, most: int | None = None) -> int:
-        """Put days that are over into blocks; how many. Today's are left as they are: they change with every case."""
+    async def pack(self) -> None:
+        """Put days that are over into blocks. Today's are left as they are: they change with every case."""
         today = micros(self._storage.clock()) // DAY_US
-        done = 0
         for family in FAMILIES:
             days = await self._storage.read(partial(store.unpacked_days, family=family, before=today))
-            for day in days[:most]:
-                await self._storage.write(partial(store.pack_day, family=family, day=day))
-            done += len(days[:most])
-        return done
+            for some in _heaps(days, PACKED):
+                made = await self._storage.read_apart(partial(store.pack_days, family=family, days=some))
+                if not await self._storage.write(partial(store.keep_blocks, made=made)):
+                    return  # facts are being written: the next round is soon
 
     async def _write(self, family: str, batch: Callable[[store.Reader, str], store.Batch | None]) -> bool:
         """Whether there may be more. Another node that was faster leaves the rest to the next round."""
@@ -68,7 +67,7 @@ class Rollups:
         return made is not None and await self._storage.write(lambda tx: store.write(tx, made))
 
     def _of_marks(self, conn: store.Reader, family: str) -> store.Batch | None:
-        marks = store.marked(conn, family, SOME)
+        marks = store.marked(conn, family, self._some)
         if not marks:
             return None
         ids, facts = _made(conn, family, [ref for _, ref in marks], self._hours_of)
@@ -76,10 +75,24 @@ class Rollups:
 
     def _of_new(self, conn: store.Reader, family: str) -> store.Batch | None:
         known = store.progress(conn)
-        found = store.unmade(conn, family, known.cursor(family), SOME)
+        found = store.unmade(conn, family, known.cursor(family), self._some)
         if not found:
             return None
         return store.Batch(family, known.turn, *_made(conn, family, found, self._hours_of), to=found[-1])
+
+
+def _heaps(days: Sequence[tuple[int, int]], most: int) -> Iterator[list[int]]:
+    """Days with so many facts each, in heaps of `most` facts; a day that has more is one of its own."""
+    heap: list[int] = []
+    inside = 0
+    for day, n in days:
+        if heap and inside + n > most:
+            yield heap
+            heap, inside = [], 0
+        heap.append(day)
+        inside += n
+    if heap:
+        yield heap
 
 
 def on_merged(tx: Tx, event: CustomersMerged) -> None:

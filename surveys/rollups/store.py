@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 import orjson
-from sqlalchemy import Connection, and_, delete, exists, insert, select
+from sqlalchemy import Connection, and_, delete, exists, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.model import WITH_PEOPLE
 from bot.storage import kept
 from bot.storage import tables as t
-from bot.storage.marks import ANSWERS, ASKS, CASES, COUNTED, drop_days
+from bot.storage.marks import ANSWERS, ASKS, CASES, COUNTED, PROGRESS, drop_days
 from bot.storage.tx import Tx
 from surveys.rollups import facts as made
 from surveys.rollups.blocks import FORMAT, Table, join, of, pack, unpack
@@ -24,7 +24,6 @@ from surveys.rollups.facts import EPOCH, Fact, Happened, HoursOf, Promise, RawCa
 Reader: TypeAlias = Connection
 """What queries run on. Files outside the fence around SQLAlchemy know it by this name."""
 
-PROGRESS = "figures"  # the row of `settings` that tells how far facts are made
 BATCH = 200  # ids in one statement
 _TABLES = {CASES: t.cases, ANSWERS: t.survey_responses, ASKS: t.survey_invitations}
 
@@ -274,25 +273,39 @@ def begin_anew(tx: Tx) -> None:
     kept.swap(tx, PROGRESS, Progress(FORMAT, known.turn + 1).to_json())
 
 
-def unpacked_days(conn: Connection, family: str, before: int) -> list[int]:
-    """Days before that one which have facts, but no block."""
+def unpacked_days(conn: Connection, family: str, before: int) -> list[tuple[int, int]]:
+    """Days before that one which have facts, but no block, each with how many."""
     f, b = t.figure_facts, t.figure_blocks
     packed = exists().where(b.c.family == f.c.family, b.c.day == f.c.day)
-    query = select(f.c.day).where(f.c.family == family, f.c.day < before, ~packed).distinct().order_by(f.c.day)
-    return [int(day) for day in conn.execute(query).scalars()]
+    query = select(f.c.day, func.count()).where(f.c.family == family, f.c.day < before, ~packed)
+    return [(int(day), int(n)) for day, n in conn.execute(query.group_by(f.c.day).order_by(f.c.day))]
 
 
-def pack_day(tx: Tx, family: str, day: int) -> None:
-    """Put the facts of a day into a block, all within one transaction: none can change meanwhile."""
-    if tx.conn.dialect.name == "postgresql":
-        tx.conn.exec_driver_sql(
-            "LOCK TABLE figure_facts IN SHARE MODE"
-        )  # writers of facts wait a moment; readers do not
-    rows = [fact for _, fact in _facts_of_days(tx.conn, family, [day])]
-    b = t.figure_blocks
-    tx.conn.execute(delete(b).where(b.c.family == family, b.c.day == day))
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Blocks of days as one snapshot has them: day → (facts in it, block). `turn` as in a Batch."""
+
+    family: str
+    turn: int
+    blocks: Mapping[int, tuple[int, bytes]]
+
+
+def pack_days(conn: Connection, family: str, days: Collection[int]) -> Packed:
+    found = defaultdict(list)
+    for _, fact in _facts_of_days(conn, family, days):
+        found[day_of(fact)].append(fact)
+    return Packed(family, progress(conn).turn, {day: (len(some), pack(family, some)) for day, some in found.items()})
+
+
+def keep_blocks(tx: Tx, made: Packed) -> bool:
+    """Put days into blocks. False, and nothing is written: a fact was written since."""
+    if progress(tx.conn, held=True).turn != made.turn:
+        return False
+    drop_days(tx, made.family, sorted(made.blocks))
+    rows = [{"family": made.family, "day": day, "n": n, "block": block} for day, (n, block) in made.blocks.items()]
     if rows:
-        tx.conn.execute(insert(b).values(family=family, day=day, n=len(rows), block=pack(family, rows)))
+        tx.conn.execute(insert(t.figure_blocks), rows)
+    return True
 
 
 def _facts_of_days(conn: Connection, family: str, days: Collection[int]) -> Iterator[tuple[str, Fact]]:
