@@ -16,10 +16,8 @@ from bot.storage import customers, history
 from channels.text import one_line, visible
 from channels.web.frames import html
 from handoff import brief as briefs
-from handoff import clocks, persons, store, terms
+from handoff import clocks, store, terms
 from handoff.case import AgentView, Case, Relay
-from handoff.errands.verbs import META
-from handoff.web import aside, helping
 from handoff.web import store as own
 
 PAGE = 150  # messages of a timeline at first
@@ -28,14 +26,14 @@ MOST = 3000  # … and at most
 
 def listing(conn: store.Reader, desk: Any, view: str, me: AgentView) -> dict[str, Any]:
     """A view's cases, each with its customer's name and last line; and how many each view has."""
-    found = own.listed(conn, view, me.id, me.team)
+    found = own.listed(conn, view, me.id)
     lines = own.last_lines(conn, found)
     rows = []
     for case in found:
         who = customers.customer(conn, case.customer_id)
         last = lines.get(case.id)
         rows.append(case_row(conn, desk, case, who, me) | {"last": last_line(last) if last else None})
-    return {"items": rows, "counts": own.counts(conn, me.id, me.team)}
+    return {"items": rows, "counts": own.counts(conn, me.id)}
 
 
 def case_row(conn: store.Reader, desk: Any, case: Case, who: Customer | None, me: AgentView) -> dict[str, Any]:
@@ -64,7 +62,6 @@ def case_row(conn: store.Reader, desk: Any, case: Case, who: Customer | None, me
         "due_at": iso(due.at if (due := clocks.next_due(desk, case)) else None),
         "snoozed_until": iso(case.next_action_at) if case.status is CaseStatus.SNOOZED else None,
         "reopened": case.reopened,
-        "blocked": persons.is_blocked(who),
     }
 
 
@@ -83,8 +80,6 @@ def whole(conn: store.Reader, desk: Any, case: Case, me: AgentView, limit: int =
     return {
         "case": case_row(conn, desk, case, who, me),
         "brief": brief(conn, desk, case),
-        "hints": helping.hints_of(conn, desk, case),
-        "errands": aside.rows_of(conn, desk, case),
         "messages": [message_row(one, marks.get(one.id), relays) for one in messages],
         "relays": [relay_row(conn, desk, one) for one in relays.values() if one.state in {"waiting", "taken_back"}],
         "more": len(found) > len(messages),
@@ -99,7 +94,6 @@ def message_row(message: Message, mark: tuple[str, str | None] | None, relays: M
     return {
         "id": message.id,
         "note": message.seq is None,
-        "errand": message.meta.get(META),
         "case": message.case_id,
         "by": str(message.author.kind),
         "author": {"id": message.author.id, "name": one_line(message.author.name, 80)},
