@@ -7,12 +7,15 @@ Two customers become one by an agent's word alone, so that is undone for 24 hour
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from bot.errors import Conflict, NotFound
 from bot.model import Customer
 from bot.storage import customers, merging
 from bot.storage.tx import Tx
 from handoff import cases, store
-from handoff.case import Case
+from handoff.case import Case, CaseEvent
 from handoff.steps import changed, may_act
 
 BLOCKED = "blocked_by_desk"  # among the customer's attributes: {"by": agent, "at": ISO 8601}
@@ -60,8 +63,10 @@ def merge(tx: Tx, case_id: str, agent_id: str, other: int, *, desk: str) -> Case
         raise Conflict(f"case {other} is the same customer's")
     merging.merge(tx, case.customer_id, theirs.customer_id, EVIDENCE)
     store.log(tx, case, "merge", agent_id, desk=desk, other=theirs.id, customer=theirs.customer_id)
-    live = store.live_case(tx.conn, case.customer_id)
-    return changed(tx, live or case)
+    stays = store.live_case(tx.conn, case.customer_id) or case
+    if stays.id != case.id:
+        store.log(tx, stays, "merge", agent_id, desk=desk, other=case.id)
+    return changed(tx, stays)
 
 
 def part(tx: Tx, case_id: str, agent_id: str, *, desk: str) -> Case:
@@ -76,6 +81,12 @@ def part(tx: Tx, case_id: str, agent_id: str, *, desk: str) -> Case:
     merging.unmerge(tx, merge_id)
     store.log(tx, case, "part", agent_id, desk=desk, merge=merge_id)
     return changed(tx, store.case(tx.conn, case_id) or case)
+
+
+def merged_lately(events: Sequence[CaseEvent], now: datetime) -> bool:
+    """Whether the audit of a case ends with a merge that can still be undone."""
+    last = next((one for one in reversed(events) if one.kind in {"merge", "part"}), None)
+    return last is not None and last.kind == "merge" and last.at > now - merging.UNDO_WITHIN
 
 
 def was_merged(tx: Tx, case: Case) -> bool:

@@ -28,7 +28,7 @@ from bot.texts import built_in, is_rtl, keys, match_locale, placeholders, say
 from channels.web import files
 from channels.web.channel import json_object, read_upload
 from channels.web.hub import Hub
-from handoff import store, terms
+from handoff import persons, store, terms
 from handoff.availability import set_available
 from handoff.case import AgentView
 from handoff.web import alerts, pages, shown, sign_in
@@ -43,7 +43,8 @@ POLL_S = 30  # the page reads everything so often, whatever it was told …
 POLL_MANY_S = 4  # … and where other nodes may have written: hints stay inside a process
 PREFIXES = ("desk_", "status_", "outcome_", "button_", "resolve_", "reply_", "note_", "channel_", "card_", "author_")
 OTHERS = ("taken_by", "taken_back", "too_late_to_undo", "not_delivered", "refused_over", "refused_claim_first",
-          "refused_reason_needed", "refused_empty", "refused_not_agent", "not_relayed_moved")  # fmt: skip
+          "home_busy", "more_done", "block_title", "block_sure", "merge_title", "merge_sure", "merge_number", "refused_reason_needed",
+          "refused_empty", "refused_not_agent", "not_relayed_moved")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +228,14 @@ class WebDeskRoutes:
         me = seat.agent
         return pages.answer(
             {
-                "agent": {"id": me.id, "name": me.name, "team": me.team, "role": me.role, "available": me.available},
+                "agent": {
+                    "id": me.id,
+                    "name": me.name,
+                    "team": me.team,
+                    "role": me.role,
+                    "available": me.available,
+                    "busy": me.busy,
+                },
                 "csrf": sign_in.csrf_token(seat.session, self._secret),
                 "demo": seat.session.demo,
                 "locale": seat.locale,
@@ -267,7 +275,8 @@ class WebDeskRoutes:
             case = store.case(conn, case_id)
             if case is None:
                 raise NotFound(case_id)
-            return shown.whole(conn, desk, case, seat.agent, many)
+            merged = persons.merged_lately(store.events(conn, case.id), self._storage.clock())
+            return {**shown.whole(conn, desk, case, seat.agent, many), "merged": merged}
 
         return pages.answer({**await self._storage.read(query), "now": shown.iso(self._storage.clock())})
 
@@ -323,9 +332,9 @@ class WebDeskRoutes:
         body = await json_object(request)
         if not isinstance(body.get("available"), bool):
             raise StafettError("available is true or false")
-        here = body["available"]
-        await self._storage.write(lambda tx: set_available(tx, seat.agent.id, here, name=seat.agent.name))
-        return pages.answer({"available": here})
+        here, busy = body["available"], body["available"] and body.get("busy") is True
+        await self._storage.write(lambda tx: set_available(tx, seat.agent.id, here, busy=busy, name=seat.agent.name))
+        return pages.answer({"available": here, "busy": busy})
 
     # ── files ──────────────────────────────────────────────────────────────────────────────────────────────────────
     async def _upload(self, request: Request, seat: Seat) -> Response:

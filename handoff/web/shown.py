@@ -16,7 +16,7 @@ from bot.storage import customers, history
 from channels.text import one_line, visible
 from channels.web.frames import html
 from handoff import brief as briefs
-from handoff import clocks, store, terms
+from handoff import clocks, persons, store, terms
 from handoff.case import AgentView, Case, Relay
 from handoff.web import store as own
 
@@ -62,6 +62,7 @@ def case_row(conn: store.Reader, desk: Any, case: Case, who: Customer | None, me
         "due_at": iso(due.at if (due := clocks.next_due(desk, case)) else None),
         "snoozed_until": iso(case.next_action_at) if case.status is CaseStatus.SNOOZED else None,
         "reopened": case.reopened,
+        "blocked": persons.is_blocked(who),
     }
 
 

@@ -17,6 +17,7 @@ from channels.text import clean
 from channels.web.channel import text_of
 from handoff import cases, store
 from handoff.case import Case
+from handoff.web import persons
 from handoff.web import store as own
 from handoff.web.desk import NAME
 from handoff.web.shown import relay_row
@@ -120,6 +121,7 @@ VERBS: Mapping[str, Verb] = {
     "reply": reply,
     "take-back": take_back,
     "note": note,
+    **persons.VERBS,
 }
 
 

@@ -12,6 +12,7 @@ import shutil
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,20 @@ class Seat:
         raise NotImplementedError
 
     async def resolves(self, case_id: str, outcome: str, topic: str = "", reason: str = "") -> str | None:
+        raise NotImplementedError
+
+    async def snoozes(self, case_id: str) -> str | None:
+        """For an hour."""
+        raise NotImplementedError
+
+    async def passes_on(self, case_id: str, agent: str) -> str | None:
+        raise NotImplementedError
+
+    async def leaves_to_customer(self, case_id: str) -> str | None:
+        raise NotImplementedError
+
+    async def keeps_out(self, case_id: str, *, out: bool = True) -> str | None:
+        """Blocks the customer, or lets them in again."""
         raise NotImplementedError
 
     async def sends_file(self, case_id: str, name: str, data: bytes) -> None:
@@ -179,6 +194,23 @@ class WebSeat(Seat):
         answer = await self._does(case_id, "resolve", **body)
         return None if answer.status_code == 200 else answer.text
 
+    async def _told(self, case_id: str, verb: str, **body: Any) -> str | None:
+        answer = await self._does(case_id, verb, **body)
+        return None if answer.status_code == 200 else answer.text
+
+    async def snoozes(self, case_id: str) -> str | None:
+        until = self.house.app.clock() + timedelta(hours=1)
+        return await self._told(case_id, "snooze", until=until.isoformat())
+
+    async def passes_on(self, case_id: str, agent: str) -> str | None:
+        return await self._told(case_id, "assign", agent=agent)
+
+    async def leaves_to_customer(self, case_id: str) -> str | None:
+        return await self._told(case_id, "await-customer")
+
+    async def keeps_out(self, case_id: str, *, out: bool = True) -> str | None:
+        return await self._told(case_id, "block" if out else "unblock")
+
     async def sends_file(self, case_id: str, name: str, data: bytes) -> None:
         answer = await self.http.post("/desk/files", files={"file": (name, data)})
         answer.raise_for_status()
@@ -248,6 +280,42 @@ class SlackSeat(Seat):
         if errors:
             await self.person.closes(view)
         return str(errors) if errors else None
+
+    async def _pressed(self, case_id: str, name: str) -> str | None:
+        """A button of the card, which may open a form."""
+        before, root = len(self.person.ephemerals), await self._root(case_id)
+        assert root is not None
+        await self.person.presses(ROOM, root, name)
+        await self.office.rest()
+        told = self.person.ephemerals[before:]
+        return told[-1].says if told else None
+
+    async def _filled(self, title: str, values: dict[str, Any]) -> str | None:
+        reply = await self.person.submits(await self.person.is_shown(title), values)
+        await self.office.rest()
+        return str((reply or {}).get("errors") or "") or None
+
+    async def snoozes(self, case_id: str) -> str | None:
+        return await self._pressed(case_id, "Snooze…") or await self._filled("Put the case aside", {})
+
+    async def passes_on(self, case_id: str, agent: str) -> str | None:
+        return await self._pressed(case_id, "Transfer…") or await self._filled(
+            "Pass the case on", {"to": f"agent:{agent}"}
+        )
+
+    async def leaves_to_customer(self, case_id: str) -> str | None:
+        return await self._pressed(case_id, "Customer's turn")
+
+    async def keeps_out(self, case_id: str, *, out: bool = True) -> str | None:
+        await self._pressed(case_id, "More…")
+        await self.person.acts(await self.person.is_shown("More"), "Block customer…" if out else "Let in again")
+        await self.office.rest()
+        if out:
+            return await self._filled("Block the customer", {})
+        view = self.person.view
+        if view is not None:
+            await self.person.closes(view)
+        return None
 
     async def sends_file(self, case_id: str, name: str, data: bytes) -> None:
         await self.person.posts(ROOM, "", thread_ts=await self._root(case_id), files=[(name, "image/png", data)])

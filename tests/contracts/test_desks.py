@@ -93,6 +93,37 @@ async def test_a_claimed_case_can_not_be_claimed_again_and_both_desks_show_its_h
         assert "claim" not in view.actions
 
 
+async def test_a_case_is_put_aside_left_to_the_customer_and_passed_on(office: Office) -> None:
+    kari, case_id = await office.taken()
+    assert await office.ann.leaves_to_customer(case_id) is None
+    assert (await office.case(case_id)).status == "pending"
+    assert await office.ann.snoozes(case_id) is None
+    assert (await office.case(case_id)).status == "snoozed"
+    await kari.writes("are you there?")
+    await office.rest()
+    assert (await office.case(case_id)).status == "open", "a snoozed case wakes when its customer writes"
+    assert await office.ann.passes_on(case_id, "bob") is None
+    assert (await office.case(case_id)).agent_id == "bob"
+    refused = await office.ann.resolves(case_id, named(office.ann, "resolved")) if office.key == "web" else "Bob"
+    assert refused is not None
+    assert (await office.case(case_id)).live
+
+
+async def test_a_customer_is_kept_out_and_let_in_again(office: Office) -> None:
+    kari, case_id = await office.taken()
+    assert await office.ann.keeps_out(case_id) is None
+    assert (await office.case(case_id)).outcome == "spam"
+    said = len(await kari.sees())
+    await kari.writes("talk to a human, now")
+    await office.passes(60)
+    heard = [one for one in (await kari.sees())[said:] if one.raw["author"]["kind"] != "customer"]
+    assert heard == []
+    assert await office.ann.keeps_out(case_id, out=False) is None
+    await kari.writes("talk to a human, please")
+    await office.rest()
+    assert (await office.case_of(kari)).status == "queued"
+
+
 # ── what leaves the house, and what does not ───────────────────────────────────────────────────────────────────────
 async def test_words_before_the_claim_never_reach_the_customer(office: Office) -> None:
     kari, case_id = await office.queued()

@@ -2,7 +2,7 @@
    The page keeps no truth of its own: a hint, a tick or an answer makes it read again what it shows. */
 
 import { Composer, count } from "./composer.js";
-import { askResolve, askSnooze, askTransfer, menu, toast } from "./dialogs.js";
+import { askBlock, askMerge, askResolve, askSnooze, askTransfer, menu, toast } from "./dialogs.js";
 import { h, icon, setLocale } from "./dom.js";
 import { get, kept, me, nameOf, now, post, reason, Refusal, setWords, t } from "./house.js";
 import { isUnread, paintList, tick } from "./list.js";
@@ -91,13 +91,29 @@ const desk = {
     if (answer) await desk.act(answer.verb, answer.body);
   },
 
+  async merge() {
+    const answer = await askMerge();
+    if (answer && await desk.act("merge", answer)) toast(t("more_done"));
+  },
+
+  async block() {
+    if (await askBlock(nameOf(state.whole.case)) && await desk.act("block")) toast(t("card_blocked"));
+  },
+
   caseMenu(event) {
-    const { case: row } = state.whole;
+    const { case: row, merged } = state.whole;
+    const person = [
+      merged ? { label: t("button_part"), icon: "undo", press: () => desk.act("part") } : { label: t("button_merge"), icon: "person", press: desk.merge },
+      row.blocked ? { label: t("button_unblock"), icon: "check", press: () => desk.act("unblock") } : { label: t("button_block"), icon: "lock", press: desk.block },
+    ];
+    if (row.over) return menu(event.currentTarget, person);
     menu(event.currentTarget, [
       row.mine ? null : { label: t("button_resolve"), icon: "check", press: desk.resolve },
       row.mine ? { label: t("button_snooze"), icon: "moon", press: desk.snooze } : null,
       { label: t("button_transfer"), icon: "swap", press: desk.pass },
+      row.mine && row.status === "open" ? { label: t("button_await"), icon: "clock", press: () => desk.act("await-customer") } : null,
       row.agent ? { label: t("button_release"), icon: "undo", press: () => desk.act("release") } : null,
+      ...person,
     ]);
   },
 
@@ -124,7 +140,8 @@ const desk = {
   profile(event) {
     menu(event.currentTarget, [
       h("p", { class: "me" }, h("b", {}, h("bdi", {}, me.agent.name)), h("small", {}, me.desk || t("desk_title"))),
-      { label: t("desk_here"), icon: "check", checked: me.agent.available, press: () => available(!me.agent.available) },
+      { label: t("desk_here"), icon: "check", checked: me.agent.available && !me.agent.busy, press: () => available(!me.agent.available || me.agent.busy) },
+      { label: t("home_busy"), icon: "clock", checked: Boolean(me.agent.busy), press: () => available(true, !me.agent.busy) },
       "Notification" in window ? { label: t("desk_notify"), icon: "bell", checked: notifies(), press: toggleNotify } : null,
       h("p", { class: "head" }, t("desk_language")),
       ...Object.entries(NAMES).map(([tag, name]) => ({ label: name, checked: tag === document.documentElement.lang, press: () => speak(tag, true) })),
@@ -165,18 +182,20 @@ async function readCase() {
     const found = await get(`cases/${id}?limit=${desk.limit}`);
     await pressed;
     if (state.id !== id) return;
-    const before = state.whole && JSON.stringify([state.whole.case, state.whole.brief, state.whole.messages, state.whole.relays]);
+    const before = state.whole && JSON.stringify(shownOf(state.whole));
     const said = (whole) => whole?.messages.filter((one) => one.by === "customer").at(-1)?.id;
     if (said(state.whole) !== said(found)) desk.typing = false;  // what they typed is here, whoever was told of it
     state.whole = found;
     online(true);
     markSeen();
-    if (before !== JSON.stringify([found.case, found.brief, found.messages, found.relays])) paintCase();
+    if (before !== JSON.stringify(shownOf(found))) paintCase();
   } catch (error) {
     if (error instanceof Refusal && error.status === 404) return desk.close();
     lost(error);
   }
 }
+
+const shownOf = ({ case: row, brief, messages, relays, errands, hints }) => [row, brief, messages, relays, errands, hints];
 
 function markSeen() {
   const last = state.whole?.messages.filter((one) => one.by === "customer").at(-1);
@@ -272,10 +291,11 @@ async function toggleNotify() {
   kept.set("notify", true);
 }
 
-async function available(yes) {
+async function available(yes, busy = false) {
   try {
-    me.agent.available = (await post("availability", { available: yes })).available;
-    toast(t(yes ? "desk_here" : "desk_away"));
+    const { available: here, busy: atWork } = await post("availability", { available: yes, busy });
+    Object.assign(me.agent, { available: here, busy: atWork });
+    toast(t(busy ? "home_busy" : yes ? "desk_here" : "desk_away"));
     paintList($("list"), state, desk);
     tick();
   } catch (error) { toast(reason(error), "bad"); }

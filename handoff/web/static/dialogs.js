@@ -6,7 +6,7 @@ import { me, t } from "./house.js";
 const OUTCOMES = ["resolved", "no_solution", "duplicate", "abandoned", "spam"];
 
 /** Opens a dialog; the promise gives what `read` makes of it when it is agreed to, or null. */
-function ask(title, body, agree, read) {
+export function ask(title, body, agree, read) {
   return new Promise((done) => {
     const form = h("form", { method: "dialog" }, h("h2", {}, title), body, h("div", { class: "ends" },
       h("button", { type: "button", class: "btn", onclick: () => box.close() }, t("button_cancel")), agree ? h("button", { class: "btn primary" }, agree) : null));
@@ -62,6 +62,14 @@ export function askTransfer(row) {
     teams.length ? h("section", { class: "choices" }, h("h3", {}, t("desk_to_team")), teams.map((one) => choice("inbox", one.name, "", { verb: "transfer", body: { team: one.id } }))) : null,
   ].filter(Boolean));
 }
+
+export function askMerge() {
+  const number = h("input", { name: "number", inputmode: "numeric", autocomplete: "off", pattern: "#?[0-9]{1,9}", required: true, dir: "ltr" });
+  return ask(t("merge_title"), [h("p", { class: "soft" }, t("merge_sure")), h("label", { class: "field" }, h("span", {}, t("merge_number")), number)],
+    t("button_merge_now"), () => ({ number: Number(number.value.replace("#", "")) }));
+}
+
+export const askBlock = (name) => ask(t("block_title"), [h("p", { class: "soft", dir: "auto" }, t("block_sure", { name }))], t("button_block_now"), () => true);
 
 /** A menu under `anchor`: items are {label, icon, press, checked?} or a node. */
 export function menu(anchor, items) {

@@ -132,6 +132,6 @@ export function paintBar(root, whole, desk) {
       row.over ? null : !row.agent ? act(t("button_claim"), () => desk.act("claim"), "primary", "C") : held && row.may_act ? act(t("desk_take_over"), () => desk.act("assign", { agent: me.agent.id }), "", "C") : null,
       row.mine && row.status === "snoozed" ? act(t("desk_wake"), () => desk.act("wake"), "") : null,
       row.mine && !row.over ? act(t("button_resolve"), desk.resolve, "primary", "E") : null,
-      row.over || !row.may_act ? null : tool("more", t("button_more"), desk.caseMenu, { "aria-haspopup": "menu" }),
+      !row.over && !row.may_act ? null : tool("more", t("button_more"), desk.caseMenu, { "aria-haspopup": "menu" }),
       tool("info", t("desk_details"), desk.toggleBrief, { class: "tool details", "aria-pressed": "false" })));
 }
