@@ -95,7 +95,7 @@ def version(message: Mapping[str, Any], update_id: int) -> str:
 
 def _pressed(query: Mapping[str, Any], update: Any, update_id: int, bot_id: int) -> Inbound | None:
     query_id = query.get("id")
-    if not isinstance(query_id, str) or not 0 < len(query_id) <= 64:
+    if not is_query_id(query_id):
         raise Malformed("callback_query.id is not a short string")
     message = query.get("message")
     if message is None:
@@ -112,6 +112,11 @@ def _pressed(query: Mapping[str, Any], update: Any, update_id: int, bot_id: int)
     number = _id(message, "message_id", least=0)  # 0: too old to be shown again, its keyboard is out of reach
     chose = Chose(message_id, index=index, ref=f"{sender.address}:{number}" if number else None)
     return _inbound(update, update_id, bot_id, sender, chose, also=(f"{bot_id}:press:{query_id}",))
+
+
+def is_query_id(value: object) -> bool:
+    """Whether this can be the id of a pressed button: what is no ASCII may be no text at all, such as half of a character."""
+    return isinstance(value, str) and 0 < len(value) <= 64 and value.isascii() and value.isprintable()
 
 
 def _membership(change: Mapping[str, Any], update: Any, update_id: int, bot_id: int) -> Inbound | None:

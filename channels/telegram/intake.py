@@ -11,7 +11,7 @@ import structlog
 
 from bot.inbox import Inbox
 from bot.model import Inbound, Receipt
-from channels.telegram.inbound import CHANNEL, Malformed, dump, read
+from channels.telegram.inbound import CHANNEL, Malformed, dump, is_query_id, read
 
 log = structlog.get_logger()
 TRIES = 5  # of one update that the inbox can't take, before it becomes a dead letter and lets the next ones through
@@ -106,7 +106,7 @@ def press_of(update: Any) -> str | None:
     """The id of a pressed button that waits for an answer, whatever else is wrong with it."""
     query = update.get("callback_query") if isinstance(update, Mapping) else None
     found = query.get("id") if isinstance(query, Mapping) else None
-    return found if isinstance(found, str) and 0 < len(found) <= 64 else None
+    return str(found) if is_query_id(found) else None
 
 
 def chat_of(update: Any) -> str:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bot.model import Chose, Edited, Inbound, Reachability, RemoteFile, Wrote, new_id
 from channels.telegram.buttons import data, read_data
 from channels.telegram.inbound import Malformed, read, version
+from channels.telegram.intake import press_of
 from channels.telegram.intake import chat_of, press_of
 
 BOT_ID = 7000000001
@@ -168,6 +169,15 @@ def test_a_button_that_we_never_made_is_malformed(forged: Any) -> None:
     update["callback_query"]["data"] = forged
     with pytest.raises(Malformed):
         read(update, BOT_ID)
+
+
+@pytest.mark.parametrize("name", ["4382\ud800", "a\x00b", "", "x" * 65, 7, None])
+def test_a_press_by_a_name_that_is_no_text_is_malformed(name: Any) -> None:
+    update = copy.deepcopy(UPDATES["pressed"])
+    update["callback_query"]["id"] = name
+    with pytest.raises(Malformed):
+        read(update, BOT_ID)
+    assert press_of(update) is None
 
 
 def test_nul_and_lone_surrogates_do_not_reach_the_database() -> None:
