@@ -48,8 +48,8 @@ def offered(
 ) -> list[Offered]:
     """Each macro once: in the customer's language, else in the agents' (`fallback`), else in any; those that `query` finds.
 
-    Best first: what is named so, what begins so, what has all words in its title, then in its text. Without a query in
-    the order of their titles.
+    Best first: what is named so, what begins so, what has all words in its title, then in its text. Those in the
+    customer's language go before the others, then by title.
     """
     by_id: dict[str, dict[str, Macro]] = {}
     for one in macros:
@@ -57,7 +57,12 @@ def offered(
     chosen = [_in(by, locale, fallback) for by in by_id.values()]
     made = [_filled(one, values, elsewhere=not _same_language(one.locale, locale)) for one in chosen]
     ranked = [(place, one) for one in made if (place := _rank(one, query)) is not None]
-    return [one for _, one in sorted(ranked, key=lambda pair: (pair[0], pair[1].title.casefold(), pair[1].id))]
+    return [
+        one
+        for _, one in sorted(
+            ranked, key=lambda pair: (pair[0], pair[1].elsewhere, pair[1].title.casefold(), pair[1].id)
+        )
+    ]
 
 
 def _in(by: Mapping[str, Macro], locale: str, fallback: str) -> Macro:

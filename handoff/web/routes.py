@@ -2,6 +2,7 @@
 
     GET  /desk · /desk/join · /desk/static/…              the page, the one-time link, its parts
     GET  /desk/api/me · texts · cases · cases/{id} · events
+    GET  /desk/api/cases/{id}/macros?q=  POST …/look       what helps who writes: see `helping`
     POST /desk/api/cases/{id}/{verb} · typing              see `verbs.VERBS`
     POST /desk/api/availability · sign-out · /desk/files    GET /desk/files/{id}?case={id}
 
@@ -30,18 +31,19 @@ from channels.web.channel import json_object, read_upload
 from channels.web.hub import Hub
 from handoff import persons, store, terms
 from handoff.availability import set_available
-from handoff.case import AgentView
-from handoff.web import alerts, pages, shown, sign_in
+from handoff.case import AgentView, Case
+from handoff.web import alerts, asked, helping, pages, shown, sign_in
 from handoff.web import store as own
 from handoff.web.desk import WebDesk
 from handoff.web.live import Live
 from handoff.web.sign_in import AgentSession
-from handoff.web.verbs import VERBS
+from handoff.web.verbs import VERBS, LookAgain
 
 LOCALES = ("en", "nl", "nb", "he")  # what the page speaks
 POLL_S = 30  # the page reads everything so often, whatever it was told …
 POLL_MANY_S = 4  # … and where other nodes may have written: hints stay inside a process
-PREFIXES = ("desk_", "status_", "outcome_", "button_", "resolve_", "reply_", "note_", "channel_", "card_", "author_")
+PREFIXES = ("desk_", "status_", "outcome_", "button_", "resolve_", "reply_", "note_", "channel_", "card_", "author_",
+            "consult_", "task_", "errand_", "hint_", "mood_", "warn_", "held_", "macros_", "tip_")  # fmt: skip
 OTHERS = ("taken_by", "taken_back", "too_late_to_undo", "not_delivered", "refused_over", "refused_claim_first",
           "home_busy", "more_done", "block_title", "block_sure", "merge_title", "merge_sure", "merge_number", "refused_reason_needed",
           "refused_empty", "refused_not_agent", "not_relayed_moved")  # fmt: skip
@@ -87,6 +89,8 @@ class WebDeskRoutes:
             self._route("/desk/api/cases", self._cases),
             self._route("/desk/api/events", self._events),
             self._route("/desk/api/cases/{case_id}", self._case),
+            self._route("/desk/api/cases/{case_id}/macros", self._macros),
+            self._route("/desk/api/cases/{case_id}/look", self._look, "POST"),
             self._route("/desk/api/cases/{case_id}/typing", self._typing, "POST"),
             self._route("/desk/api/cases/{case_id}/{verb}", self._act, "POST"),
             *alerts.routes(self._route, self._storage, self._desk_in_force),
@@ -307,6 +311,8 @@ class WebDeskRoutes:
         desk = self._desk_in_force()
         case = await self._storage.read(lambda conn: store.case(conn, case_id))
         name, code = "", "conflict"
+        if isinstance(error, LookAgain):
+            return pages.refusal(409, str(error), "look_again", {"warnings": error.warnings})
         if case is not None and not case.live:
             code = "over"
         elif case is not None and case.agent_id not in {None, seat.agent.id}:
@@ -315,6 +321,23 @@ class WebDeskRoutes:
         elif case is not None and case.agent_id is None and "claim" in str(error):
             code = "claim_first"
         return pages.refusal(409 if isinstance(error, Conflict) else 403, str(error), code, {"agent": name})
+
+    async def _macros(self, request: Request, seat: Seat) -> Response:
+        """Saved replies for this case; those that `q` finds."""
+        desk, query = self._desk_in_force(), request.query_params.get("q", "")
+        case_id = request.path_params["case_id"]
+        found = await self._storage.read(
+            lambda conn: helping.saved(conn, desk, _case_in(conn, case_id), seat.agent, query)
+        )
+        return pages.answer({"items": found})
+
+    async def _look(self, request: Request, _seat: Seat) -> Response:
+        """What seems odd in words that are being written."""
+        body, case_id, desk = await json_object(request), request.path_params["case_id"], self._desk_in_force()
+        words = asked.words(body)
+        return pages.answer(
+            await self._storage.read(lambda conn: helping.looked(conn, desk, _case_in(conn, case_id), words))
+        )
 
     async def _typing(self, request: Request, seat: Seat) -> Response:
         """Colleagues see who is at it; the customer does too, while the holder writes to them (not a note)."""
@@ -361,6 +384,14 @@ def _holes(key: str) -> dict[str, str]:
     """Each placeholder of a sentence of ours, standing for itself."""
     named = {name for template in built_in(key).values() for name in placeholders(template)}
     return {name: f"{{{{ {name} }}}}" for name in named}
+
+
+def _case_in(conn: store.Reader, case_id: str) -> Case:
+    """Raises NotFound."""
+    found = store.case(conn, case_id)
+    if found is None:
+        raise NotFound(case_id)
+    return found
 
 
 def _visitors_locale(request: Request) -> str:

@@ -18,6 +18,8 @@ from channels.web.frames import html
 from handoff import brief as briefs
 from handoff import clocks, persons, store, terms
 from handoff.case import AgentView, Case, Relay
+from handoff.errands.verbs import META
+from handoff.web import aside, helping
 from handoff.web import store as own
 
 PAGE = 150  # messages of a timeline at first
@@ -26,14 +28,14 @@ MOST = 3000  # … and at most
 
 def listing(conn: store.Reader, desk: Any, view: str, me: AgentView) -> dict[str, Any]:
     """A view's cases, each with its customer's name and last line; and how many each view has."""
-    found = own.listed(conn, view, me.id)
+    found = own.listed(conn, view, me.id, me.team)
     lines = own.last_lines(conn, found)
     rows = []
     for case in found:
         who = customers.customer(conn, case.customer_id)
         last = lines.get(case.id)
         rows.append(case_row(conn, desk, case, who, me) | {"last": last_line(last) if last else None})
-    return {"items": rows, "counts": own.counts(conn, me.id)}
+    return {"items": rows, "counts": own.counts(conn, me.id, me.team)}
 
 
 def case_row(conn: store.Reader, desk: Any, case: Case, who: Customer | None, me: AgentView) -> dict[str, Any]:
@@ -81,6 +83,8 @@ def whole(conn: store.Reader, desk: Any, case: Case, me: AgentView, limit: int =
     return {
         "case": case_row(conn, desk, case, who, me),
         "brief": brief(conn, desk, case),
+        "hints": helping.hints_of(conn, desk, case),
+        "errands": aside.rows_of(conn, desk, case),
         "messages": [message_row(one, marks.get(one.id), relays) for one in messages],
         "relays": [relay_row(conn, desk, one) for one in relays.values() if one.state in {"waiting", "taken_back"}],
         "more": len(found) > len(messages),
@@ -95,6 +99,7 @@ def message_row(message: Message, mark: tuple[str, str | None] | None, relays: M
     return {
         "id": message.id,
         "note": message.seq is None,
+        "errand": message.meta.get(META),
         "case": message.case_id,
         "by": str(message.author.kind),
         "author": {"id": message.author.id, "name": one_line(message.author.name, 80)},

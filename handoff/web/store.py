@@ -13,10 +13,11 @@ from bot.storage import history
 from bot.storage import tables as t
 from bot.storage.tx import Tx
 from handoff.case import Case
+from handoff.errands import store as errands
 from handoff.store import _urgency as urgency
 from handoff.store import to_case
 
-VIEWS = ("queue", "mine", "all", "resolved")
+VIEWS = ("queue", "mine", "asked", "all", "resolved")
 MOST = 200  # cases a list shows
 HELD = (CaseStatus.OPEN, CaseStatus.PENDING, CaseStatus.SNOOZED)
 OVER = (CaseStatus.RESOLVED, CaseStatus.CLOSED)
@@ -60,14 +61,20 @@ def _hash(value: str) -> str:
 
 
 # ── cases ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-def listed(conn: Connection, view: str, agent_id: str) -> list[Case]:
-    """The cases of a view, in the order in which they want to be looked at."""
+def listed(conn: Connection, view: str, agent_id: str, team: str | None = None) -> list[Case]:
+    """The cases of a view, in the order in which they want to be looked at. `asked`: those for which this agent, or their team,
+    is asked something.
+    """
     c = t.cases.c
     query: Select[tuple[object, ...]] = select(t.cases)
     if view == "queue":
         query = query.where(c.status == CaseStatus.QUEUED).order_by(urgency(), c.escalated_at, c.id)
     elif view == "mine":
         query = query.where(c.status.in_(HELD), c.agent_id == agent_id).order_by(c.updated_at.desc(), c.id)
+    elif view == "asked":
+        wanted = list(dict.fromkeys(one.case_id for one in errands.asked_of(conn, agent_id, team)))
+        found = {row.id: to_case(row) for row in conn.execute(query.where(c.id.in_(wanted)))}
+        return [found[one] for one in wanted if one in found]
     elif view == "all":
         query = query.where(c.status.in_(tuple(LIVE))).order_by(c.updated_at.desc(), c.id)
     else:
@@ -75,7 +82,7 @@ def listed(conn: Connection, view: str, agent_id: str) -> list[Case]:
     return [to_case(row) for row in conn.execute(query.limit(MOST))]
 
 
-def counts(conn: Connection, agent_id: str) -> dict[str, int]:
+def counts(conn: Connection, agent_id: str, team: str | None = None) -> dict[str, int]:
     """How many cases stand in each view that has an end."""
     c = t.cases.c
     query = select(c.status, c.agent_id, func.count().label("n")).where(c.status.in_(tuple(LIVE)))
@@ -83,6 +90,7 @@ def counts(conn: Connection, agent_id: str) -> dict[str, int]:
     return {
         "queue": sum(row.n for row in rows if row.status == CaseStatus.QUEUED),
         "mine": sum(row.n for row in rows if row.status in HELD and row.agent_id == agent_id),
+        "asked": len({one.case_id for one in errands.asked_of(conn, agent_id, team)}),
         "all": sum(row.n for row in rows),
     }
 

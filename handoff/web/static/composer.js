@@ -1,8 +1,9 @@
 /* Where agents write. Two modes that cannot be mistaken for each other: what goes to the customer, and what never does.
    What was begun is kept per case and mode, in this browser, until it is sent. */
 
-import { h, icon, span } from "./dom.js";
+import { h, icon, span, tongue } from "./dom.js";
 import { kept, me, nameOf, now, post, reason, t, upload, uuid } from "./house.js";
+import { openMacros } from "./macros.js";
 import { chip } from "./thread.js";
 
 const FILE_LIMIT = 20 * 2 ** 20, FILES_LIMIT = 10, TEXT_LIMIT = 16000;
@@ -43,14 +44,17 @@ export class Composer {
     this.lock = h("div", { class: "lockline", hidden: true });
     this.note = h("p", { class: "atit", role: "status", hidden: true });
     this.wrong = h("p", { class: "wrong", role: "alert", hidden: true });
+    this.again_ = h("div", { class: "again", role: "alert", hidden: true });
+    this.tip = h("p", { class: "tip", role: "status", hidden: true });
     this.tray = h("div", { class: "tray", hidden: true });
-    this.button = h("button", { type: "button", class: "btn send", onclick: () => this.send() });
+    this.button = h("button", { type: "button", class: "btn send", onclick: () => this.send(false) });
     const picker = h("input", { type: "file", multiple: true, hidden: true, onchange: () => { this.take(picker.files); picker.value = ""; } });
     const tab = (mode, name, key) => h("button", { type: "button", role: "tab", class: mode, title: `${t("desk_mode_" + mode)} (${key})`, "aria-selected": String(this.mode === mode), onclick: () => this.switch(mode) }, icon(name), t("desk_mode_" + mode));
     this.root.replaceChildren(this.undo, this.note, h("div", { class: "box", ondragover: (event) => { event.preventDefault(); this.root.classList.add("drop"); }, ondragleave: () => this.root.classList.remove("drop"), ondrop: (event) => { event.preventDefault(); this.root.classList.remove("drop"); this.take(event.dataTransfer.files); } },
       h("div", { class: "modes", role: "tablist" }, tab("reply", "send", "R"), tab("note", "lock", "N")),
-      this.lock, this.tray, h("div", { class: "write" }, this.text), this.wrong,
+      this.lock, this.tray, h("div", { class: "write" }, this.text), this.tip, this.again_, this.wrong,
       h("div", { class: "foot" }, h("button", { type: "button", class: "tool", "aria-label": t("desk_attach"), title: t("desk_attach"), onclick: () => picker.click() }, icon("clip")), picker,
+        h("button", { type: "button", class: "tool saved", "aria-label": t("desk_macro_tip"), title: t("desk_macro_tip"), onclick: () => this.macros() }, icon("file")),
         h("small", { class: "hint" }), this.button)));
     this.paintMode();
     this.paintLock();
@@ -103,6 +107,7 @@ export class Composer {
     this.grow();
     this.keep();
     this.fail("");
+    this.lookSoon();
     const at = Date.now();
     if (this.text.value && at - (this.told || 0) > 3000) {
       this.told = at;
@@ -117,7 +122,10 @@ export class Composer {
   }
 
   key(event) {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    if (event.key === "/" && !this.text.value && this.mode === "reply") {
+      event.preventDefault();
+      this.macros();
+    } else if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
       this.send();
     } else if (event.key === "Escape") this.text.blur();
@@ -128,7 +136,46 @@ export class Composer {
     if (files.length) { event.preventDefault(); this.take(files); }
   }
 
-  fail(words) { this.wrong.textContent = words; this.wrong.hidden = !words; }
+  /** Saved replies: what is picked goes into the box, at the caret. */
+  macros() {
+    if (this.mode !== "reply") this.switch("reply");
+    if (this.text.disabled) return;
+    openMacros(this.root, this.whole.case.id, (words) => {
+      const { selectionStart: from, selectionEnd: to, value } = this.text;
+      this.text.value = value.slice(0, from) + words + value.slice(to);
+      this.text.focus();
+      this.text.setSelectionRange(from + words.length, from + words.length);
+      this.typed();
+    }, () => this.text.focus());
+  }
+
+  /** Below the words, once they rest: what they are written in, where that seems not to be the customer's language. */
+  lookSoon() {
+    clearTimeout(this.looking);
+    this.tip.hidden = true;
+    const id = this.whole.case.id, words = this.text.value;
+    if (this.mode !== "reply" || words.trim().length < 12) return;
+    this.looking = setTimeout(async () => {
+      const found = await post(`cases/${id}/look`, { text: words }).catch(() => ({}));
+      if (this.whole.case.id !== id || this.text.value !== words || !found.seems) return;
+      this.tip.replaceChildren(icon("info"), t("tip_language", { theirs: tongue(found.customer), seems: tongue(found.seems) }));
+      this.tip.hidden = false;
+    }, 900);
+  }
+
+  /** Words that should be looked at again: nothing was sent. */
+  warn(warnings) {
+    const kinds = [...new Set(warnings.map((one) => one.kind))];
+    const told = kinds.map((kind) => t("warn_" + kind, { what: warnings.filter((one) => one.kind === kind).map((one) => one.what).join(", ") }));
+    const shut = () => { this.again_.hidden = true; this.text.focus(); };
+    this.again_.replaceChildren(icon("warn"), h("p", { dir: "auto" }, [t("held_waits"), ...told].join(" ")),
+      h("button", { type: "button", class: "btn small primary", onclick: shut }, t("button_edit").replace("…", "")),
+      h("button", { type: "button", class: "btn small", onclick: () => { this.again_.hidden = true; this.send(true); } }, t("button_send_anyway")));
+    this.again_.hidden = false;
+    this.again_.querySelector("button").focus();
+  }
+
+  fail(words) { this.wrong.textContent = words; this.wrong.hidden = !words; this.again_.hidden = true; }
 
   async take(list) {
     for (const file of [...list].slice(0, FILES_LIMIT - this.files.length)) {
@@ -149,7 +196,7 @@ export class Composer {
     this.tray.replaceChildren(...this.files.map((file) => chip(file, h("button", { type: "button", class: "tool", "aria-label": t("desk_remove", { name: file.name }), onclick: () => { this.files = this.files.filter((one) => one !== file); this.paintTray(); } }, icon(file.busy ? "clock" : "close")))));
   }
 
-  async send() {
+  async send(anyway = false) {
     const text = this.text.value, files = [...this.files];
     if ((!text.trim() && !files.length) || files.some((file) => file.busy) || this.text.disabled) return;
     if (this.sending) { this.again = true; return; }  // who types fast is sent after what is on its way
@@ -160,12 +207,13 @@ export class Composer {
     this.sending = true;
     this.button.disabled = true;
     try {
-      const answer = await post(`cases/${id}/${mode}`, { ref: this.ref, text, files: files.map((file) => file.id) });
+      const answer = await post(`cases/${id}/${mode}`, { ref: this.ref, text, files: files.map((file) => file.id), ...(anyway && mode === "reply" ? { anyway } : {}) });
       this.wish = null;
       this.went(id, mode, text, files);
       this.desk.sent(id, answer);
     } catch (error) {
       this.again = false;
+      if (error.code === "look_again") return this.warn(error.warnings);
       this.fail(reason(error));
       this.desk.refresh();
     } finally {

@@ -364,6 +364,7 @@ addEventListener("keydown", (event) => {
     case "c": if (row && !row.over && !row.agent) desk.act("claim"); break;
     case "r": if (row) composer.switch("reply"); break;
     case "n": if (row) composer.switch("note"); break;
+    case "m": if (row) composer.macros(); break;
     case "e": if (row?.may_act) desk.resolve(); break;
     case "escape": if (document.body.classList.contains("briefed")) desk.toggleBrief(); else return; break;
     default: return;

@@ -17,6 +17,7 @@ export class Refusal extends Error {
     this.status = status;
     this.code = body.code || "";
     this.agent = body.agent || "";
+    this.warnings = body.warnings || [];
   }
 }
 

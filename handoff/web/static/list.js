@@ -3,7 +3,7 @@
 import { clock, face, h, icon, shortDay, span } from "./dom.js";
 import { channelName, me, nameOf, now, t } from "./house.js";
 
-const VIEWS = ["queue", "mine", "all", "resolved"];
+const VIEWS = ["queue", "mine", "asked", "all", "resolved"];
 const WARM = 3 * 6e4, HOT = 10 * 6e4;  // a wait turns amber, then red
 
 export function paintList(root, state, desk) {
@@ -15,7 +15,7 @@ export function paintList(root, state, desk) {
       h("h1", { dir: "auto" }, me.desk || t("desk_title")),
       h("button", { type: "button", class: "profile", "data-key": "profile", "aria-haspopup": "menu", "aria-label": t("desk_profile"), title: t("desk_profile"), onclick: desk.profile },
         face(me.agent.name, "agent"), h("i", { class: me.agent.available ? "dot on" : "dot" }))),
-    h("nav", { class: "tabs", role: "tablist", "aria-label": t("desk_cases") }, VIEWS.map((view) =>
+    h("nav", { class: "tabs", role: "tablist", "aria-label": t("desk_cases") }, VIEWS.filter((view) => view !== "asked" || state.counts.asked || state.view === view).map((view) =>
       h("button", { type: "button", role: "tab", "data-key": view, "aria-selected": String(view === state.view), tabindex: view === state.view ? 0 : -1, onclick: () => desk.show(view), onkeydown: arrows },
         h("span", {}, t("desk_" + view)), state.counts[view] ? h("b", { class: view === "queue" ? "count hot" : "count" }, String(state.counts[view])) : null))),
     state.items.length
