@@ -291,16 +291,23 @@ def bench(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="[pipeline|nodes|history|widget|burst|backlog|kb|flows]",
-            help="One of them; else all that need no data. kb: the search of articles; flows: conversation tests.",
+            metavar="[pipeline|nodes|history|widget|burst|backlog|reports|kb|flows]",
+            help="One of them; else all that need no data. reports: over a million cases, for minutes; kb: the search of "
+            "articles; flows: conversation tests.",
         ),
     ] = "",
     folder: Annotated[
-        Path | None, typer.Option("--data", metavar="DIR", help="kb: the public question sets; flows: a desk folder.")
+        Path | None,
+        typer.Option(
+            "--data",
+            metavar="DIR",
+            help="kb: the public question sets; flows: a desk folder; reports: where to keep the past.",
+        ),
     ] = None,
+    cases: Annotated[int | None, typer.Option(metavar="N", min=1, help="reports: over so many cases.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Smaller sizes, fewer rounds.")] = False,
 ) -> None:
     """The README's benchmarks, on this machine; exit 1 when a bound is missed."""
     from bot.cli_serve import bench as body
 
-    body(what, folder, quick=quick)
+    body(what, folder, quick=quick, cases=cases)

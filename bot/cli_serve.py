@@ -54,8 +54,8 @@ def slack_manifest() -> None:
     print(json.dumps(manifest(chosen.url, socket_mode=socket_mode), indent=2))
 
 
-def bench(what: str, folder: Path | None, *, quick: bool = False) -> None:
-    """`folder`: of kb the question sets, of flows a desk."""
+def bench(what: str, folder: Path | None, *, quick: bool = False, cases: int | None = None) -> None:
+    """`folder`: of kb the question sets, of flows a desk, of reports where the made-up past is kept."""
     if what == "flows":
         from bot.cli_ground import desk
         from bot.flows import bench as flows
@@ -63,7 +63,9 @@ def bench(what: str, folder: Path | None, *, quick: bool = False) -> None:
         print(flows.run_bench(desk(folder)))
         return
     if what != "kb":
-        raise typer.Exit(_scenarios([*([what] if what else []), *(["--quick"] if quick else [])]))
+        sizes = {"cases": cases, "data": folder.absolute() if folder else None}
+        told = [f"--{name}={value}" for name, value in sizes.items() if value is not None]
+        raise typer.Exit(_scenarios([*([what] if what else []), *(["--quick"] if quick else []), *told]))
     from bot.answers.bench import run_bench
 
     print(run_bench(folder or next((one for one in DATA if one.is_dir()), DATA[0])))

@@ -1,14 +1,13 @@
 """Columns filtered and grouped: which rows a question is about, and which group each of them is in. Pure.
 
-Moments are local to the desk. The offset of its clock is looked up once for every quarter of an hour that anything happened in:
-no zone changes its clock oftener, so that days of 23 and 25 hours come out right.
+Moments are local to the desk, on days of 23 and 25 hours too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from surveys.figures.shape import MOMENTS, Question
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-QUARTER = 900_000_000  # µs
+DAY, HOUR, QUARTER = 86_400_000_000, 3_600_000_000, 900_000_000  # µs
 DENSE = 4_000_000  # so many combinations of values are counted in a plain array
 
 
@@ -106,22 +105,47 @@ def _moments(at: Array, name: str, zone: tzinfo) -> tuple[Array, Sequence[str]]:
 
     if not len(at):
         return np.zeros(0, dtype=np.int64), ("",)
-    quarters = at // QUARTER
-    first = int(quarters.min())
-    used = np.flatnonzero(np.bincount(quarters - first))
+    local = at + _offsets(at, zone)
+    if name == "hour":
+        return local // HOUR % 24, [f"{hour:02}" for hour in range(24)]
+    days = local // DAY
+    first = int(days.min())
+    used = np.flatnonzero(np.bincount(days - first))
     texts: dict[str, int] = {}
     codes = np.zeros(int(used[-1]) + 1, dtype=np.int64)
-    for quarter in used.tolist():
-        local = (EPOCH + timedelta(microseconds=(first + quarter) * QUARTER)).astimezone(zone)
-        codes[quarter] = texts.setdefault(moment(local, name), len(texts))
-    return codes[quarters - first], list(texts)
+    for day in used.tolist():
+        codes[day] = texts.setdefault(of_day((EPOCH + timedelta(days=first + day)).date(), name), len(texts))
+    return codes[days - first], list(texts)
 
 
-def moment(local: datetime, name: str) -> str:
-    """The name of a local time as a value of that dimension."""
+def _offsets(at: Array, zone: tzinfo) -> Array:
+    """How far the clock on the wall is ahead of UTC at each moment, in µs.
+
+    Looked up once for each day; for a day on which the clock is changed, once for each quarter of an hour.
+    """
+    import numpy as np
+
+    days = at // DAY
+    first, last = int(days.min()), int(days.max())
+    ahead = np.array([_offset(zone, day * DAY) for day in range(first, last + 2)], dtype=np.int64)
+    found: Array = ahead[days - first]
+    for day in np.flatnonzero(np.diff(ahead)).tolist():
+        rows = days == first + day
+        quarters = np.array([_offset(zone, (first + day) * DAY + quarter * QUARTER) for quarter in range(96)])
+        found[rows] = quarters[(at[rows] - (first + day) * DAY) // QUARTER]
+    return found
+
+
+def _offset(zone: tzinfo, at: int) -> int:
+    ahead = (EPOCH + timedelta(microseconds=at)).astimezone(zone).utcoffset() or timedelta()
+    return ahead // timedelta(microseconds=1)
+
+
+def of_day(day: date, name: str) -> str:
+    """A local day as a value of that dimension."""
     if name == "week":
-        year, week, _ = local.isocalendar()
+        year, week, _ = day.isocalendar()
         return f"{year}-W{week:02}"
     if name == "weekday":
-        return str(local.isoweekday())
-    return local.strftime({"day": "%Y-%m-%d", "month": "%Y-%m", "hour": "%H"}[name])
+        return str(day.isoweekday())
+    return day.isoformat() if name == "day" else f"{day:%Y-%m}"

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.bench import history
+from tests.bench import history, reports
 from tests.bench.__main__ import SCENARIOS
 from tests.bench.table import Row, render
 from tests.bench.telegram import BotApi, Crowd
@@ -69,6 +69,13 @@ async def test_the_history_is_measured_and_its_own_statement_explained() -> None
     growth, plan = await history.run(tiny=True)
     assert growth.ratio > 0
     assert plan.holds, plan.detail
+
+
+async def test_every_report_is_measured_and_what_the_chat_feels_of_it() -> None:
+    *measured, felt = await reports.run(tiny=True)
+    assert [row.what for row in measured] == [f"SQLite: {name}" for name in reports.REPORTS]
+    assert all(row.ratio > 0 and row.unit == " s" for row in measured)
+    assert felt.unit == " ms"
 
 
 @pytest.mark.parametrize("name", [one for one in SCENARIOS if one != "burst"])  # that imports Slack's SDK for a second
