@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 
@@ -241,6 +241,46 @@ def test_nps_is_never_asked_about_a_case(house: House) -> None:
     assert house.decisions() == [("skipped", "off")] * 2
 
 
+# ── one decision ───────────────────────────────────────────────────────────────────────────────────────────────────
+STEPS = ("resolve", "replay", "reopen", "ring", "later", "press", "die")
+
+
+@settings(max_examples=30)
+@given(st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 1)), max_size=14))
+def test_whatever_happens_each_ended_case_has_one_decision_and_at_most_one_answer(steps: list[tuple[str, int]]) -> None:
+    """Ends and reopenings, told twice, in any order; timers that ring late; transactions that die and are run again."""
+    with opened() as house:
+        house.setup = replace(house.setup, rules=replace(AT_ONCE, delay=timedelta(minutes=1)))
+        ids = [house.case(status="bot"), house.case(status="bot", customer_id=house.newcomer("43")[0].id)]
+        ended = set()
+        for step, which in steps:
+            case_id = ids[which]
+            if step == "resolve" or (step == "replay" and case_id in ended):
+                house.resolve(case_id)
+                ended.add(case_id)
+            elif step == "reopen" and case_id in ended:
+                house.reopen(case_id)
+            elif step in {"ring", "later"}:
+                house.now += timedelta(minutes=2 if step == "ring" else 60 * 24 * 8)
+                house.ring()
+            elif (
+                step == "press" and (question := store.invitation_of_case(house.conn, case_id)) and question.message_id
+            ):
+                house.presses(house.question(case_id), str(1 + len(house.told) % 7))
+            elif step == "die":
+                lost = house.conn.begin_nested()
+                house.resolve(case_id)
+                house.ring()
+                lost.rollback()
+        i, r = t.survey_invitations.c, t.survey_responses.c
+        decided = list(house.conn.execute(select(i.case_id)).scalars())
+        assert sorted(decided) == sorted(ended)
+        answered = list(house.conn.execute(select(r.case_id)).scalars())
+        assert len(answered) == len(set(answered))
+        asked = [one for one in house.conn.execute(select(t.messages.c.survey)).scalars() if one]
+        assert len({one["id"] for one in asked}) == len(asked)
+
+
 # ── campaigns ──────────────────────────────────────────────────────────────────────────────────────────────────────
 def campaign(house: House, **changes: object) -> None:
     rules = replace(AT_ONCE, throttle=timedelta(days=30), nps=replace(CAMPAIGN, **changes))  # type: ignore[arg-type]
@@ -251,9 +291,9 @@ def campaign(house: House, **changes: object) -> None:
 
 
 def test_each_customer_is_asked_once_a_campaign_also_after_a_crash_and_on_two_nodes(house: House) -> None:
-    others = [house.newcomer(f"n{number}")[0] for number in range(250)]
+    others = [house.newcomer(f"n{number}")[0] for number in range(110)]
     campaign(house)
-    for _ in range(8):
+    for _ in range(4):
         house.now += timedelta(minutes=1)
         house.ring()
         house.ring()  # fifty at a time
