@@ -55,6 +55,7 @@ ALBUM_WAIT = timedelta(seconds=1)  # Telegram delivers an album's photos one by 
 PARKED_AT_MOST = timedelta(seconds=8)  # loading a language's words takes up to five
 TRIES = 5
 Row = Any  # a row of the inbox
+_SORTED = json.JSONEncoder(sort_keys=True, default=str)
 HAPPENINGS = {kind.__name__: kind for kind in (Wrote, Chose, Edited, Deleted, Reachability, Answered, Occurred)}
 
 
@@ -498,7 +499,7 @@ def body_hash(happening: Happening) -> str:
         content = [happening.message_id, happening.value, happening.index]
     else:
         content = asdict(happening)
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(_SORTED.encode(content).encode()).hexdigest()
 
 
 def to_json(happening: Happening, sender: Sender) -> dict[str, Any]:

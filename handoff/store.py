@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.errors import NotAllowed, NotFound
 from bot.model import LIVE, CaseStatus, FileRef, new_id
-from bot.storage import marks
+from bot.storage import customers, marks
 from bot.storage import tables as t
 from bot.storage.prepared import Prepared
 from bot.storage.tx import Tx
@@ -82,18 +82,14 @@ def live_case(conn: Connection, customer_id: str) -> Case | None:
 
 def live_now(tx: Tx, customer_id: str) -> Case | None:
     """As `live_case`, read at most once in a transaction."""
-    if ("live", customer_id) in tx.known:
-        known: str | None = tx.known["live", customer_id]
-        return None if known is None else case_now(tx, known)
-    found = live_case(tx.conn, customer_id)
-    tx.known["live", customer_id] = None if found is None else found.id
-    return None if found is None else _learn(tx, found)
+    found = customers.live_case(tx, customer_id)
+    return None if found is None else case_now(tx, found)
 
 
 def _learn(tx: Tx, found: Case) -> Case:
     """This is how the case stands now."""
     tx.known["case", found.id] = found
-    of = "live", found.customer_id
+    of = "live case", found.customer_id
     if found.live:
         tx.known[of] = found.id
     elif tx.known.get(of) == found.id:
@@ -215,7 +211,9 @@ def change(tx: Tx, case_: Case, **values: Any) -> Case:
 
 def count_question(tx: Tx, case_id: str) -> None:
     _COUNT_QUESTION.run(tx.conn, of=case_id)
-    tx.known.pop(("case", case_id), None)
+    known: Case | None = tx.known.get(("case", case_id))
+    if known is not None:
+        _learn(tx, replace(known, questions=known.questions + 1))
 
 
 def compare_and_set(tx: Tx, case_: Case, **values: Any) -> Case | None:

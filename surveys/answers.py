@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from bot import outbox, timers
 from bot.events import SurveyAnswered
 from bot.model import BOT, AuthorKind, Body, Message
-from bot.storage import history
+from bot.storage import customers, history
 from bot.texts import Texts
 from bot.turn import Turn
 from surveys import closing, store
@@ -48,6 +48,8 @@ class Answers:
             return False
         if turn.pressed is not None:
             return self._take_press(turn)
+        if customers.live_case(turn.tx, turn.customer.id) is not None:
+            return False  # they talk about something: known without asking
         asked = store.latest_asked(turn.tx.conn, turn.customer.id)
         if asked is None or asked.asked_at is None or store.has_live_case(turn.tx.conn, turn.customer.id):
             return False

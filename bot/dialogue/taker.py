@@ -117,10 +117,10 @@ class Dialogue:
         """A "thanks!" or a thumb up after the end neither reopens a case nor opens one."""
         if turn.pressed or (turn.message and turn.message.body.files):
             return False
-        kind = polite.kind_of(turn.text, turn.customer.locale, self._bot.desk().texts)
-        if kind is None or self._bot.cases.live(turn.tx, turn.customer.id) is not None:
+        if self._bot.cases.live(turn.tx, turn.customer.id) is not None:
             return False
-        if not self._bot.cases.recently_resolved(turn.tx, turn.customer.id):
+        kind = polite.kind_of(turn.text, turn.customer.locale, self._bot.desk().texts)
+        if kind is None or not self._bot.cases.recently_resolved(turn.tx, turn.customer.id):
             return False
         if kind != "emoji":
             text = say(f"kb_{kind}", turn.customer.locale, self._bot.desk().texts)

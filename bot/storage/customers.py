@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, literal_column, select, update
 
-from bot.model import Customer, Identity, Sender, new_id
+from bot.model import LIVE, Customer, Identity, Sender, new_id
 from bot.storage import tables as t
 from bot.storage.prepared import Prepared
 from bot.storage.tx import Tx
@@ -17,6 +17,7 @@ FOLLOWED = ("time_zone",)  # labels from platforms that are the last told; the o
 
 _CUSTOMER = Prepared(select(t.customers).where(t.customers.c.id == bindparam("of")))
 _CONVERSATION = Prepared(select(t.conversations).where(t.conversations.c.customer_id == bindparam("of")))
+_LIVE: list[Any] = [literal_column(f"'{status}'") for status in sorted(LIVE)]
 _BY_NAME = (t.identities.c.channel == bindparam("on"), t.identities.c.external_id == bindparam("called"))
 _IDENTITY = Prepared(select(t.identities).where(*_BY_NAME))
 _IDENTITY_BY_ID = Prepared(select(t.identities).where(t.identities.c.id == bindparam("of")))
@@ -37,11 +38,14 @@ _WHO = Prepared(
         t.customers.c.created_at.label("customer_since"),
         t.customers.c.attributes.label("customer_attributes"),
         t.customers.c.merged_into,
+        t.cases.c.id.label("live_case"),
     )
     .join(t.customers, t.customers.c.id == t.identities.c.customer_id)
     .join(t.conversations, t.conversations.c.customer_id == t.customers.c.id)
+    .outerjoin(t.cases, (t.cases.c.customer_id == t.customers.c.id) & t.cases.c.status.in_(_LIVE))
     .where(*_BY_NAME)
 )
+_LIVE_CASE = Prepared(select(t.cases.c.id).where(t.cases.c.customer_id == bindparam("of"), t.cases.c.status.in_(_LIVE)))
 _CHANGE = Prepared(update(t.conversations).where(t.conversations.c.customer_id == bindparam("of")))
 _MOVE = Prepared(
     update(t.conversations)
@@ -93,6 +97,14 @@ def to_conversation(row: Any) -> Conversation:
 
 def conversation(conn: Connection, customer_id: str) -> Conversation:
     return to_conversation(_CONVERSATION.one(conn, of=customer_id))
+
+
+def live_case(tx: Tx, customer_id: str) -> str | None:
+    """The id of the customer's one live case, read at most once in a transaction."""
+    if ("live case", customer_id) not in tx.known:
+        tx.known["live case", customer_id] = _LIVE_CASE.scalar(tx.conn, of=customer_id)
+    found: str | None = tx.known["live case", customer_id]
+    return found
 
 
 def talk(tx: Tx, customer_id: str) -> Conversation:
@@ -163,6 +175,7 @@ def _who(tx: Tx, sender: Sender) -> tuple[Customer, Identity] | None:
         return None
     known = tx.known["identity", row.id] = to_identity(row)
     tx.known["talk", row.customer_id] = to_conversation(row)
+    tx.known["live case", row.customer_id] = row.live_case
     if row.merged_into is None:
         made = row.customer_name, row.customer_locale, row.customer_since, row.customer_attributes or {}
         return Customer(row.customer_id, *made), known

@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Text, and_, bindparam, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, insert, select, update
+from sqlalchemy.dialects import postgresql
 
 from bot.events import MessageDeleted, MessageEdited, MessageStored, TimelineGrew
 from bot.model import Author, AuthorKind, Body, Choice, FileRef, Message, SurveyCard, TimelineEntry, new_id
@@ -24,31 +25,21 @@ def _message() -> Any:
     return query.order_by(merged_away, and_(copied, m.c.deleted_at.is_not(None)), copied).limit(1)
 
 
-def _placing() -> Any:
+def _placing() -> tuple[Any, Any]:
     c, line = t.conversations, t.timeline
     before = (line.c.customer_id == bindparam("whose"), line.c.seq == c.c.last_seq - 1)
     last = select(line.c.at).where(*before).scalar_subquery()
     counted = update(c).where(c.c.customer_id == bindparam("whose")).values(last_seq=c.c.last_seq + 1)
-    return counted.returning(c.c.last_seq, last)
+    return counted.returning(c.c.last_seq, last), counted.returning(c.c.last_seq)
 
 
 _MESSAGE = Prepared(_message())
 _OF_CUSTOMER = (t.messages.c.customer_id == bindparam("whose"), t.messages.c.id == bindparam("which"))
 _ITS_MESSAGE = Prepared(select(t.messages).where(*_OF_CUSTOMER))
 _ADD_MESSAGE, _ADD_LINE = Prepared(insert(t.messages)), Prepared(insert(t.timeline))
+_ADD_REF = Prepared(postgresql.insert(t.message_refs).on_conflict_do_nothing())  # SQLite's words are the same
 _CHANGE = Prepared(update(t.messages).where(*_OF_CUSTOMER))
-_NEXT_PLACE = Prepared(_placing())
-
-
-def _naming() -> Any:
-    r, known = t.message_refs, t.message_refs.alias("known")
-    names = {"channel": "on", "ref": "called", "customer_id": "whose", "message_id": "which", "outbox_id": "sent_as"}
-    new = [bindparam(given, type_=Text()) for given in names.values()]
-    same = exists().where(known.c.channel == bindparam("on"), known.c.ref == bindparam("called"))
-    return insert(r).from_select(list(names), select(*new).where(~same), include_defaults=False)
-
-
-_ADD_REF = Prepared(_naming())
+_NEXT_PLACE, _NEXT_SEQ = (Prepared(one) for one in _placing())
 _REF = Prepared(
     select(t.message_refs.c.message_id).where(
         t.message_refs.c.channel == bindparam("on"), t.message_refs.c.ref == bindparam("called")
@@ -63,8 +54,13 @@ def next_seq(tx: Tx, customer_id: str) -> int:
 
 def _next_place(tx: Tx, customer_id: str) -> tuple[int, datetime]:
     """The next number, and the time that stands there: never before that of the last one, though our clock were set back."""
-    seq, at = _NEXT_PLACE.one(tx.conn, whose=customer_id, updated_at=tx.now)
-    return seq, tx.now if at is None else max(tx.now, at)
+    last: datetime | None = tx.known.get(("last line", customer_id))
+    if last is None:
+        seq, last = _NEXT_PLACE.one(tx.conn, whose=customer_id, updated_at=tx.now)
+    else:
+        seq = _NEXT_SEQ.scalar(tx.conn, whose=customer_id, updated_at=tx.now)
+    at = tx.known["last line", customer_id] = tx.now if last is None else max(tx.now, last)
+    return seq, at
 
 
 def append(
@@ -183,9 +179,9 @@ def refs(conn: Connection, message_id: str) -> list[tuple[str, str]]:
 
 
 def remember_ref(tx: Tx, channel: str, ref: str, message: Message, outbox_id: str | None = None) -> None:
-    """What a platform calls it. The first that is called so stays."""
-    of = {"whose": message.customer_id, "which": message.id}
-    _ADD_REF.run(tx.conn, on=channel, called=ref, sent_as=outbox_id, **of)
+    """A name that is known already stays with its message."""
+    of = {"customer_id": message.customer_id, "message_id": message.id}
+    _ADD_REF.run(tx.conn, channel=channel, ref=ref, outbox_id=outbox_id, **of)
 
 
 def messages(

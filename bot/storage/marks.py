@@ -12,6 +12,7 @@ from typing import Final
 from sqlalchemy import Connection, delete, insert, select, update
 
 from bot.storage import tables as t
+from bot.storage.prepared import Prepared
 from bot.storage.tx import Tx
 
 CASES: Final = "cases"
@@ -29,20 +30,19 @@ COUNTED: Final = frozenset(
 )
 """The lines of a case's audit that figures are made of."""
 
-_MARK = insert(t.figure_marks)
+_MARK = Prepared(insert(t.figure_marks))
 
 
 def mark(conn: Connection, family: str, ref: str) -> None:
     """That case, answer or invitation is not as it was when its fact was made."""
-    conn.execute(_MARK, {"family": family, "ref": ref})
+    _MARK.run(conn, family=family, ref=ref)
 
 
 def mark_cases_of(tx: Tx, *customer_ids: str) -> None:
     """All cases of these customers: whose they are has changed."""
     c = t.cases.c
     found = tx.conn.execute(select(c.id).where(c.customer_id.in_(customer_ids))).scalars().all()
-    if found:
-        tx.conn.execute(_MARK, [{"family": CASES, "ref": one} for one in found])
+    _MARK.run_many(tx.conn, [{"family": CASES, "ref": one} for one in found])
 
 
 def forget(tx: Tx, customer_ids: Sequence[str]) -> None:

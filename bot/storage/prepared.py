@@ -156,7 +156,7 @@ def _run(conn: Connection, sql: str, values: Any, *, many: bool = False) -> Any:
     """The cursor, for its rows."""
     if not conn.in_transaction():
         conn.begin()  # as `conn.execute` does
-    raw: Any = conn.connection
+    raw: Any = conn.connection.dbapi_connection
     cursor = raw.cursor()
     try:
         (cursor.executemany if many else cursor.execute)(sql, values)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -40,26 +41,25 @@ class Utc(TypeDecorator[datetime]):
     cache_ok = True
 
     def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], Any]:
-        on_sqlite = dialect.name == "sqlite"
-
-        def process(value: datetime | None) -> Any:
-            if value is None:
-                return None
-            if value.tzinfo is not UTC:
-                value = _as_utc(value)
-            return value.isoformat(" ", "microseconds")[:26] if on_sqlite else value
-
-        return process
+        return _to_text if dialect.name == "sqlite" else _to_utc
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None] | None:  # noqa: ARG002
         return _from_text if dialect.name == "sqlite" else None  # PostgreSQL's driver gives UTC
 
 
-def _as_utc(value: datetime) -> datetime:
+def _to_utc(value: datetime | None) -> datetime | None:
+    if value is None or value.tzinfo is UTC:
+        return value
     if value.tzinfo is None:
         msg = f"naive datetime {value!r}: times are aware UTC"
         raise ValueError(msg)
     return value.astimezone(UTC)
+
+
+@lru_cache(maxsize=64)  # a transaction writes one and the same moment many times
+def _to_text(value: datetime | None) -> str | None:
+    moment = _to_utc(value)
+    return None if moment is None else moment.isoformat(" ", "microseconds")[:26]
 
 
 def _from_text(value: str | None) -> datetime | None:

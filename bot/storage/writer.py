@@ -29,6 +29,7 @@ from bot.storage.tx import Tx, Wiring
 T = TypeVar("T")
 BATCH = 256
 BUSY_MS = 5_000
+CACHE_KIB = 32 * 1024
 STATEMENTS = 512  # that SQLite keeps prepared
 
 Unit = Callable[[Tx], Any]
@@ -126,7 +127,6 @@ class SqliteWriter:
             with contextlib.suppress(RuntimeError):  # that loop is closed: nobody waits for the answer
                 loop.call_soon_threadsafe(_tell, [one for one in answers if one[0].get_loop() is loop])
 
-
     def _send_off(self, following: Sequence[list[Callable[[], None]]]) -> None:
         """What this commit put into the outbox is taken up within it: a second commit before it leaves is one too many."""
         courier, woken = self._wiring.courier, self._wiring.waker("outbox")
@@ -210,6 +210,8 @@ def _prepare(dbapi: sqlite3.Connection, _record: object) -> None:
         "synchronous=FULL",
         "foreign_keys=ON",
         "secure_delete=ON",  # erased means erased, also from free pages
+        "temp_store=MEMORY",  # what a SAVEPOINT may have to put back
+        f"cache_size=-{CACHE_KIB}",
     ):
         dbapi.execute(f"PRAGMA {pragma}").close()
 

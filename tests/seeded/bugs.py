@@ -75,10 +75,10 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "the number in a timeline is a sequence, not a counter of the customer's",
         "bot/storage/history.py",
-        "    return seq, tx.now if at is None else max(tx.now, at)\n",
+        "    return seq, at\n",
         "    import itertools\n\n"
         "    seq = next(next_seq.__dict__.setdefault('numbers', itertools.count(1)))\n"
-        "    return seq, tx.now if at is None else max(tx.now, at)\n",
+        "    return seq, at\n",
         ("tests/unit/test_storage.py", "tests/unit/test_inbox.py"),
     ),
     Bug(
