@@ -45,8 +45,8 @@ POLL_MANY_S = 4  # … and where other nodes may have written: hints stay inside
 PREFIXES = ("desk_", "status_", "outcome_", "button_", "resolve_", "reply_", "note_", "channel_", "card_", "author_",
             "consult_", "task_", "errand_", "hint_", "mood_", "warn_", "held_", "macros_", "tip_")  # fmt: skip
 OTHERS = ("taken_by", "taken_back", "too_late_to_undo", "not_delivered", "refused_over", "refused_claim_first",
-          "home_busy", "more_done", "block_title", "block_sure", "merge_title", "merge_sure", "merge_number", "refused_reason_needed",
-          "refused_empty", "refused_not_agent", "not_relayed_moved")  # fmt: skip
+          "home_busy", "more_done", "block_title", "block_sure", "merge_title", "merge_sure", "merge_number",
+          "refused_reason_needed", "refused_empty", "refused_not_agent", "not_relayed_moved")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

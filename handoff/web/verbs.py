@@ -15,7 +15,7 @@ from channels.text import clean
 from channels.web.channel import text_of
 from handoff import cases, second_look, store
 from handoff.case import Case
-from handoff.web import aside, asked
+from handoff.web import aside, asked, persons
 from handoff.web import store as own
 from handoff.web.asked import Body
 from handoff.web.desk import NAME
