@@ -5,6 +5,7 @@ Durations are `timedelta`s, opening hours local times, languages canonical (`no`
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -179,11 +180,27 @@ class Privacy:
 
 
 @dataclass(frozen=True, slots=True)
+class Rollout:
+    """`share` (0–1) of the customers begin the flow in the version in force, all others in the one with the hash `before`."""
+
+    share: float
+    before: str
+
+    def is_in(self, flow_id: str, customer_id: str) -> bool:
+        """Always the same for a customer, and no other customers for another flow."""
+        drawn = hashlib.sha256(f"{flow_id}/{customer_id}".encode("utf-8", "surrogatepass")).digest()
+        return int.from_bytes(drawn[:6]) < self.share * 2**48
+
+
+@dataclass(frozen=True, slots=True)
 class Versions:
-    """How long who runs in an old version of a flow stays in it; `kill` are hashes of versions that nobody runs any more."""
+    """How long who runs in an old version of a flow stays in it; `kill` are hashes of versions that nobody runs any more;
+    `rollout` the flows of which only a part of the customers gets the version in force.
+    """
 
     pin_days: int = 30
     kill: tuple[str, ...] = ()
+    rollout: Mapping[str, Rollout] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +286,14 @@ class Desk:
         if now is not None and now.hash == content_hash:
             return now
         return self.pinned.get(content_hash)
+
+    def begins_in(self, flow_id: str, customer_id: str) -> Flow | None:
+        """The version in which this customer begins a flow: that in force, unless a roll-out has not come to them."""
+        now, planned = self.flows.get(flow_id), self.versions.rollout.get(flow_id)
+        old = self.pinned.get(planned.before) if planned is not None and customer_id else None
+        if now is None or planned is None or old is None or old.id != flow_id or old.hash in self.versions.kill:
+            return now
+        return now if planned.is_in(flow_id, customer_id) else old
 
     def keeping(self, before: Desk) -> Desk:
         """This desk, with the versions of `before`'s flows kept for the conversations that run in them."""

@@ -24,6 +24,7 @@ from bot.desk_folder.settings import (
     MODEL_KEYS,
     NOTICE_KEYS,
     REACTING,
+    ROLLOUT_KEYS,
     TEAM_KEYS,
     VERSION_KEYS,
 )
@@ -277,7 +278,17 @@ _SECTION_VALUES: Mapping[str, Schema] = {
     "reopen_window": _SPAN,
     "privacy": _MAP,
     "targets": _MAP,
-    "versions": _of(VERSION_KEYS, {"pin_days": _COUNT, "kill": _TEXTS}),
+    "versions": _of(
+        VERSION_KEYS,
+        {
+            "pin_days": _COUNT,
+            "kill": _TEXTS,
+            "rollout": {
+                "type": "object",
+                "additionalProperties": _object({"share": {"type": "string"}, "before": _NAME}, ROLLOUT_KEYS),
+            },
+        },
+    ),
     "model": _of(
         MODEL_KEYS, {"tokens_per_day": _COUNT, "tokens_per_customer": _COUNT, "timeout": _SPAN, "summaries": _FLAG}
     ),

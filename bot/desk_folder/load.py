@@ -81,6 +81,7 @@ def _read(folder: Folder, faults: Faults) -> Desk | None:
         _check_interrupts(root, reader, ids, flows)
         asking.check_flows(root, reader, ids)
         languages.check(root, reader, locales, texts, interrupts)
+        _check_rollouts(root, reader, ids)
     desk = Desk(
         **{
             **built,
@@ -278,6 +279,15 @@ def _check_interrupts(root: Node, reader: Reader, ids: Mapping[str, str], flows:
         elif run is not None and _is_human(one) and run.raw in flows and not across.escalates(run.raw, flows):
             message = f'the flow "{run.raw}" never escalates: no path leads to a human; give it a step escalate'
             reader.warn(run, message, "no-human")
+
+
+def _check_rollouts(root: Node, reader: Reader, ids: Mapping[str, str]) -> None:
+    section = root.entries.get("versions") if root.kind == "map" else None
+    node = section.entries.get("rollout") if section is not None else None
+    for flow_id in node.entries if node is not None else ():
+        if flow_id not in ids:
+            message = f'rollout: unknown flow "{flow_id}"{nearest(flow_id, ids)}'
+            reader.fault(node.keys[flow_id] if node is not None else root, message, "unknown-flow")
 
 
 def _is_human(interrupt: Node) -> bool:

@@ -20,6 +20,7 @@ from bot.desk_folder.desk import (
     Interrupt,
     ModelLimits,
     Privacy,
+    Rollout,
     Routing,
     Sla,
     SlackAccount,
@@ -55,8 +56,10 @@ AGENT_KEYS = ("id", "name", "team", "role", "locales", "skills", "slack", "capac
 ANSWERS_KEYS = ("sure", "unsure")
 DIGEST_KEYS = ("day", "at", "slack_channel")
 NOTICE_KEYS = ("quiet_hours", "per_minute", "campaign_every")
-VERSION_KEYS = ("pin_days", "kill")
+VERSION_KEYS = ("pin_days", "kill", "rollout")
+ROLLOUT_KEYS = ("share", "before")
 _HASH = re.compile(r"[0-9a-f]{16}\Z")
+_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?)\s*%\Z")
 MODEL_KEYS = ("tokens_per_day", "tokens_per_customer", "timeout", "summaries")
 DOES = ("escalate", "restart", "cancel", "back", "language")
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,59}\Z")
@@ -378,7 +381,24 @@ class Settings:
         for one in kill:
             if not _HASH.match(one):
                 self.reader.fault(found["kill"], f'versions: kill: "{one}" is no version\'s hash', "value")
-        return Versions(30 if days is None else days, kill)
+        rollout = self._rollouts(found["rollout"]) if "rollout" in found else {}
+        return Versions(30 if days is None else days, kill, rollout)
+
+    def _rollouts(self, node: Node) -> dict[str, Rollout]:
+        """`{order_status: {share: 10%, before: HASH}}`."""
+        read: dict[str, Rollout] = {}
+        for flow_id, body in self.reader.entries(node, None, "versions: rollout").items():
+            found = self.reader.entries(body, ROLLOUT_KEYS, f"rollout of {flow_id}", ROLLOUT_KEYS)
+            if len(found) < len(ROLLOUT_KEYS):
+                continue
+            share = _PERCENT.match(found["share"].raw)
+            if share is None or not 0 <= float(share[1]) <= 100:
+                self.reader.wrong(found["share"], "share must be a part of the customers such as 10%")
+            elif not _HASH.match(found["before"].raw):
+                self.reader.fault(found["before"], f'before: "{found["before"].raw}" is no version\'s hash', "value")
+            else:
+                read[flow_id] = Rollout(float(share[1]) / 100, found["before"].raw)
+        return read
 
     def read_model(self, node: Node) -> ModelLimits:
         found = self.reader.entries(node, MODEL_KEYS, "model")

@@ -166,7 +166,7 @@ def _goto(machine: Machine, _: Flow, __: Step, verb: GotoStep) -> None:
 def _run(machine: Machine, _: Flow, __: Step, verb: RunStep) -> None:
     scope = machine.scope()
     values = {name: expression.value(scope) for name, expression in verb.values.items()}
-    flow = machine.desk.flows.get(verb.flow)
+    flow = machine.desk.begins_in(verb.flow, str(machine.customer.get("id", "")))
     if flow is None:  # it went away under a pinned flow
         machine.give_up("version", "flow_changed")
         return

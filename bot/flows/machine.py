@@ -265,7 +265,7 @@ class Machine:
     def begin(self, flow_id: str, text: str = "", values: Mapping[str, Any] | None = None) -> None:
         """Leave whatever runs and start that flow. What its patterns find in `text` is not asked again."""
         self.leave()
-        flow = self.desk.flows[flow_id]
+        flow = self.desk.begins_in(flow_id, str(self.customer.get("id", ""))) or self.desk.flows[flow_id]
         self.push(flow)
         self.fill(values or {})
         for slot in flow.slots.values():

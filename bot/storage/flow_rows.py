@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, case, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.model import LIVE
@@ -39,6 +39,23 @@ def labels(conn: Connection, hashes: Sequence[str]) -> dict[str, tuple[int, date
         query = select(f.hash, f.version, f.at).where(f.hash.in_(hashes[at : at + 500]))
         found |= {row.hash: (row.version, row.at) for row in conn.execute(query)}
     return found
+
+
+def previous(conn: Connection, flow: str, content_hash: str) -> str | None:
+    """The newest kept version of the flow but this one."""
+    f = t.flow_versions.c
+    query = select(f.hash).where(f.flow == flow, f.hash != content_hash).order_by(f.at.desc()).limit(1)
+    return conn.execute(query).scalar()
+
+
+def arms(conn: Connection, flow: str, hashes: Sequence[str], since: datetime) -> dict[str, tuple[int, int, int]]:
+    """Hash → (cases that began in that version, of them ended, of these went to people), of cases opened since."""
+    c = t.cases.c
+    ended = case((c.resolved_at.is_not(None), 1), else_=0)
+    went = case((c.resolved_at.is_not(None) & c.escalated_at.is_not(None), 1), else_=0)
+    query = select(c.flow_version, func.count(), func.sum(ended), func.sum(went))
+    query = query.where(c.flow == flow, c.flow_version.in_(hashes), c.opened_at >= since).group_by(c.flow_version)
+    return {found: (n, int(over or 0), int(people or 0)) for found, n, over, people in conn.execute(query)}
 
 
 def running(conn: Connection) -> list[tuple[str, Mapping[str, Any]]]:

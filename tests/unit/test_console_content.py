@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 
 from bot.console.routes import Console
 from bot.desk_folder import DEMO_DESK, load
+from bot.desk_folder.desk import Rollout
 from bot.desk_folder.watch import DeskInForce
 from bot.flows import versions
 from bot.settings import Settings
@@ -298,6 +299,18 @@ async def test_conversations_in_an_old_version_are_shown_tried_moved_and_forbidd
     assert await hand.draft() == {}, "as it was"
     refused = await hand.does("/flows/versions/kill", page, hash=now, do="kill")
     assert refused.status_code == 409
+
+    part = await hand.does("/flows/versions/rollout", page, flow="order_status", share="10%")
+    assert part.headers["location"] == "/admin/changes"
+    drafted = str((await hand.draft())["desk.yaml"])
+    (hand.folder / "desk.yaml").write_text(drafted)
+    await hand.desk.reload()
+    assert hand.desk.desk.versions.rollout["order_status"] == Rollout(0.1, old)
+    assert "Change of that share" not in await hand.sees("/flows/versions"), "nothing has come of either yet"
+    await hand.does("/flows/versions/rollout", page, flow="order_status", share="100%")
+    assert "rollout" not in str((await hand.draft())["desk.yaml"])
+    unknown = await hand.does("/flows/versions/rollout", page, flow="handoff", share="10%")
+    assert unknown.status_code == 409, "it has had one version only"
 
 
 # ── simulator and tests ──
