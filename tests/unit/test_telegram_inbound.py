@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from bot.model import Chose, Edited, Inbound, Reachability, RemoteFile, Wrote, new_id
 from channels.telegram.buttons import data, read_data
 from channels.telegram.inbound import Malformed, read, version
-from channels.telegram.intake import press_of
 from channels.telegram.intake import chat_of, press_of
 
 BOT_ID = 7000000001
