@@ -28,6 +28,7 @@ Reader: TypeAlias = Connection
 """What queries run on. Files outside the fence around SQLAlchemy know it by this name."""
 
 MEASURED = 50  # so many last cases tell how long one takes
+NUMBERS = 10  # of cases that one of several nodes takes at a time
 _LIVE = tuple(LIVE)
 _HELD = (CaseStatus.OPEN, CaseStatus.PENDING, CaseStatus.SNOOZED)
 _PRIORITY = {"urgent": 0, "high": 1, "normal": 2, "low": 3}
@@ -238,7 +239,12 @@ def _urgency() -> Any:
 
 
 def _next_number(tx: Tx) -> int:
-    """1, 2, 3 …: counted in one row, which on PostgreSQL orders those who open cases at the same moment."""
+    """1, 2, 3 …: counted in one row. Where nodes share the database each takes some at a time, or all would wait for one another
+    to commit: then cases that are opened at the same moment may have numbers in another order, and a node that ends leaves a gap.
+    """
+    spare, block = tx.wiring.spare_numbers, 1 if tx.conn.dialect.name == "sqlite" else NUMBERS
+    if spare:
+        return spare.popleft()
     s = t.settings
     query = select(s.c.value).where(s.c.key == "case_number").with_for_update()
     row = tx.conn.execute(query).first()
@@ -249,7 +255,8 @@ def _next_number(tx: Tx) -> int:
         tx.conn.execute(first.on_conflict_do_nothing())
         row = tx.conn.execute(query).one()
     number = int(row.value) + 1
-    tx.conn.execute(update(s).where(s.c.key == "case_number").values(value=number))
+    tx.conn.execute(update(s).where(s.c.key == "case_number").values(value=int(row.value) + block))
+    tx.after_commit(lambda: spare.extend(range(number + 1, number + block)))
     return number
 
 

@@ -7,6 +7,7 @@ driver), and it may be run again from the start when the database asks for a ret
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -37,6 +38,7 @@ class Wiring:
     desk: Callable[[], Any] = lambda: None  # the desk folder in force: a bot.desk_folder.Desk
     public_url: str = ""
     courier: Callable[[Tx], None] | None = None
+    spare_numbers: deque[int] = field(default_factory=deque)  # of cases, that this node has taken and not given out yet
     _wakers: dict[str, Callable[[], None]] = field(default_factory=dict)
 
     def waker(self, worker: str) -> Callable[[], None]:

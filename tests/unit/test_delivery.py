@@ -143,6 +143,77 @@ async def test_an_edit_of_what_has_not_left_yet_leaves_as_the_new_words(database
         assert house.sender.sent[-1].kind == "edit"
 
 
+# ── in the turn's own commit ───────────────────────────────────────────────────────────────────────────────────────
+async def left(house: Rooms) -> None:
+    """Until nothing is on its way, and what came of it is written down; nobody runs the loop."""
+    async with asyncio.timeout(30):
+        while any(one.state in {"ready", "sending"} for one in await house.rows("outbox")):
+            await house.delivery.idle()
+            await asyncio.sleep(0)
+
+
+async def test_what_a_turn_says_leaves_with_its_own_commit_and_is_marked_by_one_more(sqlite_url: str) -> None:
+    async with rooms(sqlite_url) as house:
+        house.storage.wiring.courier = house.delivery.courier
+        before = house.storage.commits
+        await house.hears("hi")
+        state = [row.state for row in await house.rows("outbox")]
+        await left(house)
+        assert state in (["sending"], ["sent"]), "marked before the first byte leaves"
+        assert house.sender.texts == ["heard: hi"]
+        assert house.storage.commits - before == 2
+
+
+async def test_who_follows_in_a_lane_leaves_with_the_commit_that_marks_the_one_before(sqlite_url: str) -> None:
+    async with rooms(sqlite_url) as house:
+        house.storage.wiring.courier = house.delivery.courier
+        before = house.storage.commits
+        await queue(house, *"abcdef")
+        await left(house)
+        assert house.sender.texts == list("abcdef")
+        assert house.storage.commits - before == 7
+
+
+async def test_a_courier_that_stumbles_undoes_no_turn_and_leaves_the_work_to_its_worker(sqlite_url: str) -> None:
+    async with rooms(sqlite_url) as house:
+        woken: list[str] = []
+
+        def stumbles(tx: Any) -> None:
+            tx.conn.execute(t.outbox.delete())
+            raise ZeroDivisionError
+
+        house.storage.wiring.courier, house.storage.wiring.wake = stumbles, woken.append
+        await house.hears("hi")
+        await asyncio.sleep(0)
+        assert (await states(house), woken) == (["ready"], ["outbox"])
+        await house.deliver()
+        assert house.sender.texts == ["heard: hi"]
+
+
+async def test_nothing_is_begun_once_it_stops(sqlite_url: str) -> None:
+    """It would be uncertain after the next start, and perhaps be said twice."""
+    async with rooms(sqlite_url) as house:
+        house.storage.wiring.courier = house.delivery.courier
+        await house.delivery.stop()
+        await house.hears("hi")
+        await house.delivery.idle()
+        assert (await states(house), house.sender.tried) == (["ready"], [])
+
+
+async def test_outcomes_of_one_group_are_each_written_though_a_room_fails_over_one_of_them(sqlite_url: str) -> None:
+    def breaks(_tx: Any, event: SendSettled) -> None:
+        if event.payload["text"] == "3":
+            raise ZeroDivisionError
+
+    async with rooms(sqlite_url, subscribers={SendSettled: [breaks]}) as house:
+        for number in range(6):
+            await queue(house, str(number), lane=f"paper:{number}")
+        await house.deliver()
+        rows = sorted(await house.rows("outbox"), key=lambda row: row.n)
+        assert [(row.state, row.ext_id) for row in rows] == [("sent", f"ext-{row.id}") for row in rows]
+        assert house.delivery.counters.sent == 6
+
+
 # ── trying again ───────────────────────────────────────────────────────────────────────────────────────────────────
 def test_back_off_grows_from_a_second_to_five_minutes_with_jitter() -> None:
     for attempt in range(1, 40):
