@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from handoff.slack import alerts, aside, weekly
 from handoff.slack.answering import ADD_NOTE, REPLY, RESOLVE
 from handoff.slack.asking import ANSWER, CONSULT, TASK
+from handoff.slack.judging import NEEDED, NOT_NEEDED
 from handoff.slack.saved import MACROS
 from handoff.slack.taking import AWAIT, CLAIM, RELEASE, SNOOZE, TRANSFER, WAKE
 from handoff.slack.verb import Kind, SideThread, Verb
@@ -18,7 +19,10 @@ from handoff.slack.whose import BLOCK, MERGE, PART, TIMELINE, UNBLOCK
 CARD: tuple[Verb, ...] = (CLAIM, REPLY, RESOLVE, TRANSFER, SNOOZE)
 """What has a button of its own on the card."""
 
-MORE: tuple[Verb, ...] = (MACROS, ADD_NOTE, CONSULT, TASK, AWAIT, WAKE, RELEASE, TIMELINE, MERGE, PART, BLOCK, UNBLOCK)
+MORE: tuple[Verb, ...] = (
+    *(MACROS, ADD_NOTE, CONSULT, TASK, AWAIT, WAKE, RELEASE, NEEDED, NOT_NEEDED),
+    *(TIMELINE, MERGE, PART, BLOCK, UNBLOCK),
+)
 """What stands in the form More…, in this order."""
 
 ELSEWHERE: tuple[Verb, ...] = (ANSWER,)

@@ -43,7 +43,7 @@ LOCALES = ("en", "nl", "nb", "he")  # what the page speaks
 POLL_S = 30  # the page reads everything so often, whatever it was told …
 POLL_MANY_S = 4  # … and where other nodes may have written: hints stay inside a process
 PREFIXES = ("desk_", "status_", "outcome_", "button_", "resolve_", "reply_", "note_", "channel_", "card_", "author_",
-            "consult_", "task_", "errand_", "hint_", "mood_", "warn_", "held_", "macros_", "tip_")  # fmt: skip
+            "consult_", "task_", "errand_", "hint_", "mood_", "warn_", "held_", "macros_", "tip_", "verdict_")  # fmt: skip
 OTHERS = ("taken_by", "taken_back", "too_late_to_undo", "not_delivered", "refused_over", "refused_claim_first",
           "home_busy", "more_done", "block_title", "block_sure", "merge_title", "merge_sure", "merge_number",
           "refused_reason_needed", "refused_empty", "refused_not_agent", "not_relayed_moved")  # fmt: skip

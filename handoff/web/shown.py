@@ -16,7 +16,7 @@ from bot.storage import customers, history
 from channels.text import one_line, visible
 from channels.web.frames import html
 from handoff import brief as briefs
-from handoff import clocks, persons, store, terms
+from handoff import clocks, persons, store, terms, verdicts
 from handoff.case import AgentView, Case, Relay
 from handoff.errands.verbs import META
 from handoff.web import aside, helping
@@ -168,6 +168,8 @@ def brief(conn: store.Reader, desk: Any, case: Case) -> dict[str, Any]:
         "since_customer": iso(who.created_at) if who else None,
         "queue": store.position(conn, case),
         "reopened": made.reopened,
+        "judged": verdicts.last(conn, case.id),
+        "can_judge": verdicts.can_be_judged(case),
     }
 
 

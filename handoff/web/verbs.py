@@ -13,7 +13,7 @@ from bot.model import FileRef
 from bot.storage.tx import Tx
 from channels.text import clean
 from channels.web.channel import text_of
-from handoff import cases, second_look, store
+from handoff import cases, second_look, store, verdicts
 from handoff.case import Case
 from handoff.web import aside, asked, persons
 from handoff.web import store as own
@@ -123,6 +123,14 @@ def note(case_id: str, agent_id: str, body: Body) -> Unit:
     return unit
 
 
+def verdict(case_id: str, agent_id: str, body: Body) -> Unit:
+    """`needed`: whether this case needed a person."""
+    needed = body.get("needed")
+    if not isinstance(needed, bool):
+        raise StafettError("needed is true or false")
+    return lambda tx: _moved(verdicts.judge(tx, case_id, agent_id, needed, desk=NAME))
+
+
 VERBS: Mapping[str, Verb] = {
     "claim": claim,
     "release": release,
@@ -138,6 +146,7 @@ VERBS: Mapping[str, Verb] = {
     "consult": aside.consult,
     "task": aside.task,
     "errand": aside.errand,
+    "verdict": verdict,
 }
 
 

@@ -32,6 +32,7 @@ export function paintBrief(root, whole, desk) {
       brief.asked.length ? part("card_asked", h("dl", { class: "asked" }, brief.asked.map(([name, value]) => h("div", {}, h("dt", {}, h("bdi", {}, name.replaceAll("_", " "))), h("dd", {}, h("bdi", {}, value)))))) : null,
       brief.tried.length ? part("card_tried", h("ol", { class: "tried" }, brief.tried.map((line) => h("li", {}, h("bdi", {}, line))))) : null,
       errandsPart(whole, desk),
+      brief.can_judge ? verdict(brief.judged, desk) : null,
       hints.mood ? part("hint_mood", h("p", {}, t("mood_" + hints.mood))) : null,
       hints.summary ? part("hint_model", h("p", { class: "model", title: t("desk_mark_model") }, h("bdi", {}, hints.summary))) : null,
       hints.articles.length ? part("hint_articles", h("ul", { class: "summary" }, hints.articles.map((one) => h("li", {}, h("bdi", {}, one.title))))) : null,
@@ -56,6 +57,11 @@ function kept(root) {
     if (again) { again.focus({ preventScroll: true }); again.setSelectionRange(...caret); }
   };
 }
+
+/** Was a person needed? One click; pressed again, the other is the last word. */
+const verdict = (judged, desk) => h("section", { class: "part verdict" }, h("h3", { id: "verdict" }, t("verdict_question")),
+  h("div", { class: "asks", role: "group", "aria-labelledby": "verdict" }, [[true, "verdict_needed"], [false, "verdict_not_needed"]].map(([needed, key]) =>
+    h("button", { type: "button", class: "btn small", "aria-pressed": String(judged === needed), onclick: () => desk.act("verdict", { needed }) }, judged === needed ? icon("check") : null, t(key)))));
 
 const fact = (key, value) => h("div", {}, h("dt", {}, t(key)), h("dd", {}, value));
 const part = (key, ...kids) => h("section", { class: "part" }, h("h3", {}, t(key)), kids);
