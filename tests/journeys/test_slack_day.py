@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from bot.desk_folder.desk import Agent, Sla, SlackAccount
+from bot.events import NotifyAsked
 from channels.delivery import paces
 from handoff import cases as verbs
 from handoff import store as cases
@@ -79,7 +80,7 @@ async def test_a_whole_day(by_socket: House) -> None:
     await house.bob.commands(DESK, "/stafett", "available")
     card = await house.escalated()
     assert "Nobody has taken it yet" in card.says
-    assert "Europe/Oslo, UTC+1" in card.says
+    assert "Europe/Oslo, UTC+" in card.says
     await house.ann.opens_home()
     await house.rest()
     assert "Waiting for an agent (1)" in home_of(house.ann)
@@ -281,6 +282,36 @@ async def test_two_customers_become_one_and_part_again(house: House) -> None:
     assert len({one.customer_id for one in await house.app.storage.read(cases.listing)}) == 2
 
 
+async def test_each_step_is_in_a_messages_menu_too(house: House) -> None:
+    card = await house.escalated()
+    said = house.desk.thread(card.ts)[-1]
+    for callback, title in (("transfer", "Pass the case on"), ("more", "More")):
+        await house.ann.uses_shortcut(callback, DESK, said.ts)
+        await house.ann.closes(await house.ann.is_shown(title))
+    await house.ann.uses_shortcut("claim", DESK, said.ts)
+    await house.rest()
+    assert (await house.case()).agent_id == "slack:T0001:U1"
+    for callback, title in (("reply", "Reply"), ("snooze", "Put the case aside"), ("resolve", "Resolve")):
+        await house.ann.uses_shortcut(callback, DESK, card.ts)
+        await house.ann.closes(await house.ann.is_shown(title))
+    lunch = await house.bob.posts(DESK, "lunch?")
+    await house.bob.uses_shortcut("claim", DESK, lunch.ts)
+    await house.rest()
+    await house.bob.is_told("There is no case here")
+
+
+async def test_several_files_go_out_and_one_that_is_too_large_says_so(house: House) -> None:
+    card = await house.claimed()
+    small = [(f"label{n}.png", "image/png", b"\x89PNG\r\n\x1a\n" + bytes([n]) * 40) for n in range(3)]
+    large = ("film.png", "image/png", b"\x89PNG\r\n\x1a\n" + b"0" * (20 * 1024 * 1024))
+    await house.ann.posts(DESK, "your labels", thread_ts=card.ts, files=[*small, large])
+    for _ in range(3):
+        await house.later(10)
+    sent = [file["name"] for post in house.kari.direct.posts() if post.by_app for file in post.files]
+    assert sorted(sent) == ["label0.png", "label1.png", "label2.png"]
+    assert any("film.png" in says and "20 MB" in says for says in house.thread(card))
+
+
 # ── what goes wrong ────────────────────────────────────────────────────────────────────────────────────────────────
 async def test_a_double_click_is_one_click(house: House) -> None:
     card = await house.escalated()
@@ -358,8 +389,6 @@ async def test_a_form_that_slack_opens_too_late_is_told_and_can_be_opened_again(
 async def test_words_below_another_post_of_ours_go_nowhere_and_their_author_is_told_once(house: House) -> None:
     await house.claimed()
     case = await house.case()
-    from bot.events import NotifyAsked
-
     told = NotifyAsked(case.customer_id, case.id, DESK, "A refund wants looking at")
     await house.app.storage.write(lambda tx: tx.emit(told))
     await house.rest()
