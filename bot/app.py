@@ -49,7 +49,7 @@ from bot.events import (
 from bot.flows import is_request, versions
 from bot.inbox import Inbox
 from bot.linking import Linking
-from bot.model import Clock, system_clock
+from bot.model import Clock, Occurred, system_clock
 from bot.outreach import telling as outreach
 from bot.outreach.consent import Consent
 from bot.replays import Reader, Replays
@@ -91,6 +91,7 @@ from surveys.figures.shape import Question
 from surveys.for_api import SurveysForApi
 from surveys.for_api import make as make_report
 from surveys.invitations import ASK, EXPIRE, Invitations, Setup
+from surveys.mending import Mending
 from surveys.outside import talks
 from surveys.pages import dashboard
 from surveys.rollups.keeping import Rollups, on_merged
@@ -140,7 +141,8 @@ class App:
         self.following = Following(self.storage, self.desk)
         self.tally = Tally(self.storage)
         self.rollups = Rollups(self.storage, lambda team: hours_of(self.rules, team))
-        wings = [dashboard.wing(self.storage, self.rollups.ask)]
+        self.mending = Mending(self.storage, lambda: self.rules, self.outreach, self.secret)
+        wings = [dashboard.wing(self.storage, self.rollups.ask), self.mending.wing()]
         self.console = Console(
             settings, self.secret, self.storage, self.desk, self._overview, PREVIEWS, self.desk_pages.admin, wings
         )
@@ -207,6 +209,8 @@ class App:
         heard[AlertChanged] += self._told_of_alerts
         heard[SendSettled].append(self.outreach.on_send_settled)
         heard[StepsTaken].append(self.tally.heard)
+        for event, listeners in self.mending.subscribers().items():
+            heard[event] += listeners
         heard[TimelineGrew].append(self.web.timeline_grew)
         heard[CaseChanged].append(self.web.case_changed)
         heard[CustomersMerged].append(self.web.merged)
@@ -245,6 +249,7 @@ class App:
             alerts.KIND: alerts.due,
             outreach.LIST: self.outreach.list_due,
             outreach.ONE: self.outreach.one_due,
+            **self.mending.ringers(),
             **handoff.ringers(),
         }
 
@@ -258,6 +263,7 @@ class App:
             "housekeeping": Worker("housekeeping", self._keep_house, clock),
             "tally": Worker("tally", self.tally.run, clock),
             "figures": Worker("figures", self.rollups.run, clock),
+            "mending": Worker("mending", self.mending.run, clock),
             "digest": Worker("digest", Teller(self.storage, lambda: self.rules, self.rollups.ask).run, clock),
         }
         if poll is not None:
@@ -358,7 +364,7 @@ class App:
             "faults": float(len(self.faults())),
             **(await self.storage.read(lambda conn: queue.figures(conn, self.clock()))).by_name(),
         }
-        return figures.render(await self.storage.read(counts.read), self.clock(), process)
+        return figures.render(await self.storage.read(counts.read), self.clock(), process, await self.rollups.lately())
 
     def routes(self) -> list[Any]:
         """Everything that is served besides health and the API. The page at `/` is the web channel's."""
@@ -379,7 +385,8 @@ class App:
             cases=CasesForApi(lambda: self.rules, self.clock),
             surveys=SurveysForApi(lambda: self.rules, self.clock),
             feed=self.feed,
-            occurred=self.inbox.occurred,
+            occurred=self._occurred,
+            reports=self.mending.reports(),
             notices=self.outreach,
         )
         return create_api(rooms, token.get_secret_value())
@@ -480,6 +487,11 @@ class App:
         case = cases.live_case(conn, customer_id) or cases.last_case(conn, customer_id)
         return None if case is None else case_frame(conn, case, self.rules)
 
+    def _occurred(self, tx: Tx, customer_id: str, key: str, event: Occurred) -> None:
+        """What another system tells of a customer."""
+        self.mending.occurred(tx, customer_id, key, event)
+        self.inbox.occurred(tx, customer_id, key, event)
+
     def _survey_setup(self) -> Setup:
         desk = self.rules
         return Setup(rules_from(desk.surveys), ZoneInfo(desk.time_zone), desk.name, desk.texts)
@@ -514,6 +526,7 @@ class App:
         from channels.slack.connection import SlackConnection
         from handoff.slack import alerts as alert_cards
         from handoff.slack.desk import SlackDesk
+        from handoff.slack.sheets import SlackSheets
 
         connection = SlackConnection(self.settings, self.storage)
         desk = SlackDesk(connection, self.storage, self.settings, lambda: self.rules)
@@ -521,6 +534,12 @@ class App:
         self.senders.append(desk.sender)
         pressed = alert_cards.AlertPresses(connection, self.storage, lambda: self.rules, desk.channels)
         connection.add_listener(pressed.listen)
+        sheets = SlackSheets(
+            connection, self.storage, lambda: self.rules, self.mending.sheets, desk.channels, desk.channel_of
+        )
+        connection.add_listener(sheets.listen)
+        self.senders.append(sheets)
+        self.mending.tellers.append(sheets.on_team_told)
         self._told_of_alerts.append(lambda tx, event: alert_cards.on_alert(tx, event, desk.channel_of))
         connection.add_listener(desk.listen)  # the agents' channel first: it is never a customers' channel
         self.channels.append(SlackChannel(connection, self.storage, self.inbox, agent_channels=desk.channels))

@@ -8,7 +8,7 @@ the house's own (`bot/errors.py`); what names something that is not there is a L
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from bot.api.feed import Feed
@@ -64,6 +64,10 @@ class SurveyRoom(Protocol):
         """The whole report. Raises ValueError `name: what is wrong` for a time or dimension that is none."""
 
 
+MadeReport = Callable[[Reader, str | None, str | None], Shape]
+"""(conn, from, to), as people wrote them. Raises ValueError as `SurveyRoom.report` does."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rooms:
     """Everything behind the API."""
@@ -74,3 +78,5 @@ class Rooms:
     feed: Feed
     notices: Notices
     occurred: Occur = lambda *_: None
+    reports: Mapping[str, MadeReport] = field(default_factory=dict)
+    """By name, beside the surveys' own; what is to be mended, and the team."""

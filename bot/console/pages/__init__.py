@@ -46,6 +46,7 @@ PAGES: tuple[Page, ...] = (
 GROUPS = (
     "",
     "console_group_mend",
+    "console_group_team",
     "console_group_content",
     "console_group_try",
     "console_group_publish",

@@ -45,6 +45,14 @@ def label(
     return made
 
 
+def label_case(tx: Tx, case_id: str, kind: LabelKind, area: Area | None, text: str, by: str) -> Label:
+    """A person's word on a case. Raises NotFound."""
+    customer_id = store.customer_of(tx.conn, case_id)
+    if customer_id is None:
+        raise NotFound("that case is not there any more")
+    return label(tx, case_id, customer_id, kind, area, text, by)
+
+
 def relabel(tx: Tx, label_id: str, kind: LabelKind, area: Area | None, by: str) -> None:
     """Raises NotFound."""
     if not store.change_label(tx, label_id, kind, area, by):

@@ -186,6 +186,11 @@ def waiting(conn: Reader, problem_id: str) -> list[str]:
     return _living(conn, found)
 
 
+def customer_of(conn: Reader, case_id: str) -> str | None:
+    found: str | None = conn.execute(select(c.c.customer_id).where(c.c.id == case_id)).scalar()
+    return found
+
+
 def case_by_number(conn: Reader, number: int) -> str | None:
     found: str | None = conn.execute(select(c.c.id).where(c.c.number == number)).scalar()
     return found

@@ -1,0 +1,124 @@
+"""Pulse and review as sheets: what any desk can draw (`bot/sheets.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from bot.errors import Conflict, NotFound
+from bot.model import Clock
+from bot.sheets import Question, Sheet
+from bot.storage.tx import Tx
+from bot.texts import known, say
+from surveys.team import pulse, quality, store
+from surveys.team.rounds import Pulse, review
+from surveys.team.rubric import NOT_APPLICABLE, Criterion
+from surveys.team.store import Drawn, Reader, Sample
+
+if TYPE_CHECKING:
+    from bot.desk_folder.desk import Desk
+
+PULSE, REVIEW = "pulse", "review"
+COMMENT = "comment"
+LONGEST_SAID = 1500
+
+
+class TeamSheets:
+    """A `bot.sheets.Sheets`."""
+
+    kinds = (PULSE, REVIEW)
+
+    def __init__(self, desk: Callable[[], Desk], pulse_: Pulse, clock: Clock) -> None:
+        self._desk = desk
+        self._pulse = pulse_
+        self._clock = clock
+
+    def open(self, conn: Reader, kind: str, who: str, locale: str) -> Sheet | str:
+        if kind == PULSE:
+            return self._of_pulse(conn, who, locale)
+        return self._of_review(conn, who, locale)
+
+    def fill(self, tx: Tx, sheet_id: str, who: str, given: Mapping[str, str], locale: str) -> Mapping[str, str]:
+        kind, _, rest = sheet_id.partition(":")
+        answers = {name: value for name, value in given.items() if name != COMMENT}
+        empty = {name: say("team_choose", locale) for name, value in answers.items() if not value}
+        if empty:
+            return empty
+        try:
+            with tx.savepoint():
+                if kind == PULSE:
+                    scores = {name: int(value) for name, value in answers.items() if value.isdecimal()}
+                    self._pulse.answer(tx, rest, who, scores, given.get(COMMENT, ""))
+                else:
+                    sample_id, _, case_id = rest.partition(":")
+                    review(tx, sample_id, case_id, who, answers, given.get(COMMENT, ""))
+        except (Conflict, NotFound) as error:
+            return {"": str(error)}
+        return {}
+
+    # ── the pulse ──────────────────────────────────────────────────────────────────────────────────────────────────
+    def _of_pulse(self, conn: Reader, who: str, locale: str) -> Sheet | str:
+        newest = next(iter(store.rounds(conn, 1)), None)
+        desk = self._desk()
+        if newest is None or not newest.is_open(self._clock()):
+            return say("team_pulse_none", locale, desk.texts)
+        if self._pulse.has_answered(newest, who):
+            return say("team_pulse_done", locale, desk.texts)
+        options = tuple((str(score), self._score(score, locale)) for score in pulse.SCORES)
+        questions = tuple(
+            Question(name, text or say(f"team_pulse_{name}", locale, desk.texts), options)
+            for name, text in newest.questions
+        )
+        comment = Question(COMMENT, say("team_pulse_comment", locale, desk.texts), (), True, pulse.LONGEST_COMMENT)
+        return Sheet(
+            f"{PULSE}:{newest.id}",
+            say("team_pulse_title", locale, desk.texts),
+            say("team_pulse_lead", locale, desk.texts, five=pulse.FIVE),
+            (*questions, comment),
+            say("team_submit", locale, desk.texts),
+        )
+
+    def _score(self, score: int, locale: str) -> str:
+        ends = {pulse.LOW: "low", pulse.HIGH: "high"}
+        return f"{score} – {say(f'team_pulse_{ends[score]}', locale)}" if score in ends else str(score)
+
+    # ── reviews ────────────────────────────────────────────────────────────────────────────────────────────────────
+    def _of_review(self, conn: Reader, who: str, locale: str) -> Sheet | str:
+        for sample in store.samples(conn, 6):
+            drawn = store.drawn(conn, sample.id)
+            pairs = [(one.case_id, one.agents) for one in drawn]
+            for case_id in quality.waits_for(who, pairs, store.reviews(conn, sample.id)):
+                return self.of_case(conn, sample, next(one for one in drawn if one.case_id == case_id), locale)
+        return say("team_review_none", locale, self._desk().texts)
+
+    def of_case(self, conn: Reader, sample: Sample, one: Drawn, locale: str) -> Sheet:
+        """The scorecard of one case, with what was said in it."""
+        own = self._desk().texts
+        questions = tuple(self._question(criterion, locale) for criterion in sample.rubric.criteria)
+        comment = Question(COMMENT, say("team_review_comment", locale, own), (), True, pulse.LONGEST_COMMENT)
+        said = [
+            (name or say(f"team_by_{kind}", locale, own), text[:LONGEST_SAID])
+            for kind, name, text in store.transcript(conn, one.case_id)
+        ]
+        return Sheet(
+            f"{REVIEW}:{sample.id}:{one.case_id}",
+            say("team_review_title", locale, own, number=one.number or "–"),
+            say("team_review_lead", locale, own),
+            (*questions, comment),
+            say("team_submit", locale, own),
+            said,
+        )
+
+    def _question(self, one: Criterion, locale: str) -> Question:
+        def mark(value: int) -> str:
+            key = f"team_mark_{one.scale.replace('-', '_')}_{value}"
+            return say(key, locale) if known(key) else str(value)
+
+        options = [(str(value), mark(value)) for value in one.marks]
+        options.append((NOT_APPLICABLE, say("team_mark_na", locale)))
+        return Question(one.id, name_of(one, locale), tuple(options))
+
+
+def name_of(one: Criterion, locale: str) -> str:
+    """A criterion in words: the desk's, or the built-in one's."""
+    return one.name or say(f"team_criterion_{one.id}", locale)
