@@ -7,11 +7,11 @@ from bot.events import CaseChanged
 from bot.model import CaseStatus
 from bot.storage import history
 from bot.turn import Turn
-from handoff import clocks, meanwhile, store
+from handoff import clocks, meanwhile, store, terms
 from handoff.case import MessageTaken
 from handoff.giving import replace_route
 from handoff.persons import is_blocked
-from handoff.steps import move
+from handoff.steps import desk_of, move
 
 
 def take(turn: Turn) -> bool:
@@ -48,4 +48,5 @@ def is_polite(turn: Turn) -> bool:
     """A "thank you", a goodbye or a thumb up, and nothing else: nobody is owed an answer to it."""
     if turn.pressed is not None or turn.message is None or turn.message.body.files:
         return False
-    return polite.kind_of(turn.text, turn.customer.locale) is not None
+    own = terms.texts(desk_of(turn.tx))
+    return polite.kind_of(turn.text, turn.customer.locale, own) is not None

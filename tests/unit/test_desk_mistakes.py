@@ -354,3 +354,14 @@ def test_a_path_to_a_human_that_never_gets_there_is_told(tmp_path: Path) -> None
     assert "never escalates" in warning.message
     indirect = polite + "  - {run: handoff}\n"
     assert desk_of(tmp_path / "yes", indirect, desk=DESK.replace("run: handoff", "run: polite")).warnings == ()
+
+
+def test_more_buttons_and_longer_labels_than_a_channel_shows_are_told_with_their_place(tmp_path: Path) -> None:
+    buttons = "".join(f"      - {{value: v{at}, label: Choice {at}}}\n" for at in range(102))
+    long = "      - {value: x, label: " + "y" * 76 + "}\n"
+    steps = f"  - id: q\n    ask: c\n    text: $helped_q\n    options:\n{long}{buttons}"
+    flow = f"schema: 1\nflow: many\nversion: 1\nslots: {{c: {{type: choice}}}}\nsteps:\n{steps}"
+    made = load(written(tmp_path, {**FILES, "flows/many.yaml": flow}))
+    told = [(one.line, one.message) for one in made.warnings if one.rule == "length"]
+    assert told[0] == (10, "label: 76 characters in en; more than 75 are too long for a channel")
+    assert told[-1] == (110, "options: 103 buttons; Telegram shows 100, from here on they can only be typed")
