@@ -13,10 +13,15 @@ STATES = ("ready", "sending", "retry", "uncertain", "sent", "failed", "expired")
 STATUSES = ("bot", "queued", "open", "pending", "snoozed", "resolved", "closed")
 
 
-def render(counts: Counts, now: datetime, process: Mapping[str, float]) -> bytes:
+def render(
+    counts: Counts,
+    now: datetime,
+    process: Mapping[str, float],
+    measured: Mapping[str, tuple[float, int]] | None = None,
+) -> bytes:
     """`process` are this process's own counters and gauges, by their full names; counters end in `_total`.
 
-    `name@channel` is the figure of one channel.
+    `name@channel` is the figure of one channel. `measured` is what customers get, metric → (value, of how many).
     """
     from prometheus_client import CollectorRegistry, generate_latest
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -36,6 +41,12 @@ def render(counts: Counts, now: datetime, process: Mapping[str, float]) -> bytes
             oldest = (now - counts.outbox_oldest).total_seconds() if counts.outbox_oldest else 0.0
             yield GaugeMetricFamily("outbox_oldest_seconds", "Age of the oldest send not yet sent", max(0.0, oldest))
             yield GaugeMetricFamily("outbox_delayed", "Sends that wait for more than a minute", counts.outbox_delayed)
+            value_of = GaugeMetricFamily("figure", "The last 30 days: score, share, median seconds", labels=["metric"])
+            n_of = GaugeMetricFamily("figure_n", "How many cases or answers a figure rests on", labels=["metric"])
+            for name, (value, n) in (measured or {}).items():
+                value_of.add_metric([name], value)
+                n_of.add_metric([name], n)
+            yield from (value_of, n_of)
             channels: dict[str, CounterMetricFamily] = {}
             for name, value in process.items():
                 plain, _, channel = name.partition("@")

@@ -18,6 +18,8 @@ from surveys.rollups.blocks import Table
 from surveys.rollups.facts import BACKLOG, STEPS, Fact, HoursOf, micros
 
 EVERY: Final = timedelta(seconds=10)
+LATELY = timedelta(days=30)
+FRESH = timedelta(minutes=1)
 SOME = 200  # facts written in one go: the chat waits for no more
 PACKED = 5_000  # facts packed in one go, or one day's
 DAY_US = 86_400_000_000
@@ -30,11 +32,22 @@ class Rollups:
 
     def __init__(self, storage: Storage, hours_of: HoursOf, some: int = SOME) -> None:
         self._storage, self._hours_of, self._some = storage, hours_of, some
+        self._looked_at: datetime | None = None
+        self._lately: Mapping[str, tuple[float, int]] = {}
 
     async def ask(self, question: Question) -> Figures:
         """The figures of now, on a connection and a thread of their own. Raises ValueError for a metric that there is not."""
         now = self._storage.clock()
         return await self._storage.read_apart(lambda conn: ask(conn, question, self._hours_of, now))
+
+    async def lately(self) -> Mapping[str, tuple[float, int]]:
+        """Metric → (value, n) over the last 30 days, for whoever looks often: made once a minute. Hidden ones are left out."""
+        now = self._storage.clock()
+        if self._looked_at is None or not timedelta() <= now - self._looked_at < FRESH:
+            self._looked_at = now
+            made = await self.ask(Question(since=now - LATELY))
+            self._lately = {one.metric: (one.value, one.n) for one in made.figures if one.value is not None}
+        return self._lately
 
     async def run(self) -> datetime:
         """Everything that is marked, then what was never made, then the days that are over."""

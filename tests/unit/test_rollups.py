@@ -16,15 +16,18 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import Connection, delete, func, insert, select, text, update
 
+from bot import figures
 from bot.events import CloseAsked, CustomersMerged
 from bot.staffing.hours import Hours
 from bot.storage import erasure, merging, schema
 from bot.storage import tables as t
+from bot.storage.counts import Counts
 from bot.storage.engine import Storage
 from bot.storage.marks import ANSWERS, ASKS, CASES, FAMILIES, mark
 from bot.storage.tx import Tx
 from handoff import cases
 from surveys.figures.answer import answer
+from surveys.figures.catalogue import METRICS
 from surveys.figures.shape import Question
 from surveys.report import build
 from surveys.rollups import blocks, keeping, store
@@ -196,6 +199,24 @@ async def test_groups_add_up_to_the_whole(past: Past) -> None:
     made = await past.rollups.ask(Question(by=("topic", "channel"), metrics=("ttr", "ces7", "escalated")))
     for metric in made.metrics():
         assert sum(one.n for one in made.groups(metric)) == made.of(metric).n > 0
+
+
+@pytest.mark.parametrize("past", [60], indirect=True)
+async def test_metrics_show_the_last_month_and_make_it_once_a_minute(past: Past) -> None:
+    clock = [synthetic.START + timedelta(days=60)]
+    past.storage.clock = lambda: clock[0]
+    rollups = past.rollups
+    told = await rollups.lately()
+    assert told["ttr"][1] == (await rollups.ask(Question(since=clock[0] - timedelta(days=30)))).of("ttr").n
+    assert all(n >= 5 for name, (_, n) in told.items() if METRICS[name].is_score)
+    clock[0] += timedelta(seconds=59)
+    assert await rollups.lately() is told
+    clock[0] += timedelta(seconds=1)
+    assert await rollups.lately() is not told
+    nobody = Counts(None, 0, {}, None, 0, {}, 0, 0, 0)
+    shown = figures.render(nobody, NOW, {}, {"ces7": (5.5, 12)}).decode()
+    assert 'figure{metric="ces7"} 5.5' in shown
+    assert 'figure_n{metric="ces7"} 12.0' in shown
 
 
 # ── kept as things change ──────────────────────────────────────────────────────────────────────────────────────────
