@@ -87,6 +87,14 @@ def _left(tx: Tx, mine: Belongings) -> tuple[str, ...]:
         select(d.desk, d.channel, d.root).where(d.case_id.in_(mine.cases), d.root.is_not(None)).order_by(d.created_at)
     )
     left = [f"the thread {row.root} in the agents' channel {row.channel} ({row.desk})" for row in threads]
+    a = t.survey_alerts.c
+    alerts = tx.conn.execute(
+        select(a.ref).where(a.customer_id.in_(mine.customers), a.ref.is_not(None)).order_by(a.opened_at)
+    )
+    left += [
+        f"the card {ref.partition(':')[2]} of a low score in the agents' channel {ref.partition(':')[0]}"
+        for (ref,) in alerts
+    ]
     arrived = (o.customer_id.in_(mine.customers), o.message_id.is_not(None), o.state == "sent")
     sent = tx.conn.execute(select(o.via, func.count().label("n")).where(*arrived).group_by(o.via).order_by(o.via))
     chats = [f"{row.n} message{'s' if row.n > 1 else ''} in the customer's own {row.via} chat" for row in sent]

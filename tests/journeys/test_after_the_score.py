@@ -3,7 +3,9 @@ card remembers it."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +99,29 @@ async def test_the_customers_no_stands_above_the_agents_solved(house: House) -> 
     assert (await one(house, case_id)).confirmed is True
     asked = await house.app.storage.read(lambda conn: conn.execute(select(t.survey_invitations)).all())
     assert [(row.case_id, row.state) for row in asked] == [(case_id, "answered")]
+
+
+async def test_a_score_that_is_not_on_the_scale_or_not_theirs_is_refused_at_the_widget(house: House) -> None:
+    kari, _, _ = await helped(house)
+    question = await kari.hears("How easy was it")
+    mallory = await house.visitor()
+    await mallory.says("hello")
+    for who, message, value in (
+        (kari, question["id"], "8"),
+        (kari, question["id"], "0"),
+        (mallory, question["id"], "1"),
+    ):
+        frame = {"type": "choice", "id": str(uuid.uuid4()), "message": message, "value": value}
+        await who.sends(frame)
+        answer = await who.gets(partial(answers, frame["id"]))
+        assert answer["type"] == "error"
+    await house.settle()
+    rows = await house.app.storage.read(lambda conn: conn.execute(select(t.survey_responses)).all())
+    assert rows == []
+
+
+def answers(client_id: str, frame: dict[str, Any]) -> bool:
+    return frame["type"] in {"ack", "error"} and frame.get("id") == client_id
 
 
 async def test_an_agent_logs_a_talk_at_the_desk(house: House) -> None:

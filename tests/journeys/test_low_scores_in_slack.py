@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from bot.storage import alert_rows
 from bot.storage.alert_rows import Alert
+from bot.storage.erasure import erase
 from channels.delivery import paces
 from tests.fakes.slack import SlackServer
 from tests.fakes.slack_shapes import Post
@@ -72,5 +73,8 @@ async def test_while_nobody_looks_after_it_the_channel_is_called_again(house: Ho
     house.clock.ahead += timedelta(hours=24, minutes=1)
     await house.rest()
     assert any("Nobody has looked after this low score" in says for says in house.thread(card))
-    assert (await alert(house)).reminded == 1
+    found = await alert(house)
+    assert found.reminded == 1
     assert len([post for post in house.desk.cards if "Low score" in post.says]) == 1
+    gone = await house.app.storage.write(lambda tx: erase(tx, found.customer_id, by="test"))
+    assert any("of a low score in the agents' channel C1" in one for one in gone.left)
