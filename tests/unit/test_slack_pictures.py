@@ -67,7 +67,7 @@ def mrkdwn(part: Any) -> Iterator[str]:
             yield from mrkdwn(inner)
 
 
-@pytest.mark.parametrize("locale", ["en", "nl", "nb", "he"])
+@pytest.mark.parametrize("locale", ["nl", "nb", "he"])
 async def test_everything_is_as_slack_takes_it_in_each_language_and_no_title_is_cut(
     sqlite_url: str, locale: str
 ) -> None:
@@ -104,7 +104,7 @@ def a_case(**values: Any) -> Case:
     return replace(Case("case-1", 12, "kari", CaseStatus.OPEN, "web", "en", NOW, NOW, agent_id="ann"), **values)
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.text(max_size=4000), st.integers(0, 60))
 def test_a_home_of_any_size_is_taken(text: str, many: int) -> None:
     say, case = Wording(Desk("Acme")), a_case(topic=text, last_customer_at=NOW)
@@ -117,7 +117,7 @@ def test_a_home_of_any_size_is_taken(text: str, many: int) -> None:
     assert len(view["blocks"]) <= 100
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.lists(st.text(max_size=5000), max_size=20))
 def test_a_timeline_and_an_undo_line_are_taken(texts: list[str]) -> None:
     say = Wording(Desk("Acme"))
@@ -129,7 +129,7 @@ def test_a_timeline_and_an_undo_line_are_taken(texts: list[str]) -> None:
         check_blocks(undo.line(relay, say)["blocks"])
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.text(min_size=1, max_size=300), st.text(max_size=300)), min_size=1, max_size=150))
 def test_a_list_to_choose_from_is_taken(options: list[tuple[str, str]]) -> None:
     say = Wording(Desk("Acme"))
