@@ -17,6 +17,7 @@ from bot.inbox import store_written
 from bot.model import Sender, Wrote
 from bot.storage import customers, timer_rows
 from bot.storage import tables as t
+from bot.storage.json_text import JSON_TEXT
 from bot.storage.tx import Tx, Wiring
 from bot.turn import Turn
 from handoff import cases, store, taker
@@ -48,7 +49,7 @@ class Beside(Wall):
 
 class Office:
     def __init__(self) -> None:
-        self.engine = create_engine("sqlite://")
+        self.engine = create_engine("sqlite://", **JSON_TEXT)
         self.conn = self.engine.connect()
         t.metadata.create_all(self.conn)
         self.now: datetime = MONDAY
