@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from bot.console.page import Visit
 from bot.errors import Conflict
-from surveys.console.seen import day, moment, read, setting, zone_of
+from surveys.console.seen import day, moment, read, setting, short_day, zone_of
 from surveys.insights import reports, store, topics
 from surveys.insights.records import alarms, labelling
 from surveys.insights.records.store import case_by_number
@@ -37,7 +37,7 @@ async def show(visit: Visit) -> Response:
         }
         for one in found["alarms"]
     ]
-    weeks = [day(visit, _monday(one)) for one in found["weeks"]]
+    weeks = [short_day(visit, _monday(one)) for one in found["weeks"]]
     open_ = [one for one in raised if one["state"] == "open"]
     past = [one for one in raised if one["state"] != "open"][:20]
     return await visit.page("mend_issues.html", rows=rows, weeks=weeks, open=open_, past=past)

@@ -78,6 +78,13 @@ def day(visit: Visit, on: date | str | None) -> str:
     return format_date(found, "medium", locale=visit.locale)
 
 
+def short_day(visit: Visit, on: date) -> str:
+    """As "Mar 9": the year goes without saying."""
+    from babel.dates import format_skeleton
+
+    return format_skeleton("MMMd", on, locale=visit.locale)
+
+
 def told(conn: Reader, notice_id: str | None) -> Any:
     """Who was told by a notice: its progress, or None."""
     return notices.progress(conn, [notice_id])[notice_id] if notice_id else None

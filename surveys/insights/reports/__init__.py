@@ -15,7 +15,17 @@ from surveys.insights.reports.scores import key_drivers
 from surveys.insights.reports.shape import Report, Setting
 from surveys.insights.store import Reader
 
-__all__ = ["REPORTS", "Report", "Setting", "churn_report", "improvements", "issues", "key_drivers", "labels", "problems"]
+__all__ = [
+    "REPORTS",
+    "Report",
+    "Setting",
+    "churn_report",
+    "improvements",
+    "issues",
+    "key_drivers",
+    "labels",
+    "problems",
+]
 
 REPORTS: Mapping[str, Callable[[Reader, Setting], Report]] = {
     "issues": issues,
