@@ -230,7 +230,7 @@ VERBS: Mapping[str, str] = {
     "goto": "goes to a step",
     "run": "runs another flow, then goes on",
     "wait": "rests: `for` a time or `business_open`, or for an `event`, with a `timeout` and `then`",
-    "record": "notes something for reports: a feature_request, complaint or promise",
+    "record": "notes something for reports: a feature_request, complaint, suggestion, praise or promise",
     "notify": "tells a Slack channel: `{slack, text}`",
 }
 

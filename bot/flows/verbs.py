@@ -36,7 +36,7 @@ from bot.flows.source import Node, nearest
 RETRY_KEYS = ("max", "text", "then")
 ESCALATE_KEYS = ("team", "priority", "reason", "show", "sla")
 WAIT_KEYS = ("for", "event", "business_open", "timeout", "then")
-RECORD_KINDS = ("feature_request", "complaint", "promise")
+RECORD_KINDS = ("feature_request", "complaint", "suggestion", "praise", "promise")
 LONGEST_CALL = 60  # seconds; the sender of connectors waits no longer
 LONGEST_ADDRESS = 2000  # characters
 MOST_ANSWER = 2000  # characters that a model may be allowed

@@ -52,7 +52,7 @@ class Watch:
         """Look at this week; when to look again."""
         desk, now = self._desk(), self._storage.clock()
         spans = weeks(now, spikes.LOOK_BACK + 1, ZoneInfo(desk.time_zone))
-        found = [one for one in await self._storage.read(lambda conn: looked(conn, spans)) if one.is_alarm]
+        found = [one for one in await self._storage.read_apart(lambda conn: looked(conn, spans)) if one.is_alarm]
         week, since, _ = spans[-1]
         for one in found:
             await self._storage.write(partial(self._raise, spike=one, week=week, since=since))
