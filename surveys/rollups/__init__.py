@@ -2,7 +2,8 @@
 
     facts     what one case, one answer, one decision on asking adds to the figures: pure
     blocks    the facts of a day, in columns of numbers
-    store     raw rows to facts; marks, facts and blocks read and written
+    raw       raw rows to facts
+    store     marks, facts and blocks read and written
     keeping   the worker that keeps them, and what a report reads
 
 **How it is kept.** Whoever changes a case, an answer or an invitation leaves a mark in the same transaction

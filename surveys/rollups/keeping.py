@@ -16,6 +16,8 @@ from surveys.figures.shape import Figures, Question
 from surveys.rollups import blocks, store
 from surveys.rollups.blocks import Table
 from surveys.rollups.facts import BACKLOG, STEPS, Fact, HoursOf, micros
+from surveys.rollups.raw import store as raw
+from surveys.rollups.raw.store import Made
 
 EVERY: Final = timedelta(seconds=10)
 LATELY = timedelta(days=30)
@@ -23,8 +25,6 @@ FRESH = timedelta(minutes=1)
 SOME = 200  # facts written in one go: the chat waits for no more
 PACKED = 5_000  # facts packed in one go, or one day's
 DAY_US = 86_400_000_000
-
-Made = Mapping[str, tuple[str | None, Fact]]
 
 
 class Rollups:
@@ -115,8 +115,8 @@ def on_merged(tx: Tx, event: CustomersMerged) -> None:
 
 def _made(conn: store.Reader, family: str, ids: list[str], hours_of: HoursOf) -> tuple[list[str], Made]:
     """The facts of these, and of the cases that they are a return to: (their ids, the facts of those that exist)."""
-    every = list(dict.fromkeys([*ids, *(store.returned_to(conn, ids) if family == CASES else ())]))
-    return every, store.make(conn, family, every, hours_of)
+    every = list(dict.fromkeys([*ids, *(raw.returned_to(conn, ids) if family == CASES else ())]))
+    return every, raw.make(conn, family, every, hours_of)
 
 
 def ask(conn: store.Reader, question: Question, hours_of: HoursOf, now: datetime) -> Figures:
@@ -133,8 +133,8 @@ def material(conn: store.Reader, question: Question, hours_of: HoursOf, now: dat
         family: store.table(conn, family, (first, last), _pending(conn, family, hours_of), wanted[family])
         for family in FAMILIES
     }
-    found[BACKLOG] = blocks.of(BACKLOG, store.waiting(conn, now))
-    found[STEPS] = blocks.of(STEPS, store.steps(conn, (first, last)))
+    found[BACKLOG] = blocks.of(BACKLOG, raw.waiting(conn, now))
+    found[STEPS] = blocks.of(STEPS, raw.steps(conn, (first, last)))
     return found
 
 

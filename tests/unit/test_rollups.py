@@ -33,6 +33,7 @@ from surveys.report import build
 from surveys.rollups import blocks, keeping, store
 from surveys.rollups.facts import BACKLOG, STEPS
 from surveys.rollups.keeping import Rollups
+from surveys.rollups.raw import store as raw
 from tests.support import synthetic
 from tests.unit.handoff_house import House
 from tests.unit.handoff_house import build as build_house
@@ -76,10 +77,8 @@ def _anew(asked: Question, conn: Connection) -> dict[str, Any]:
 def recomputed(conn: Connection, now: datetime = NOW) -> dict[str, blocks.Table]:
     """All facts from the raw rows, past everything that is kept."""
     ids = {family: store.unmade(conn, family, "") for family in FAMILIES}
-    facts = {
-        family: [fact for _, fact in store.make(conn, family, ids[family], always).values()] for family in FAMILIES
-    }
-    facts |= {BACKLOG: store.waiting(conn, now), STEPS: store.steps(conn, (None, None))}
+    facts = {family: [fact for _, fact in raw.make(conn, family, ids[family], always).values()] for family in FAMILIES}
+    facts |= {BACKLOG: raw.waiting(conn, now), STEPS: raw.steps(conn, (None, None))}
     return {family: blocks.of(family, some) for family, some in facts.items()}
 
 
