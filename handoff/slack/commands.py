@@ -1,5 +1,5 @@
-"""`/stafett queue | status | search WORDS | available | busy | away [until]`, answered in the acknowledgement: only who
-typed it sees the answer.
+"""`/stafett queue | status | search WORDS | talk [#12] WORDS | available | busy | away [until]`, answered in the
+acknowledgement: only who typed it sees the answer.
 
 Commands don't work in threads, so whatever has to do with one case is a button.
 """
@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
+from bot.events import TalkLogged
 from bot.storage.tx import Tx
-from channels.text import one_line, plain_to_mrkdwn
+from channels.text import clean, one_line, plain_to_mrkdwn
 from handoff import store as rows
 from handoff.availability import set_available
 from handoff.slack.agents import Who, zone_of
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 MOST = 10  # cases that are listed
 _SPAN = re.compile(r"(\d{1,3})\s*(m|h|d)", re.IGNORECASE)
 _TIME = re.compile(r"(\d{1,2}):(\d{2})")
+_CASE = re.compile(r"#(\d{1,9})\b")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
@@ -51,6 +53,8 @@ def run(tx: Tx, words: str, who: Who, desk: Desk, site: str, public_url: str) ->
             agent = rows.agent(tx.conn, desk, who.agent_id)
             found = store.queue(tx.conn, agent)
             return _cases(tx, wording("slack_queue", count=len(found)), found, wording, site, public_url)
+        case "talk":
+            return _said(_talk(tx, rest.strip(), who, wording))
         case "search":
             return _search(tx, one_line(rest, 100).strip(), wording, site, public_url)
         case _:
@@ -83,6 +87,18 @@ def _away(tx: Tx, words: str, who: Who, desk: Desk, wording: Wording) -> str:
         return wording("refused_past")
     set_available(tx, who.agent_id, False, until=until, name=who.name)
     return wording("slack_away") if until is None else wording("home_is_away_until", when=wording.moment(until))
+
+
+def _talk(tx: Tx, words: str, who: Who, wording: Wording) -> str:
+    """What a customer said on the phone or at the counter is kept; `#12` first says in which case."""
+    numbered = _CASE.match(words)
+    case = rows.by_number(tx.conn, int(numbered[1])) if numbered else None
+    told = words[numbered.end() :].strip() if numbered else words
+    if not told or (numbered and case is None):
+        return wording("slack_talk_how")
+    whose = (case.customer_id, case.id) if case else (None, None)
+    tx.emit(TalkLogged(who.agent_id, clean(told), customer_id=whose[0], case_id=whose[1]))
+    return wording("slack_talk_kept")
 
 
 def _status(tx: Tx, who: Who, desk: Desk, wording: Wording) -> str:

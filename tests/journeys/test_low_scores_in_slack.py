@@ -7,8 +7,10 @@ from datetime import timedelta
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import select
 
 from bot.storage import alert_rows
+from bot.storage import tables as t
 from bot.storage.alert_rows import Alert
 from bot.storage.erasure import erase
 from channels.delivery import paces
@@ -66,6 +68,20 @@ async def test_it_is_told_claimed_and_closed_with_what_came_of_it(house: House) 
     assert "Closed by Ann: Apologised" in alert_card(house).says
     assert alert_card(house).labels == []
     assert (await alert(house)).outcome == "apologised"
+
+
+async def test_a_talk_is_kept_by_a_command(house: House) -> None:
+    await house.escalated()
+    case = await house.case()
+    for words, told in (
+        (f"talk #{case.number} She rang: the box was empty", "Kept"),
+        ("talk", "Write what"),
+        ("talk #999 x", "Write what"),
+    ):
+        answer = await house.ann.commands(DESK, "/stafett", words)
+        assert told in str((answer or {}).get("text"))
+    rows = await house.app.storage.read(lambda conn: conn.execute(select(t.outside_feedback)).all())
+    assert [(row.text, row.case_id, row.source) for row in rows] == [("She rang: the box was empty", case.id, "talk")]
 
 
 async def test_while_nobody_looks_after_it_the_channel_is_called_again(house: House) -> None:
