@@ -113,20 +113,33 @@ class Knowledge:
         wanted = self._articles if locales is None else {base_locale(locale) for locale in locales}
         for language in sorted(set(wanted) & set(self._articles)):
             self._shelf(language)
+        self._forget_embedder()
+
+    def _forget_embedder(self) -> None:
+        """Where none is installed: nothing need be prepared for it."""
+        if self._questions is not None and self._questions.embedder is None:
+            self._questions = None
 
     def is_prepared(self, question: str, locale: str) -> bool:
-        """Whether a search for this waits for nobody: every language is loaded and there is no embedder, or it was prepared."""
-        if len(self._shelves) == len(self._articles) and self._questions is None:
-            return True
+        """Whether a search for this waits for nobody: it was prepared; or there is no embedder, and every language is loaded
+        that it is looked for in.
+        """
+        language, query = base_locale(locale), question[:LONGEST_QUERY]
         with self._preparing:
-            return (question[:LONGEST_QUERY], base_locale(locale)) in self._prepared
+            if (query, language) in self._prepared:
+                return True
+        if self._questions is not None:
+            return False
+        if len(self._shelves) == len(self._articles):
+            return True
+        own = self._shelves[language].search(query, 1) if language in self._shelves else []
+        return bool(own) and own[0].confidence >= ELSEWHERE_BELOW
 
     def prepare(self, question: str, locale: str) -> None:
         """Have an embedder see the question, and load every language that it is searched in. For a thread."""
         if self._questions is not None:
             self._questions.ask(question[:LONGEST_QUERY])
-            if self._questions.embedder is None:
-                self._questions = None
+            self._forget_embedder()
         self.search(question, locale)
         with self._preparing:
             self._prepared[question[:LONGEST_QUERY], base_locale(locale)] = None

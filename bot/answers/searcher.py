@@ -2,8 +2,7 @@
 
 The first search in a language loads its word list (seconds). A turn runs inside a transaction and must not wait for
 that: it asks `ready`, and is parked while `warm` runs in a thread. So is a question that an embedder has not seen yet (that is
-somebody else's code), and each new one until the words of all languages are loaded: where its own language does not know,
-the others are asked.
+somebody else's code), and one that its own language does not know, until the words of the others are loaded.
 """
 
 from __future__ import annotations

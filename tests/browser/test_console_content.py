@@ -13,9 +13,9 @@ async def test_a_text_is_changed_by_keyboard_and_nothing_else_of_its_file(admin:
     file = console.folder / "desk" / "texts/shop.yaml"
     before = file.read_text(encoding="utf-8")
     await page.get_by_role("link", name="Texts").click()
-    await page.get_by_role("searchbox").fill("on_way")
+    await page.get_by_role("searchbox").fill("on_way_soon")
     await page.keyboard.press("Enter")
-    row = page.locator("[data-row]").filter(has=page.get_by_role("heading", name="on_way", exact=True))
+    row = page.locator("[data-row]").filter(has=page.get_by_role("heading", name="on_way_soon", exact=True))
     cell = row.get_by_label("nl", exact=True)
     old = await cell.input_value()
 

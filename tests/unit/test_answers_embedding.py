@@ -86,6 +86,7 @@ def test_without_one_a_question_waits_only_until_all_languages_are_loaded() -> N
     knowledge = Knowledge.build((*ARTICLES, Article("returns", "Terugsturen", "nl")), embedder=lambda: None, ahead=True)
     knowledge.warm(["nl"])
     assert not knowledge.is_prepared("unwanted gift", "nl")
+    assert knowledge.is_prepared("terugsturen", "nl"), "its own language knows"
     knowledge.prepare("unwanted gift", "nl")
     assert knowledge.is_prepared("anything else", "nl")
 
