@@ -86,6 +86,7 @@ from handoff.web.desk import WebDesk
 from handoff.web.routes import WebDeskRoutes
 from surveys import closing, relationship
 from surveys.answers import Answers
+from surveys.console import figures as figure_pages
 from surveys.digest.teller import Teller
 from surveys.figures.shape import Question
 from surveys.for_api import SurveysForApi
@@ -93,7 +94,6 @@ from surveys.for_api import make as make_report
 from surveys.invitations import ASK, EXPIRE, Invitations, Setup
 from surveys.mending import Mending
 from surveys.outside import talks
-from surveys.pages import dashboard
 from surveys.rollups.keeping import Rollups, on_merged
 from surveys.timing import rules_from
 
@@ -142,7 +142,7 @@ class App:
         self.tally = Tally(self.storage)
         self.rollups = Rollups(self.storage, lambda team: hours_of(self.rules, team))
         self.mending = Mending(self.storage, lambda: self.rules, self.outreach, self.secret)
-        wings = [dashboard.wing(self.storage, self.rollups.ask), self.mending.wing()]
+        wings = [figure_pages.wing(self.storage, self.rollups.ask), self.mending.wing()]
         self.console = Console(
             settings, self.secret, self.storage, self.desk, self._overview, PREVIEWS, self.desk_pages.admin, wings
         )

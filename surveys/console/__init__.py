@@ -5,7 +5,8 @@
     labels.py        complaints, suggestions, praise; as CSV, too
     scores.py        what goes with the score · who may leave
     team.py          scorecards and the pulse
-    wing.py          all of them · seen.py  what they share · templates/ · static/
+    figures.py       the page of figures, a wing of its own
+    wing.py          all the others · seen.py  what they share · templates/ · static/
 
 Viewers see everything but who said what in the pulse, editors keep records, publishers press what customers hear of.
 """

@@ -29,9 +29,10 @@ from bot.storage import tables as t
 from bot.storage.engine import Storage
 from bot.texts import known
 from channels.preview import PREVIEWS
+from surveys.console import figures as pages
 from surveys.figures.catalogue import METRICS
 from surveys.figures.shape import Figure, Figures, Question, Series, Shown
-from surveys.pages import asked, board, dashboard, shown
+from surveys.pages import asked, board, shown
 from surveys.rollups.keeping import Rollups
 
 TODAY = date(2026, 3, 9)
@@ -151,7 +152,7 @@ async def nothing() -> dict[str, Any]:
 @pytest_asyncio.fixture
 async def site(storage: Storage) -> AsyncIterator[httpx2.AsyncClient]:
     settings = Settings(_env_file=None, admin_password="open sesame")
-    wings = [dashboard.wing(storage, Rollups(storage, lambda _team: Hours(UTC)).ask)]
+    wings = [pages.wing(storage, Rollups(storage, lambda _team: Hours(UTC)).ask)]
     console = Console(settings, "a secret of the house", storage, DeskInForce(), nothing, PREVIEWS, wings=wings)
     transport = httpx2.ASGITransport(app=Starlette(routes=list(console.routes())))
     async with httpx2.AsyncClient(transport=transport, base_url="http://localhost:8080") as client:

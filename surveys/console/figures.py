@@ -3,6 +3,8 @@
 /admin/figures               the page
 /admin/figures/part          its changing part, 204 while nothing has changed (`seen`): asked every two seconds
 /admin/figures.csv · .json   every figure of the span by the page's grouping
+
+Charts are drawn by Chart.js 4.6.1 (MIT), a file of ours in `static/`; beside each stands its table.
 """
 
 from __future__ import annotations
