@@ -19,7 +19,7 @@ from channels.slack.payloads import Reply, SlackPayload
 from handoff import brief as briefs
 from handoff import store as cases
 from handoff import terms
-from handoff.case import Case, Relay
+from handoff.case import Case, PeopleCalled, Relay
 from handoff.errands.errand import ErrandChanged
 from handoff.errands.verbs import META
 from handoff.hints import store as hints
@@ -151,6 +151,13 @@ class SlackDesk:
             self._tell_refused(tx, relay)
         elif relay.state == "waiting" and (relay.held or relay.created_at == tx.now):
             self._offer_undo(tx, relay)
+
+    def people_called(self, tx: Tx, event: PeopleCalled) -> None:
+        """Whoever should look is named in the case's thread: the note says why, this one makes their Slack ring."""
+        known = store.thread(tx.conn, event.case.id)
+        user = user_of(event.person, self._desk()) if event.person else None
+        if known is not None and (user or event.group):
+            outgoing.post(tx, event.case, known.channel, transcript.call_of(event.text, user, event.group), {})
 
     def errand_changed(self, tx: Tx, event: ErrandChanged) -> None:
         aside.on_errand(tx, event, self.channel_of, self._wording)

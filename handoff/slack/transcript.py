@@ -102,6 +102,14 @@ def note_of_ours(text: str) -> dict[str, Any]:
     return {"text": plain_to_mrkdwn(shorten(text, POST)), "blocks": [section(text)], "pieces": [["", 1]]}
 
 
+def call_of(text: str, user: str | None, group: str | None) -> dict[str, Any]:
+    """As `note_of_ours`, calling one account or a user group: by ids of desk.yaml or Slack, never by what somebody wrote."""
+    called = f"<@{user}>" if user else f"<!subteam^{group}>"
+    quiet = one_line(text, 300)
+    blocks = [{"type": "section", "text": ours(f"📣 {called} {plain_to_mrkdwn(quiet)}")}]
+    return {"text": f"{called} {plain_to_mrkdwn(quiet)}", "blocks": blocks, "pieces": [["", 1]]}
+
+
 def join(post: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any] | None:
     """Two posts as one, or None if that is too long."""
     if post.get("broadcast") or more.get("broadcast"):

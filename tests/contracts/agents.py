@@ -19,6 +19,7 @@ from typing import Any
 import bot
 from handoff import store as cases
 from handoff.case import Case
+from handoff.errands import store as errands
 from handoff.slack import store as threads
 from handoff.web import sign_in
 from tests.contracts.customers import Platform, standing
@@ -88,6 +89,14 @@ class Seat:
         raise NotImplementedError
 
     async def takes_back(self, written: Written) -> None:
+        raise NotImplementedError
+
+    async def asks_billing(self, case_id: str, text: str) -> None:
+        """A question to another team, beside the case."""
+        raise NotImplementedError
+
+    async def answers_beside(self, case_id: str, text: str) -> None:
+        """… and its answer, by this agent."""
         raise NotImplementedError
 
     async def resolves(self, case_id: str, outcome: str, topic: str = "", reason: str = "") -> str | None:
@@ -189,6 +198,14 @@ class WebSeat(Seat):
     async def takes_back(self, written: Written) -> None:
         (await self._does(written.case_id, "take-back", ref=written.ref)).raise_for_status()
 
+    async def asks_billing(self, case_id: str, text: str) -> None:
+        (await self._does(case_id, "consult", team="billing", text=text, ref=str(uuid.uuid4()))).raise_for_status()
+
+    async def answers_beside(self, case_id: str, text: str) -> None:
+        [errand] = (await self._case(case_id))["errands"]
+        body = {"errand": errand["id"], "do": "answer", "text": text, "ref": str(uuid.uuid4())}
+        (await self._does(case_id, "errand", **body)).raise_for_status()
+
     async def resolves(self, case_id: str, outcome: str, topic: str = "", reason: str = "") -> str | None:
         body = {"outcome": outcome, **({"topic": topic} if topic else {}), **({"reason": reason} if reason else {})}
         answer = await self._does(case_id, "resolve", **body)
@@ -267,6 +284,21 @@ class SlackSeat(Seat):
 
     async def takes_back(self, written: Written) -> None:
         await self.person.reacts(ROOM, written.ref.ts, "leftwards_arrow_with_hook")
+        await self.office.rest()
+
+    async def asks_billing(self, case_id: str, text: str) -> None:
+        root = await self._root(case_id)
+        assert root is not None
+        await self.person.presses(ROOM, root, "More…")
+        await self.person.acts(await self.person.is_shown("More"), "Consult…")
+        await self.person.submits(await self.person.is_shown("Ask a team"), {"to": "Billing", "text": text})
+        await self.office.rest()
+
+    async def answers_beside(self, case_id: str, text: str) -> None:
+        """Below the card of the question: it stands in the room of all, for billing has none of its own here."""
+        [errand] = await self.house.app.storage.read(lambda conn: errands.of_case(conn, case_id))
+        assert errand.root is not None
+        await self.person.posts(ROOM, text, thread_ts=errand.root)
         await self.office.rest()
 
     async def resolves(self, case_id: str, outcome: str, topic: str = "", reason: str = "") -> str | None:

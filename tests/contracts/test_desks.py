@@ -179,6 +179,26 @@ async def test_notes_are_seen_by_agents_and_never_by_the_customer_nor_a_program(
     assert kari.visitor.seqs == list(range(1, kari.visitor.last_seq + 1)), "a note takes no seq"
 
 
+async def test_a_team_is_asked_beside_the_case_and_its_customer_never_hears_of_it(office: Office) -> None:
+    kari, case_id = await office.taken()
+    await office.ann.asks_billing(case_id, "is the refund out, between us?")
+    await office.bob.answers_beside(case_id, "yes, on Monday, but keep it quiet")
+    await office.passes(60)
+    for seat in (office.ann, office.bob):
+        view = await seat.sees(case_id)
+        assert view is not None
+        told = [one for one in view.talk if "keep it quiet" in one]
+        assert len(told) == 1
+        assert "🔒" in told[0]
+        assert "Billing" in told[0]
+    shown = await said_to(kari)
+    async with office.house.http(Authorization=f"Bearer {API_TOKEN}") as http:
+        answer = await http.get(f"/api/v1/customers/{await kari.id()}/messages")
+    for words in ("between us", "keep it quiet", "Billing"):
+        assert words not in shown
+        assert words not in answer.text
+
+
 async def test_words_are_taken_back_within_the_window(office: Office) -> None:
     kari, case_id = await office.taken()
     written = await office.ann.writes(case_id, "the wrong window")

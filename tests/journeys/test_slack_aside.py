@@ -88,6 +88,7 @@ async def test_a_team_is_asked_in_its_own_channel_and_its_answer_stands_in_the_c
     assert any("Question to Billing" in says and "Is the refund" in says for says in house.thread(card))
     post = await office.bill.posts(BILLING, "It went out on Monday", thread_ts=beside.ts)
     await house.rest()
+    assert any("<@U1>" in post.text and "It went out on Monday" in post.says for post in house.desk.thread(card.ts))
     assert any("Billing answered" in says and "It went out on Monday" in says for says in house.thread(card))
     assert SENT in {
         name for name, users in office.room.post(post.ts).reactions.items() if house.slack.bot_user in users

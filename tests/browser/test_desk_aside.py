@@ -1,0 +1,74 @@
+"""What helps an agent at the web desk's page: saved replies by keyboard, a second look at what is rude, colleagues who are asked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Page, expect
+
+from bot.desk_folder.desk import Macro
+from handoff import cases
+from handoff.errands import store as errands
+from handoff.errands import verbs
+from tests.browser.desk_site import Site
+
+MACROS = (
+    Macro("hello", "Hello", "en", "Hello {{ customer.name }}, this is {{ agent.name }}."),
+    Macro("refund", "Refund", "en", "We paid you back for {{ order_number }} within {{ days }} days."),
+)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with Site(f"sqlite+aiosqlite:///{tmp_path / 'desk.db'}", macros=MACROS) as running:
+        yield running
+
+
+async def test_an_agent_is_helped_and_asks_colleagues_without_leaving_the_keyboard(page: Page, site: Site) -> None:
+    case = await site.told()
+    await site.house.do(cases.claim, case.id, "ann", desk="wall")
+    page.set_default_timeout(30_000)
+    await page.set_viewport_size({"width": 1400, "height": 900})
+    await page.goto(f"{site.url}/desk#{case.id}", wait_until="domcontentloaded")
+    box = page.get_by_role("textbox", name="Reply to customer")
+    await expect(box).to_be_visible()
+
+    # A saved reply: found, previewed with this case's values, put into the box, not sent.
+    await box.focus()
+    await page.keyboard.press("/")
+    await page.keyboard.type("refu")
+    await expect(page.locator(".macros .preview")).to_contain_text("for AB123456 within [days?] days")
+    await page.keyboard.press("Enter")
+    await expect(box).to_have_value("We paid you back for AB123456 within [days?] days.")
+    await expect(page.locator(".macros")).to_have_count(0)
+
+    # A second look: nothing leaves until it is sent anyway, or edited.
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".again")).to_contain_text("Still to be filled in: [days?].")
+    await expect(page.get_by_role("button", name="Edit")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(box).to_be_focused()
+    await box.fill("It takes three days.")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".undo")).to_contain_text("Goes to the customer in")
+    assert "[days?]" not in " ".join(await site.house.said(case.customer_id))
+
+    # Colleagues: asked beside the case; what they say is there at once, and what is being written stays.
+    await page.get_by_role("button", name="Consult…").click()
+    await page.get_by_role("textbox", name="What do you want to know?").fill("Is it paid?")
+    await page.get_by_role("button", name="Ask", exact=True).click()
+    card = page.locator(".errand")
+    await expect(card).to_contain_text("Question to Billing")
+    [errand] = await site.house.look(errands.of_case, case.id)
+    await card.get_by_role("textbox").fill("One more thing")
+    await site.house.do(verbs.talk, errand.id, "bill", "Yes, on Monday", desk="wall")
+    await expect(card).to_contain_text("Yes, on Monday")
+    await expect(card).to_have_class(re.compile("answered"))
+    assert "paid" not in " ".join((await site.house.said(case.customer_id))[-2:])
+    found = await Axe().run(page)
+    serious = [one for one in found.response["violations"] if one["impact"] in {"serious", "critical"}]
+    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in serious] == []
