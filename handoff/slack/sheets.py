@@ -1,4 +1,4 @@
-"""Forms of other rooms in Slack (`bot/sheets.py`): `/stafett pulse`, `/stafett review`, the button under what the team is told.
+"""Forms of other rooms in Slack (`bot/sheets.py`): `/stafett pulse | review | label`, the button under what the team is told.
 
 Who presses is asked anew each time; nobody but an agent gets a form. What is told goes to the channel of the desk's first team.
 Limits (docs.slack.dev, views): 24 characters of a title, 100 blocks, 3,000 characters a section, 75 an option.

@@ -1,8 +1,8 @@
-"""Pulse and review as sheets: what any desk can draw (`bot/sheets.py`)."""
+"""Pulse, review and label as sheets: what any desk can draw (`bot/sheets.py`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from bot.errors import Conflict, NotFound
@@ -10,6 +10,9 @@ from bot.model import Clock
 from bot.sheets import Question, Sheet
 from bot.storage.tx import Tx
 from bot.texts import known, say
+from surveys.insights.records import store as records
+from surveys.insights.records.labelling import give_topic, label_case
+from surveys.insights.records.nouns import LONGEST_TITLE, Area, LabelKind
 from surveys.team import pulse, quality, store
 from surveys.team.rounds import Pulse, review
 from surveys.team.rubric import NOT_APPLICABLE, Criterion
@@ -18,7 +21,8 @@ from surveys.team.store import Drawn, Reader, Sample
 if TYPE_CHECKING:
     from bot.desk_folder.desk import Desk
 
-PULSE, REVIEW = "pulse", "review"
+PULSE, REVIEW, LABEL = "pulse", "review", "label"
+NUMBER, KIND, AREA, TOPIC = "number", "kind", "area", "topic"
 COMMENT = "comment"
 LONGEST_SAID = 1500
 
@@ -26,7 +30,7 @@ LONGEST_SAID = 1500
 class TeamSheets:
     """A `bot.sheets.Sheets`."""
 
-    kinds = (PULSE, REVIEW)
+    kinds = (PULSE, REVIEW, LABEL)
 
     def __init__(self, desk: Callable[[], Desk], pulse_: Pulse, clock: Clock) -> None:
         self._desk = desk
@@ -34,12 +38,16 @@ class TeamSheets:
         self._clock = clock
 
     def open(self, conn: Reader, kind: str, who: str, locale: str) -> Sheet | str:
+        if kind == LABEL:
+            return self._of_label(locale)
         if kind == PULSE:
             return self._of_pulse(conn, who, locale)
         return self._of_review(conn, who, locale)
 
     def fill(self, tx: Tx, sheet_id: str, who: str, given: Mapping[str, str], locale: str) -> Mapping[str, str]:
         kind, _, rest = sheet_id.partition(":")
+        if kind == LABEL:
+            return self._labelled(tx, who, given, locale)
         answers = {name: value for name, value in given.items() if name != COMMENT}
         empty = {name: say("team_choose", locale) for name, value in answers.items() if not value}
         if empty:
@@ -77,6 +85,43 @@ class TeamSheets:
             (*questions, comment),
             say("team_submit", locale, desk.texts),
         )
+
+    # ── what a case told us ────────────────────────────────────────────────────────────────────────────────────────
+    def _of_label(self, locale: str) -> Sheet:
+        """Complaint, suggestion or praise on a case, and what it was about: by its number."""
+        own = self._desk().texts
+
+        def named(of: Iterable[str], prefix: str) -> tuple[tuple[str, str], ...]:
+            return tuple((one, say(f"mend_{prefix}_{one}", locale, own)) for one in of)
+
+        questions = (
+            Question(NUMBER, say("mend_number", locale, own), longest=10),
+            Question(KIND, say("mend_kind", locale, own), named(LabelKind, "kind"), optional=True),
+            Question(AREA, say("mend_area", locale, own), named(Area, "area"), optional=True),
+            Question(COMMENT, say("mend_words", locale, own), optional=True),
+            Question(TOPIC, say("mend_topic", locale, own), optional=True, longest=LONGEST_TITLE),
+        )
+        lead = say("team_label_lead", locale, own)
+        return Sheet(LABEL, say("team_label_title", locale, own), lead, questions, say("team_submit", locale, own))
+
+    def _labelled(self, tx: Tx, who: str, given: Mapping[str, str], locale: str) -> Mapping[str, str]:
+        number = given.get(NUMBER, "").strip().lstrip("#")
+        case_id = records.case_by_number(tx.conn, int(number)) if number.isascii() and number.isdigit() else None
+        if case_id is None:
+            return {NUMBER: say("mend_no_case", locale, number=number[:20])}
+        kind, topic = given.get(KIND, ""), given.get(TOPIC, "")
+        if not kind and not topic.strip():
+            return {KIND: say("team_choose", locale)}
+        try:
+            with tx.savepoint():
+                if kind:
+                    area = Area(given[AREA]) if given.get(AREA) else None
+                    label_case(tx, case_id, LabelKind(kind), area, given.get(COMMENT, ""), who)
+                if topic.strip():
+                    give_topic(tx, [case_id], topic, who)
+        except (Conflict, NotFound) as error:
+            return {NUMBER: str(error)}
+        return {}
 
     def _score(self, score: int, locale: str) -> str:
         ends = {pulse.LOW: "low", pulse.HIGH: "high"}

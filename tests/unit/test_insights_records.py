@@ -258,9 +258,9 @@ def record(tx: Any, watch: Watch, who: str, case_id: str | None, kind: str, **va
 
 
 async def test_the_same_wish_from_three_customers_is_one_item_with_three_votes_and_all_are_told_when_it_ships(
-    database_url: str,
+    one_url: str,
 ) -> None:
-    async with house(database_url) as here:
+    async with house(one_url) as here:
         said = {
             "ann": "export my orders to Excel",
             "bo": "Excel export of my order",
@@ -342,8 +342,8 @@ async def test_a_flows_complaint_is_corrected_by_an_agent_filtered_and_goes_with
         assert await here.read(records.labels) == []
 
 
-async def test_a_person_gives_cases_their_topic_and_the_house_hears_of_it(database_url: str) -> None:
-    async with house(database_url) as here:
+async def test_a_person_gives_cases_their_topic_and_the_house_hears_of_it(one_url: str) -> None:
+    async with house(one_url) as here:
         said = ["where is my invoice", "I can't find my invoice", "the invoice is missing", "vegan shoes?"]
         for n, text in enumerate(said):
             customer_id, case_id = await here.says(f"v{n}", text), await here.case(f"v{n}")
