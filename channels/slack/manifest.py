@@ -72,7 +72,7 @@ def manifest(public_url: str, *, socket_mode: bool) -> dict[str, Any]:
                 {
                     "command": "/stafett",
                     "description": "The queue, a search among the cases, and whether you are available",
-                    "usage_hint": "queue | status | search WORDS | available | busy | away 14:30",
+                    "usage_hint": "queue | status | search WORDS | desk | available | busy | away 14:30",
                     "should_escape": True,
                     **({} if socket_mode else {"url": url}),
                 }

@@ -1,4 +1,4 @@
-"""`/stafett queue | status | search WORDS | talk [#12] WORDS | available | busy | away [until]`, answered in the
+"""`/stafett queue | status | search WORDS | talk [#12] WORDS | desk | available | busy | away [until]`, answered in the
 acknowledgement: only who typed it sees the answer.
 
 Commands don't work in threads, so whatever has to do with one case is a button.
@@ -22,11 +22,13 @@ from handoff.slack.home import store, view
 from handoff.slack.links import links_to
 from handoff.slack.taking import snooze_until
 from handoff.slack.wording import Wording
+from handoff.web import sign_in
 
 if TYPE_CHECKING:
     from bot.desk_folder.desk import Desk
 
 MOST = 10  # cases that are listed
+DOOR_OPEN = timedelta(minutes=10)  # a link into the web desk
 _SPAN = re.compile(r"(\d{1,3})\s*(m|h|d)", re.IGNORECASE)
 _TIME = re.compile(r"(\d{1,2}):(\d{2})")
 _CASE = re.compile(r"#(\d{1,9})\b")
@@ -47,6 +49,8 @@ def run(tx: Tx, words: str, who: Who, desk: Desk, site: str, public_url: str) ->
             return _said(wording("slack_busy"))
         case "away":
             return _said(_away(tx, rest.strip(), who, desk, wording))
+        case "desk":
+            return _door(tx, who, wording, public_url)
         case "status":
             return _said(_status(tx, who, desk, wording))
         case "queue" | "":
@@ -99,6 +103,16 @@ def _talk(tx: Tx, words: str, who: Who, wording: Wording) -> str:
     whose = (case.customer_id, case.id) if case else (None, None)
     tx.emit(TalkLogged(who.agent_id, clean(told), customer_id=whose[0], case_id=whose[1]))
     return wording("slack_talk_kept")
+
+
+def _door(tx: Tx, who: Who, wording: Wording, public_url: str) -> Mapping[str, Any]:
+    """Slack has said who this is, so they come into the web desk by a link that only they see, once and soon."""
+    if not who.listed:
+        return _said(wording("slack_desk_unlisted"))
+    link = f"{public_url}/desk/join?token={sign_in.invite(tx, who.agent_id, DOOR_OPEN)}"
+    label = plain_to_mrkdwn(wording("slack_desk_link"))
+    once = plain_to_mrkdwn(wording("slack_desk_once", minutes=int(DOOR_OPEN.total_seconds() // 60)))
+    return {"text": f"<{link}|{label}> {once}"}
 
 
 def _status(tx: Tx, who: Who, desk: Desk, wording: Wording) -> str:

@@ -77,6 +77,7 @@ class WebDeskRoutes:
         self._desk_in_force, self._hub, self._widgets = desk_in_force, desk.hub, widgets
         self._live = Live(desk.hub, widgets)
         self._cookie = sign_in.cookie_name(settings.url)
+        self._how_in = "desk_door_slack" if settings.slack_on else "desk_door_text"
 
     def routes(self) -> Sequence[BaseRoute]:
         return (
@@ -195,7 +196,7 @@ class WebDeskRoutes:
         demo = sign_in.demo_agent(self._desk_in_force()) if self._is_newcomer(request) else None
         if demo is not None:
             return self._let_in(pages.desk_page(), sign_in.new_session(demo, now, demo=True))
-        return pages.door(_visitors_locale(request), "desk_door_title", "desk_door_text")
+        return pages.door(_visitors_locale(request), "desk_door_title", self._how_in)
 
     async def _join(self, request: Request) -> Response:
         """Opening a link does nothing, for mail programs and previews open links too: the button uses it up."""
@@ -206,16 +207,16 @@ class WebDeskRoutes:
             agent_id = await self._storage.read(lambda conn: own.invited(conn, token, now)) if token else None
             listed = {one.id: one.name for one in terms.listed_agents(self._desk_in_force())}
             if agent_id not in listed:
-                return pages.door(locale, "desk_door_dead", "desk_door_text", status=404)
+                return pages.door(locale, "desk_door_dead", self._how_in, status=404)
             return pages.door(locale, "desk_join_title", "desk_join_text", token=token, name=str(listed[agent_id]))
         if not sign_in.from_our_page(request.headers, self._settings.url):
-            return pages.door(locale, "desk_door_dead", "desk_door_text", status=403)
+            return pages.door(locale, "desk_door_dead", self._how_in, status=403)
         form = parse_qs((await request.body())[:4096].decode("utf-8", "replace"))
         token = form.get("token", [""])[0]
         try:
             session = await self._storage.write(lambda tx: sign_in.accept(tx, token))
         except NotFound:
-            return pages.door(locale, "desk_door_dead", "desk_door_text", status=404)
+            return pages.door(locale, "desk_door_dead", self._how_in, status=404)
         return self._let_in(RedirectResponse("/desk", 303, headers={"Cache-Control": "no-store"}), session)
 
     async def _sign_out(self, _request: Request, seat: Seat) -> Response:

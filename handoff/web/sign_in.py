@@ -143,13 +143,13 @@ def has_csrf(headers: Mapping[str, str], session: AgentSession, secret: str) -> 
 
 
 # ── one-time links ─────────────────────────────────────────────────────────────────────────────────────────────────
-def invite(tx: Tx, agent_id: str) -> str:
-    """A token for `/desk/join?token=…`, good once and for a day. Raises NotFound for whoever is not in desk.yaml."""
+def invite(tx: Tx, agent_id: str, lifetime: timedelta = LINK_LIFETIME) -> str:
+    """A token for `/desk/join?token=…`, good once and for so long. Raises NotFound for whoever is not in desk.yaml."""
     known = [str(one.id) for one in terms.listed_agents(tx.wiring.desk())]
     if agent_id not in known:
         raise NotFound(f"desk.yaml lists no agent {agent_id}; it has {', '.join(known) or 'none'}")
     token = secrets.token_urlsafe(32)
-    store.add_invitation(tx, token, agent_id, tx.now + LINK_LIFETIME)
+    store.add_invitation(tx, token, agent_id, tx.now + lifetime)
     return token
 
 
