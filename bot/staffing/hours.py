@@ -43,6 +43,8 @@ class Hours:
 
 
 def is_open_at(hours: Hours, now: datetime) -> bool:
+    if hours.week is None and not hours.holidays:
+        return True
     today = now.astimezone(hours.zone).date()
     days = (today - timedelta(days=1), today)
     return any(start <= now < stop for day in days for start, stop in hours.intervals(day))

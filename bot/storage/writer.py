@@ -66,13 +66,12 @@ class SqliteWriter:
 
     async def submit(self, unit: Callable[[Tx], T]) -> T:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        future.add_done_callback(_heard)  # its caller may have gone
         with self._closing:  # nothing is queued behind the last item: nobody would answer it
             if self._closed:
                 msg = "the database is closed; stafett is stopping"
                 raise DatabaseFault(msg)
             self._queue.put((unit, future))
-        return await asyncio.shield(future)  # a caller that gives up does not undo what will be committed
+        return await future  # who gives up cancels this; what is queued is committed all the same
 
     async def truncate_log(self) -> None:
         """Checkpoint and cut the WAL to nothing, so that it holds no copy of what was erased. Readers may delay that."""
@@ -195,11 +194,6 @@ def _guarded(conn: Connection, unit: Unit, tx: Tx) -> tuple[Any, BaseException |
             return None, fault
         return None, error
     return result, None
-
-
-def _heard(future: asyncio.Future[Any]) -> None:
-    if not future.cancelled():
-        future.exception()
 
 
 def _prepare(dbapi: sqlite3.Connection, _record: object) -> None:
