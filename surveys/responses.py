@@ -20,7 +20,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,46 +37,41 @@ UNNAMED = "import"
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseRow:
-    """One answer; `case_id` and `customer_id` are None where it was imported."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whose:
+    """Who said it, and what it is attributed to. `case_id` and `customer_id` are None where it was imported."""
 
-    instrument: str
-    score: float
-    at: datetime
     id: str = ""
     case_id: str | None = None
     customer_id: str | None = None
     respondent: str | None = None
-    comment: str | None = None
     channel: str | None = None
     agent: str | None = None
     team: str | None = None
     topic: str | None = None
     locale: str | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    source: str | None = None
     mode: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class FeedbackRow:
+class ResponseRow(Whose):
+    """One answer."""
+
+    instrument: str
+    score: float
+    at: datetime
+    comment: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackRow(Whose):
     """What a customer said elsewhere, without a score. `source` is talk | forum | email …, `mode` phone | in_person …"""
 
     source: str
     comment: str
     at: datetime
-    id: str = ""
-    case_id: str | None = None
-    customer_id: str | None = None
-    respondent: str | None = None
-    channel: str | None = None
-    agent: str | None = None
-    team: str | None = None
-    topic: str | None = None
-    locale: str | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    mode: str | None = None
 
 
 Imported = ResponseRow | FeedbackRow
@@ -229,9 +224,9 @@ def _with_ids(rows: Iterable[Imported]) -> list[Imported]:
     seen: Counter[str] = Counter()
     named = []
     for row in rows:
-        known = {name: getattr(row, name) for name in row.__slots__}
-        fields = {name: value for name, value in known.items() if name not in OURS or value is not None}
-        content = repr(sorted({**fields, "extra": sorted(row.extra.items())}.items()))
+        known = {one.name: getattr(row, one.name) for one in fields(row)}
+        said = {name: value for name, value in known.items() if name not in OURS or value is not None}
+        content = repr(sorted({**said, "extra": sorted(row.extra.items())}.items()))
         seen[content] += 1
         named.append(replace(row, id=hashlib.sha256(f"{content}#{seen[content]}".encode()).hexdigest()[:32]))
     return named

@@ -45,7 +45,7 @@ def on_talk(tx: Tx, talk: TalkLogged) -> None:
         raise Conflict(f"instrument: use one of {', '.join(INSTRUMENTS)}")
     if talk.score != int(talk.score) or int(talk.score) not in asked.scores:
         raise Conflict(f"score: a whole number from {asked.min} to {asked.max}, the scale of {asked.id}")
-    given = ResponseRow(asked.id, talk.score, at, new_id(), comment=talk.text, **about)
+    given = ResponseRow(asked.id, talk.score, at, comment=talk.text, id=new_id(), **about)
     store.add_talk(tx.conn, given)
     if customer_id is not None:
         tx.emit(SurveyAnswered(given.id, talk.case_id, customer_id, asked.id, talk.score, talk.text, at))
