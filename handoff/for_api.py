@@ -10,10 +10,14 @@ from typing import Any
 
 from bot.api.problems import Unprocessable
 from bot.desk_folder.desk import Desk
+from bot.errors import NotFound
 from bot.model import Clock, Message
 from bot.storage.tx import Tx
 from handoff import cases, store
 from handoff.case import Case
+from handoff.errands import store as asked_rows
+from handoff.errands import verbs as asking
+from handoff.errands.errand import Errand
 from handoff.store import Reader
 
 DESK = "api"
@@ -60,6 +64,28 @@ class CasesForApi:
     def note(self, tx: Tx, case_id: str, text: str, agent: str | None) -> Message:
         return cases.note(tx, case_id, self._listed(tx, agent) if agent else None, text, desk=DESK)
 
+    def errands(self, conn: Reader, case_id: str) -> list[Mapping[str, Any]]:
+        return [errand_shape(one) for one in asked_rows.of_case(conn, case_id)]
+
+    def ask(self, tx: Tx, case_id: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        team, owner, until, text = asked["team"], asked["agent"], asked["due_at"], str(asked["text"])
+        by = self._listed(tx, asked["by"]) if asked["by"] else None
+        if (team is None) == (owner is None):
+            raise Unprocessable("body", "name a team to ask, or the agent whose task it is")
+        if team is not None:
+            made = asking.consult(tx, case_id, by, team, text, desk=DESK, due_at=until)
+        elif until is None:
+            raise Unprocessable("body.due_at", "a task needs a time")
+        else:
+            made = asking.task(tx, case_id, by, self._listed(tx, owner), text, until, desk=DESK)
+        return errand_shape(made)
+
+    def answer(self, tx: Tx, case_id: str, errand_id: str, text: str, agent: str) -> Mapping[str, Any]:
+        known = asked_rows.one(tx.conn, errand_id)
+        if known is None or known.case_id != case_id:
+            raise NotFound("nothing was asked by that name")
+        return errand_shape(asking.answer(tx, errand_id, self._listed(tx, agent), text, desk=DESK))
+
     def resolve(
         self, tx: Tx, case_id: str, outcome: str, topic: str | None, reason: str | None, agent: str | None
     ) -> Mapping[str, Any]:
@@ -70,6 +96,24 @@ class CasesForApi:
         if all(one.id != agent for one in store.agents(tx.conn, self._desk())):
             raise Unprocessable("body.agent", "there is no such agent; GET /agents lists them")
         return agent
+
+
+def errand_shape(one: Errand) -> Mapping[str, Any]:
+    """What was asked, as the API tells it."""
+    return {
+        "id": one.id,
+        "kind": one.kind,
+        "case": one.case_id,
+        "team": None if one.is_task else one.team,
+        "agent": one.owner_id,
+        "by": one.asked_by,
+        "text": one.text,
+        "state": one.state,
+        "asked_at": one.asked_at,
+        "due_at": one.due_at,
+        "answered_by": one.answered_by,
+        "ended_at": one.ended_at,
+    }
 
 
 def shape(case: Case) -> Mapping[str, Any]:

@@ -18,6 +18,10 @@ from bot.api.shapes import (
     CasePage,
     Cases,
     CaseShape,
+    ErrandAnswer,
+    ErrandAsked,
+    Errands,
+    ErrandShape,
     MessageShape,
     Nothing,
     Page,
@@ -85,6 +89,40 @@ def router(rooms: Rooms) -> APIRouter:
             return message_shape(cases.note(tx, case_id, said.text, said.agent))
 
         return await write(storage, request, 201, unit)
+
+    @made.get("/cases/{case_id}/errands")
+    async def list_errands(case_id: str, _: Annotated[Nothing, Query()]) -> Errands:
+        """What colleagues were asked for a case: open ones first."""
+
+        def query(conn: Reader) -> list[ErrandShape]:
+            known(conn, rooms, case_id)
+            return [ErrandShape(**one) for one in cases.errands(conn, case_id)]
+
+        return Errands(items=await storage.read(query), next=None)
+
+    @made.post("/cases/{case_id}/errands", status_code=201, response_model=ErrandShape)
+    async def ask_errand(
+        case_id: str, asked: ErrandAsked, _: Annotated[Nothing, Query()], request: Request
+    ) -> Response:
+        """Ask another team, or give an agent a task. What comes of it stands in the case as a note."""
+
+        def unit(tx: Tx) -> ErrandShape:
+            known(tx.conn, rooms, case_id)
+            return ErrandShape(**cases.ask(tx, case_id, asked.model_dump()))
+
+        return await write(storage, request, 201, unit)
+
+    @made.post("/cases/{case_id}/errands/{errand_id}/answer", response_model=ErrandShape)
+    async def answer_errand(
+        case_id: str, errand_id: str, said: ErrandAnswer, _: Annotated[Nothing, Query()], request: Request
+    ) -> Response:
+        """An agent's answer, or what came of a task."""
+
+        def unit(tx: Tx) -> ErrandShape:
+            known(tx.conn, rooms, case_id)
+            return ErrandShape(**cases.answer(tx, case_id, errand_id, said.text, said.agent))
+
+        return await write(storage, request, 200, unit)
 
     @made.post("/cases/{case_id}/resolve", response_model=CaseShape)
     async def resolve(case_id: str, end: Resolution, _: Annotated[Nothing, Query()], request: Request) -> Response:

@@ -39,6 +39,14 @@ class CaseRoom(Protocol):
 
     def note(self, tx: Tx, case_id: str, text: str, agent: str | None) -> Message: ...
 
+    def errands(self, conn: Reader, case_id: str) -> list[Shape]:
+        """What colleagues were asked for a case: open ones first."""
+
+    def ask(self, tx: Tx, case_id: str, asked: Mapping[str, Any]) -> Shape:
+        """Ask a team, or give a task: `asked` has `text`, `team` or `agent` and `due_at`, and `by`."""
+
+    def answer(self, tx: Tx, case_id: str, errand_id: str, text: str, agent: str) -> Shape: ...
+
     def resolve(
         self, tx: Tx, case_id: str, outcome: str, topic: str | None, reason: str | None, agent: str | None
     ) -> Shape: ...

@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from bot.model import CaseStatus
 
@@ -76,6 +76,21 @@ class AgentSaid(Closed):
 
     text: Text
     agent: Id | None = None
+
+
+class ErrandAsked(Closed):
+    """A question to a `team`, or a task of an `agent` until `due_at`. `by` is the agent who asks; without one, a program."""
+
+    text: Annotated[Words, Field(max_length=3_000)]
+    team: Id | None = None
+    agent: Id | None = None
+    due_at: AwareDatetime | None = None
+    by: Id | None = None
+
+
+class ErrandAnswer(Closed):
+    text: Annotated[Words, Field(max_length=3_000)]
+    agent: Id
 
 
 class Assignment(Closed):
@@ -306,6 +321,28 @@ class Customers(BaseModel):
 
 class Messages(BaseModel):
     items: list[MessageShape]
+    next: str | None
+
+
+class ErrandShape(BaseModel):
+    """What colleagues were asked for a case. `kind` is consult or task, `state` open, answered or withdrawn."""
+
+    id: str
+    kind: str
+    case: str
+    team: str | None
+    agent: str | None
+    by: str | None
+    text: str
+    state: str
+    asked_at: datetime
+    due_at: datetime
+    answered_by: str | None
+    ended_at: datetime | None
+
+
+class Errands(BaseModel):
+    items: list[ErrandShape]
     next: str | None
 
 

@@ -512,6 +512,35 @@ async def test_a_send_on_its_way_finds_its_row_but_nothing_in_it(house: House) -
     assert (row.id, row.state, row.payload, row.lane, row.customer_id) == (outbox_id, "expired", {}, "erased", None)
 
 
+# ── what colleagues are asked ──────────────────────────────────────────────────────────────────────────────────────
+async def test_a_program_asks_colleagues_once_and_hears_their_answer(house: House) -> None:
+    customer = await house.customer("hello")
+    case = await house.case(customer)
+    body = {"text": "is it paid?", "team": DESK.teams[0].id}
+    first = await house.http.post(f"/cases/{case}/errands", json=body, headers={"Idempotency-Key": "e1"})
+    again = await house.http.post(f"/cases/{case}/errands", json=body, headers={"Idempotency-Key": "e1"})
+    assert (first.status_code, again.json()) == (201, first.json())
+    made = first.json()
+    assert (made["kind"], made["state"], made["by"]) == ("consult", "open", None)
+    agent = DESK.agents[0].id
+    told = await house.http.post(f"/cases/{case}/errands/{made['id']}/answer", json={"text": "yes", "agent": agent})
+    assert (told.status_code, told.json()["state"], told.json()["answered_by"]) == (200, "answered", agent)
+    assert [one["state"] for one in (await house.http.get(f"/cases/{case}/errands")).json()["items"]] == ["answered"]
+    said = (await house.http.get(f"/customers/{customer}/messages")).text
+    assert "is it paid" not in said
+    for wrong, status in (
+        ({"text": "x"}, 422),
+        ({"text": "x", "agent": agent}, 422),
+        ({"text": "x", "team": "none"}, 404),
+        ({"text": "x", "agent": agent, "due_at": "2020-01-01T00:00:00Z"}, 409),
+        ({"text": "x", "team": "a", "secret": 1}, 422),
+    ):
+        is_problem(await house.http.post(f"/cases/{case}/errands", json=wrong), status)
+    answer = {"text": "x", "agent": agent}
+    is_problem(await house.http.post(f"/cases/{case}/errands/none/answer", json=answer), 404)
+    is_problem(await house.http.post(f"/cases/{case}/errands/{made['id']}/answer", json=answer), 409)
+
+
 # ── the page ───────────────────────────────────────────────────────────────────────────────────────────────────────
 async def test_the_openapi_page_lists_every_call_of_the_contract(house: House) -> None:
     page = (await house.http.get("/openapi.json")).json()
@@ -528,6 +557,9 @@ async def test_the_openapi_page_lists_every_call_of_the_contract(house: House) -
         "POST /cases/{case_id}/assign",
         "POST /cases/{case_id}/messages",
         "POST /cases/{case_id}/notes",
+        "GET /cases/{case_id}/errands",
+        "POST /cases/{case_id}/errands",
+        "POST /cases/{case_id}/errands/{errand_id}/answer",
         "POST /cases/{case_id}/resolve",
         "GET /agents",
         "GET /surveys/responses",
