@@ -25,6 +25,7 @@ __all__ = [
     "Interval",
     "Z",
     "adjusted_wald_nps",
+    "between",
     "median",
     "median_interval",
     "median_rank",
@@ -33,6 +34,7 @@ __all__ = [
     "nps",
     "p90",
     "quantile",
+    "rank_of",
     "shrink",
     "t_interval",
     "t_interval_of",
@@ -86,13 +88,20 @@ def quantile(values: Sequence[float], q: float) -> float | None:
     """The q-quantile by linear interpolation between ranks, as PostgreSQL's `percentile_cont`. None for no values."""
     if not values:
         return None
+    ordered, rank = sorted(values), rank_of(q, len(values))
+    return between(ordered[math.floor(rank)], ordered[math.ceil(rank)], rank)
+
+
+def rank_of(q: float, n: int) -> float:
+    """Where the q-quantile of n values lies, from 0: on a value, or between two."""
     if not 0 <= q <= 1:
         raise ValueError(f"a quantile lies between 0 and 1, not {q}")
-    ordered = sorted(values)
-    place = q * (len(ordered) - 1)
-    below = math.floor(place)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
+    return q * (n - 1)
+
+
+def between(below: float, above: float, rank: float) -> float:
+    """What lies at a rank between the values at the whole ranks below and above it."""
+    return below + (above - below) * (rank - math.floor(rank))
 
 
 def median(values: Sequence[float]) -> float | None:

@@ -6,7 +6,7 @@ it had in the end (a case) or at its closing (answers, decisions).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from bot.storage.marks import ANSWERS, ASKS, CASES
 from surveys import statistics
 from surveys.figures import reduce
 from surveys.figures.catalogue import Kind, Metric, chosen
-from surveys.figures.columns import Groups, asked_for, grouped, whole
+from surveys.figures.columns import Groups, among, asked_for, grouped, whole
 from surveys.figures.derived import DERIVED, Cases
 from surveys.figures.shape import SHOWN_FROM, Figure, Figures, Question, Silent
 from surveys.rollups.blocks import Table
@@ -115,12 +115,9 @@ def _compared(figures: list[Figure], metric: Metric) -> list[Figure]:
     return [replace(one, shrunk=value) for one, value in zip(figures, drawn, strict=True)]
 
 
-def _is(table: Table, column: str, texts: Iterable[str]) -> Array:
+def _is(table: Table, column: str, texts: Collection[str]) -> Array:
     """Where a column has one of these texts."""
-    import numpy as np
-
-    wanted = set(texts)
-    return np.isin(table.codes[column], [code for code, text in enumerate(table.names[column]) if text in wanted])
+    return among(table.codes[column], table.names[column], texts)
 
 
 def _silent(asks: Table) -> tuple[Silent, ...]:

@@ -5,9 +5,10 @@ Moments are local to the desk, on days of 23 and 25 hours too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta, tzinfo
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from surveys.figures.shape import MOMENTS, Question
@@ -23,9 +24,9 @@ DAY, HOUR, QUARTER = 86_400_000_000, 3_600_000_000, 900_000_000  # µs
 DENSE = 4_000_000  # so many combinations of values are counted in a plain array
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Groups:
-    """`of[row]` is the group of each row, `places[group]` what it has in common. Group 0 of `whole` is everything."""
+    """`of[row]` is the group of each row, `places[group]` what it has in common."""
 
     of: Array
     places: Sequence[Mapping[str, str | None]]
@@ -33,6 +34,29 @@ class Groups:
     @property
     def count(self) -> int:
         return len(self.places)
+
+    def parts(self, values: Array) -> Sequence[Array]:
+        """The values of each group."""
+        import numpy as np
+
+        if self.count <= 1:
+            return [values] * self.count
+        return np.split(values[self._order], self._ends)
+
+    @cached_property
+    def _order(self) -> Array:
+        import numpy as np
+
+        small = self.of.astype(np.uint16) if self.count <= 65_536 else self.of  # numpy sorts those in a single pass
+        order: Array = np.argsort(small, kind="stable")
+        return order
+
+    @cached_property
+    def _ends(self) -> Array:
+        import numpy as np
+
+        ends: Array = np.cumsum(np.bincount(self.of, minlength=self.count))[:-1]
+        return ends
 
 
 def asked_for(table: Table, question: Question) -> Table:
@@ -46,9 +70,16 @@ def asked_for(table: Table, question: Question) -> Table:
         kept &= table.at < micros(question.until)
     for dimension in dict.fromkeys(name for name, _ in question.where):
         codes, texts = coded(table, dimension, question.zone)
-        wanted = {value for name, value in question.where if name == dimension}
-        kept &= np.isin(codes, [code for code, text in enumerate(texts) if text in wanted])
+        kept &= among(codes, texts, {value for name, value in question.where if name == dimension})
     return only(table, kept)
+
+
+def among(codes: Array, texts: Sequence[str], wanted: Collection[str]) -> Array:
+    """Where the text that a number stands for is one of those wanted."""
+    import numpy as np
+
+    flags: Array = np.array([text in wanted for text in texts], dtype=bool)
+    return flags[codes]
 
 
 def whole(table: Table) -> Groups:

@@ -33,11 +33,13 @@ class Cases:
     def __init__(self, table: Table, now: datetime) -> None:
         self.table = table
         self._now = micros(now)
+        self._known: dict[str, Array] = {}
 
     def __getitem__(self, name: str) -> Array:
-        made = getattr(self, f"_{name}", None)
-        found: Array = made() if made is not None else self.table.numbers[name]
-        return found
+        if name not in self._known:
+            made = getattr(self, f"_{name}", None)
+            self._known[name] = made() if made is not None else self.table.numbers[name]
+        return self._known[name]
 
     def _one(self) -> Array:
         import numpy as np

@@ -1,4 +1,4 @@
-"""Columns of numbers to one figure a group: sums for scores, rates and amounts, sorted runs for times. Pure.
+"""Columns of numbers to one figure a group: sums for scores and rates, means of amounts, ranks of times. Pure.
 
 Nothing is estimated that can be counted: medians and percentiles are those of all values.
 """
@@ -6,7 +6,7 @@ Nothing is estimated that can be counted: medians and percentiles are those of a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bot.intervals import Interval, wilson
@@ -61,33 +61,38 @@ def _moments(spread: dict[float, int], n: int) -> tuple[float, float]:
 
 def rates(metric: Metric, hits: Array, trials: Array, groups: Groups) -> list[Figure]:
     """Hits ÷ trials in each group with any trial; the whole has a figure in any case."""
-    import numpy as np
-
-    hit = np.bincount(groups.of, weights=hits, minlength=groups.count)
-    tried = np.bincount(groups.of, weights=trials, minlength=groups.count)
     found = []
-    for place, h, n in zip(groups.places, hit.astype(int).tolist(), tried.astype(int).tolist(), strict=True):
+    for place, h, n in zip(groups.places, _sums(hits, groups), _sums(trials, groups), strict=True):
         if n or not place:
             shown = is_shown(n, is_score=False)
             found.append(Figure(metric.id, place, n, h / n if n else None, wilson(h, n), shown))
     return found
 
 
+def _sums(values: Array, groups: Groups) -> list[int]:
+    import numpy as np
+
+    if groups.count == 1:
+        return [int(values.sum(dtype=np.int64))]
+    there = np.flatnonzero(values)
+    kept, of = values[there], groups.of[there]
+    ones = kept.dtype == bool or not len(kept) or kept.max() == 1
+    counted = np.bincount(of, None if ones else kept, minlength=groups.count)
+    return [int(one) for one in counted.tolist()]
+
+
 def amounts(metric: Metric, values: Array, groups: Groups) -> list[Figure]:
     """Means of a column; NaN is missing."""
     import numpy as np
 
-    there = ~np.isnan(values)
-    of, kept = groups.of[there], values[there].astype(np.float64)
-    n = np.bincount(of, minlength=groups.count)
-    means = np.bincount(of, weights=kept, minlength=groups.count) / np.maximum(n, 1)
-    squares = np.bincount(of, weights=(kept - means[of]) ** 2, minlength=groups.count)
     found = []
-    for place, many, mean, square in zip(groups.places, n.tolist(), means.tolist(), squares.tolist(), strict=True):
-        if many or not place:
-            interval = statistics.t_interval_of(many, mean, math.sqrt(square / (many - 1))) if many > 1 else None
-            shown = is_shown(many, is_score=False)
-            found.append(Figure(metric.id, place, many, mean if many else None, interval, shown))
+    for place, part in zip(groups.places, groups.parts(values), strict=True):
+        run = part[~np.isnan(part)].astype(np.float64)
+        n = len(run)
+        if n or not place:
+            mean = float(run.mean()) if n else None
+            interval = statistics.t_interval_of(n, float(run.mean()), float(run.std(ddof=1))) if n > 1 else None
+            found.append(Figure(metric.id, place, n, mean, interval, is_shown(n, is_score=False)))
     return found
 
 
@@ -95,39 +100,33 @@ def times(metric: Metric, values: Array, groups: Groups, still: Array | None = N
     """Medians and more of seconds; NaN is missing. `still[group]`: how many cases' clocks still run there."""
     import numpy as np
 
-    there = ~np.isnan(values)
-    runs = _sorted_runs(groups.of[there], values[there], groups.count)
     found = []
-    for group, place in enumerate(groups.places):
-        run = runs[group]
-        n = len(run)
+    for group, (place, part) in enumerate(zip(groups.places, groups.parts(values), strict=True)):
+        run = part[~np.isnan(part)]
         running = int(still[group]) if still is not None else None
-        if n:
-            middle, ninety = (float(one) for one in np.quantile(run, [0.5, 0.9]))
-            shown = is_shown(n, is_score=False)
-            interval = _median_interval(run)
-            mean = float(run.mean(dtype=np.float64))
-            found.append(Figure(metric.id, place, n, middle, interval, shown, mean=mean, p90=ninety, still=running))
+        if len(run):
+            found.append(_time(metric, place, run, running))
         elif not place:
             found.append(Figure(metric.id, place, 0, still=running))
     return found
 
 
-def _sorted_runs(of: Array, values: Array, count: int) -> list[Array]:
-    """Each group's values in order, in double precision. Seconds are never below zero: their bits are in their order, too."""
+def _time(metric: Metric, place: Mapping[str, str | None], run: Array, running: int | None) -> Figure:
+    """Of a group's seconds, in any order: only the ranks that are asked for are put in their places."""
     import numpy as np
 
-    bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
-    keys = (of.astype(np.uint64) << np.uint64(32)) | bits
-    keys.sort()
-    ordered = (keys & np.uint64(0xFFFFFFFF)).astype(np.uint32).view(np.float32).astype(np.float64)
-    ends = np.cumsum(np.bincount(of, minlength=count))
-    return np.split(ordered, ends[:-1])
-
-
-def _median_interval(run: Array) -> Interval | None:
-    rank = statistics.median_rank(len(run))
-    return Interval(float(run[rank - 1]), float(run[len(run) - rank])) if rank >= 1 else None
+    n = len(run)
+    rank = statistics.median_rank(n)
+    middle, ninety = (statistics.rank_of(q, n) for q in (0.5, 0.9))
+    ranks = {math.floor(middle), math.ceil(middle), math.floor(ninety), math.ceil(ninety)}
+    ranks |= {rank - 1, n - rank} if rank >= 1 else set()
+    ordered = np.partition(run, sorted(ranks))
+    at = {one: float(ordered[one]) for one in ranks}
+    interval = Interval(at[rank - 1], at[n - rank]) if rank >= 1 else None
+    value, p90 = (statistics.between(at[math.floor(one)], at[math.ceil(one)], one) for one in (middle, ninety))
+    mean = float(run.mean(dtype=np.float64))
+    shown = is_shown(n, is_score=False)
+    return Figure(metric.id, place, n, value, interval, shown, mean=mean, p90=p90, still=running)
 
 
 def shrunk(figures: Sequence[Figure], kind: Kind) -> list[float | None]:
