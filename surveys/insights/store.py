@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, and_, case, distinct, func, insert, not_, or_, select
+from sqlalchemy import Connection, Row, Select, and_, case, distinct, func, not_, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.storage import tables as t
 from bot.storage.tx import Tx
@@ -265,11 +266,9 @@ class Departure:
 
 def depart(tx: Tx, departure_id: str, one: Departure) -> bool:
     """False where this event was told before."""
-    if tx.conn.execute(select(d.c.id).where(d.c.id == departure_id)).first() is not None:
-        return False
+    add = postgresql.insert if tx.conn.dialect.name == "postgresql" else sqlite.insert
     values = {"customer_id": one.customer_id, "kind": one.kind, "reason": one.reason, "value": one.value, "at": one.at}
-    tx.conn.execute(insert(d).values(id=departure_id, **values))
-    return True
+    return tx.conn.execute(add(d).values(id=departure_id, **values).on_conflict_do_nothing()).rowcount == 1
 
 
 def departures(conn: Reader) -> list[Departure]:

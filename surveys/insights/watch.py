@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from bot.events import Recorded, TeamTold
 from bot.model import Occurred
 from bot.outreach.telling import Notices
-from bot.storage import customers, kept
+from bot.storage import customers
 from bot.storage.engine import Storage
 from bot.storage.tx import Tx
 from surveys.insights import spikes, store
@@ -61,7 +61,7 @@ class Watch:
 
     def _remind(self, tx: Tx, week: str) -> None:
         """Once a week the team hears of problems that should have been fixed by now."""
-        if kept.swap(tx, REMINDED, week) == week:
+        if not records.is_first(tx, REMINDED, week):
             return
         zone = ZoneInfo(self._desk().time_zone)
         late = [one for one in ageing(records.problems(tx.conn), {}, tx.now, zone) if one.overdue]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from bot.errors import Conflict, NotFound
+from bot.errors import Conflict
 from bot.events import TeamTold
 from bot.model import new_id
 from bot.outreach.notice import LONGEST_TITLE, Audience, Kind, Notice, State
@@ -82,9 +82,7 @@ def to_problem(tx: Tx, alarm_id: str, title: str, since: datetime, until: dateti
 
 
 def _open(tx: Tx, alarm_id: str) -> Alarm:
-    found = store.alarm(tx.conn, alarm_id)
-    if found is None:
-        raise NotFound("there is no such alarm any more")
+    found = store.held_alarm(tx, alarm_id)
     if found.state is not AlarmState.OPEN:
         raise Conflict("somebody has looked after this alarm already")
     return found

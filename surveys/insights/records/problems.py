@@ -67,7 +67,7 @@ def change_problem(
 
 def link_cases(tx: Tx, problem_id: str, case_ids: Sequence[str], by: str) -> int:
     """How many were added. Raises NotFound."""
-    found = store.problem(tx.conn, problem_id)
+    found = store.held_problem(tx, problem_id)
     added = store.link(tx, problem_id, case_ids, by)
     if added:
         store.put_problem(tx, replace(found, updated_at=tx.now))
@@ -76,7 +76,7 @@ def link_cases(tx: Tx, problem_id: str, case_ids: Sequence[str], by: str) -> int
 
 
 def unlink_case(tx: Tx, problem_id: str, case_id: str, by: str) -> None:
-    found = store.problem(tx.conn, problem_id)
+    found = store.held_problem(tx, problem_id)
     if store.unlink(tx, problem_id, case_id):
         store.note(tx, by, "case unlinked", title=found.title)
 
@@ -100,7 +100,7 @@ def close(tx: Tx, notices: Notices, problem_id: str, by: str) -> Problem:
 
 def verify(tx: Tx, problem_id: str, on: date, by: str) -> Problem:
     """Somebody looked, and it is gone. Raises NotFound, and Conflict for one that is not fixed, or a day before its fix."""
-    found = store.problem(tx.conn, problem_id)
+    found = store.held_problem(tx, problem_id)
     if found.state is not ProblemState.FIXED or found.fixed_at is None:
         raise Conflict("only what is fixed can be verified")
     if on < found.fixed_at.date() - timedelta(days=1):  # a day's grace: the fix is told in UTC
@@ -113,7 +113,7 @@ def verify(tx: Tx, problem_id: str, on: date, by: str) -> Problem:
 
 def reopen(tx: Tx, problem_id: str, by: str) -> Problem:
     """It came back. Who was told stays told."""
-    found = store.problem(tx.conn, problem_id)
+    found = store.held_problem(tx, problem_id)
     if found.state in STANDING:
         raise Conflict("this problem is open")
     opened = replace(found, state=ProblemState.OPEN, fixed_at=None, verified_on=None, updated_at=tx.now)
@@ -132,7 +132,7 @@ def drop(tx: Tx, problem_id: str, by: str) -> Problem:
 
 
 def _standing(tx: Tx, problem_id: str) -> Problem:
-    found = store.problem(tx.conn, problem_id)
+    found = store.held_problem(tx, problem_id)
     if found.state not in STANDING:
         raise Conflict("this problem is over; reopen it first")
     return found

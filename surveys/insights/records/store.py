@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, Select, Table, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.errors import NotFound
 from bot.storage import customers
@@ -57,9 +58,9 @@ def alarms(conn: Reader, *, topic: str | None = None, limit: int = 100) -> list[
     return [_alarm(row) for row in conn.execute(query if topic is None else query.where(a.c.topic == topic))]
 
 
-def alarm(conn: Reader, alarm_id: str) -> Alarm | None:
-    row = conn.execute(select(a).where(a.c.id == alarm_id)).first()
-    return None if row is None else _alarm(row)
+def held_alarm(tx: Tx, alarm_id: str) -> Alarm:
+    """Nobody else changes it until the commit. Raises NotFound."""
+    return _alarm(_one(tx.conn, select(a).where(a.c.id == alarm_id).with_for_update(), "alarm"))
 
 
 def alarmed_weeks(conn: Reader, since: str) -> set[tuple[str, str]]:
@@ -68,12 +69,22 @@ def alarmed_weeks(conn: Reader, since: str) -> set[tuple[str, str]]:
 
 
 def add_alarm(tx: Tx, one: Alarm) -> bool:
-    """False where this topic's alarm of this week is there already."""
-    known = select(a.c.id).where(a.c.topic == one.topic, a.c.week == one.week)
-    if tx.conn.execute(known).first() is not None:
+    """False where this topic's alarm of this week is there already, from whichever node."""
+    made = _adder(tx)(a).values(**_values(one, a))
+    return tx.conn.execute(made.on_conflict_do_nothing(index_elements=["topic", "week"])).rowcount == 1
+
+
+def is_first(tx: Tx, what: str, name: str) -> bool:
+    """Whether nobody has said this of `name` (a week) before, on whichever node; what was said of others is forgotten."""
+    s, key = t.settings, f"{what}:{name}"
+    if tx.conn.execute(_adder(tx)(s).values(key=key, value=True).on_conflict_do_nothing()).rowcount != 1:
         return False
-    tx.conn.execute(insert(a).values(**_values(one, a)))
+    tx.conn.execute(delete(s).where(s.c.key.startswith(f"{what}:"), s.c.key != key))
     return True
+
+
+def _adder(tx: Tx) -> Any:
+    return postgresql.insert if tx.conn.dialect.name == "postgresql" else sqlite.insert
 
 
 def end_alarm(tx: Tx, alarm_id: str, state: AlarmState, by: str, problem_id: str | None = None) -> None:
@@ -130,6 +141,11 @@ def problems(conn: Reader, states: Collection[ProblemState] = (), limit: int = 5
 def problem(conn: Reader, problem_id: str) -> Problem:
     """Raises NotFound."""
     return _problem(_one(conn, select(p).where(p.c.id == problem_id), "problem"))
+
+
+def held_problem(tx: Tx, problem_id: str) -> Problem:
+    """As `problem`; nobody else changes it until the commit: of two who close it, one tells the customers."""
+    return _problem(_one(tx.conn, select(p).where(p.c.id == problem_id).with_for_update(), "problem"))
 
 
 def put_problem(tx: Tx, one: Problem) -> None:
@@ -209,6 +225,12 @@ def wish(conn: Reader, wish_id: str) -> Wish:
     """Raises NotFound."""
     found = _wish(_one(conn, select(w).where(w.c.id == wish_id), "wish"))
     return replace(found, votes=len(voters(conn, wish_id)))
+
+
+def held_wish(tx: Tx, wish_id: str) -> Wish:
+    """As `wish`; nobody else changes it until the commit."""
+    _one(tx.conn, select(w.c.id).where(w.c.id == wish_id).with_for_update(), "wish")
+    return wish(tx.conn, wish_id)
 
 
 def put_wish(tx: Tx, one: Wish) -> None:

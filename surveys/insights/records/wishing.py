@@ -134,7 +134,7 @@ def decline(tx: Tx, wish_id: str, by: str) -> Wish:
 
 
 def _asked(tx: Tx, wish_id: str) -> Wish:
-    found = store.wish(tx.conn, wish_id)
+    found = store.held_wish(tx, wish_id)
     if found.state not in ASKED:
         raise Conflict("this wish is settled")
     return found
