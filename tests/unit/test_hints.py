@@ -13,6 +13,7 @@ import pytest_asyncio
 from sqlalchemy import select
 
 from bot.answers.article import Article
+from bot.answers.grounded import Passage
 from bot.answers.knowledge import Knowledge
 from bot.desk_folder.desk import ModelLimits
 from bot.events import CaseChanged, CustomerErased, EscalationAsked
@@ -280,9 +281,15 @@ async def test_an_account_that_is_used_up_asks_nothing(office: Office) -> None:
         "",
     ],
 )
-async def test_what_the_model_makes_up_is_not_shown(office: Office, answer: str) -> None:
+def test_what_the_model_makes_up_is_not_shown(answer: str) -> None:
+    said = [Passage(str(n), "Customer", text) for n, text in enumerate(TALK)]
+    assert summary.checked("It is about AB-123 [1].", said) == "It is about AB-123."
+    assert summary.checked(answer, said) is None
+
+
+async def test_a_summary_that_fails_a_check_stands_nowhere(office: Office) -> None:
     office.house.desk = replace(office.house.desk, model=ModelLimits(summaries=True))
-    office.model.answer = answer
+    office.model.answer = "Kari waits for 77 parcels [1]."
     case = await office.queued("Kari", *TALK)
     assert len(office.model.asked) == 1
     assert (await office.hints(case)).summary is None
