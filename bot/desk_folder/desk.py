@@ -35,7 +35,7 @@ class Team:
     """`hours`, `time_zone`, `holidays` and `capacity` are its own; None leaves them to the desk's (own days off are added).
 
     `locales` are the languages that it speaks (none: all), `skills` what it can do; `overflow` is the team that takes its
-    cases while it is closed or nobody of it is there.
+    cases while it is closed or nobody of it is there. Members of the user group `slack_group` are its agents.
     """
 
     id: str
@@ -48,6 +48,7 @@ class Team:
     skills: tuple[str, ...] = ()
     capacity: int | None = None
     overflow: str | None = None
+    slack_group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,7 +175,7 @@ _CASES: Schema = {"type": "integer", "minimum": 1, "maximum": 1000}
 _TEAM = _of(
     TEAM_KEYS,
     {
-        **dict.fromkeys(("id", "name", "slack_channel", "timezone", "overflow"), _NAME),
+        **dict.fromkeys(("id", "name", "slack_channel", "slack_group", "timezone", "overflow"), _NAME),
         **dict.fromkeys(("locales", "skills"), _TEXTS),
         "opening_hours": _WEEK,
         "holidays": _DAYS_OFF,

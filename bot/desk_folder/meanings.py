@@ -20,6 +20,7 @@ MEANINGS: Mapping[str, str] = {
     "id": "never change it: cases and conversations refer to it",
     "name": "what people read",
     "slack_channel": "where the team's cases are shown in Slack",
+    "slack_group": "the id of a Slack user group: its members are agents of this team, besides those listed",
     "desk.teams.overflow": "the team that takes over while this one is closed or full",
     "locales": "languages that they answer in",
     "skills": "what they know; rules of routing ask for it",

@@ -44,6 +44,7 @@ TEAM_KEYS = (
     "id",
     "name",
     "slack_channel",
+    "slack_group",
     "opening_hours",
     "holidays",
     "timezone",
@@ -215,6 +216,7 @@ class Settings:
                     self.reader.texts(found["skills"], "skills") if "skills" in found else (),
                     staff.capacity(found["capacity"], self.reader) if "capacity" in found else None,
                     self.reader.text(found["overflow"], "overflow") if "overflow" in found else None,
+                    self._group(found["slack_group"]) if "slack_group" in found else None,
                 )
             )
         self.teams = tuple(team.id for team in teams)
@@ -493,6 +495,12 @@ class Settings:
             "slack_channel": self._channel(found["slack_channel"]) if "slack_channel" in found else None,
         }
         return {key: value for key, value in read.items() if value is not None}
+
+    def _group(self, node: Node) -> str | None:
+        group = self.reader.text(node, "slack_group")
+        if group is not None and not re.match(r"S[A-Z0-9]{6,}\Z", group):
+            self.reader.wrong(node, "slack_group must be a user group's id such as S0123456789")
+        return group
 
     def _channel(self, node: Node) -> str | None:
         channel = self.reader.text(node, "slack_channel")

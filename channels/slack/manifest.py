@@ -19,6 +19,7 @@ BOT_SCOPES = (
     "im:write",
     "reactions:read",
     "reactions:write",
+    "usergroups:read",
     "users:read",
     "users:read.email",
 )

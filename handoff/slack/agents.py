@@ -1,13 +1,14 @@
 """Who is an agent in Slack: asked anew at every act, and nobody where Slack can't say (S37).
 
-Listed in desk.yaml by (team id, user id); where nobody is listed so, the full members of our workspace who are in the
-team's channel. Guests, bots, people of other workspaces and deactivated accounts never are, listed or not.
+Listed in desk.yaml by (team id, user id), or a member of a user group that desk.yaml names for a team; where it does neither,
+the full members of our workspace who are in the team's channel. Guests, bots, people of other workspaces and deactivated accounts
+never are, listed or not.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TYPE_CHECKING
@@ -25,11 +26,15 @@ if TYPE_CHECKING:
 FRESH = 60.0  # seconds that a channel's members are believed
 AGAIN = 2.0  # … for somebody who is not among them: they may just have joined
 PAGES = 10  # of 1,000 members
+NO_GROUPS: Mapping[str, Collection[str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """An agent who acts. `listed`: by desk.yaml; else known by the channel alone. `tz` is an IANA name, or empty."""
+    """An agent who acts. `listed`: by desk.yaml; else known by a user group or the channel alone.
+
+    `team` is the one whose user group they are in. `tz` is an IANA name, or empty.
+    """
 
     agent_id: str
     name: str
@@ -37,23 +42,31 @@ class Who:
     account: str  # "{team}:{user}"
     listed: bool
     tz: str = ""
+    team: str | None = None
 
 
-def authorised(person: SlackUser, listed: Sequence[Agent], members: Collection[str]) -> Who | None:
-    """The agent that this person is, or None. `members` are ids of who is in the channel."""
+def authorised(
+    person: SlackUser,
+    listed: Sequence[Agent],
+    members: Collection[str],
+    groups: Mapping[str, Collection[str]] = NO_GROUPS,
+) -> Who | None:
+    """The agent that this person is, or None. `members` are ids of who is in the channel, `groups` of whom each team's user
+    group has. Where anybody is listed, or a team has a group, the channel makes nobody an agent.
+    """
     if not person.is_member:
         return None
     account = f"{person.team}:{person.id}"
     by_name = [one for one in listed if one.slack is not None]
-    if by_name:
-        mine = (one for one in by_name if one.slack and (one.slack.team, one.slack.user) == (person.team, person.id))
-        agent = next(mine, None)
-        return Who(agent.id, agent.name, person.id, account, listed=True, tz=person.tz) if agent else None
-    if person.id not in members:
+    mine = (one for one in by_name if one.slack and (one.slack.team, one.slack.user) == (person.team, person.id))
+    agent = next(mine, None)
+    if agent is not None:
+        return Who(agent.id, agent.name, person.id, account, listed=True, tz=person.tz)
+    team = next((one for one, theirs in groups.items() if person.id in theirs), None)
+    if team is None and (by_name or groups or person.id not in members):
         return None
-    return Who(
-        f"slack:{account}", one_line(person.name, 60) or person.id, person.id, account, listed=False, tz=person.tz
-    )
+    name = one_line(person.name, 60) or person.id
+    return Who(f"slack:{account}", name, person.id, account, listed=False, tz=person.tz, team=team)
 
 
 def zone_of(who: Who, desk: Desk | None) -> tzinfo:
@@ -76,7 +89,8 @@ def user_of(agent_id: str, desk: Desk | None) -> str | None:
 def remember(tx: Tx, who: Who, desk: Desk | None, channel: str) -> None:
     """Whoever is an agent only by their channel becomes one that the house knows."""
     if not who.listed:
-        team = next((one.id for one in terms.teams(desk) if one.slack_channel == channel), terms.default_team(desk))
+        here = (one.id for one in terms.teams(desk) if one.slack_channel == channel)
+        team = who.team or next(here, terms.default_team(desk))
         store.remember_agent(tx, who.agent_id, name=who.name, team=team, slack_user=who.account)
 
 
@@ -89,9 +103,18 @@ class Agents:
     async def who(self, team: str, user: str, channel: str) -> Who | None:
         """The agent behind a Slack account; None: not one. Raises NotSent … where Slack can't be asked."""
         person = await self._connection.user(team, user)
-        listed = terms.listed_agents(self._desk())
-        if not person.is_member or any(one.slack for one in listed):
-            return authorised(person, listed, ())
+        desk = self._desk()
+        listed = terms.listed_agents(desk)
+        groups = {one.id: one.slack_group for one in terms.teams(desk) if one.slack_group}
+        known = authorised(person, listed, ())
+        if known is not None or not person.is_member:
+            return known
+        if groups:
+            return authorised(
+                person, listed, (), {team: await self._in_group(one, user) for team, one in groups.items()}
+            )
+        if any(one.slack for one in listed):
+            return None
         return authorised(person, listed, await self._in_channel(channel, user))
 
     async def anywhere(self, team: str, user: str, channels: Collection[str]) -> Who | None:
@@ -103,14 +126,26 @@ class Agents:
         return None
 
     async def _in_channel(self, channel: str, user: str) -> frozenset[str]:
-        at, known = self._members.get(channel, (float("-inf"), frozenset()))
+        return await self._members_of(channel, user, self._ask_channel)
+
+    async def _in_group(self, group: str, user: str) -> frozenset[str]:
+        return await self._members_of(group, user, self._ask_group)
+
+    async def _members_of(
+        self, place: str, user: str, ask: Callable[[str], Awaitable[frozenset[str]]]
+    ) -> frozenset[str]:
+        at, known = self._members.get(place, (float("-inf"), frozenset()))
         age = time.monotonic() - at
         if age > FRESH or (user not in known and age > AGAIN):
-            known = await self._ask(channel)
-            self._members[channel] = (time.monotonic(), known)
+            known = await ask(place)
+            self._members[place] = (time.monotonic(), known)
         return known
 
-    async def _ask(self, channel: str) -> frozenset[str]:
+    async def _ask_group(self, group: str) -> frozenset[str]:
+        found = await self._connection.call("usergroups.users.list", usergroup=group)
+        return frozenset(str(one) for one in found.get("users") or ())
+
+    async def _ask_channel(self, channel: str) -> frozenset[str]:
         found: list[str] = []
         cursor: str | None = None
         for _ in range(PAGES):

@@ -116,6 +116,10 @@ class SlackServer(LocalServer):
         self.space.add_user(id, name, **about)
         return Person(self, id)
 
+    def group(self, id: str, *members: Person) -> None:  # noqa: A002
+        """A user group, with just these members."""
+        self.space.groups[id] = [person.id for person in members]
+
     def channel(
         self, id: str, name: str = "", *, members: Sequence[Person] = (), private: bool = False, shared: bool = False,  # noqa: A002
         bot: bool = True,

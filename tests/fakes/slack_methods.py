@@ -14,7 +14,7 @@ from tests.fakes.slack_workspace import Raw, Room, Workspace
 
 SCOPES = (
     "app_mentions:read,channels:history,channels:join,channels:read,chat:write,commands,files:read,files:write,"
-    "groups:history,groups:read,im:history,im:read,im:write,reactions:read,reactions:write,team:read,users:read,users:read.email"
+    "groups:history,groups:read,im:history,im:read,im:write,reactions:read,reactions:write,team:read,usergroups:read,users:read,users:read.email"
 )
 
 
@@ -258,6 +258,11 @@ class WebApi:
             "response_metadata": {"next_cursor": ""},
         }
 
+    def group_users(self, params: Params) -> Raw:
+        if params.get("usergroup") not in self.space.groups:
+            raise SlackRefused("no_such_subteam")
+        return {"users": list(self.space.groups[params["usergroup"]])}
+
     def table(self) -> dict[str, Callable[[Params], Raw]]:
         views = self.views
         return {
@@ -275,7 +280,7 @@ class WebApi:
             "reactions.get": self.reactions_get,
             "files.getUploadURLExternal": self.upload_url, "files.completeUploadExternal": self.complete_upload,
             "files.info": self.files_info, "views.open": views.open, "views.push": views.push, "views.update": views.update,
-            "views.publish": views.publish,
+            "views.publish": views.publish, "usergroups.users.list": self.group_users,
         }  # fmt: skip
 
 

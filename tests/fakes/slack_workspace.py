@@ -64,6 +64,7 @@ class Workspace:
     echo_metadata: bool = True
     users: dict[str, Raw] = field(default_factory=dict)
     rooms: dict[str, Room] = field(default_factory=dict)
+    groups: dict[str, list[str]] = field(default_factory=dict)  # user groups: their members
     files: dict[str, tuple[Raw, bytes]] = field(default_factory=dict)
     _last_ts: int = 0
     _numbers: int = 0

@@ -13,7 +13,7 @@ from datetime import timedelta
 import pytest
 import pytest_asyncio
 
-from bot.desk_folder.desk import Agent, SlackAccount
+from bot.desk_folder.desk import Agent, SlackAccount, Team
 from bot.events import NotifyAsked
 from channels.delivery import paces
 from handoff import cases as verbs
@@ -298,6 +298,21 @@ async def test_where_agents_are_listed_only_they_are_agents(house: House) -> Non
     await house.rest()
     assert (await house.case()).agent_id == "ann"
     assert any("Ann of Support is here" in says for says in house.got())
+
+
+async def test_members_of_a_teams_user_group_are_its_agents_and_the_channel_makes_nobody_one(house: House) -> None:
+    house.slack.group("S0000001", house.ann)
+    team = Team("billing", "Billing", slack_channel=DESK, slack_group="S0000001")
+    house.app.desk.desk = replace(house.app.rules, teams=(*house.app.rules.teams, team))
+    card = await house.escalated()
+    await house.bob.presses(DESK, card.ts, "Claim")
+    await house.rest()
+    await house.bob.is_told("not on the list of agents")
+    await house.ann.presses(DESK, card.ts, "Claim")
+    await house.rest()
+    assert (await house.case()).agent_id == "slack:T0001:U1"
+    known = await house.app.storage.read(lambda conn: cases.agent(conn, house.app.rules, "slack:T0001:U1"))
+    assert known.team == "billing"
 
 
 # ── Slack's own ways ───────────────────────────────────────────────────────────────────────────────────────────────

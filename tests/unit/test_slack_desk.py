@@ -210,6 +210,24 @@ def test_only_listed_agents_or_full_members_of_the_channel_are_agents(
     assert (found.agent_id if found else None) == agent
 
 
+@pytest.mark.parametrize(
+    ("person", "listed", "agent", "team"),
+    [
+        (ANN, (), "slack:T1:U1", "billing"),
+        (ANN, LISTED, "ann", None),
+        (replace(ANN, id="U2"), LISTED, "slack:T1:U2", "shop"),
+        (replace(ANN, id="U3"), (), None, None),
+        (replace(ANN, is_guest=True), (), None, None),
+        (replace(ANN, is_stranger=True), (), None, None),
+    ],
+)
+def test_a_user_group_makes_its_members_agents_of_its_team_and_then_the_channel_makes_nobody_one(
+    person: SlackUser, listed: tuple[Agent, ...], agent: str | None, team: str | None
+) -> None:
+    found = authorised(person, listed, ("U1", "U2", "U3"), {"billing": ("U1",), "shop": ("U1", "U2")})
+    assert (found and found.agent_id, found and found.team) == (agent, team)
+
+
 # ── what leaves the house ──────────────────────────────────────────────────────────────────────────────────────────
 def a_case(**values: Any) -> Case:
     return replace(Case("case-1", 12, "kari", CaseStatus.OPEN, "web", "en", NOW, NOW, agent_id="ann"), **values)
