@@ -48,6 +48,7 @@ SESSION = {  # of each connection to PostgreSQL
 ANSWER_WITHIN = 60.0  # seconds for one statement; beyond that the server is taken for gone
 CONNECT_WITHIN = 5.0
 POSTGRESQL = {"server_settings": SESSION, "timeout": CONNECT_WITHIN, "command_timeout": ANSWER_WITHIN}
+REPORTING = {**SESSION, "idle_in_transaction_session_timeout": "60000"}  # ms; it holds no lock, and counts in between
 
 
 class DatabaseInUse(DatabaseFault):
@@ -75,7 +76,7 @@ class Storage:
         self._lock: IO[bytes] | None = None
         self._is_open = False
         self._engine: AsyncEngine = self._async_engine()
-        self._apart = Apart(self.url, POSTGRESQL)
+        self._apart = Apart(self.url, {**POSTGRESQL, "server_settings": REPORTING})
         self._urgent: AsyncEngine | None = None if self.is_sqlite else self._on_postgresql(pool_size=1, max_overflow=1)
 
     @property

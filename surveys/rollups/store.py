@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.storage import kept
 from bot.storage import tables as t
-from bot.storage.marks import ANSWERS, ASKS, CASES, PROGRESS, drop_days
+from bot.storage.marks import ANSWERS, ASKS, CASES, FAMILIES, PROGRESS, drop_days
 from bot.storage.tx import Tx
 from surveys.rollups.blocks import FORMAT, Table, join, of, pack, unpack
 from surveys.rollups.facts import Fact, day_of
@@ -22,6 +22,7 @@ from surveys.rollups.raw.store import Made, slices
 Reader: TypeAlias = Connection
 """What queries run on. Files outside the fence around SQLAlchemy know it by this name."""
 
+FAR = 2_000  # cases that no fact was made of yet
 _TABLES = {CASES: t.cases, ANSWERS: t.survey_responses, ASKS: t.survey_invitations}
 
 
@@ -66,6 +67,15 @@ def unmade(conn: Connection, family: str, above: str, limit: int | None = None) 
     """Ids above the cursor, ascending."""
     table = _TABLES[family]
     return list(conn.execute(select(table.c.id).where(table.c.id > above).order_by(table.c.id).limit(limit)).scalars())
+
+
+def is_far_behind(conn: Connection) -> bool:
+    """Whether so much is still to be made that a report takes long: after an upgrade, or an import."""
+    known = progress(conn)
+    return any(
+        len(unmade(conn, family, known.cursor(family), FAR)) == FAR or len(marked(conn, family, FAR)) == FAR
+        for family in FAMILIES
+    )
 
 
 # ── facts and blocks ───────────────────────────────────────────────────────────────────────────────────────────────
