@@ -43,7 +43,7 @@ class Hours:
 
 
 def is_open_at(hours: Hours, now: datetime) -> bool:
-    if hours.week is None and not hours.holidays:
+    if hours.week is None and hours.holidays == frozenset():
         return True
     today = now.astimezone(hours.zone).date()
     days = (today - timedelta(days=1), today)
