@@ -169,7 +169,8 @@ async def build(url: str, **desk: Any) -> House:
     clock = SimpleNamespace(now=MONDAY)
     storage = Storage(url, lambda: house.now if "house" in made else clock.now)
     made: dict[str, House] = {}
-    wall, heard = Wall(), []
+    wall = Wall()
+    heard: list[Any] = []
     wired: dict[type, list[Any]] = dict(subscribers([wall]))
     await storage.open()
     await storage.write(lambda tx: t.metadata.create_all(tx.conn))
