@@ -50,6 +50,7 @@ class DeliveryLoop:
         await self._storage.write(self._recover)
 
     async def run(self) -> datetime | None:
+        self._next = None
         await self._write_owed()
         if self._room <= 0:
             self.overloaded()

@@ -174,6 +174,33 @@ async def test_who_follows_in_a_lane_leaves_with_the_commit_that_marks_the_one_b
         assert house.storage.commits - before == 7
 
 
+async def test_what_a_courier_finds_to_be_due_later_wakes_the_loop_though_it_had_no_room_before(
+    sqlite_url: str,
+) -> None:
+    async with rooms(sqlite_url) as house:
+        woken: list[str] = []
+        house.storage.wiring.courier, house.delivery.wake = house.delivery.courier, lambda: woken.append("loop")
+        released = asyncio.Event()
+
+        async def waits(_: Delivery) -> None:
+            await released.wait()
+
+        soon = house.clock.now + timedelta(seconds=1)
+        await queue(house, "soon", lane="paper:soon", due_at=soon)
+        assert await house.delivery.run() == soon
+        house.sender.script = [waits] * 32
+        house.clock.passes(seconds=1)
+        for number in range(31):
+            await queue(house, "x", lane=f"paper:{number}")
+        assert await house.delivery.run() is None, "full"
+        woken.clear()
+        await queue(house, "later", lane="paper:x", due_at=house.clock.now + timedelta(seconds=30))
+        released.set()
+        await house.delivery.idle()
+        assert woken
+        assert await house.delivery.run() == house.clock.now + timedelta(seconds=30)
+
+
 async def test_a_courier_that_stumbles_undoes_no_turn_and_leaves_the_work_to_its_worker(sqlite_url: str) -> None:
     async with rooms(sqlite_url) as house:
         woken: list[str] = []
