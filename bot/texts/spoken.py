@@ -7,7 +7,7 @@ own, where it writes its texts (`texts/sv.yaml`: `words_yes: {sv: "ja | jo"}`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from bot.texts import FALLBACK, Texts, built_in, in_language
 
@@ -28,8 +28,17 @@ def with_english(key: str, locale: str, own: Texts | None = None) -> tuple[str, 
 
 def in_all(key: str, own: Texts | None = None) -> Lists:
     """The list in every language that the product or the desk has words in."""
-    merged: Mapping[str, str] = {**built_in(key), **(own.get(key, {}) if own else {})}
-    return tuple((locale, split(text)) for locale, text in merged.items())
+    mine = own.get(key) if own else None
+    return _lists({**built_in(key), **mine}) if mine else _of_product(key)
+
+
+@cache
+def _of_product(key: str) -> Lists:
+    return _lists(built_in(key))
+
+
+def _lists(texts: Mapping[str, str]) -> Lists:
+    return tuple((locale, split(text)) for locale, text in texts.items())
 
 
 @lru_cache(maxsize=2000)
