@@ -151,7 +151,7 @@ def _case(dice: random.Random, n: int, cases: int, opened: datetime, end: dateti
 
 def _with_bot(life: _Life, flow: str, told: dict[str, Any]) -> None:
     life.says("customer", "Where is my order? It should have been here on Monday.")
-    for step in range(life.dice.choice((1, 2, 2, 3))):
+    for step in range(life.dice.choice((3, 3, 4, 4))):
         life.passes(2)
         life.says("bot", "What is your order number?", step=f"{flow}/step{step}")
         told["questions"] += 1
