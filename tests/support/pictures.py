@@ -10,7 +10,8 @@ from pathlib import Path
 import jwt
 from playwright.async_api import Page
 
-from tests.support import browser, needs
+from bot.storage import schema
+from tests.support import browser, needs, synthetic
 from tests.support.house import House
 
 PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
@@ -52,6 +53,30 @@ async def take(folder: Path) -> None:
         await context.close()
 
 
+async def take_figures(folder: Path) -> None:
+    """A made-up year of a house, by its page of figures."""
+    executable = browser.find_chromium()
+    if executable is None:
+        raise SystemExit(needs.GET_BROWSER)
+    database, weeks = folder / "stafett.db", 30
+    await schema.upgrade(f"sqlite+aiosqlite:///{database}")
+    synthetic.fill_sqlite(database, synthetic.batches(4000, seed=7, days=7 * weeks))
+    end = synthetic.START + timedelta(weeks=weeks)
+    async with House(folder, now=end - timedelta(hours=12)) as house, browser.launch(executable) as chromium:
+        context = await chromium.new_context(
+            viewport={"width": 1360, "height": 1500}, device_scale_factor=1.2, locale="en-GB"
+        )
+        await house.app.rollups.catch_up()
+        page = await context.new_page()
+        await page.goto(house.url + "/admin")
+        await page.get_by_label("Password").fill("open sesame")
+        await page.get_by_role("button", name="Sign in").click()
+        await page.goto(house.url + "/admin/figures", wait_until="domcontentloaded")
+        await page.wait_for_timeout(1500)
+        await page.screenshot(path=PICTURES / "figures.png")
+        await context.close()
+
+
 async def say(house: House, page: Page, words: str) -> None:
     await page.evaluate("words => Stafett.say(words)", words)
     await page.wait_for_timeout(600)
@@ -63,6 +88,8 @@ def main() -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(take(Path(folder)))
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(take_figures(Path(folder)))
 
 
 if __name__ == "__main__":
