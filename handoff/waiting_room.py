@@ -12,6 +12,7 @@ from bot.storage import customers
 from bot.storage.tx import Tx
 from bot.texts import duration, moment
 from handoff import hours, meanwhile, store, terms
+from handoff.brief import TIME_ZONE
 from handoff.case import Case
 from handoff.queue import store as queue
 from handoff.steps import changed, desk_of, locale_of, ring_at, schedule, tell_customer
@@ -90,9 +91,9 @@ def _values(tx: Tx, case: Case, told: Told, back_at: datetime | None) -> dict[st
 
 
 def zone_of(tx: Tx, case: Case) -> tzinfo:
-    """The customer's own time zone, where their channel or a slot `timezone` tells it; else the team's."""
+    """The customer's own time zone, where a slot `timezone` or their channel tells it; else the team's."""
     who = customers.customer(tx.conn, case.customer_id)
-    known = str(who.attributes.get("timezone") or "") if who else ""
+    known = str(who.attributes.get("timezone") or who.attributes.get(TIME_ZONE) or "") if who else ""
     try:
         return ZoneInfo(known) if known else hours.of(desk_of(tx), case.team).zone
     except (ZoneInfoNotFoundError, ValueError, OSError):

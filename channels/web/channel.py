@@ -7,6 +7,7 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from bot.texts import match_locale
 from channels.port import Delivery, Sent, Verdict
 from channels.web import files, store
 from channels.web.hub import Hub
-from channels.web.sessions import Session, from_token, new_session, renewed, to_token, vouched_for
+from channels.web.sessions import Session, from_token, new_session, renewed, to_token, vouched_for, zone_of
 from channels.web.socket import WidgetSocket
 
 STATIC = Path(__file__).parent / "static"
@@ -278,6 +279,7 @@ class WebChannel:
             session = new_session(
                 now, chosen or match_locale(accept_language.split(",", maxsplit=1)[0], self._locales())
             )
+        session = replace(session, zone=zone_of(wanted.get("timezone")) or session.zone)
         named = await self.storage.read(lambda conn: self._who(conn, session))
         return {
             "token": to_token(session, self._secret),

@@ -11,6 +11,7 @@ import secrets
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import jwt
 
@@ -22,6 +23,7 @@ AUDIENCE = "stafett-web"
 LIFETIME = timedelta(days=180)
 RENEW_AFTER = timedelta(days=7)
 SKEW = 60  # seconds of clock skew that a host site is allowed
+LONGEST_ZONE = 64  # characters
 LATEST = 253_402_300_800  # the year 10000, where Python's calendar ends; neither infinity nor NaN is less
 
 
@@ -36,6 +38,7 @@ class Session:
     locale: str = ""
     name: str = ""
     email: str = ""
+    zone: str = ""  # of the browser: an IANA name
 
     @property
     def signed(self) -> bool:
@@ -49,7 +52,10 @@ class Session:
             name=self.name,
             locale=self.locale,
             evidence="signed" if self.signed else "anonymous",
-            attributes={"email": self.email} if self.email else {},
+            attributes={
+                **({"email": self.email} if self.email else {}),
+                **({"time_zone": self.zone} if self.zone else {}),
+            },
         )
 
 
@@ -84,6 +90,7 @@ def to_token(session: Session, secret: str) -> str:
         "locale": session.locale,
         "name": session.name,
         "email": session.email,
+        "zone": session.zone,
     }
     return jwt.encode(claims, signing_key(secret, "web session"), algorithm="HS256")
 
@@ -102,7 +109,18 @@ def from_token(token: str, secret: str, now: datetime) -> Session:
         locale=str(claims.get("locale", "")),
         name=str(claims.get("name", "")),
         email=str(claims.get("email", "")),
+        zone=str(claims.get("zone", "")),
     )
+
+
+def zone_of(told: object) -> str:
+    """The time zone that a browser tells, if it is one; else ""."""
+    if not isinstance(told, str) or not 0 < len(told) <= LONGEST_ZONE:
+        return ""
+    try:
+        return ZoneInfo(told).key
+    except (ValueError, LookupError, OSError):
+        return ""
 
 
 def vouched_for(identity: str, secret: str | None, now: datetime) -> dict[str, str]:

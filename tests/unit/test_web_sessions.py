@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,16 @@ import jwt
 import pytest
 
 from bot.errors import NotAllowed
-from channels.web.sessions import LIFETIME, from_token, new_session, renewed, signing_key, to_token, vouched_for
+from channels.web.sessions import (
+    LIFETIME,
+    from_token,
+    new_session,
+    renewed,
+    signing_key,
+    to_token,
+    vouched_for,
+    zone_of,
+)
 from tests.support.rooms import NOON
 
 SECRET = "the house's secret, which is long enough"
@@ -152,3 +162,31 @@ def test_without_a_secret_nobody_can_be_vouched_for(secret: str | None) -> None:
     for key in ("", SITE):
         with pytest.raises(NotAllowed, match="STAFETT_WEB_IDENTITY_SECRET"):
             vouched_for(unsigned(aud="stafett") if not key else identity(key), secret, NOON)
+
+
+@pytest.mark.parametrize(
+    ("told", "zone"),
+    [
+        ("Europe/Oslo", "Europe/Oslo"),
+        ("Asia/Jerusalem", "Asia/Jerusalem"),
+        ("UTC", "UTC"),
+        ("Mars/Olympus", ""),
+        ("../../etc/passwd", ""),
+        ("/etc/localtime", ""),
+        ("x" * 65, ""),
+        ("Europe", ""),
+        ("a\x00b", ""),
+        (7, ""),
+        (None, ""),
+        ("", ""),
+    ],
+)
+def test_only_a_time_zone_counts_as_one(told: object, zone: str) -> None:
+    assert zone_of(told) == zone
+
+
+def test_a_session_keeps_it_and_gives_it_to_the_conversation() -> None:
+    session = replace(new_session(NOON), zone="Europe/Oslo")
+    again = from_token(to_token(session, SECRET), SECRET, NOON)
+    assert again.sender().attributes == {"time_zone": "Europe/Oslo"}
+    assert new_session(NOON).sender().attributes == {}

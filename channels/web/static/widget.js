@@ -75,6 +75,7 @@ const store = {
     } catch { /* full or forbidden: this tab remembers */ }
   },
 };
+const zone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
 const uuid = () => crypto.randomUUID?.() ?? "10000000-1000-4000-8000-100000000000".replace(/[018]/g, (digit) =>
   (digit ^ (crypto.getRandomValues(new Uint8Array(1))[0] & (15 >> (digit / 4)))).toString(16));
 
@@ -121,7 +122,7 @@ class Line {
       const held = store.get("token");
       const answer = await fetch(api("session"), {
         method: "POST", credentials: "omit", headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ token: held ?? undefined, identity: this.identity || undefined, locale }),
+        body: JSON.stringify({ token: held ?? undefined, identity: this.identity || undefined, locale, timezone: zone() }),
       });
       if (answer.status === 401 && this.identity) {
         console.warn("Stafett: the server refused the identity token");
