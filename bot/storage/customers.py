@@ -46,6 +46,9 @@ _WHO = Prepared(
     .where(*_BY_NAME)
 )
 _LIVE_CASE = Prepared(select(t.cases.c.id).where(t.cases.c.customer_id == bindparam("of"), t.cases.c.status.in_(_LIVE)))
+_ADD_CUSTOMER, _ADD_IDENTITY, _ADD_CONVERSATION = (
+    Prepared(insert(table)) for table in (t.customers, t.identities, t.conversations)
+)
 _CHANGE = Prepared(update(t.conversations).where(t.conversations.c.customer_id == bindparam("of")))
 _MOVE = Prepared(
     update(t.conversations)
@@ -189,37 +192,31 @@ def _who(tx: Tx, sender: Sender) -> tuple[Customer, Identity] | None:
 def create(tx: Tx, sender: Sender, default_locale: str) -> tuple[Customer, Identity]:
     customer_id, identity_id = new_id(), new_id()
     locale = sender.locale or default_locale
-    tx.conn.execute(
-        insert(t.customers).values(
-            id=customer_id, name=sender.name, locale=locale, created_at=tx.now, attributes=dict(sender.attributes)
-        )
+    attributes = dict(sender.attributes)
+    _ADD_CUSTOMER.run(
+        tx.conn, id=customer_id, name=sender.name, locale=locale, created_at=tx.now, attributes=attributes
     )
-    tx.conn.execute(
-        insert(t.identities).values(
-            id=identity_id,
-            customer_id=customer_id,
-            channel=sender.channel,
-            external_id=sender.external_id,
-            evidence=sender.evidence,
-            address=sender.address,
-            name=sender.name,
-            locale=sender.locale,
-            created_at=tx.now,
-        )
+    _ADD_IDENTITY.run(
+        tx.conn,
+        id=identity_id,
+        customer_id=customer_id,
+        channel=sender.channel,
+        external_id=sender.external_id,
+        evidence=sender.evidence,
+        address=sender.address,
+        name=sender.name,
+        locale=sender.locale,
+        created_at=tx.now,
     )
-    tx.conn.execute(
-        insert(t.conversations).values(
-            customer_id=customer_id,
-            reply_identity_id=identity_id,
-            reply_address=sender.address,
-            bot_state={},
-            updated_at=tx.now,
-        )
-    )
-    who = Customer(customer_id, sender.name, locale, tx.now, dict(sender.attributes))
+    there: dict[str, Any] = {"reply_identity_id": identity_id, "reply_address": sender.address, "bot_state": {}}
+    _ADD_CONVERSATION.run(tx.conn, customer_id=customer_id, updated_at=tx.now, **there)
+    who = Customer(customer_id, sender.name, locale, tx.now, attributes)
     where = Identity(
         identity_id, customer_id, sender.channel, sender.external_id, sender.evidence, sender.address, sender.name
     )
+    tx.known["identity", identity_id] = where
+    tx.known["talk", customer_id] = Conversation(customer_id, 0, **there)
+    tx.known["live case", customer_id] = None
     return who, where
 
 
