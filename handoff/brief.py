@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from bot.model import LIVE, AuthorKind, CaseStatus, Customer, Identity, Message
 from bot.storage import alert_rows, customers, history
 from handoff import clocks, persons, store, terms
-from handoff.case import Case
+from handoff.case import TIME_ZONE, Case
 from handoff.sla import Due
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 SHORT = 280  # characters of a quoted message
 EARLIER = 5  # earlier cases on a card
-TIME_ZONE = "time_zone"  # among a customer's attributes: an IANA name, as their platform tells it
 GREETING = 12  # a first message as short as this is a greeting; the next one says what it is about
 
 

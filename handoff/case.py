@@ -14,6 +14,8 @@ from bot.model import LIVE, WITH_PEOPLE, CaseStatus, FileRef, Message
 
 OUTCOMES = ("resolved", "no_solution", "duplicate", "abandoned", "spam")
 """How a case can end. `no_solution` needs a reason, which the customer is told."""
+TIME_ZONE = "time_zone"
+"""Among a customer's attributes: an IANA name, as their platform tells it."""
 
 
 @dataclass(frozen=True, slots=True)

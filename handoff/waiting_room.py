@@ -12,8 +12,7 @@ from bot.storage import customers
 from bot.storage.tx import Tx
 from bot.texts import duration, moment
 from handoff import hours, meanwhile, store, terms
-from handoff.brief import TIME_ZONE
-from handoff.case import Case
+from handoff.case import TIME_ZONE, Case
 from handoff.queue import store as queue
 from handoff.steps import changed, desk_of, locale_of, ring_at, schedule, tell_customer
 from handoff.waiting import Outlook, Told, estimate_s, next_look, tell

@@ -16,6 +16,7 @@ from bot.events import EscalationAsked
 from bot.storage import customers, history
 from bot.storage.tx import Tx
 from handoff import brief, cases, persons, relays, store
+from handoff.case import TIME_ZONE
 from handoff.slack import commands, more, transcript, undo
 from handoff.slack.agents import Who
 from handoff.slack.card import card
@@ -40,7 +41,7 @@ async def made(house: House, words: str = "My parcel was due on Friday and is no
     house.desk = replace(house.desk, sla=SLA, macros=(macro,))
     name = typed or "Kari Nordmann"
     who = await house.newcomer(name, "slack")
-    await house.do(customers.set_attribute, who, brief.TIME_ZONE, "Europe/Oslo")
+    await house.do(customers.set_attribute, who, TIME_ZONE, "Europe/Oslo")
     await house.writes(who, typed or "Where do I change my address?")
     before = await house.do(cases.on_escalation, EscalationAsked(who, "asked"))
     await house.do(cases.claim, before.id, "bob", desk="web")
