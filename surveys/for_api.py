@@ -18,6 +18,7 @@ from surveys.figures.shape import DIMENSIONS, Question
 from surveys.outside import store as outside
 from surveys.responses import Imported
 from surveys.rollups import keeping
+from surveys.rollups import store as rollups
 from surveys.rollups.facts import HoursOf
 
 
@@ -74,7 +75,7 @@ def everything(conn: Reader) -> list[Imported]:
 
 def make(conn: Reader, asked: Question, hours: HoursOf, now: datetime) -> dict[str, Any]:
     """The report of a span. `hours` tells when a team's people are there, for what was not counted yet."""
-    return report.build(asked, keeping.material(conn, asked, hours, now), now)
+    return report.build(asked, keeping.material(conn, asked, hours, now), now, rollups.pending(conn))
 
 
 def question(since: str | None, until: str | None, by: str | None, where: Sequence[str], zone: tzinfo) -> Question:

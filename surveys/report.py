@@ -32,14 +32,16 @@ PARTS = ("scores", "times", "rates", "amounts", "escalations", "counts")
 """What a report is made of, besides the span it is of."""
 NOT_SHOWN = f"n < {SHOWN_FROM}: not shown"
 ROUGH = f"n < {FIRM_FROM}: rough"
+PENDING = "Figures are still being made: {n} cases, answers and decisions on asking are not in them yet."
 SKEWED = "Times are skewed: read the median first; a few long cases pull the mean."
 
 
 # ── figures to a report ────────────────────────────────────────────────────────────────────────────────────────────
-def build(question: Question, tables: Mapping[str, Table], now: datetime) -> Report:
+def build(question: Question, tables: Mapping[str, Table], now: datetime, pending: int = 0) -> Report:
     """The report that answers a question: every metric, in all and by each combination of its dimensions.
 
-    Raises ValueError for a metric that there is not.
+    `pending`: how many cases, answers and decisions on asking the tables do not hold yet. Raises ValueError for a metric that
+    there is not.
     """
     made = answer(question, tables, now)
     why = ("escalated", "escalation_precision")
@@ -49,6 +51,7 @@ def build(question: Question, tables: Mapping[str, Table], now: datetime) -> Rep
         "to": question.until.isoformat() if question.until else None,
         "by": list(question.by),
         "where": dict(question.where),
+        "pending": pending,
         "scores": [_score(one) for one in made.figures if METRICS[one.metric].is_score and one.n],
         "times": [_time(one) for one in made.figures if METRICS[one.metric].kind is Kind.TIME],
         "rates": [_rate(one) for one in made.figures if METRICS[one.metric].kind is Kind.RATE],
@@ -166,6 +169,8 @@ def as_table(report: Mapping[str, Any]) -> str:
             f"{_percent(one['response_rate'])} of those asked answered: among all of them the {one['instrument']} "
             f"share lies between {_percent(low)} and {_percent(high)}."
         )
+    if report["pending"]:
+        tail.append(PENDING.format(n=report["pending"]))
     if any(figure["metric"].startswith("ttr") and figure["n"] for figure in report["times"]):
         tail.append(SKEWED)
     if _compared(report, "scores") or _compared(report, "rates"):

@@ -72,6 +72,7 @@ class Dashboard:
             "figures": [dict(zip(head, row, strict=True)) for row in rows],
             "counts": dict(figures.counts),
             "skipped": dict(figures.skipped),
+            "pending": figures.pending,
         }
         return _file(orjson.dumps(body, option=orjson.OPT_INDENT_2), "application/json", "figures.json")
 
@@ -107,6 +108,7 @@ class Dashboard:
             "score": score,
             "rows": board.tiles(now, before, rules.targets, locale),
             "counts": now.counts,
+            "pending": now.pending,
             "skipped": sorted(now.skipped.items(), key=lambda one: -one[1]),
             "spread": board.spread(now.of(score)),
             "lines": [board.band(line, locale) for metric in (score, "ttr") for line in weekly.series(metric, weeks)],

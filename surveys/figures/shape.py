@@ -115,6 +115,7 @@ class Figures:
     counts: Mapping[str, int] = field(default_factory=dict)  # cases, resolved, open, …: whole numbers of the span
     skipped: Mapping[str, int] = field(default_factory=dict)  # why customers were not asked → how many
     silent: tuple[Silent, ...] = ()
+    pending: int = 0  # cases, answers and decisions on asking that are still to be counted, of whatever span
 
     def of(self, metric: str) -> Figure:
         """That metric over all of the span; an empty one where nothing was counted."""

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, func, select
 
 from bot.storage import tables as t
+from surveys.rollups.store import is_far_behind
 from surveys.timing import EDIT_WINDOW
 
 Reader = Connection
@@ -20,7 +21,8 @@ def mark(conn: Reader, now: datetime) -> str:
     steps = conn.execute(select(func.max(e.n))).scalar()
     lately = select(func.count(), func.max(r.at), func.max(r.edited_at)).where(r.at > since)
     many, answered, edited = conn.execute(lately).one()
-    return f"{steps or 0}.{many}.{_stamp(answered)}.{_stamp(edited)}"
+    whole = "" if is_far_behind(conn) else "."  # once all is counted, a page is to be drawn anew
+    return f"{steps or 0}.{many}.{_stamp(answered)}.{_stamp(edited)}{whole}"
 
 
 def _stamp(at: datetime | None) -> str:

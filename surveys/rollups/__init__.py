@@ -11,7 +11,8 @@
 fact, takes the marks it worked from, and drops the block of the day (old and new) that the fact lies in. A fact is replaced,
 never added to: a crash, a replay or a second node cannot count anything twice, and a late change (a reopening, an edited score)
 corrects the day that it belongs to. Days that are over are packed into blocks when they have come to rest. A report reads the
-blocks, the facts of days without one, and makes the facts of what is still marked by itself: it is never behind.
+blocks, the facts of days without one, and makes the facts of what is still marked by itself: it is never behind. Only after an
+upgrade of an old house, or a large import, it leaves thousands to the worker, and says how many are still to come.
 
 **Why columns and not sums** (decided 2026-11). Sums per day and dimension answer one dimension at a time: channel *and* team
 *and* topic would need a table for each combination, nearly as many rows as there are cases. Medians and 90th percentiles do not

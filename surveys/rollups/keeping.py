@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -126,7 +127,8 @@ def _made(conn: store.Reader, family: str, ids: list[str], hours_of: HoursOf) ->
 
 def ask(conn: store.Reader, question: Question, hours_of: HoursOf, now: datetime) -> Figures:
     """A question answered on an open connection, which should be one snapshot."""
-    return answer(question, material(conn, question, hours_of, now), now)
+    made = answer(question, material(conn, question, hours_of, now), now)
+    return replace(made, pending=store.pending(conn))
 
 
 def material(conn: store.Reader, question: Question, hours_of: HoursOf, now: datetime) -> dict[str, Table]:
@@ -144,8 +146,9 @@ def material(conn: store.Reader, question: Question, hours_of: HoursOf, now: dat
 
 
 def _pending(conn: store.Reader, family: str, hours_of: HoursOf) -> dict[str, Fact | None]:
-    """What is not as its stored fact says: id → the fact as it is now, None for what is gone."""
-    waiting = [ref for _, ref in store.marked(conn, family)]
-    waiting += store.unmade(conn, family, store.progress(conn).cursor(family))
-    ids, facts = _made(conn, family, waiting, hours_of)
+    """What is not as its stored fact says: id → the fact as it is now, None for what is gone.
+
+    Of much (an old house after an upgrade, a large import) nothing: the worker is at it, and `store.pending` tells how much.
+    """
+    ids, facts = _made(conn, family, store.few_to_make(conn, family), hours_of)
     return {one: facts[one][1] if one in facts else None for one in ids}

@@ -22,7 +22,7 @@ from surveys.rollups.raw.store import Made, slices
 Reader: TypeAlias = Connection
 """What queries run on. Files outside the fence around SQLAlchemy know it by this name."""
 
-FAR = 2_000  # cases that no fact was made of yet
+FAR = 2_000  # of one family, still to be made: more than a question makes by itself
 _TABLES = {CASES: t.cases, ANSWERS: t.survey_responses, ASKS: t.survey_invitations}
 
 
@@ -69,13 +69,34 @@ def unmade(conn: Connection, family: str, above: str, limit: int | None = None) 
     return list(conn.execute(select(table.c.id).where(table.c.id > above).order_by(table.c.id).limit(limit)).scalars())
 
 
+def few_to_make(conn: Connection, family: str) -> list[str]:
+    """What is marked and what was never made, where each is so little that a question makes it by itself."""
+    marks = [ref for _, ref in marked(conn, family, FAR)]
+    new = unmade(conn, family, progress(conn).cursor(family), FAR)
+    return [*(marks if len(marks) < FAR else ()), *(new if len(new) < FAR else ())]
+
+
 def is_far_behind(conn: Connection) -> bool:
-    """Whether so much is still to be made that a report takes long: after an upgrade, or an import."""
+    """Whether so much is still to be made that a question leaves it to the worker: after an upgrade, or an import."""
     known = progress(conn)
     return any(
         len(unmade(conn, family, known.cursor(family), FAR)) == FAR or len(marked(conn, family, FAR)) == FAR
         for family in FAMILIES
     )
+
+
+def pending(conn: Connection) -> int:
+    """How many cases, answers and decisions on asking figures do not hold yet; 0 where a question makes the rest by itself."""
+    known, m, found = progress(conn), t.figure_marks.c, 0
+    for family in FAMILIES:
+        own = _TABLES[family].c.id
+        for query in (
+            select(func.count()).where(own > known.cursor(family)),
+            select(func.count()).where(m.family == family),
+        ):
+            n = int(conn.execute(query).scalar() or 0)
+            found += n if n >= FAR else 0
+    return found
 
 
 # ── facts and blocks ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -213,6 +234,10 @@ def table(
     wanted: Collection[str] | None = None,
 ) -> Table:
     """All facts from one day to another (both count in; None: no end), those in `instead` in place of the stored ones."""
+    if not progress(conn).is_ours:  # of another program, or none: they are read as nothing
+        return of(
+            family, [fact for fact in instead.values() if fact is not None and _is_within(day_of(fact), days)], wanted
+        )
     b = t.figure_blocks.c
     fresh = set(_days_of(conn, family, list(instead)))
     inside = [column >= days[0] for column in (b.day,) if days[0] is not None]

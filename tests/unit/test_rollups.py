@@ -29,7 +29,8 @@ from handoff import cases
 from surveys.figures.answer import answer
 from surveys.figures.catalogue import METRICS
 from surveys.figures.shape import Question
-from surveys.report import build
+from surveys.for_api import make
+from surveys.report import as_table, build
 from surveys.rollups import blocks, keeping, store
 from surveys.rollups.facts import BACKLOG, STEPS
 from surveys.rollups.keeping import Rollups
@@ -263,6 +264,26 @@ def change_something(dice: random.Random) -> Any:
                 mark(tx.conn, CASES, made)
 
     return unit
+
+
+@pytest.mark.parametrize("past", [60], indirect=True)
+async def test_a_question_to_an_old_house_makes_no_past_but_says_how_much_is_still_to_come(
+    past: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "FAR", 20)
+
+    def told(conn: Connection) -> dict[str, Any]:
+        return make(conn, Question(), always, NOW)
+
+    before = await past.storage.read_apart(told)
+    assert before["counts"]["cases"] == 0
+    assert before["pending"] == (await past.rollups.ask(Question())).pending >= 60
+    assert f"{before['pending']} cases, answers" in as_table(before)
+    await past.rollups.run()
+    after = await past.storage.read_apart(told)
+    assert (after["pending"], after["counts"]["cases"]) == (0, 60)
+    assert "still being made" not in as_table(after)
+    await past.equals_recomputation()
 
 
 @pytest.mark.parametrize("past", [60], indirect=True)
