@@ -65,8 +65,10 @@ class Leases:
         if self.shared and (self._beating is None or self._beating.done()):
             self._beating = asyncio.create_task(self._beat(), name="stafett-leases")
 
-    def let_go(self, outbox_id: str) -> None:
-        self.held.pop(outbox_id, None)
+    def let_go(self, outbox_id: str, claim: Held | None = None) -> None:
+        """Of the row, or of this claim alone: with the commit that ended it the row may have been claimed anew."""
+        if claim is None or self.held.get(outbox_id) is claim:
+            self.held.pop(outbox_id, None)
 
     def lanes(self) -> set[str]:
         return {held.lane for held in list(self.held.values()) if not held.concluded}

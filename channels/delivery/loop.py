@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -145,12 +145,13 @@ class DeliveryLoop:
     def _conclude(self, outcome: Outcome) -> None:
         """What came of it is written down with what else comes to its end meanwhile."""
         self._owed.append(outcome)
-        if self._secretary is None:
+        if self._secretary is None or self._secretary.done():  # done, and not noticed yet: it looks for no more
             self._secretary = asyncio.create_task(self._write_owed(), name="stafett-outcomes")
             self._secretary.add_done_callback(self._written)
 
     def _written(self, task: asyncio.Task[None]) -> None:
-        self._secretary = None
+        if self._secretary is task:
+            self._secretary = None
         if not task.cancelled() and task.exception() is not None:
             log.error("what came of sends is not written down yet", error=repr(task.exception()))
             self.wake()
@@ -159,19 +160,21 @@ class DeliveryLoop:
         """Where the database is away just now, the lanes wait until that is done."""
         async with self._writing:
             while group := self._owed[:TOGETHER]:
-                held = [held for one in group if (held := self._leases.held.get(one.delivery.id)) is not None]
-                self._mark(held, concluded=True)
+                ids = [one.delivery.id for one in group]
+                held = {of: held for of in ids if (held := self._leases.held.get(of)) is not None}
+                self._mark(held.values(), concluded=True)
                 try:
                     await self._storage.write(partial(self._outcomes.write, group=group))
                 except BaseException:
-                    self._mark(held, concluded=False)
+                    self._mark(held.values(), concluded=False)
                     raise
                 del self._owed[: len(group)]
                 for one in group:
                     self.counters.add(*one.counts, via=one.delivery.via)
-                    self._leases.let_go(one.delivery.id)
+                for of, claim in held.items():
+                    self._leases.let_go(of, claim)
 
-    def _mark(self, rows: Sequence[Held], *, concluded: bool) -> None:
+    def _mark(self, rows: Iterable[Held], *, concluded: bool) -> None:
         for held in rows:
             held.concluded = concluded
 

@@ -17,7 +17,7 @@ from bot.storage import tables as t
 from bot.storage.engine import Storage
 from channels.delivery import DeliveryLoop, claims
 from channels.delivery.leases import SHARED_LEASE
-from channels.delivery.outcomes import FIRST_BACKOFF, LAST_BACKOFF, backoff
+from channels.delivery.outcomes import FIRST_BACKOFF, LAST_BACKOFF, Counters, backoff
 from channels.delivery.paces import Paces, limits
 from channels.port import Delivery, Sent, Verdict
 from tests.support.rooms import NOON, PaperSender, Rooms, SetClock, rooms
@@ -239,6 +239,53 @@ async def test_outcomes_of_one_group_are_each_written_though_a_room_fails_over_o
         rows = sorted(await house.rows("outbox"), key=lambda row: row.n)
         assert [(row.state, row.ext_id) for row in rows] == [("sent", f"ext-{row.id}") for row in rows]
         assert house.delivery.counters.sent == 6
+
+
+async def test_what_comes_to_its_end_while_the_last_outcomes_are_just_written_is_written_too(sqlite_url: str) -> None:
+    """Whoever writes has looked for the last time, and nobody has noticed yet that it is done: no lane waits for that."""
+    async with rooms(sqlite_url) as house:
+        house.storage.wiring.courier, written = house.delivery.courier, asyncio.Event()
+
+        class Noticed(Counters):
+            def add(self, *names: str, via: str = "") -> None:
+                super().add(*names, via=via)
+                written.set()
+
+        async def waits(_: Delivery) -> None:
+            await written.wait()
+
+        house.delivery.counters, house.sender.script = Noticed(), [None, waits]
+
+        def unit(tx: Any) -> None:
+            for lane in ("paper:1", "paper:2"):
+                enqueue(tx, via="paper", lane=lane, kind="text", payload={"text": lane})
+
+        await house.storage.write(unit)
+        await left(house)
+        assert (await states(house), house.delivery.counters.sent) == (["sent", "sent"], 2)
+
+
+async def test_what_leaves_again_with_the_commit_that_ended_its_first_try_is_held_while_it_does(
+    sqlite_url: str,
+) -> None:
+    """A refused file's words: were they thought to be nobody's, a laptop that slept meanwhile would ask about them."""
+    async with rooms(sqlite_url) as house:
+        house.storage.wiring.courier = house.delivery.courier
+        under_way, arrives = asyncio.Event(), asyncio.Event()
+
+        async def waits(_: Delivery) -> None:
+            under_way.set()
+            await arrives.wait()
+
+        house.sender.script = [FileRefused("no such file", {"text": "see this"}, {"file_id": "f"}), waits]
+        await queue(house, "see this", kind="photo")
+        await asyncio.wait_for(under_way.wait(), 30)
+        house.clock.passes(minutes=5)
+        await house.delivery.run()
+        assert (await row(house)).state == "sending"
+        arrives.set()
+        await left(house)
+        assert (house.sender.texts, await states(house)) == (["see this"], ["sent", "failed"])
 
 
 # ── trying again ───────────────────────────────────────────────────────────────────────────────────────────────────
