@@ -282,21 +282,22 @@ def carry_over(tx: Tx, customer_id: str, before: int, epoch: int) -> None:
 
 # ── agents ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 def agents(conn: Connection, desk: Desk | None, now: datetime | None = None) -> list[AgentView]:
-    """The desk's agents in the order of desk.yaml, then those known only by the Slack channel, by name.
+    """The desk's agents in the order of desk.yaml, then those known by a team's user group or the Slack channel, by name.
 
     Available unless they said otherwise; with `now`, whoever is away until a time that has passed is back.
     """
     states = {row.agent_id: row for row in _STATES.all(conn)}
     listed = [_listed(one, states.get(one.id), now) for one in terms.listed_agents(desk)]
     ids = {one.id for one in listed}
-    if any(one.slack for one in terms.listed_agents(desk)):
+    groups = {one.id for one in terms.teams(desk) if one.slack_group}
+    if not groups and any(one.slack for one in terms.listed_agents(desk)):
         return listed  # CONTRACT: the channel's members are agents only where desk.yaml names nobody's Slack account
     known = [
         AgentView(
             row.agent_id, row.name, row.team or terms.default_team(desk), available=_here(row, now), busy=bool(row.busy)
         )
         for row in states.values()
-        if row.agent_id not in ids and row.slack_user
+        if row.agent_id not in ids and row.slack_user and (not groups or row.team in groups)
     ]
     return listed + sorted(known, key=lambda one: (one.name, one.id))
 
@@ -337,8 +338,9 @@ def set_available(
 
 
 def remember_agent(tx: Tx, agent_id: str, *, name: str, team: str | None, slack_user: str | None) -> None:
-    """An agent who is known by their Slack channel, or has just been seen at a desk."""
-    _upsert_agent(tx, agent_id, {"name": name, "team": team, "slack_user": slack_user, "seen_at": tx.now})
+    """An agent who is known by their user group or Slack channel. Without a `team` they stay in theirs."""
+    values = {"name": name, "slack_user": slack_user, "seen_at": tx.now, **({"team": team} if team else {})}
+    _upsert_agent(tx, agent_id, values)
 
 
 def _upsert_agent(tx: Tx, agent_id: str, values: Mapping[str, Any]) -> None:

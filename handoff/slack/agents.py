@@ -87,10 +87,12 @@ def user_of(agent_id: str, desk: Desk | None) -> str | None:
 
 
 def remember(tx: Tx, who: Who, desk: Desk | None, channel: str) -> None:
-    """Whoever is an agent only by their channel becomes one that the house knows."""
+    """Whoever is an agent only by their group or channel becomes one that the house knows. Where they act in no team's channel
+    (their Home, a direct message) they stay in the team that they were in.
+    """
     if not who.listed:
         here = (one.id for one in terms.teams(desk) if one.slack_channel == channel)
-        team = who.team or next(here, terms.default_team(desk))
+        team = who.team or next(here, None)
         store.remember_agent(tx, who.agent_id, name=who.name, team=team, slack_user=who.account)
 
 

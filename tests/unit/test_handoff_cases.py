@@ -12,7 +12,7 @@ import pytest_asyncio
 from sqlalchemy import select, update
 
 from bot import outbox
-from bot.desk_folder.desk import SlackAccount
+from bot.desk_folder.desk import SlackAccount, Team
 from bot.errors import Conflict, NotAllowed, NotFound
 from bot.events import (
     CaseReopened,
@@ -31,6 +31,7 @@ from handoff import brief, cases, store
 from handoff.case import Case
 from handoff.for_bot import CasesForBot
 from handoff.frame import case_frame
+from handoff.slack.agents import Who, remember
 from tests.unit.handoff_house import House, an_agent, build
 
 
@@ -634,6 +635,27 @@ async def test_agents_come_in_the_order_of_the_desk_and_may_be_away(house: House
     assert [one.name for one in await house.look(store.agents, house.desk)][-1] == "Zoë"
     house.desk = replace(house.desk, agents=(an_agent("ann", slack=SlackAccount("T1", "U1")),))
     assert "Zoë" not in [one.name for one in await house.look(store.agents, house.desk)]
+
+
+async def test_members_of_a_teams_user_group_are_agents_beside_those_that_are_listed(house: House) -> None:
+    for user, team in (("U7", "billing"), ("U8", "support")):
+        agent_id = f"slack:T1:{user}"
+        await house.do(store.remember_agent, agent_id, name=user, team=team, slack_user=f"T1:{user}")
+    group = Team("billing", "Billing", slack_group="S0000001")
+    for listed in (an_agent("ann"), an_agent("ann", slack=SlackAccount("T1", "U1"))):
+        desk = replace(house.desk, agents=(listed,), teams=(Team("support", "Support"), group))
+        found = await house.look(store.agents, desk)
+        assert [(one.id, one.team) for one in found] == [("ann", "support"), ("slack:T1:U7", "billing")]
+
+
+async def test_what_agents_do_outside_their_teams_channel_leaves_them_in_their_team(house: House) -> None:
+    zoe = Who("slack:T1:U7", "Zoë", "U7", "T1:U7", listed=False)
+    shop = Team("shop", "Shop", slack_channel="C2")
+    desk = replace(house.desk, agents=(), teams=(Team("support", "Support", slack_channel="C1"), shop))
+    for channel, team in (("", "support"), ("C2", "shop"), ("", "shop"), ("C9", "shop"), ("C1", "support")):
+        await house.do(remember, zoe, desk, channel)
+        [known] = await house.look(store.agents, desk)
+        assert (known.team, known.name) == (team, "Zoë"), channel
 
 
 async def test_the_bot_asks_through_its_own_door(house: House) -> None:
