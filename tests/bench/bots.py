@@ -1,8 +1,7 @@
 """The processes under test: `python -m tests.bench.bots stafett` or `bare`, set by the environment as `stafett serve` is.
 
-They answer questions on stdin with a line of JSON: `used` with what they have used so far. Each runs on the event loop that it
-has in life (ours on uvloop, as `stafett serve` does; aiogram's example on asyncio's own), takes webhooks with the secret
-checked, and logs nothing.
+They answer questions on stdin with a line of JSON: `used` with what they have used so far. Both run on asyncio's own loop,
+take webhooks with the secret checked, and log nothing.
 
 The platforms' paces are lifted: they are declared limits (one message a second and chat, 30 a second in all), and would be all
 that is measured. Order within a chat and all other rules stay.
@@ -104,13 +103,7 @@ def main() -> None:
     import signal
 
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0)) if sys.argv[1] == "bare" else None
-    if sys.argv[1] == "bare":
-        asyncio.run(bare())
-        return
-    from bot.server import fastest_loop
-
-    with asyncio.Runner(loop_factory=fastest_loop) as runner:
-        runner.run(stafett())
+    asyncio.run({"bare": bare, "stafett": stafett}[sys.argv[1]]())
 
 
 if __name__ == "__main__":
