@@ -186,6 +186,21 @@ def _still_free() -> Select[Any]:
 _HEADS, _HEADS_LOCKED = Prepared(_heads()), Prepared(_still_free())
 
 
+_POSTING = Prepared(
+    select(t.outbox.c.bucket).where(
+        t.outbox.c.state == literal_column("'sending'"),
+        among(t.outbox.c.bucket, "places"),
+        t.outbox.c.bucket != t.outbox.c.lane,
+        not_(among(t.outbox.c.kind, "aside")),
+    )
+)
+
+
+def posting(tx: Tx, places: Collection[str], aside: Collection[str]) -> set[str]:
+    """Those of the places that lanes share in which one is under way just now. See `heads`."""
+    return {row.bucket for row in _POSTING.all(tx.conn, places=sorted(places), aside=sorted(aside))}
+
+
 def is_due(conn: Connection, now: datetime, vias: Iterable[str]) -> bool:
     """Whether anything could leave now."""
     windows = tuple(sorted((via, bulk) for via in vias for bulk in (False, True)))

@@ -130,7 +130,7 @@ class Claims:
         spends = {row.n: limits(row.bucket, row.kind, bulk=row.bulk, asks=row.state == "uncertain") for row in heads}
         paces, now = self._paces_for(tx, {one.name for limited in spends.values() for one in limited})
         before, behind = dict(paces.free), dict[str, int]()
-        begun = set[str]()  # places that lanes share
+        begun = self._begun_elsewhere(tx, heads)  # places that lanes share
         crowded = len(heads) >= room or bool(self._resting)  # others wait: who has had a turn stands behind them
         for row in heads:
             if len(found.taken) >= room:
@@ -167,6 +167,11 @@ class Claims:
         if self._leases.shared:
             spent = {name: at for name, at in paces.free.items() if before.get(name) != at}
             pace_rows.keep(tx, {name: datetime.fromtimestamp(at, UTC) for name, at in spent.items()})
+
+    def _begun_elsewhere(self, tx: Tx, heads: Sequence[Any]) -> set[str]:
+        """Places in which another node has begun since we looked; from now on none can, while we hold their limits."""
+        places = {row.bucket for row in heads if shares_place(row.bucket, row.lane, row.kind)}
+        return outbox_rows.posting(tx, places, METHODS) if self._leases.shared and places else set()
 
     def _put_off(self, row: Any, until: datetime, found: Found) -> None:
         found.put_off[row.n] = until

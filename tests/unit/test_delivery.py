@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy.util import await_only
 
 from bot.errors import DatabaseFault, FileRefused, NotSent, RateLimited, Refused, Uncertain
 from bot.events import SendDelayed, SendSettled
@@ -736,6 +737,30 @@ async def test_lanes_that_share_a_place_show_up_in_the_order_in_which_they_came(
         await delivered(house, 40)
         assert house.sender.texts == [str(number) for number in range(30)]
         assert most == 1, "one at a time: two that are under way may arrive the other way round"
+
+
+async def test_lanes_that_share_a_place_stand_in_line_over_all_nodes(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One node has looked which rows are due, and before it takes one the other has begun to post in that channel."""
+    async with rooms(postgres_url) as house:
+        house.delivery.senders = {"slack": house.sender}
+        other = DeliveryLoop(house.storage, {"slack": house.sender})
+        for number in range(2):
+            await queue(house, str(number), lane=f"case:{number}", via="slack", bucket="slack:C1", kind="root")
+        look = outbox_rows._due
+
+        class Looks:
+            def all(self, conn: Any, **given: Any) -> list[Any]:
+                found = look((("slack", False),)).all(conn, **given)
+                monkeypatch.setattr(outbox_rows, "_due", look)
+                await_only(house.storage.write(other._claim))
+                return found
+
+        monkeypatch.setattr(outbox_rows, "_due", lambda _windows: Looks())
+        claimed, _ = await house.storage.write(house.delivery._claim)
+        assert claimed == []
+        assert await states(house) == ["sending", "ready"]
 
 
 async def test_who_waits_in_line_for_more_than_a_minute_is_told_of(sqlite_url: str, house_time: SetClock) -> None:
