@@ -97,7 +97,9 @@ def router(rooms: Rooms) -> APIRouter:
             raise Unprocessable(f"query.{at}", told) from error
         shown: dict[str, Any] = dict(report)
         if name in PARTS:
-            shown = {key: value for key, value in shown.items() if key in {"from", "to", "by", "where", "pending", name}}
+            shown = {
+                key: value for key, value in shown.items() if key in {"from", "to", "by", "where", "pending", name}
+            }
         return Response(orjson.dumps(shown), media_type="application/json")
 
     @made.get("/events", response_class=StreamingResponse, responses=STREAM)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
+from surveys.figures.shape import SHOWN_FROM
 from surveys.insights import store
 from surveys.insights.doubts import Doubt, Side, doubts, last_year, overlap, scopes_meet
 from surveys.insights.effect import Difference, Nps, Sample, Share, Values, against, difference
@@ -75,11 +76,18 @@ def judge(conn: Reader, one: Improvement, others: Sequence[Improvement], now: da
     runs = until > start
     before = _sample(conn, one, since, min(start, now))
     after = _sample(conn, one, start, until) if runs else None
-    effect = difference(before, after) if after is not None else None
+    told = after is not None and _is_enough(one, before, after)
+    effect = difference(before, after) if after is not None and told else None
     beyond = _beyond(conn, one, effect, before, (since, start, until)) if effect is not None else None
     series, weeks = _series(conn, one, now, zone)
     returned = None
-    if after is not None and one.cost is not None and one.unit_value is not None and one.metric is not Metric.TTR:
+    if (
+        after is not None
+        and told
+        and one.cost is not None
+        and one.unit_value is not None
+        and one.metric is not Metric.TTR
+    ):
         returned = payback(before, after, one.cost, one.unit_value, fewer_is_better=one.metric.fewer_is_better)
     days_after = max(0, (until - start).days)
     doubted = _doubts(conn, one, others, (since, start, until), weeks, zone) if runs else ()
@@ -87,6 +95,11 @@ def judge(conn: Reader, one: Improvement, others: Sequence[Improvement], now: da
 
 
 # ── samples ────────────────────────────────────────────────────────────────────────────────────────────────────────
+def _is_enough(one: Improvement, *samples: Sample) -> bool:
+    """No score of fewer than five answers is told, nor what could be reckoned back to one."""
+    return not one.metric.by_survey or all(sample.n >= SHOWN_FROM for sample in samples)
+
+
 def _sample(conn: Reader, one: Improvement, since: datetime, until: datetime, *, outside: bool = False) -> Sample:
     if one.metric.by_survey:
         named = INSTRUMENTS_OF[one.metric]
@@ -146,7 +159,7 @@ def _beyond(
         scale = before.value / level  # elsewhere may be ten times as busy: it is its course that counts
         other_before = Values(tuple(value * scale for value in other_before.values))
         other_after = Values(tuple(value * scale for value in other_after.values))
-    elsewhere = difference(other_before, other_after)
+    elsewhere = difference(other_before, other_after) if _is_enough(one, other_before, other_after) else None
     return against(effect, elsewhere) if elsewhere is not None else None
 
 
@@ -179,7 +192,8 @@ def _by_span(
     first, last = spans[0][1], spans[-1][2]
     if one.metric.by_survey:
         answers = store.answer_facts(conn, INSTRUMENTS_OF[one.metric], one.scope, first, last)
-        return [(day, of_answers(one.metric, [a for a in answers if s <= a.at < u]).value) for day, s, u in spans]
+        samples = [(day, of_answers(one.metric, [a for a in answers if s <= a.at < u])) for day, s, u in spans]
+        return [(day, sample.value if _is_enough(one, sample) else None) for day, sample in samples]
     cases = store.case_facts(conn, one.scope, first, last)
     return [(day, of_cases(one.metric, [k for k in cases if s <= k.opened_at < u], s, u).value) for day, s, u in spans]
 
@@ -226,5 +240,7 @@ def _side(conn: Reader, one: Improvement, since: datetime, until: datetime) -> S
         "channel": Counter(case.channel for case in cases),
         "topic": Counter(case.topic or "" for case in cases),
     }
-    delivered, answered = store.surveyed(conn, one.scope, since, until) if one.metric.by_survey else (0, 0)
+    delivered, answered = 0, 0
+    if one.metric.by_survey:
+        delivered, answered = store.surveyed(conn, INSTRUMENTS_OF[one.metric], one.scope, since, until)
     return Side(mix, delivered, answered)

@@ -199,12 +199,16 @@ def _answers_own() -> dict[str, Any]:
     }
 
 
-def surveyed(conn: Reader, scope: Mapping[str, str], since: datetime, until: datetime) -> tuple[int, int]:
-    """(delivered, answered) of the questions that were asked in a span."""
+def surveyed(
+    conn: Reader, instruments: Sequence[str], scope: Mapping[str, str], since: datetime, until: datetime
+) -> tuple[int, int]:
+    """(delivered, answered) of the questions of these instruments that were asked in a span; a campaign's have no case."""
     query: Any = (
         select(func.count(i.c.delivered_at), func.count(case((i.c.state == "answered", 1))))
-        .join(c, c.c.id == i.c.case_id)
-        .where(i.c.asked_at >= since, i.c.asked_at < until, i.c.delivered_at.is_not(None))
+        .outerjoin(c, c.c.id == i.c.case_id)
+        .where(
+            i.c.instrument.in_(instruments), i.c.asked_at >= since, i.c.asked_at < until, i.c.delivered_at.is_not(None)
+        )
     )
     row: Sequence[int] = conn.execute(_scoped(query, scope)).one()
     return int(row[0]), int(row[1])

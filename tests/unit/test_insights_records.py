@@ -25,6 +25,7 @@ from bot.storage import merging
 from bot.storage import tables as t
 from bot.storage.erasure import erase
 from handoff.watch import on_topic_given
+from surveys.insights import store as figures
 from surveys.insights.records import alarms, improving, labelling, problems, wishing
 from surveys.insights.records import store as records
 from surveys.insights.records.nouns import AlarmState, Area, LabelKind, Metric, ProblemState, WishState
@@ -416,8 +417,13 @@ async def judged(
         *scored(4, change, elsewhere[1], "parcel"),
     ]
     await here.write(lambda tx: tx.conn.execute(insert(t.survey_responses), rows))
+    return await judged_by(here, Metric.CSAT)
+
+
+async def judged_by(here: House, metric: Metric) -> dict[str, Any]:
+    """A record on the topic "refund" whose change was 28 days ago, as the report has it."""
     values = {"title": "Refund by one press", "what": "", "starts_on": date(2026, 2, 9), "days": 28, "currency": "EUR"}
-    rest = {"scope": {"topic": "refund"}, "metric": Metric.CSAT, "cost": 100.0, "unit_value": 10.0}
+    rest = {"scope": {"topic": "refund"}, "metric": metric, "cost": 100.0, "unit_value": 10.0}
     then, here.rooms.clock.now = here.now, here.now - timedelta(days=60)
     await here.write(lambda tx: improving.put(tx, None, ME, ZONE, **values, **rest))
     here.rooms.clock.now = then
@@ -442,6 +448,42 @@ async def test_no_effect_says_no_evidence_and_how_many_more_cases_it_takes(one_u
         assert found["helped"] is None
         assert found["says"] == f"no evidence yet; about {found['more_needed']} more cases needed"
         assert found["more_needed"] > 100
+
+
+async def test_an_improvement_tells_no_score_of_fewer_than_five_answers(one_url: str) -> None:
+    """Neither before, nor after, nor in a week: a single answer stays between the customer and the house."""
+    async with house(one_url) as here:
+        change = here.now.replace(hour=0) - timedelta(days=28, hours=1)
+        rows = [*scored(1, change - timedelta(days=28), 0.6, "refund"), *list(scored(2, change, 0.8, "refund"))[:4]]
+        await here.write(lambda tx: tx.conn.execute(insert(t.survey_responses), rows))
+        found = await judged_by(here, Metric.CSAT)
+        assert (found["effect"], found["beyond_elsewhere"], found["return"]) == (None, None, None)
+        assert found["says"] == "too few cases to compare"
+        few = [one for one in found["weeks"] if one["from"] >= "2026-02-09"]
+        assert few
+        assert {one["value"] for one in few} == {None}
+
+
+async def test_the_response_rate_of_an_nps_is_that_of_its_own_question(one_url: str) -> None:
+    async with house(one_url) as here:
+        when = here.now - timedelta(days=1)
+        asked = [("nps", f"spring/{n}", "spring", "answered" if n % 2 else "expired") for n in range(6)]
+        asked += [("ces7", f"case{n}", None, "answered") for n in range(3)]
+        rows = [
+            {
+                "id": new_id(),
+                "case_id": key,
+                "customer_id": "someone",
+                "instrument": name,
+                "state": state,
+                "locale": "en",
+            }
+            | {"snapshot": {}, "decided_at": when, "asked_at": when, "delivered_at": when, "campaign": campaign}
+            for name, key, campaign, state in asked
+        ]
+        await here.write(lambda tx: tx.conn.execute(insert(t.survey_invitations), rows))
+        span = (when - timedelta(days=1), here.now)
+        assert await here.read(lambda conn: figures.surveyed(conn, ("nps",), {}, *span)) == (6, 3)
 
 
 async def test_what_rose_everywhere_is_not_the_changes_doing(one_url: str) -> None:
