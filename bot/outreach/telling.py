@@ -36,6 +36,7 @@ from bot.outreach.notice import (
     rules_from,
     text_for,
 )
+from bot.quiet import after_quiet
 from bot.storage import customers, history
 from bot.storage.tx import Tx
 from bot.texts import say
@@ -114,8 +115,9 @@ class Notices:
             return
         rules = self._rules()
         found, last = store.affected(tx.conn, notice.audience, notice.listed_to, BATCH)
-        at = max(tx.now, _moment(timer) or tx.now)
+        at, zone = max(tx.now, _moment(timer) or tx.now), ZoneInfo(self.desk().time_zone)
         for customer_id in store.await_turn(tx, notice.id, found):
+            at = after_quiet(at, rules.quiet, zone)  # or all whom the night holds up would be told in one minute
             data = {"notice": notice.id}
             timers.set_timer(tx, ONE, f"notice:{notice.id}:{customer_id}", at, customer_id=customer_id, data=data)
             at += rules.gap

@@ -231,6 +231,28 @@ async def test_an_audience_larger_than_a_batch_is_told_at_its_pace(
     assert [await house.told(one) for one in everybody] == [["Parcels are a day late."]] * 5
 
 
+async def test_the_night_does_not_bunch_up_whom_it_holds_back(house: House) -> None:
+    """Who would have been told at night is told from the morning on, at the same pace."""
+    await house.knows("a", "b", "c", "d", "e")
+    house.core.clock.now = datetime(2026, 3, 9, 19, 59, 59, tzinfo=UTC)  # a second before nine in Amsterdam
+    made = await house.approved(notice())
+    await house.core.timers.run()
+    assert sorted((await house.people(made.id)).values()).count(("told", None)) == 1
+    house.core.clock.now = datetime(2026, 3, 10, 7, tzinfo=UTC)
+    await house.core.timers.run()
+    assert sorted((await house.people(made.id)).values()).count(("told", None)) == 2
+    await house.minutes_pass(1)
+    assert sorted((await house.people(made.id)).values()).count(("told", None)) == 5
+
+
+async def test_who_became_another_is_found_by_the_name_they_had(house: House) -> None:
+    kari, ola, per = await house.knows("kari", "ola", "per")
+    await house.core.storage.write(lambda tx: merging.merge(tx, ola, per, "linked"))
+    await house.core.storage.write(lambda tx: merging.merge(tx, kari, ola, "linked"))
+    named = Audience(customers=(per, ola, per))
+    assert await house.core.storage.read(lambda conn: store.affected(conn, named, None, 10)) == ([kari], None)
+
+
 async def test_nobody_hears_it_twice_when_two_customers_turn_out_to_be_one(house: House) -> None:
     kari, ola = await house.knows("kari", "ola")
     made = await house.approved(notice())
