@@ -49,7 +49,8 @@ def score_changed(tx: Tx, response_id: str, score: float, *, is_low: bool) -> No
     if not is_low and alert.state == "open":
         values |= {"state": "closed", "outcome": "withdrawn", "closed_at": tx.now, "withdrawn_at": tx.now}
         timers.cancel(tx, key_of(alert.id))
-    alert_rows.change(tx, alert.id, **values)
+    if not alert_rows.change(tx, alert.id, alert.state, **values):
+        alert_rows.change(tx, alert.id, score=score)  # somebody has just taken it up: it stays theirs
     _told(tx, alert.id, "changed")
 
 
@@ -102,7 +103,8 @@ def due(tx: Tx, timer: Timer) -> None:
     if alert is None or alert.state == "closed":
         return
     reminded, due_at = alert.reminded + 1, tx.now + WITHIN
-    alert_rows.change(tx, alert.id, reminded=reminded, due_at=due_at)
+    if not alert_rows.change(tx, alert.id, "open", "claimed", reminded=reminded, due_at=due_at):
+        return  # closed meanwhile
     if reminded < REMINDERS:
         timers.set_timer(tx, KIND, timer.key, due_at, customer_id=alert.customer_id)
     _told(tx, alert.id, "overdue")

@@ -28,20 +28,21 @@ def is_blocked(who: Customer | None) -> bool:
 
 
 def block(tx: Tx, case_id: str, agent_id: str, *, desk: str) -> Case:
-    """Keep a customer out; a live case of theirs ends as spam. Its holder, leads, or anybody while nobody holds it."""
+    """Keep a customer out; the live case of theirs ends as spam. Its holder, leads, or anybody while nobody holds it."""
     case = store.held(tx, case_id)
-    may_act(tx, case, agent_id)
+    live = _may_touch(tx, case, agent_id)
     if is_blocked(customers.customer(tx.conn, case.customer_id)):
         return case
     customers.set_attribute(tx, case.customer_id, BLOCKED, {"by": agent_id, "at": tx.now.isoformat()})
     store.log(tx, case, "block", agent_id, desk=desk)
-    return cases.resolve(tx, case.id, agent_id, "spam") if case.live else changed(tx, case)
+    ended = cases.resolve(tx, live.id, agent_id, "spam") if live is not None else case
+    return ended if ended.id == case.id and live is not None else changed(tx, case)
 
 
 def unblock(tx: Tx, case_id: str, agent_id: str, *, desk: str) -> Case:
     """Let them in again: what they write next is answered."""
     case = store.held(tx, case_id)
-    may_act(tx, case, agent_id)
+    _may_touch(tx, case, agent_id)
     if is_blocked(customers.customer(tx.conn, case.customer_id)):
         customers.set_attribute(tx, case.customer_id, BLOCKED, None)
         store.log(tx, case, "unblock", agent_id, desk=desk)
@@ -58,7 +59,7 @@ def merge(tx: Tx, case_id: str, agent_id: str, other: int, *, desk: str) -> Case
     if case is None or theirs is None:
         raise NotFound(f"there is no case {other}")
     for one in (case, theirs):
-        may_act(tx, one, agent_id)
+        _may_touch(tx, one, agent_id)
     if case.customer_id == theirs.customer_id:
         raise Conflict(f"case {other} is the same customer's")
     merging.merge(tx, case.customer_id, theirs.customer_id, EVIDENCE)
@@ -74,13 +75,24 @@ def part(tx: Tx, case_id: str, agent_id: str, *, desk: str) -> Case:
     case = store.case(tx.conn, case_id)
     if case is None:
         raise NotFound(f"there is no case {case_id}")
-    may_act(tx, case, agent_id)
+    _may_touch(tx, case, agent_id)
     merge_id = merging.last_merge(tx, case.customer_id, EVIDENCE)
     if merge_id is None:
         raise NotFound("there is no merge to undo")
     merging.unmerge(tx, merge_id)
     store.log(tx, case, "part", agent_id, desk=desk, merge=merge_id)
     return changed(tx, store.case(tx.conn, case_id) or case)
+
+
+def _may_touch(tx: Tx, case: Case, agent_id: str) -> Case | None:
+    """The customer's live case. What is done to a customer is done to that one too, from whichever of their cases: raises
+    NotAllowed as `may_act` does, for either.
+    """
+    live = store.live_case(tx.conn, case.customer_id)
+    for one in (case, live):
+        if one is not None:
+            may_act(tx, one, agent_id)
+    return live
 
 
 def merged_lately(events: Sequence[CaseEvent], now: datetime) -> bool:

@@ -24,6 +24,14 @@ if TYPE_CHECKING:
     from bot.desk_folder.desk import Desk
 
 
+class HeldByAnother(NotAllowed):
+    """Somebody else holds the case: `holder` is their name."""
+
+    def __init__(self, holder: str, number: int | None) -> None:
+        super().__init__(f"{holder} holds case {number}; ask for a transfer, or add a note")
+        self.holder = holder
+
+
 def desk_of(tx: Tx) -> Desk | None:
     """The desk folder in force."""
     desk: Desk | None = tx.wiring.desk()
@@ -163,8 +171,7 @@ def may_act(tx: Tx, case: Case, agent_id: str | None) -> AgentView | None:
         return None
     agent = store.agent(tx.conn, desk_of(tx), agent_id)
     if case.with_people and case.agent_id not in {None, agent_id} and not agent.leads:
-        holder = store.agent_name(tx.conn, desk_of(tx), case.agent_id)
-        raise NotAllowed(f"{holder} holds case {case.number}; ask for a transfer, or add a note")
+        raise HeldByAnother(store.agent_name(tx.conn, desk_of(tx), case.agent_id), case.number)
     return agent
 
 

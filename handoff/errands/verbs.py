@@ -32,6 +32,18 @@ LONGEST = 3000  # characters of what is asked, and of an answer: one field of a 
 META = "errand"  # in a note's meta: whose word it is
 
 
+class Ended(Conflict):
+    """It was answered, or taken back, before."""
+
+
+class NotTheirs(NotAllowed):
+    """A task of somebody else's: `owner` is their name."""
+
+    def __init__(self, owner: str) -> None:
+        super().__init__(f"it is {owner}'s task; they, who asked, or a lead say that it is done")
+        self.owner = owner
+
+
 # ── asking ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 def consult(
     tx: Tx,
@@ -172,10 +184,9 @@ def answer(
 
 def _may_end(tx: Tx, errand: Errand, who: AgentView) -> None:
     if not errand.is_open:
-        raise Conflict(f"this was {errand.state} before")
+        raise Ended(f"this was {errand.state} before")
     if errand.is_task and who.id not in {errand.owner_id, errand.asked_by} and not who.leads:
-        owner = store.agent_name(tx.conn, desk_of(tx), errand.owner_id)
-        raise NotAllowed(f"it is {owner}'s task; they, who asked, or a lead say that it is done")
+        raise NotTheirs(store.agent_name(tx.conn, desk_of(tx), errand.owner_id))
 
 
 def withdraw(tx: Tx, errand_id: str, agent_id: str | None, *, desk: str) -> Errand:

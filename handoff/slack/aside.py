@@ -171,8 +171,8 @@ def posted(tx: Tx, errand_id: str, post: Post, who: Who, said: Words) -> None:
                 outgoing.fetch(tx, case, file, ref)
             text, kept = shorten(to_plain(said.text), min(TEXT_LIMIT, verbs.LONGEST)), [file for file, _ in files]
             done = verbs.talk(tx, errand_id, who.agent_id, text, kept, desk=store.DESK, ref=post.ref, said=True)
-    except REFUSALS as error:
-        outgoing.tell(tx, post.channel, who.user, str(error), post.thread, case)
+    except REFUSALS:
+        outgoing.tell(tx, post.channel, who.user, Wording(tx.wiring.desk())("errand_ended"), post.thread, case)
         return
     answered = was_open and not done.is_open
     outgoing.mark(tx, case.id, case.customer_id, post.ref, outgoing.SENT if answered else outgoing.NOTE)

@@ -19,6 +19,7 @@ from channels.text import to_plain
 from handoff import relays
 from handoff import store as rows
 from handoff.case import Case
+from handoff.errands.verbs import Ended, NotTheirs
 from handoff.slack import commands, forms, more, outgoing, store
 from handoff.slack.agents import Agents, Who, remember
 from handoff.slack.answering import reply_form
@@ -30,6 +31,7 @@ from handoff.slack.undo import KEEP, UNDO
 from handoff.slack.verb import ACTION, Refusal, Scene, Verb, View
 from handoff.slack.verbs import VERBS
 from handoff.slack.wording import Wording
+from handoff.steps import HeldByAnother
 
 if TYPE_CHECKING:
     from bot.desk_folder.desk import Desk
@@ -157,8 +159,14 @@ class Presses:
     def _why(self, tx: Tx, case: Case, who: Who, error: Exception) -> str:
         if isinstance(error, Refusal):
             return str(error)
+        if isinstance(error, Ended):
+            return self._wording("errand_ended")
+        if isinstance(error, NotTheirs):
+            return self._wording("errand_not_yours", agent=error.owner)
         if not case.live:
             return self._wording("refused_over")
+        if isinstance(error, HeldByAnother):
+            return self._wording("refused_not_yours", agent=error.holder)
         if isinstance(error, NotAllowed) and case.agent_id in {None, who.agent_id}:
             return self._wording("refused_not_agent")
         if case.with_people and case.agent_id not in {None, who.agent_id}:

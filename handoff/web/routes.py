@@ -32,6 +32,8 @@ from channels.web.hub import Hub
 from handoff import persons, store, terms
 from handoff.availability import set_available
 from handoff.case import AgentView, Case
+from handoff.errands.verbs import Ended, NotTheirs
+from handoff.steps import HeldByAnother
 from handoff.web import alerts, asked, helping, pages, shown, sign_in
 from handoff.web import store as own
 from handoff.web.desk import WebDesk
@@ -314,7 +316,11 @@ class WebDeskRoutes:
         name, code = "", "conflict"
         if isinstance(error, LookAgain):
             return pages.refusal(409, str(error), "look_again", {"warnings": error.warnings})
-        if case is not None and not case.live:
+        if isinstance(error, Ended | NotTheirs):
+            code, name = ("errand_ended", "") if isinstance(error, Ended) else ("errand_not_yours", error.owner)
+        elif isinstance(error, HeldByAnother):
+            code, name = "taken", error.holder
+        elif case is not None and not case.live:
             code = "over"
         elif case is not None and case.agent_id not in {None, seat.agent.id}:
             holder = case.agent_id

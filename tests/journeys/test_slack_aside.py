@@ -142,10 +142,16 @@ async def test_a_task_mentions_its_owner_who_says_what_came_of_it(office: Office
     await office.bill.posts(BILLING, "I am on it", thread_ts=beside.ts)
     await house.rest()
     assert (await office.errand()).state == "open"
+    house.slack.channel(BILLING, members=[office.bill, house.bob])
+    await house.bob.presses(BILLING, beside.ts, "Done…")
+    of_bob = await house.bob.is_shown("A task")
+    told = await house.bob.submits(of_bob, {"text": "I think it is"})
+    assert "Bill's task" in str(told), "not whose case it is"
     await office.bill.presses(BILLING, beside.ts, "Done…")
     form = await office.bill.is_shown("A task")
     await office.bill.submits(form, {"text": "Sent, number 7"})
     await house.rest()
+    assert "This was answered" in str(await house.bob.submits(of_bob, {"text": "I think it is"}))
     assert any("Done by Bill" in says and "Sent, number 7" in says for says in house.thread(card))
     assert not any("number 7" in says or "on it" in says for says in house.got())
 

@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from bot.desk_folder.desk import Routing
 from bot.errors import Conflict, NotAllowed, NotFound, StafettError
+from bot.events import EscalationAsked
 from bot.storage import customers, history
 from handoff import cases, persons, store
 from handoff.availability import set_available
@@ -51,6 +52,25 @@ async def test_only_who_may_act_on_a_case_keeps_its_customer_out(house: House) -
     assert not await blocked(house, case)
     await house.do(persons.block, case.id, "lea", desk="wall")
     assert await blocked(house, case), "a lead may"
+
+
+async def test_an_old_case_is_no_way_round_who_holds_the_live_one(house: House) -> None:
+    old = await house.taken()
+    await house.do(cases.resolve, old.id, "ann", "resolved")
+    await house.later(hours=80)  # beyond the window in which it would be reopened
+    live = await house.do(cases.on_escalation, EscalationAsked(old.customer_id, "asked"))
+    await house.do(cases.claim, live.id, "bob", desk="wall")
+    mine = await house.taken("ann", "Olav")
+    assert live.id != old.id
+    for verb, more in ((persons.block, ()), (persons.unblock, ()), (persons.part, ()), (persons.merge, (mine.number,))):
+        with pytest.raises(NotAllowed, match="Bob holds"):
+            await house.do(verb, old.id, "ann", *more, desk="wall")
+    with pytest.raises(NotAllowed, match="Bob holds"):
+        await house.do(persons.merge, mine.id, "ann", old.number, desk="wall")
+    assert not await blocked(house, old)
+    await house.do(persons.block, old.id, "bob", desk="wall")
+    assert await blocked(house, old)
+    assert (await house.case(live)).outcome == "spam", "nobody holds a case whose customer nobody hears"
 
 
 async def test_two_customers_become_one_with_one_live_case_and_part_again(house: House) -> None:

@@ -45,6 +45,8 @@ export function reason(error) {
   if (!(error instanceof Refusal)) return t("desk_error");
   switch (error.code) {
     case "taken": return t("taken_by", { agent: error.agent });
+    case "errand_ended": return t("errand_ended");
+    case "errand_not_yours": return t("errand_not_yours", { agent: error.agent });
     case "over": return t("refused_over");
     case "claim_first": return t("refused_claim_first");
     case "conflict": return t("desk_changed");
