@@ -297,12 +297,12 @@ class App:
                 self._background(catch_up())
 
     async def stop(self) -> None:
-        """Stop taking in, let what is on its way arrive, close. What is left is taken up at the next start."""
-        for channel in self.channels:
-            await channel.stop()
+        """Begin nothing more, let what is on its way arrive, close. What is left is taken up at the next start."""
         for worker in self.workers.values():
             await worker.stop()
         await self.delivery.stop()
+        for channel in self.channels:  # only now: a send whose connection is closed under it may be said twice
+            await channel.stop()
         await self.tally.stop()
         await self.notices.stop()
         for task in self._tasks:
