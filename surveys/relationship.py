@@ -52,6 +52,10 @@ class Campaigns:
         if running is None or timer.data.get("done") == running.id:
             timers.set_timer(tx, SWEEP, SWEEP, tx.now + LOOK_EVERY, data=timer.data)
             return
+        awake = after_quiet(tx.now, setup.rules.quiet, setup.zone)
+        if awake > tx.now:  # or all whom the night puts off would be asked in its last minute
+            timers.set_timer(tx, SWEEP, SWEEP, awake, data=timer.data)
+            return
         after = str(timer.data.get("after", "")) if timer.data.get("campaign") == running.id else ""
         found = store.people(tx.conn, running.begins_at - rules.active, after, PAGE)
         for who in found:

@@ -309,6 +309,24 @@ def test_each_customer_is_asked_once_a_campaign_also_after_a_crash_and_on_two_no
     assert house.conn.execute(select(func.count()).select_from(t.survey_invitations)).scalar() == len(asked)
 
 
+def test_a_campaign_that_begins_at_night_asks_at_its_pace_in_the_morning(house: House) -> None:
+    for number in range(210):
+        house.newcomer(f"n{number}")
+    start = house.now
+    rules = replace(AT_ONCE, quiet=(time(9), time(15)), nps=CAMPAIGN)
+    house.setup = replace(house.setup, rules=rules)
+    relationship.begin(house.tx)
+    for _ in range(3):
+        house.ring()
+        house.now += timedelta(minutes=1)
+    assert start.hour < 15
+    house.now = house.now.astimezone(house.setup.zone).replace(hour=15, minute=0, second=0).astimezone(UTC)
+    for _ in range(8):
+        house.ring()
+    asked = house.conn.execute(select(func.count()).where(t.messages.c.survey.is_not(None))).scalar()
+    assert asked == relationship.PAGE
+
+
 def test_an_open_case_is_waited_for_and_quiet_hours_put_it_off(house: House) -> None:
     case_id = house.case(status="open", resolved_at=None)
     campaign(house)
