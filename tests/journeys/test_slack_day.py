@@ -16,6 +16,7 @@ from bot.events import NotifyAsked
 from channels.delivery import paces
 from handoff import cases as verbs
 from handoff import store as cases
+from handoff.slack import agents
 from tests.fakes.slack import SlackServer
 from tests.fakes.slack_person import Person
 from tests.fakes.slack_shapes import Post, flat
@@ -202,6 +203,19 @@ async def test_who_is_no_agent_sees_nothing_of_it(house: House) -> None:
     await house.rest()
     assert "for the agents of" in home_of(outsider)
     assert "Kari" not in home_of(outsider)
+
+
+async def test_who_is_no_agent_any_more_reads_no_further(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agents, "FRESH", 0.0)
+    card = await house.escalated()
+    await house.ann.opens_home()
+    await house.rest()
+    assert "Kari" in home_of(house.ann)
+    house.desk.room.members.remove("U1")
+    await house.bob.presses(DESK, card.ts, "Claim")
+    await house.later(31)
+    assert "for the agents of" in home_of(house.ann)
+    assert "Kari" not in home_of(house.ann)
 
 
 async def test_the_command_searches_and_tells_how_things_stand(house: House) -> None:

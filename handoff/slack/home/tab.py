@@ -81,6 +81,7 @@ class HomeTab:
         user = mapping(body.get("user"))
         who = await self._who(str(user.get("team_id") or self._slack.team_id), str(user.get("id") or ""))
         if who is None:
+            await self.opened(str(user.get("id") or ""))  # what they pressed is not theirs any more
             return Reply()
         if action == view.AWAY:
             try:
@@ -141,21 +142,26 @@ class HomeTab:
         )
 
     async def send(self, delivery: Delivery) -> Sent:
-        """A row of kind `home`: the page as the database has it now; nothing is sent that they see already."""
+        """A row of kind `home`: the page as the database has it now; nothing is sent that they see already.
+
+        Who is no agent any more sees no more of it: they are asked for anew, as at every act.
+        """
         user = str(delivery.payload["user"])
         known = await self._storage.read(lambda conn: store.watcher(conn, user))
         if known is None:
             return Sent()
-        drawn = await self._storage.read(lambda conn: self._draw(conn, known))
+        who = await self._who(self._slack.team_id, user)
+        agent_id = who.agent_id if who is not None else ""
+        drawn = await self._storage.read(lambda conn: self._draw(conn, agent_id))
         if drawn is None:
             await self._storage.write(lambda tx: store.closed(tx, user))
             drawn = view.stranger(self._desk().name, self._wording)
         await self._publish(user, drawn)
         return Sent()
 
-    def _draw(self, conn: Reader, known: Mapping[str, Any]) -> dict[str, Any] | None:
+    def _draw(self, conn: Reader, agent_id: str) -> dict[str, Any] | None:
         now, desk = self._storage.clock(), self._desk()
-        agent = next((one for one in rows.agents(conn, desk, now) if one.id == known["agent"]), None)
+        agent = next((one for one in rows.agents(conn, desk, now) if one.id == agent_id), None)
         if agent is None:
             return None
         shown = self._page(conn, agent)
