@@ -113,7 +113,7 @@ def _home(tx: Tx) -> dict[str, Any]:
     agent = store.agent(tx.conn, tx.wiring.desk(), "ann")
     mine = at_home.mine(tx.conn, "ann")
     late = [home.Late(row, tx.now - timedelta(minutes=5), broken=True) for row in mine]
-    scores = (at_home.Scored("ces7", 12, 5.8), at_home.Scored("csat5", 3, 4.3))
+    scores = (at_home.Scored("ces7", 12, 5.8, 10), at_home.Scored("csat5", 33, 4.3, 28))
     shown = home.Page("Ann", at_home.availability(tx.conn, "ann", tx.now), mine, at_home.queue(tx.conn, agent), late,
                       [(row, tx.now - timedelta(hours=5)) for row in mine], scores)  # fmt: skip
     links = {row.case.id: f"{SITE}archives/C1/p2" for row in mine}

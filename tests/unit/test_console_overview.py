@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bot.console.pages.overview import _rows
 from bot.texts import say
+from surveys.figures import reduce
+from surveys.figures.catalogue import METRICS
+from surveys.figures.columns import Groups
+from surveys.report import _score
 
 REPORT: dict[str, list[dict[str, Any]]] = {
     "scores": [
@@ -49,3 +54,10 @@ def test_figures_are_told_in_the_readers_language_with_their_intervals(
 ) -> None:
     reader: Any = Reader(locale)
     assert [row[:3] for row in _rows(reader, REPORT)] == rows
+
+
+def test_satisfaction_is_told_as_the_report_has_it() -> None:
+    made = reduce.scores(METRICS["csat5"], np.array([5.0] * 8 + [2.0] * 2), Groups(np.zeros(10, dtype=np.int64), ({},)))
+    reader: Any = Reader("en")
+    report = {"scores": [_score(one) for one in made], "rates": [], "times": []}
+    assert [row[1:] for row in _rows(reader, report)] == [("80%", "49% – 94%", 10)]

@@ -22,9 +22,8 @@ async def show(visit: Visit) -> Response:
 def _rows(visit: Visit, report: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[tuple[str, str, str, int]]:
     """(name, value, 95 % interval, n) of each figure of the report, in the reader's language."""
     for one in report["scores"]:
-        share = one["instrument"].startswith("csat")
-        value, between = (one["share"], one["share_interval"]) if share else (one["score"], one["interval"])
-        yield from _row(visit, one["instrument"], one["n"], value, between, "share" if share else "score")
+        kind = "share" if one["instrument"].startswith("csat") else "score"
+        yield from _row(visit, one["instrument"], one["n"], one["score"], one["interval"], kind)
     for one in report["rates"]:
         yield from _row(visit, one["rate"], one["n"], one["share"], one["interval"], "share")
     for one in report["times"]:

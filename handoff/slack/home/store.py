@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, insert, or_, select, update
 
 from bot.model import LIVE, WITH_PEOPLE, CaseStatus
 from bot.storage import customers, outbox_rows
@@ -20,6 +20,8 @@ from handoff.store import to_case
 
 HELD = (CaseStatus.OPEN, CaseStatus.PENDING, CaseStatus.SNOOZED)
 LATELY = timedelta(days=30)
+GOOD_FROM = {"ces7": 5, "ces7_statement": 5, "csat5": 4, "csat2": 1}
+"""Instrument → the lowest score that counts for it."""
 SEARCHED = timedelta(days=180)  # how far back words of messages are looked for
 MOST = 50
 WATCHED = "slack-home:"  # in settings: who opened their Home, and when: {"agent", "name", "at"}
@@ -37,11 +39,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """An agent's answers of one instrument."""
+    """An agent's answers of one instrument; `good` of them count for it."""
 
     instrument: str
     answers: int
     mean: float
+    good: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +127,15 @@ def _rows(conn: Connection, query: Any) -> list[Row]:
 
 # ── the agent ──────────────────────────────────────────────────────────────────────────────────────────────────────
 def scores(conn: Connection, agent_id: str, now: datetime) -> list[Scored]:
+    """What customers said of their cases: questions about a case only, so no NPS."""
     s = t.survey_responses.c
-    query = select(s.instrument, func.count().label("n"), func.avg(s.score).label("mean"))
-    query = query.where(s.agent_id == agent_id, s.at >= now - LATELY).group_by(s.instrument).order_by(s.instrument)
-    return [Scored(row.instrument, int(row.n), float(row.mean)) for row in conn.execute(query)]
+    good = func.sum(
+        case(*((and_(s.instrument == name, s.score >= least), 1) for name, least in GOOD_FROM.items()), else_=0)
+    )
+    query = select(s.instrument, func.count().label("n"), func.avg(s.score).label("mean"), good.label("good"))
+    query = query.where(s.agent_id == agent_id, s.at >= now - LATELY, s.instrument.in_(list(GOOD_FROM)))
+    rows = conn.execute(query.group_by(s.instrument).order_by(s.instrument))
+    return [Scored(row.instrument, int(row.n), float(row.mean), int(row.good)) for row in rows]
 
 
 def availability(conn: Connection, agent_id: str, now: datetime) -> Availability:

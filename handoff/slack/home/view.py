@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from bot.intervals import wilson
 from bot.model import CaseStatus
 from channels.text import one_line, plain_to_mrkdwn
 from handoff.brief import owed_since, whose_turn
@@ -24,7 +25,8 @@ HOME = "home:"
 AVAILABLE, BUSY, AWAY = (f"{HOME}{what}" for what in ("available", "busy", "away"))
 DATE, TIME = "date", "time"
 SHOWN = 8  # cases of each list: three blocks a case, five lists, stay below 100
-SCALES = {"ces7": "/7", "ces7_statement": "/7", "csat5": "/5", "nps": ""}
+SCALES = {"ces7": "/7", "ces7_statement": "/7"}
+SHOWN_FROM, FIRM_FROM = 5, 30  # answers: fewer are not shown, or said to be few
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +151,18 @@ def _scores(scores: Sequence[Scored], wording: Wording) -> list[Block]:
     found: list[Block] = [heading(wording("home_scores"))]
     if not scores:
         return [*found, line(wording("home_scores_none"))]
-    told = [
-        f"★ {one.instrument.upper()} {one.mean:.1f}{SCALES.get(one.instrument, '')} (n = {one.answers})"
-        for one in scores
-    ]
-    return [*found, line("  ·  ".join(told))]
+    return [*found, line("  ·  ".join(f"★ {one.instrument.upper()} {_score(one, wording)}" for one in scores))]
+
+
+def _score(one: Scored, wording: Wording) -> str:
+    """CES as its mean, CSAT as its share, each with n and the interval of the share; of fewer than five nothing."""
+    share = wilson(one.good, one.answers)
+    if one.answers < SHOWN_FROM or share is None:
+        return f"{wording('figures_hidden')} (n = {one.answers})"
+    part = f"{one.good / one.answers:.0%}"
+    told = f"{one.mean:.1f}{SCALES[one.instrument]} · {part}" if one.instrument in SCALES else part
+    few = f", {wording('figures_few')}" if one.answers < FIRM_FROM else ""
+    return f"{told} ({share.low:.0%} – {share.high:.0%}, n = {one.answers}{few})"
 
 
 def _who(row: Row, wording: Wording) -> str:
