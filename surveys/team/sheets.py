@@ -60,9 +60,17 @@ class TeamSheets:
                 else:
                     sample_id, _, case_id = rest.partition(":")
                     review(tx, sample_id, case_id, who, answers, given.get(COMMENT, ""))
-        except (Conflict, NotFound) as error:
-            return {"": str(error)}
+        except (Conflict, NotFound):
+            return {"": self._refused(tx, kind, rest, who, locale)}
         return {}
+
+    def _refused(self, tx: Tx, kind: str, round_id: str, who: str, locale: str) -> str:
+        """Why answers come too late, in the words of who gave them."""
+        if kind == REVIEW:
+            return say("team_review_none", locale, self._desk().texts)
+        found = next((one for one in store.rounds(tx.conn, 1) if one.id == round_id), None)
+        done = found is not None and self._pulse.has_answered(found, who)
+        return say("team_pulse_done" if done else "team_pulse_none", locale, self._desk().texts)
 
     # ── the pulse ──────────────────────────────────────────────────────────────────────────────────────────────────
     def _of_pulse(self, conn: Reader, who: str, locale: str) -> Sheet | str:
@@ -119,8 +127,8 @@ class TeamSheets:
                     label_case(tx, case_id, LabelKind(kind), area, given.get(COMMENT, ""), who)
                 if topic.strip():
                     give_topic(tx, [case_id], topic, who)
-        except (Conflict, NotFound) as error:
-            return {NUMBER: str(error)}
+        except (Conflict, NotFound):
+            return {NUMBER: say("mend_no_case", locale, number=number[:20])}
         return {}
 
     def _score(self, score: int, locale: str) -> str:

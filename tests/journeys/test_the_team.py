@@ -49,6 +49,8 @@ async def test_the_pulse_is_answered_in_slack_once_by_agents_and_keeps_no_answer
     blocks = [one["block_id"] for one in form["blocks"] if one["type"] == "input"]
     assert blocks == ["workload", "tools", "learning", "support", "proud", "comment"]
     assert await house.ann.submits(form, {**dict.fromkeys(blocks[:-1], "4"), "comment": "More time"}) is not None
+    twice = await house.ann.submits(form, dict.fromkeys(blocks[:-1], "4"))
+    assert "You have answered this month." in str(twice), "as the desk says it, in its language"
     kept = await row(house)
     assert (kept["given"], kept["comments"]) == (1, ["More time"])
     assert kept["tally"] == {question: {"4": 1} for question in blocks[:-1]}
