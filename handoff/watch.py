@@ -20,6 +20,7 @@ from bot.events import (
     Recorded,
     SendDelayed,
     SendSettled,
+    TopicGiven,
     TurnFailed,
 )
 from bot.model import AuthorKind, CaseStatus, Message
@@ -48,6 +49,7 @@ def subscribers(desks: Sequence[AgentDesk]) -> dict[type, list[Subscriber]]:
         CustomersMerged: [cases.on_merged, errands.on_merged],
         ReachabilityChanged: [cases.on_unreachable],
         Recorded: [on_recorded],
+        TopicGiven: [on_topic_given],
         NotifyAsked: [on_notify, *(desk.on_notify for desk in desks if isinstance(desk, TellsColleagues))],
         SendSettled: [on_settled],
         SendDelayed: [on_delayed],
@@ -187,6 +189,16 @@ def on_recorded(tx: Tx, event: Recorded) -> None:
     case = store.case(tx.conn, event.case_id) if event.case_id else store.last_case(tx.conn, event.customer_id)
     if case is not None:
         store.log(tx, case, event.kind, **_plain(event.values))
+
+
+def on_topic_given(tx: Tx, event: TopicGiven) -> None:
+    """A case is about something else than was thought, or nobody had said; also after it is over."""
+    case = store.case(tx.conn, event.case_id)
+    if case is None or case.topic == event.topic:
+        return
+    case = store.held(tx, case.id)
+    store.log(tx, case, "topic", topic=event.topic, by=event.by)
+    changed(tx, store.change(tx, case, topic=event.topic))
 
 
 def on_notify(tx: Tx, event: NotifyAsked) -> None:

@@ -549,5 +549,5 @@ async def standing(
                 await slack.connected(2, timeout=10)
         if not with_bot:
             app = house.app
-            app.inbox.takers = (Linking(app._deep_links).take, app.invitations.take, scripted)
+            app.inbox.takers = (Linking(app._deep_links).take, app.answers.take, scripted)
         yield platform
