@@ -45,12 +45,11 @@ def score_changed(tx: Tx, response_id: str, score: float, *, is_low: bool) -> No
     alert = alert_rows.of_response(tx.conn, response_id)
     if alert is None or alert.state == "closed":
         return
-    values: dict[str, Any] = {"score": score}
-    if not is_low and alert.state == "open":
-        values |= {"state": "closed", "outcome": "withdrawn", "closed_at": tx.now, "withdrawn_at": tx.now}
+    gone = {"state": "closed", "outcome": "withdrawn", "closed_at": tx.now, "withdrawn_at": tx.now, "score": score}
+    if not is_low and alert_rows.change(tx, alert.id, "open", **gone):
         timers.cancel(tx, key_of(alert.id))
-    if not alert_rows.change(tx, alert.id, alert.state, **values):
-        alert_rows.change(tx, alert.id, score=score)  # somebody has just taken it up: it stays theirs
+    else:  # claimed, perhaps at this very moment: it stays theirs to close
+        alert_rows.change(tx, alert.id, score=score)
     _told(tx, alert.id, "changed")
 
 
