@@ -41,6 +41,7 @@ class DeliveryLoop:
         self._writing = asyncio.Lock()
         self._secretary: asyncio.Task[None] | None = None
         self._stopping = False
+        self._turned_away = False  # a commit found no room
         self._next: datetime | None = None  # when `run` wants to look again
         self.wake: Callable[[], None] = lambda: None
         self.overloaded: Callable[[], None] = lambda: None  # there is more than we can send at once
@@ -66,8 +67,10 @@ class DeliveryLoop:
 
     def courier(self, tx: Tx) -> None:
         """What a commit has put into the outbox is claimed by that commit, and leaves as soon as it is durable."""
+        self._turned_away = True  # before we count: it runs in the writer's thread
         if self._room <= 0:
             return  # a finished send looks again
+        self._turned_away = False
         claimed, due = self._claim(tx)
         asked = monotonic()
         tx.after_commit(lambda: self._begin(claimed, asked, due))
@@ -116,6 +119,9 @@ class DeliveryLoop:
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        if self._turned_away and not self._tasks:  # the last one's end was written before it was counted out here
+            self._turned_away = False
+            self.wake()
         if not task.cancelled() and task.exception() is not None:
             log.error("delivery failed", error=repr(task.exception()))
 

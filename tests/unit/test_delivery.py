@@ -202,6 +202,34 @@ async def test_what_a_courier_finds_to_be_due_later_wakes_the_loop_though_it_had
         assert await house.delivery.run() == house.clock.now + timedelta(seconds=30)
 
 
+async def test_who_was_turned_away_by_sends_that_had_just_ended_is_looked_at_again(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their ends are written down before the busy loop has counted them out: nobody else would look."""
+    async with rooms(sqlite_url) as house:
+        woken: list[str] = []
+        house.storage.wiring.courier, house.delivery.wake = house.delivery.courier, lambda: woken.append("loop")
+        finished, ended = house.delivery._finished, list[Any]()
+        monkeypatch.setattr(house.delivery, "_finished", ended.append)
+
+        def unit(tx: Any) -> None:
+            for number in range(33):
+                enqueue(tx, via="paper", lane=f"paper:{number}", kind="text", payload={"text": str(number)})
+
+        await house.storage.write(unit)
+        sent = 0
+        async with asyncio.timeout(30):
+            while sent < 32:
+                sent = (await states(house)).count("sent")
+        assert woken == []
+        monkeypatch.undo()
+        for task in ended:
+            finished(task)
+        assert woken
+        await house.deliver()
+        assert len(house.sender.sent) == 33
+
+
 async def test_a_courier_that_stumbles_undoes_no_turn_and_leaves_the_work_to_its_worker(sqlite_url: str) -> None:
     async with rooms(sqlite_url) as house:
         woken: list[str] = []
