@@ -24,6 +24,7 @@ c, m, r, d, i = t.cases, t.messages, t.survey_responses, t.departures, t.survey_
 Bounds = Sequence[tuple[str, datetime, datetime]]
 """(name, from, until) of spans that don't overlap."""
 AT_ONCE: Final = 500
+MOST_LOOKED_AT: Final = 20_000  # cases
 NO_SPEECH = ("spam", "duplicate")
 
 
@@ -324,15 +325,19 @@ class Person:
     last_topic: str | None
 
 
-def people_since(conn: Reader, since: datetime, detractor_to: Mapping[str, int], limit: int = 20_000) -> list[Person]:
-    """Everybody who came since then, with their cases. `detractor_to` is by instrument the highest bad score."""
+def people_between(
+    conn: Reader, since: datetime, until: datetime, detractor_to: Mapping[str, int], limit: int = MOST_LOOKED_AT
+) -> list[Person]:
+    """Everybody who came in a span, with their cases in it; of very many the latest `limit` cases. `detractor_to` is by
+    instrument the highest bad score.
+    """
     query = (
         select(c.c.id, c.c.customer_id, c.c.opened_at, _topic().label("topic"), c.c.outcome, c.c.last_customer_at)
-        .where(c.c.opened_at >= since, _spoken())
-        .order_by(c.c.opened_at, c.c.id)
+        .where(*_opened(since, until), _spoken())
+        .order_by(c.c.opened_at.desc(), c.c.id.desc())
         .limit(limit)
     )
-    rows = conn.execute(query).all()
+    rows = conn.execute(query).all()[::-1]
     bad = {
         row.case_id: row.score <= detractor_to[row.instrument]
         for row in conn.execute(select(r.c.case_id, r.c.instrument, r.c.score).where(r.c.at >= since))

@@ -366,6 +366,20 @@ def _file(tx: Any, customer_id: str, case_id: str) -> None:
 
 
 # ── leaving ────────────────────────────────────────────────────────────────────────────────────────────────────────
+async def test_of_very_many_cases_the_latest_are_looked_at_for_risk(one_url: str) -> None:
+    async with house(one_url) as here:
+        first, last = await here.says("kari"), await here.says("ola")
+        usual = {"status": "closed", "channel": "paper", "locale": "en", "outcome": "no_solution"}
+        rows = [
+            {**usual, "id": new_id(), "customer_id": who, "opened_at": at, "updated_at": at}
+            for who, at in ((first, here.now - timedelta(days=9)), (last, here.now - timedelta(days=1)))
+        ]
+        await here.write(lambda tx: tx.conn.execute(insert(t.cases), rows))
+        span = (here.now - timedelta(days=30), here.now - timedelta(hours=1))
+        found = await here.read(lambda conn: figures.people_between(conn, *span, {}, limit=1))
+        assert [one.known.customer_id for one in found] == [last]
+
+
 async def test_the_rate_of_leaving_needs_another_systems_word_and_risk_does_not(database_url: str) -> None:
     async with house(database_url) as here:
         for n in range(20):

@@ -286,6 +286,28 @@ async def test_a_question_to_an_old_house_makes_no_past_but_says_how_much_is_sti
     await past.equals_recomputation()
 
 
+@pytest.mark.parametrize("past", [20], indirect=True)
+async def test_a_new_case_makes_only_those_anew_that_it_may_be_a_return_to(past: Past) -> None:
+    """The tenth case of a customer is a return to the ninth, not to the eight before it."""
+
+    def unit(tx: Tx) -> None:
+        one = tx.conn.execute(select(t.cases).where(t.cases.c.resolved_at.is_not(None)).limit(1)).one()
+        for number in range(10):
+            opened = NOW - timedelta(days=8 * (10 - number))
+            ended = {"resolved_at": opened + timedelta(days=2), "first_resolved_at": opened + timedelta(days=2)}
+            values = {
+                **one._mapping,
+                "id": f"often{number}",
+                "number": None,
+                "opened_at": opened,
+            }
+            tx.conn.execute(insert(t.cases).values(**values | ended))
+
+    await past.storage.write(unit)
+    returned = await past.storage.read(lambda conn: raw.returned_to(conn, ["often9"]))
+    assert returned == ["often8"]
+
+
 @pytest.mark.parametrize("past", [60], indirect=True)
 async def test_late_changes_correct_the_day_that_they_belong_to(past: Past) -> None:
     dice = random.Random(20261122)

@@ -22,7 +22,7 @@ DETRACTORS = {one.id: one.detractor_to for one in INSTRUMENTS.values()}
 
 def churn_report(conn: Reader, at: Setting) -> Report:
     """Risk, called risk; the rate by month where another system tells of leaving; and whether the one foretold the other."""
-    everybody = store.people_since(conn, at.now - RISK_OF, DETRACTORS)
+    everybody = store.people_between(conn, at.now - RISK_OF, at.now, DETRACTORS)
     risky = [(who, found) for who in everybody if (found := signs(who.known, at.now))]
     risky.sort(key=lambda item: (-len(item[1]), item[0].known.customer_id))
     report: Report = {
@@ -111,12 +111,10 @@ def _checked(conn: Reader, at: Setting, moves: Sequence[tuple[str, store.Departu
     then = at.now - churn.SILENCE
     if not moves or moves[0][1].at > then:
         return None
-    before = store.people_since(conn, then - RISK_OF, DETRACTORS)
+    before = store.people_between(conn, then - RISK_OF, then, DETRACTORS)
     gone = {who for who, kind in _standing(moves, then).items() if kind == "left"}
     flagged = {
-        who.known.customer_id: bool(signs(who.known, then))
-        for who in before
-        if who.known.contacts[0].at <= then and who.known.customer_id not in gone
+        who.known.customer_id: bool(signs(who.known, then)) for who in before if who.known.customer_id not in gone
     }
     left = {who for who, one in moves if one.kind == "left" and one.at >= then}
     return churn.check(flagged, left) if flagged else None

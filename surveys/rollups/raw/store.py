@@ -139,19 +139,21 @@ def steps(conn: Connection, days: tuple[int | None, int | None]) -> list[Fact]:
 
 
 def returned_to(conn: Connection, ids: Sequence[str]) -> list[str]:
-    """Cases of the same customers that ended not long before one of these opened: whether they came back may be new."""
+    """Cases of the same customers that ended within 7 days before one of these opened: whether they came back may be new.
+
+    No earlier ones: who has come a thousand times would have all of them made again at each new case.
+    """
     c, mine = t.cases.alias(), t.cases
-    found: list[str] = []
+    found: dict[str, None] = {}
     for some in slices(ids):
         query = (
-            select(c.c.id)
+            select(c.c.id, c.c.resolved_at, mine.c.opened_at.label("again_at"))
             .join(mine, and_(mine.c.customer_id == c.c.customer_id, mine.c.id != c.c.id))
             .where(mine.c.id.in_(some), c.c.opened_at < mine.c.opened_at, c.c.resolved_at.is_not(None))
             .where(c.c.resolved_at < mine.c.opened_at)
-            .distinct()
         )
-        found += conn.execute(query).scalars()
-    return found
+        found |= {row.id: None for row in conn.execute(query) if row.again_at - row.resolved_at <= made.WITHIN}
+    return list(found)
 
 
 def slices(every: Sequence[Any]) -> Iterator[Sequence[Any]]:
