@@ -21,6 +21,7 @@ from bot.storage.prepared import Prepared
 from bot.storage.tx import Tx
 from surveys.outside import store as outside
 from surveys.responses import UNNAMED, FeedbackRow, Imported, ResponseRow
+from surveys.rollups.raw.store import step_of
 from surveys.timing import Facts, PastAsk
 
 i, r, c = t.survey_invitations, t.survey_responses, t.cases
@@ -146,7 +147,16 @@ def resolved_case(conn: Connection, case_id: str, *, reachable: bool, now: datet
         "questions": row.questions,
         "reopened": row.reopened,
     }
+    step = last_step(conn, row.id)
+    snapshot |= {"step": step} if step else {}
     return ResolvedCase(facts, row.speaks or row.locale, snapshot, row.confirmed)
+
+
+def last_step(conn: Connection, case_id: str) -> str | None:
+    """`flow/step` where the bot's part of a case ended, as its figures have it."""
+    m = t.messages.c
+    query = select(m.meta).where(m.case_id == case_id, m.seq.is_not(None)).order_by(m.at.desc(), m.seq.desc())
+    return next((step for meta in conn.execute(query).scalars() if (step := step_of(meta))), None)
 
 
 def past_asks(conn: Connection, customer_id: str, but_planned_for: str | None = None) -> list[PastAsk]:

@@ -13,16 +13,18 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from bot.model import Author, AuthorKind, Body, FileRef, new_id
+from bot.model import BOT, Author, AuthorKind, Body, FileRef, new_id
 from bot.outbox import say, settle
 from bot.staffing.hours import Hours
-from bot.storage import customers
+from bot.storage import customers, history
 from bot.storage import tables as t
+from bot.storage.marks import ANSWERS, ASKS
 from bot.timers import Timer
 from surveys import store
 from surveys.figures.shape import Question
 from surveys.for_api import make
 from surveys.responses import parse
+from surveys.rollups.raw import store as raw
 from surveys.timing import AT_ONCE, Rules
 from tests.unit.surveys_house import House, opened
 
@@ -59,6 +61,22 @@ def test_every_resolved_case_has_exactly_one_decision(house: House) -> None:
 def test_a_flow_chooses_the_instrument(house: House) -> None:
     case_id = house.ask(survey={"instrument": "csat5"})
     assert len(house.question(case_id).body.choices) == 5
+
+
+def test_an_answer_counts_for_the_step_at_which_the_bots_part_ended(house: House) -> None:
+    case_id = house.case()
+    for step in ("refund/order", "refund/amount", ""):
+        meta = {"source": f"step:{step}"} if step else {}
+        history.append(
+            house.tx, house.customer.id, Body("…"), author=BOT, channel="telegram", case_id=case_id, meta=meta
+        )
+    house.resolve(case_id)
+    house.ring()
+    house.presses(house.question(case_id), "6")
+    for family, table in ((ANSWERS, t.survey_responses), (ASKS, t.survey_invitations)):
+        ids = list(house.conn.execute(select(table.c.id)).scalars())
+        ((_, fact),) = raw.make(house.conn, family, ids, lambda _team: Hours(UTC)).values()
+        assert fact["step"] == "refund/amount"
 
 
 def test_a_customer_is_asked_in_their_language(house: House) -> None:

@@ -63,11 +63,11 @@ def _words(conn: Connection, ids: Sequence[str]) -> Mapping[str, list[Word]]:
     for case_id, customer_id, by, at, meta, copied_from in conn.execute(query):
         if copied_from:
             originals.add((case_id, copied_from))
-        found[case_id].append((customer_id, Word(by, at, _step(meta))))
+        found[case_id].append((customer_id, Word(by, at, step_of(meta))))
     return {of: [word for who, word in words if (of, who) not in originals] for of, words in found.items()}
 
 
-def _step(meta: Mapping[str, Any] | None) -> str | None:
+def step_of(meta: Mapping[str, Any] | None) -> str | None:
     """`flow/step` where the flow rested after this was said."""
     source = (meta or {}).get("source")
     return source.removeprefix("step:") or None if isinstance(source, str) and source.startswith("step:") else None
