@@ -85,10 +85,17 @@ class DeliveryLoop:
         self._stopping = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
+                await self._claimed_is_begun()
                 await self.idle()
         for task in self._under_way():
             task.cancel()
         self._leases.stop()
+
+    async def _claimed_is_begun(self) -> None:
+        """Wait for the commit that is under way: what it claims is `sending` already, and would not leave."""
+        if not self._leases.shared:
+            with contextlib.suppress(DatabaseFault):
+                await self._storage.write(lambda _tx: None)
 
     async def forget_old(self) -> None:
         """Rates that were kept with chats and channels which have been quiet for long."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -254,6 +255,29 @@ async def test_nothing_is_begun_once_it_stops(sqlite_url: str) -> None:
         await house.hears("hi")
         await house.delivery.idle()
         assert (await states(house), house.sender.tried) == (["ready"], [])
+
+
+async def test_what_a_commit_claims_while_we_stop_leaves_before_we_have_stopped(sqlite_url: str) -> None:
+    """Marked as on its way, and never begun: it would be uncertain after the next start."""
+    async with rooms(sqlite_url) as house:
+        claimed, durable = threading.Event(), threading.Event()
+
+        def courier(tx: Any) -> None:
+            house.delivery.courier(tx)
+            claimed.set()
+            durable.wait(30)
+
+        house.storage.wiring.courier = courier
+        heard = asyncio.create_task(house.hears("hi"))
+        await asyncio.to_thread(claimed.wait, 30)
+        stopping = asyncio.create_task(house.delivery.stop())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not stopping.done()
+        durable.set()
+        await stopping
+        assert (house.sender.texts, await states(house)) == (["heard: hi"], ["sent"])
+        await heard
 
 
 async def test_outcomes_of_one_group_are_each_written_though_a_room_fails_over_one_of_them(sqlite_url: str) -> None:
