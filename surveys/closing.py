@@ -88,7 +88,8 @@ def goal(tx: Tx, setup: Setup, who: Customer, asked: Invitation, *, met: bool) -
     text = "" if met else surveys.wording("goal_missed", who.locale, setup.texts)
     if not met:
         snapshot = {key: value for key, value in asked.snapshot.items() if key != GOAL}
-        store.change(tx.conn, asked.id, state="cancelled", asked_at=None, snapshot=snapshot)
+        # The score was never asked: among the delivered questions it would count as one that nobody answered.
+        store.change(tx.conn, asked.id, state="cancelled", asked_at=None, delivered_at=None, snapshot=snapshot)
         timers.cancel(tx, expiry_key(asked.key))
     tx.emit(GoalTold(who.id, asked.key, met, text))
 

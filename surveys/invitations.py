@@ -159,6 +159,8 @@ class Invitations:
         if asked is None:
             return
         if event.outcome == "sent":
+            if asked.state == "cancelled":
+                return  # they said that they have not got what they came for before the receipt was here
             store.change(tx.conn, asked.id, delivered_at=tx.now)
         elif asked.state == "asked":
             # expired: somebody took the baton before it left, so nobody was asked

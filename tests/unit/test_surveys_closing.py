@@ -15,7 +15,7 @@ from sqlalchemy import func, select, update
 
 from bot import alerts
 from bot.errors import Conflict
-from bot.events import AlertChanged, FollowUpAsked, GoalTold
+from bot.events import AlertChanged, FollowUpAsked, GoalTold, SendSettled
 from bot.model import Chose, new_id
 from bot.storage import alert_rows, customers, timer_rows
 from bot.storage import tables as t
@@ -69,6 +69,11 @@ def test_an_alert_is_claimed_by_one_and_closed_with_an_outcome(house: House) -> 
         alerts.close(house.tx, alert.id, "ann", "fine")
     done = alerts.close(house.tx, alert.id, "ann", "apologised")
     assert (done.state, done.outcome, done.agent_id) == ("closed", "apologised", "ann")
+    audit = house.conn.execute(select(t.audit.c.who, t.audit.c.what, t.audit.c.data).order_by(t.audit.c.at)).all()
+    assert [(who, what, data.get("outcome")) for who, what, data in audit if data.get("alert") == alert.id] == [
+        ("ann", "agent: alert claimed", None),
+        ("ann", "agent: alert closed", "apologised"),
+    ]
     house.now += timedelta(days=3)
     house.ring()
     assert "overdue" not in told(house)
@@ -184,7 +189,12 @@ def test_who_did_not_get_it_has_the_case_back_and_may_be_asked_again_at_its_new_
     house.setup = replace(house.setup, rules=replace(AT_ONCE, goal=True))
     case_id = house.ask()
     goal = house.question(case_id)
+    house.conn.execute(update(t.survey_invitations).values(delivered_at=house.now))
     assert house.presses(goal, "goal:no")
+    event = SendSettled("o", "telegram", "text", "sent", house.customer.id, None, goal.id, {}, said=goal)
+    house.invitations.on_send_settled(house.tx, event)  # the platform's receipt comes late
+    delivered = house.conn.execute(select(t.survey_invitations.c.delivered_at)).scalar()
+    assert delivered is None  # no score was asked, so none is missing in the response rate
     assert house.presses(goal, "goal:yes")  # late: the case is open again
     (said,) = [one for one in house.heard if isinstance(one, GoalTold)]
     assert (said.met, "reopened" in said.text) == (False, True)
