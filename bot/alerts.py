@@ -76,6 +76,7 @@ def claim(tx: Tx, alert_id: str, agent_id: str) -> Alert:
     taken = {"state": "claimed", "agent_id": agent_id, "claimed_at": tx.now}
     if not alert_rows.change(tx, alert_id, "open", **taken):
         raise Conflict("somebody looks after it already" if alert.state == "claimed" else "it is closed already")
+    alert_rows.audit(tx, alert_id, agent_id, "alert claimed")
     return _told(tx, alert_id, "claimed")
 
 
@@ -93,6 +94,7 @@ def close(tx: Tx, alert_id: str, agent_id: str, outcome: str, *, leads: bool = F
     if not alert_rows.change(tx, alert_id, "open", "claimed", **ended):
         raise Conflict("it is closed already")
     timers.cancel(tx, key_of(alert_id))
+    alert_rows.audit(tx, alert_id, agent_id, "alert closed", outcome=outcome)
     return _told(tx, alert_id, "closed")
 
 

@@ -22,6 +22,7 @@ from channels.slack.connection import SlackConnection
 from channels.slack.payloads import Reply, SlackPayload, mapping
 from channels.text import one_line, plain_to_mrkdwn
 from handoff import store as cases
+from handoff.queue import store as queue
 from handoff.slack import outgoing, store
 from handoff.slack.agents import Agents, Who, remember
 from handoff.slack.blocks import FIELD, HEADER, Block, button, heading, ours, plain, section, small, table
@@ -178,11 +179,14 @@ class AlertPresses:
         person, team = str(user.get("id") or ""), str(user.get("team_id") or self._slack.team_id)
         who = await self._agents.who(team, person, channel)
         if who is None:
-            words = Wording(self._desk())("refused_not_agent")
-            await self._storage.write(lambda tx: outgoing.tell(tx, channel, person, words, None))
+            await self._storage.write(lambda tx: self._refuse(tx, team, person, channel, f"alert_{verb}", alert_id))
             return
         agent = who
         await self._storage.write(lambda tx: self._act(tx, agent, channel, verb, alert_id))
+
+    def _refuse(self, tx: Tx, team: str, person: str, channel: str, what: str, alert_id: str) -> None:
+        queue.audit(tx, f"{team}:{person}", "refused", act=what[:40], alert=alert_id[:40])
+        outgoing.tell(tx, channel, person, Wording(self._desk())("refused_not_agent"), None)
 
     def _act(self, tx: Tx, who: Who, channel: str, verb: str, alert_id: str) -> None:
         remember(tx, who, self._desk(), channel)

@@ -55,6 +55,13 @@ async def test_it_is_told_claimed_and_closed_with_what_came_of_it(house: House) 
     assert "CES7 2/7" in card.says
     assert "Kari" in card.says
     assert "Ann" not in card.says  # whose case it was is between her and her lead
+    guest = house.slack.person("U10", "Gus", guest=True)
+    house.slack.channel(DESK, members=[guest])
+    await guest.presses(DESK, card.ts, "Solved")
+    await house.rest()
+    await guest.is_told("not on the list of agents")
+    refused = select(t.audit.c.who).where(t.audit.c.what == "agent: refused")
+    assert list(await house.app.storage.read(lambda conn: conn.execute(refused).scalars().all())) == ["T0001:U10"]
     await house.ann.presses(DESK, card.ts, "I'll look after it")
     await house.rest()
     assert "Ann looks after it" in alert_card(house).says
