@@ -46,8 +46,15 @@ def mark_cases_of(tx: Tx, *customer_ids: str) -> None:
 
 
 def forget(tx: Tx, customer_ids: Sequence[str]) -> None:
-    """These customers' facts go, and the blocks of days that held them. What is being made of them just now is not written."""
+    """These customers' marks and facts go, and the blocks of days that held them; before their rows, by which they are found.
+
+    What is being made of them just now is not written.
+    """
     overtake(tx)
+    m = t.figure_marks
+    for table in (t.cases, t.survey_responses, t.survey_invitations):
+        mine = select(table.c.id).where(table.c.customer_id.in_(customer_ids))
+        tx.conn.execute(delete(m).where(m.c.ref.in_(mine)))
     f = t.figure_facts
     theirs = f.c.customer_id.in_(customer_ids)
     days: dict[str, set[int]] = {}

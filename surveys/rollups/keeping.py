@@ -20,7 +20,7 @@ from surveys.rollups.facts import BACKLOG, STEPS, Fact, HoursOf, micros
 from surveys.rollups.raw import store as raw
 from surveys.rollups.raw.store import Made
 
-EVERY: Final = timedelta(seconds=10)
+EVERY: Final = timedelta(minutes=1)  # a report is never behind: what is marked it makes by itself
 LATELY = timedelta(days=30)
 FRESH = timedelta(minutes=1)
 SOME = 200  # facts written in one go: the chat waits for no more

@@ -170,7 +170,8 @@ def test_any_text_of_the_demo_desk_can_be_any_other(found: wording.Row, locale: 
         return {f"{one.kind} {one.key}": {cell.locale: cell.text for cell in one.cells} for one in rows}
 
     expected = cells(ROWS)
-    expected[f"{found.kind} {found.key}"][locale] = text
+    if not next(cell for cell in found.cells if cell.locale == locale).apart:  # a form that this language has not
+        expected[f"{found.kind} {found.key}"][locale] = text
     assert cells(again) == expected
 
 

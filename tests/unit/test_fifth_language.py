@@ -11,7 +11,7 @@ from bot import flows
 from bot.desk_folder import Desk, load
 from bot.desk_folder.load import DeskFaults
 from bot.flows.transcripts import run_tests
-from bot.texts import FSI, PDI, duration, for_customers, is_rtl, number, say, word_lists
+from bot.texts import FSI, PDI, duration, for_customers, is_rtl, number, plural, say, word_lists
 from tests.unit.flows_house import HANDOFF, Customer
 
 DESK = """\
@@ -288,3 +288,8 @@ def test_a_text_may_stand_in_a_file_for_each_language_but_not_twice_in_one(tmp_p
     (tmp_path / "texts" / "nl.yaml").unlink()
     with pytest.raises(DeskFaults, match=r'en.yaml:1:5: the text "hi": no wording in nl'):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("locale", plural.OURS)
+def test_what_our_own_languages_need_is_what_babel_says(locale: str) -> None:
+    assert plural.needed(locale) == plural.by_rules(locale)
