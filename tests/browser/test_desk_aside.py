@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from bot.desk_folder.desk import Macro
 from handoff import cases
@@ -52,6 +53,21 @@ async def test_an_agent_is_helped_and_asks_colleagues_without_leaving_the_keyboa
     await expect(page.get_by_role("button", name="Edit")).to_be_focused()
     await page.keyboard.press("Enter")
     await expect(box).to_be_focused()
+    # What is warned of late, when other words stand in the box, is only told: "send anyway" would mean those.
+    answered = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await answered.wait()
+        await route.continue_()
+
+    await page.route("**/reply", late)
+    await page.keyboard.press("Enter")
+    await page.get_by_role("tab", name="Note").click()
+    answered.set()
+    await expect(page.locator(".toast").filter(has_text="This has not left yet.")).to_be_visible()
+    await expect(page.locator(".again")).to_be_hidden()
+    await page.unroute("**/reply")
+    await page.get_by_role("tab", name="Reply").click()
     await box.fill("It takes three days.")
     await page.keyboard.press("Enter")
     await expect(page.locator(".undo")).to_contain_text("Goes to the customer in")

@@ -1,6 +1,7 @@
 /* Where agents write. Two modes that cannot be mistaken for each other: what goes to the customer, and what never does.
    What was begun is kept per case and mode, in this browser, until it is sent. */
 
+import { toast } from "./dialogs.js";
 import { h, icon, span, tongue } from "./dom.js";
 import { kept, me, nameOf, now, post, reason, t, upload, uuid } from "./house.js";
 import { openMacros } from "./macros.js";
@@ -88,6 +89,7 @@ export class Composer {
     if (mode !== this.mode) {
       this.keep();
       this.mode = mode;
+      this.again_.hidden = true;
       this.text.value = this.drafts[this.whole.case.id]?.[mode] || "";
     }
     this.paintMode();
@@ -213,8 +215,11 @@ export class Composer {
       this.desk.sent(id, answer);
     } catch (error) {
       this.again = false;
-      if (error.code === "look_again") return this.warn(error.warnings);
-      this.fail(reason(error));
+      // Meanwhile another case, or other words, may stand here: "send anyway" would mean those.
+      const here = this.whole.case.id === id && this.mode === mode && this.text.value === text;
+      if (error.code === "look_again") return here ? this.warn(error.warnings) : toast(t("held_waits"), "bad");
+      if (this.whole.case.id === id) this.fail(reason(error));
+      else toast(reason(error), "bad");
       this.desk.refresh();
     } finally {
       this.sending = false;
