@@ -159,10 +159,10 @@ def settle(tx: Tx, notice_id: str, customer_id: str, state: str, reason: str | N
     tx.conn.execute(update(p).where(*whose).values(state=state, reason=reason, message_id=message_id, at=tx.now))
 
 
-def not_delivered(tx: Tx, message_id: str, reason: str) -> None:
-    """A notice that was said has not arrived."""
+def not_delivered(tx: Tx, message_id: str, reason: str) -> bool:
+    """A notice that was said has not arrived; False: that is known, of another part of it."""
     told = (p.c.message_id == message_id, p.c.state == "told")
-    tx.conn.execute(update(p).where(*told).values(state="skipped", reason=reason))
+    return tx.conn.execute(update(p).where(*told).values(state="skipped", reason=reason)).rowcount > 0
 
 
 def skip_waiting(tx: Tx, notice_id: str, reason: str) -> None:

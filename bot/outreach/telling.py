@@ -173,7 +173,10 @@ class Notices:
         said = history.message(tx.conn, event.message_id)
         if said is not None and "notice" in said.meta:
             reason = Reason.WITH_A_PERSON if event.outcome == "expired" else Reason.NOT_DELIVERED
-            store.not_delivered(tx, said.id, reason)
+            notice = store.notice(tx.conn, str(said.meta["notice"]))
+            who = customers.customer(tx.conn, event.customer_id or "")
+            if store.not_delivered(tx, said.id, reason) and reason is Reason.WITH_A_PERSON and notice and who:
+                _note(tx, notice, who, self.desk())
 
     def _rules(self) -> Rules:
         return rules_from(self.desk().notices)

@@ -331,6 +331,21 @@ async def test_what_did_not_arrive_does_not_count_as_told(house: House) -> None:
     assert (await house.people(made.id))[kari] == ("skipped", "not_delivered")
 
 
+async def test_who_took_over_before_it_left_reads_it_as_a_note_once(house: House) -> None:
+    (kari,) = await house.knows("kari")
+    made = await house.approved(notice())
+    await house.core.timers.run()
+    said = (await house.core.storage.read(lambda conn: history.latest(conn, kari, 1)))[0]
+    await house.has_case(kari, status="open", agent_id="ada")
+    for part in ("o1", "o2"):
+        event = SendSettled(part, "paper", "text", "expired", kari, None, said.id, {})
+        await house.core.storage.write(lambda tx, event=event: house.notices.on_send_settled(tx, event))
+    assert (await house.people(made.id))[kari] == ("skipped", "with_a_person")
+    timeline = await house.core.storage.read(lambda conn: history.latest(conn, kari, notes=True))
+    (note,) = (one for one in timeline if "notice" in one.meta and one.seq is None)
+    assert "Parcels are a day late." in note.body.text
+
+
 async def test_values_of_slots_and_names_choose_too(house: House) -> None:
     kari, ola, per = await house.knows("kari", "ola", "per")
     await house.core.storage.write(
