@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from surveys.responses import ResponseRow
 
 LATEST = 5  # answers below the report's table
+PATIENCE = 20  # times what a page waits for: no house may be running that counts what is new
 
 
 # ── figures ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -42,7 +43,9 @@ def report(since: str | None, until: str | None, by: str | None, where: Sequence
         raise typer.BadParameter(f"--{error}") from error
     hours, now = partial(hours_of, in_force), system_clock()
     made, latest = read(
-        chosen, lambda conn: (make(conn, asked, hours, now), store.latest_responses(conn, LATEST)), snapshot=True
+        chosen,
+        lambda conn: (make(conn, asked, hours, now, PATIENCE), store.latest_responses(conn, LATEST)),
+        snapshot=True,
     )
     if form == "json":
         sys.stdout.write(figures.as_json(made))

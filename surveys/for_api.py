@@ -73,9 +73,12 @@ def everything(conn: Reader) -> list[Imported]:
     return [*store.responses(conn), *outside.listed(conn)]
 
 
-def make(conn: Reader, asked: Question, hours: HoursOf, now: datetime) -> dict[str, Any]:
-    """The report of a span. `hours` tells when a team's people are there, for what was not counted yet."""
-    return report.build(asked, keeping.material(conn, asked, hours, now), now, rollups.pending(conn))
+def make(conn: Reader, asked: Question, hours: HoursOf, now: datetime, patience: int = 1) -> dict[str, Any]:
+    """The report of a span. `hours` tells when a team's people are there, for what was not counted yet. With `patience` so
+    many times more of that is counted for this report alone: where no house runs, nobody else does.
+    """
+    tables = keeping.material(conn, asked, hours, now, patience)
+    return report.build(asked, tables, now, rollups.pending(conn, patience))
 
 
 def question(since: str | None, until: str | None, by: str | None, where: Sequence[str], zone: tzinfo) -> Question:

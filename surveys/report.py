@@ -32,7 +32,10 @@ PARTS = ("scores", "times", "rates", "amounts", "escalations", "counts")
 """What a report is made of, besides the span it is of."""
 NOT_SHOWN = f"n < {SHOWN_FROM}: not shown"
 ROUGH = f"n < {FIRM_FROM}: rough"
-PENDING = "Figures are still being made: {n} cases, answers and decisions on asking are not in them yet."
+PENDING = (
+    "Figures are still being made: {n} cases, answers and decisions on asking are not in them yet; a running Stafett"
+    " counts them."
+)
 SKEWED = "Times are skewed: read the median first; a few long cases pull the mean."
 
 

@@ -131,13 +131,15 @@ def ask(conn: store.Reader, question: Question, hours_of: HoursOf, now: datetime
     return replace(made, pending=store.pending(conn))
 
 
-def material(conn: store.Reader, question: Question, hours_of: HoursOf, now: datetime) -> dict[str, Table]:
+def material(
+    conn: store.Reader, question: Question, hours_of: HoursOf, now: datetime, patience: int = 1
+) -> dict[str, Table]:
     """The facts of a span: stored ones, and in their place those of what has changed since."""
     wanted = needed(question)
     first = micros(question.since) // DAY_US if question.since else None
     last = (micros(question.until) - 1) // DAY_US if question.until else None
     found = {
-        family: store.table(conn, family, (first, last), _pending(conn, family, hours_of), wanted[family])
+        family: store.table(conn, family, (first, last), _pending(conn, family, hours_of, patience), wanted[family])
         for family in FAMILIES
     }
     found[BACKLOG] = blocks.of(BACKLOG, raw.waiting(conn, now))
@@ -145,10 +147,10 @@ def material(conn: store.Reader, question: Question, hours_of: HoursOf, now: dat
     return found
 
 
-def _pending(conn: store.Reader, family: str, hours_of: HoursOf) -> dict[str, Fact | None]:
+def _pending(conn: store.Reader, family: str, hours_of: HoursOf, patience: int) -> dict[str, Fact | None]:
     """What is not as its stored fact says: id → the fact as it is now, None for what is gone.
 
     Of much (an old house after an upgrade, a large import) nothing: the worker is at it, and `store.pending` tells how much.
     """
-    ids, facts = _made(conn, family, store.few_to_make(conn, family), hours_of)
+    ids, facts = _made(conn, family, store.few_to_make(conn, family, patience), hours_of)
     return {one: facts[one][1] if one in facts else None for one in ids}

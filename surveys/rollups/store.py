@@ -22,7 +22,8 @@ from surveys.rollups.raw.store import Made, slices
 Reader: TypeAlias = Connection
 """What queries run on. Files outside the fence around SQLAlchemy know it by this name."""
 
-FAR = 2_000  # of one family, still to be made: more than a question makes by itself
+FAR: Mapping[str, int] = {CASES: 2_000, ANSWERS: 5_000, ASKS: 5_000}
+"""From so many on that are still to be made, a question leaves them to the worker; `patience` is how many times more it makes."""
 _TABLES = {CASES: t.cases, ANSWERS: t.survey_responses, ASKS: t.survey_invitations}
 
 
@@ -69,23 +70,24 @@ def unmade(conn: Connection, family: str, above: str, limit: int | None = None) 
     return list(conn.execute(select(table.c.id).where(table.c.id > above).order_by(table.c.id).limit(limit)).scalars())
 
 
-def few_to_make(conn: Connection, family: str) -> list[str]:
+def few_to_make(conn: Connection, family: str, patience: int = 1) -> list[str]:
     """What is marked and what was never made, where each is so little that a question makes it by itself."""
-    marks = [ref for _, ref in marked(conn, family, FAR)]
-    new = unmade(conn, family, progress(conn).cursor(family), FAR)
-    return [*(marks if len(marks) < FAR else ()), *(new if len(new) < FAR else ())]
+    far = FAR[family] * patience
+    marks = [ref for _, ref in marked(conn, family, far)]
+    new = unmade(conn, family, progress(conn).cursor(family), far)
+    return [*(marks if len(marks) < far else ()), *(new if len(new) < far else ())]
 
 
 def is_far_behind(conn: Connection) -> bool:
     """Whether so much is still to be made that a question leaves it to the worker: after an upgrade, or an import."""
     known = progress(conn)
     return any(
-        len(unmade(conn, family, known.cursor(family), FAR)) == FAR or len(marked(conn, family, FAR)) == FAR
-        for family in FAMILIES
+        len(unmade(conn, family, known.cursor(family), far)) == far or len(marked(conn, family, far)) == far
+        for family, far in FAR.items()
     )
 
 
-def pending(conn: Connection) -> int:
+def pending(conn: Connection, patience: int = 1) -> int:
     """How many cases, answers and decisions on asking figures do not hold yet; 0 where a question makes the rest by itself."""
     known, m, found = progress(conn), t.figure_marks.c, 0
     for family in FAMILIES:
@@ -95,7 +97,7 @@ def pending(conn: Connection) -> int:
             select(func.count()).where(m.family == family),
         ):
             n = int(conn.execute(query).scalar() or 0)
-            found += n if n >= FAR else 0
+            found += n if n >= FAR[family] * patience else 0
     return found
 
 

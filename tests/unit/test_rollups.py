@@ -270,7 +270,7 @@ def change_something(dice: random.Random) -> Any:
 async def test_a_question_to_an_old_house_makes_no_past_but_says_how_much_is_still_to_come(
     past: Past, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "FAR", 20)
+    monkeypatch.setattr(store, "FAR", dict.fromkeys(FAMILIES, 20))
 
     def told(conn: Connection) -> dict[str, Any]:
         return make(conn, Question(), always, NOW)
@@ -279,6 +279,8 @@ async def test_a_question_to_an_old_house_makes_no_past_but_says_how_much_is_sti
     assert before["counts"]["cases"] == 0
     assert before["pending"] == (await past.rollups.ask(Question())).pending >= 60
     assert f"{before['pending']} cases, answers" in as_table(before)
+    patient = await past.storage.read_apart(lambda conn: make(conn, Question(), always, NOW, 20))
+    assert (patient["pending"], patient["counts"]["cases"]) == (0, 60)
     await past.rollups.run()
     after = await past.storage.read_apart(told)
     assert (after["pending"], after["counts"]["cases"]) == (0, 60)
