@@ -14,6 +14,14 @@ from handoff.web.desk import NAME
 LARGEST = 2**31 - 1
 
 
+class NotThatOne(StafettError):
+    """Of what was given, not of what the page shows: `code` is how the page says it in its agent's language."""
+
+    def __init__(self, error: StafettError, code: str) -> None:
+        super().__init__(str(error))
+        self.code = code
+
+
 def await_customer(case_id: str, agent_id: str, _body: Mapping[str, Any]) -> Callable[[Tx], dict[str, Any]]:
     return lambda tx: _moved(cases.await_customer(tx, case_id, agent_id, desk=NAME))
 
@@ -36,7 +44,7 @@ def merge(case_id: str, agent_id: str, body: Mapping[str, Any]) -> Callable[[Tx]
         try:
             return _moved(persons.merge(tx, case_id, agent_id, number, desk=NAME))
         except (Conflict, NotFound) as error:
-            raise StafettError(str(error)) from error  # of the number that was given, not of what the page shows
+            raise NotThatOne(error, "no_case" if isinstance(error, NotFound) else "same_customer") from error
 
     return unit
 
@@ -46,7 +54,7 @@ def part(case_id: str, agent_id: str, _body: Mapping[str, Any]) -> Callable[[Tx]
         try:
             return _moved(persons.part(tx, case_id, agent_id, desk=NAME))
         except NotFound as error:
-            raise StafettError(str(error)) from error
+            raise NotThatOne(error, "too_late_to_part") from error
 
     return unit
 

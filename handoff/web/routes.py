@@ -48,7 +48,8 @@ PREFIXES = ("desk_", "status_", "outcome_", "button_", "resolve_", "reply_", "no
             "consult_", "task_", "errand_", "hint_", "mood_", "warn_", "held_", "macros_", "tip_", "verdict_")  # fmt: skip
 OTHERS = ("taken_by", "taken_back", "too_late_to_undo", "not_delivered", "refused_over", "refused_claim_first",
           "home_busy", "more_done", "block_title", "block_sure", "merge_title", "merge_sure", "merge_number",
-          "refused_reason_needed", "refused_empty", "refused_not_agent", "not_relayed_moved")  # fmt: skip
+          "refused_reason_needed", "refused_empty", "refused_not_agent", "not_relayed_moved", "refused_no_case", "refused_same",
+          "too_late_to_part")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ class WebDeskRoutes:
             except Conflict as error:
                 return pages.refusal(409, str(error), "conflict")
             except StafettError as error:
-                return pages.refusal(400, str(error), "bad_request")
+                return pages.refusal(400, str(error), getattr(error, "code", "bad_request"))
 
         return Route(path, endpoint, methods=[method])
 

@@ -106,8 +106,15 @@ async def test_the_page_names_another_case_by_its_number(house: House) -> None:
     for number in wrong:
         with pytest.raises(StafettError):
             await house.storage.write(web.merge(case.id, "ann", {"number": number}))
-    with pytest.raises(StafettError, match="no merge"):
-        await house.storage.write(web.part(case.id, "ann", {}))
+    assert case.number is not None
+    for verb, code in (
+        (web.part(case.id, "ann", {}), "too_late_to_part"),
+        (web.merge(case.id, "ann", {"number": 4711}), "no_case"),
+        (web.merge(case.id, "ann", {"number": case.number}), "same_customer"),
+    ):
+        with pytest.raises(web.NotThatOne) as told:
+            await house.storage.write(verb)
+        assert told.value.code == code, "the page says it in its agent's language"
 
 
 async def test_who_is_busy_is_there_and_given_nothing_new(house: House) -> None:

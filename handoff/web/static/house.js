@@ -47,6 +47,9 @@ export function reason(error) {
     case "taken": return t("taken_by", { agent: error.agent });
     case "errand_ended": return t("errand_ended");
     case "errand_not_yours": return t("errand_not_yours", { agent: error.agent });
+    case "no_case": return t("refused_no_case");
+    case "same_customer": return t("refused_same");
+    case "too_late_to_part": return t("too_late_to_part");
     case "over": return t("refused_over");
     case "claim_first": return t("refused_claim_first");
     case "conflict": return t("desk_changed");
