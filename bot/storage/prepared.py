@@ -163,6 +163,10 @@ def _run(conn: Connection, sql: str, values: Any, *, many: bool = False) -> Any:
     except conn.dialect.loaded_dbapi.Error as error:
         cursor.close()
         raise _translated(conn, sql, error) from error
+    except BaseException as end:
+        if isinstance(end, OSError) or not isinstance(end, Exception):
+            conn.invalidate(end)  # cut off in the middle: who had it next would be inside of this transaction
+        raise
     return cursor
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 import pytest
@@ -162,3 +165,23 @@ async def test_no_value_and_the_null_of_json_are_told_apart_as_ever(database_url
         assert conn.execute(text("SELECT count(*) FROM inbox WHERE happening IS NULL")).scalar() == 1
 
     await in_a_transaction(database_url, unit)
+
+
+async def test_who_gives_up_in_the_middle_leaves_no_transaction_to_the_next(database_url: str) -> None:
+    """A question that is cut off at any moment: what others write after it is committed, and others see it."""
+    ask, keep = Prepared(text("SELECT 1")), Prepared(insert(t.settings))
+    kept = text("SELECT count(*) FROM settings WHERE key LIKE 'after %'")
+
+    def note(tx: Tx, key: str) -> None:
+        keep.run(tx.conn, key=key, value=1)
+
+    async with rooms(database_url) as house:
+        for steps in range(30):
+            asking = asyncio.create_task(house.storage.read(ask.all))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            asking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asking
+            await house.storage.write(partial(note, key=f"after {steps}"))
+        assert await house.storage.read_apart(lambda conn: conn.execute(kept).scalar()) == 30
