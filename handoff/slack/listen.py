@@ -238,7 +238,9 @@ class Listener:
                 relays.edit_relay(tx, store.DESK, post.ref, shorten(said.text, TEXT_LIMIT), held)
         elif relay.state == "said" and said.text.strip() and said.text != relay.text:
             may = case.with_people and case.agent_id == who.agent_id and not keep
-            if not may or not relays.edit_relay(tx, store.DESK, post.ref, shorten(said.text, TEXT_LIMIT)):
+            if may and second_look.look(tx.conn, self._desk(), case, to_plain(said.text)).warnings:
+                self._tell(tx, case, post, who.user, self._wording("slack_not_edited_look"))  # nobody could confirm it
+            elif not may or not relays.edit_relay(tx, store.DESK, post.ref, shorten(said.text, TEXT_LIMIT)):
                 self._tell(tx, case, post, who.user, self._wording("slack_not_edited"))
 
     def _edit_note(self, tx: Tx, post: Post, text: str) -> None:
