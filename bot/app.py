@@ -216,6 +216,7 @@ class App:
         heard[CustomersMerged].append(self.web.merged)
         heard[CustomersMerged].append(on_merged)
         heard[CustomerErased].append(self.web.erased)
+        heard[CustomerErased].append(self.outreach.on_erased)
         heard[CaseChanged].append(self.hints.heard)
         heard[CustomerErased].append(self.hints.erased)
         if self.settings.api_token is not None:

@@ -60,6 +60,12 @@ def listing(conn: Reader, *, before: str | None = None, limit: int = 50) -> list
     return [_notice(row) for row in conn.execute(query)]
 
 
+def being_told(conn: Reader) -> list[str]:
+    """The ids of those that everybody has a row of, and that are not over."""
+    query = select(n.c.id).where(n.c.state == State.APPROVED.value, n.c.listed_at.is_not(None)).order_by(n.c.id)
+    return [str(one) for one in conn.execute(query).scalars()]
+
+
 def progress(conn: Reader, notice_ids: Sequence[str]) -> dict[str, Progress]:
     counted = select(p.c.notice_id, p.c.state, p.c.reason, func.count().label("many"))
     counted = counted.where(p.c.notice_id.in_(notice_ids)).group_by(p.c.notice_id, p.c.state, p.c.reason)

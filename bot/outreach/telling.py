@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from bot import outbox, timers
 from bot.errors import Conflict
-from bot.events import SendSettled
+from bot.events import CustomerErased, SendSettled
 from bot.model import BOT, SYSTEM, Body, Choice, Customer, new_id
 from bot.outreach import store
 from bot.outreach.consent import START, STOP
@@ -166,6 +166,11 @@ class Notices:
             store.change(tx, replace(notice, state=State.TOLD))
 
     # ── events ─────────────────────────────────────────────────────────────────────────────────────────────────────
+    def on_erased(self, tx: Tx, _event: CustomerErased) -> None:
+        """Whoever was waited for may be gone now: then the notice is over."""
+        for notice_id in store.being_told(tx.conn):
+            self._end_if_told(tx, notice_id)
+
     def on_send_settled(self, tx: Tx, event: SendSettled) -> None:
         """A notice that did not arrive counts as not told: a person took over before it left, or the channel refused it."""
         if event.message_id is None or event.outcome == "sent":

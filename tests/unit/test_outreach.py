@@ -15,7 +15,7 @@ from sqlalchemy import insert, select, update
 
 from bot.desk_folder.desk import Desk
 from bot.errors import Conflict, NotFound
-from bot.events import SendSettled
+from bot.events import CustomerErased, SendSettled
 from bot.model import AuthorKind, CaseStatus, new_id
 from bot.outreach import store, telling
 from bot.outreach.consent import STOP, Consent
@@ -39,6 +39,7 @@ from bot.outreach.notice import (
 )
 from bot.storage import history, merging
 from bot.storage import tables as t
+from bot.storage.erasure import erase
 from tests.support.rooms import NOON, Rooms, echo, rooms
 
 DESK = Desk("Fjord", locales=("en", "nl"), time_zone="Europe/Amsterdam", notices={"per_minute": 60})
@@ -359,3 +360,17 @@ async def test_values_of_slots_and_names_choose_too(house: House) -> None:
     assert await read(lambda conn: store.affected(conn, by_slot, None, 10)) == ([kari], None)
     assert await read(lambda conn: store.affected(conn, named, None, 10)) == (sorted([ola, per]), None)
     assert await read(lambda conn: store.affected(conn, Audience(everyone=True, channel="web"), None, 10)) == ([], None)
+
+
+async def test_a_notice_that_waited_for_somebody_who_is_gone_is_over(house: House) -> None:
+    kari, ola = await house.knows("kari", "ola")
+    made = await house.approved(notice())
+    await house.core.timers.run()  # the first of the two
+    waits = kari if (await house.people(made.id))[kari][0] == "waiting" else ola
+
+    def forget(tx: Any) -> None:
+        erase(tx, waits, by="test")
+        house.notices.on_erased(tx, CustomerErased(waits))
+
+    await house.core.storage.write(forget)
+    assert await house.state(made.id) is State.TOLD
