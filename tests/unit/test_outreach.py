@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -340,7 +341,7 @@ async def test_who_took_over_before_it_left_reads_it_as_a_note_once(house: House
     await house.has_case(kari, status="open", agent_id="ada")
     for part in ("o1", "o2"):
         event = SendSettled(part, "paper", "text", "expired", kari, None, said.id, {})
-        await house.core.storage.write(lambda tx, event=event: house.notices.on_send_settled(tx, event))
+        await house.core.storage.write(partial(house.notices.on_send_settled, event=event))
     assert (await house.people(made.id))[kari] == ("skipped", "with_a_person")
     timeline = await house.core.storage.read(lambda conn: history.latest(conn, kari, notes=True))
     (note,) = (one for one in timeline if "notice" in one.meta and one.seq is None)
