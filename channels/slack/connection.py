@@ -25,6 +25,7 @@ from bot.storage import letters
 from bot.storage.engine import Storage
 from channels.slack import outcomes
 from channels.slack.heard import Heard
+from channels.slack.inbound import is_id
 from channels.slack.manifest import BOT_SCOPES
 from channels.slack.payloads import (
     Echo,
@@ -168,10 +169,12 @@ class SlackConnection:
         return dict(mapping(response.data))
 
     async def user(self, team: str, user: str) -> SlackUser:
-        """Who this is, at most 60 s old; `is_known` is False of whom Slack does not know.
+        """Who this is, at most 60 s old; `is_known` is False of whom Slack does not know, and of what is no id.
 
         Raises what `call` raises: who must be sure fails closed.
         """
+        if not is_id(user):
+            return SlackUser(user, team, is_known=False)
         found = self._users.get((team, user))
         if found is not None and time.monotonic() - found[0] < USER_TTL:
             return found[1]

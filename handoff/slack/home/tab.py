@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from bot.storage.engine import Storage
 from bot.storage.tx import Tx
 from channels.port import Delivery, Sent
 from channels.slack.connection import SlackConnection
+from channels.slack.inbound import is_id
 from channels.slack.payloads import Reply, mapping
 from handoff import availability, clocks
 from handoff import store as rows
@@ -63,10 +65,13 @@ class HomeTab:
 
     # ── what is heard ──────────────────────────────────────────────────────────────────────────────────────────────
     async def opened(self, user: str) -> None:
+        if not is_id(user):
+            return
         who = await self._who(self._slack.team_id, user)
         if who is None:
             await self._storage.write(lambda tx: store.closed(tx, user))
-            await self._publish(user, view.stranger(self._desk().name, self._wording))
+            with suppress(Refused):  # logged; whom Slack does not know it won't know when it tells us again
+                await self._publish(user, view.stranger(self._desk().name, self._wording))
             return
         agent = who
         self._shown.pop(user, None)
