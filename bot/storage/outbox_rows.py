@@ -105,9 +105,9 @@ def strand(
 
 def renew(tx: Tx, owner: str, in_flight: Collection[str], lease: timedelta) -> set[str]:
     """This owner lives, and goes on with these. Returns those that are still its own."""
-    o = t.outbox
-    held = update(o).where(o.c.lease_owner == owner, o.c.id.in_(in_flight))
-    return set(tx.conn.execute(held.values(lease_until=tx.now + lease).returning(o.c.id)).scalars())
+    mine = held(tx, in_flight, owner)  # locked in the order in which groups of outcomes are: no deadlocks
+    tx.conn.execute(update(t.outbox).where(t.outbox.c.id.in_(mine)).values(lease_until=tx.now + lease))
+    return mine
 
 
 def heads(
