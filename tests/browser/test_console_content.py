@@ -37,6 +37,8 @@ async def test_a_text_is_changed_by_keyboard_and_nothing_else_of_its_file(admin:
 async def test_a_conversation_is_played_by_keyboard_and_saved_as_a_test(admin: Page, console: House) -> None:
     page = admin
     await page.get_by_role("link", name="Simulator").click()
+    await page.wait_for_url("**/simulator*")
+    await page.wait_for_load_state("load")  # the script that keeps the keyboard where it was is there
     say = page.get_by_label("What the customer writes")
     log = page.get_by_role("log")
     await say.fill("where is my order?")

@@ -418,13 +418,13 @@ async def test_seq_counts_messages_edits_and_deletions_without_gaps_and_notes_ha
     who, storage = await customer_of(kari), kari.house.app.storage
     said = await storage.write(lambda tx: outbox.say(tx, who, Body("Tomorow"), author=ANN))
     await storage.write(lambda tx: outbox.edit(tx, said, "Tomorrow"))
+    edit = await kari.gets(lambda frame: frame["type"] == "edit")  # before it is deleted: then its words are gone
     case = await storage.read(lambda conn: case_store.last_case(conn, who))
     assert case is not None
     await storage.write(lambda tx: cases.note(tx, case.id, "demo", "he is angry", desk="web"))
     known = await storage.read(lambda conn: history.message(conn, said.id))
     assert known is not None
     await storage.write(lambda tx: outbox.delete(tx, known))
-    edit = await kari.gets(lambda frame: frame["type"] == "edit")
     assert edit == {"type": "edit", "seq": edit["seq"], "id": said.id, "text": "Tomorrow", "html": edit["html"]}
     gone = await kari.gets(lambda frame: frame["type"] == "delete")
     assert gone == {"type": "delete", "seq": edit["seq"] + 1, "id": said.id}
