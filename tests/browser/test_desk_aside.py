@@ -55,6 +55,9 @@ async def test_an_agent_is_helped_and_asks_colleagues_without_leaving_the_keyboa
     await expect(box).to_be_focused()
     # What is warned of late, when other words stand in the box, is only told: "send anyway" would mean those.
     answered = asyncio.Event()
+    await page.evaluate(
+        "window.setTimeout = (real => (act, ms) => (ms === 5000 ? 0 : real(act, ms)))(setTimeout)"
+    )  # toasts stay
 
     async def late(route: Route) -> None:
         await answered.wait()
