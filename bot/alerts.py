@@ -18,7 +18,7 @@ from bot import timers
 from bot.errors import Conflict, NotFound
 from bot.events import AlertChanged
 from bot.model import new_id
-from bot.storage import alert_rows
+from bot.storage import alert_rows, audit
 from bot.storage.alert_rows import Alert
 from bot.storage.tx import Tx
 from bot.timers import Timer
@@ -76,7 +76,7 @@ def claim(tx: Tx, alert_id: str, agent_id: str) -> Alert:
     taken = {"state": "claimed", "agent_id": agent_id, "claimed_at": tx.now}
     if not alert_rows.change(tx, alert_id, "open", **taken):
         raise Conflict("somebody looks after it already" if alert.state == "claimed" else "it is closed already")
-    alert_rows.audit(tx, alert_id, agent_id, "alert claimed")
+    audit.of_agent(tx, agent_id, "alert claimed", alert=alert_id)
     return _told(tx, alert_id, "claimed")
 
 
@@ -94,7 +94,7 @@ def close(tx: Tx, alert_id: str, agent_id: str, outcome: str, *, leads: bool = F
     if not alert_rows.change(tx, alert_id, "open", "claimed", **ended):
         raise Conflict("it is closed already")
     timers.cancel(tx, key_of(alert_id))
-    alert_rows.audit(tx, alert_id, agent_id, "alert closed", outcome=outcome)
+    audit.of_agent(tx, agent_id, "alert closed", alert=alert_id, outcome=outcome)
     return _told(tx, alert_id, "closed")
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from bot import timers
 from bot.errors import Conflict
+from bot.storage import audit
 from bot.storage.tx import Tx
 from handoff import store
 from handoff.queue import store as queue
@@ -27,7 +28,7 @@ def set_available(
         raise Conflict("who is away comes back at a time to come")
     away_until = None if available else until
     store.set_available(tx, agent_id, available, away_until=away_until, busy=busy, name=name)
-    queue.audit(
+    audit.of_agent(
         tx,
         agent_id,
         "busy" if busy else "available" if available else "away",
@@ -43,7 +44,7 @@ def set_available(
 
 def back_due(tx: Tx, timer: timers.Timer) -> None:
     """They said they would be back by now."""
-    queue.audit(tx, timer.data["agent"], "available", until=None)
+    audit.of_agent(tx, timer.data["agent"], "available", until=None)
     _stir(tx)
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from bot.console.draft import Change
 from bot.console.people import Person, Role
 from bot.errors import NotFound
+from bot.storage import audit as log
 from bot.storage import tables as t
 from bot.storage.tx import Tx
 
@@ -150,7 +151,7 @@ class Line:
 
 def note(tx: Tx, by: Person, what: str, /, **data: Any) -> None:
     """One line in the audit: who did what in the console."""
-    tx.conn.execute(insert(t.audit).values(at=tx.now, who=by.who, what=f"console: {what}", data=data))
+    log.of_console(tx, by.who, what, **data)
 
 
 def audit(conn: Connection, before: int | None, limit: int) -> list[Line]:

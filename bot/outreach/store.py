@@ -210,11 +210,6 @@ def set_opted_out(tx: Tx, customer_id: str, *, opted_out: bool) -> None:
     tx.conn.execute(update(t.customers).where(t.customers.c.id == customer_id).values(opted_out=opted_out))
 
 
-def note(tx: Tx, who: str, what: str, **data: Any) -> None:
-    """One line of the audit."""
-    tx.conn.execute(insert(t.audit).values(at=tx.now, who=who, what=what, data=data))
-
-
 # ── in and out of rows ─────────────────────────────────────────────────────────────────────────────────────────────
 def to_json(audience: Audience) -> dict[str, Any]:
     """Only what is said of it."""

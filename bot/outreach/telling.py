@@ -37,7 +37,7 @@ from bot.outreach.notice import (
     text_for,
 )
 from bot.quiet import after_quiet
-from bot.storage import customers, history
+from bot.storage import audit, customers, history
 from bot.storage.tx import Tx
 from bot.texts import say
 from bot.timers import Timer
@@ -62,7 +62,7 @@ class Notices:
         made = replace(notice, id=notice.id or new_id(), state=State.DRAFT, drafted_by=by, drafted_at=tx.now)
         check(made, self.desk().flows)
         store.add(tx, made)
-        store.note(tx, by, "notice drafted", notice=made.id, title=made.title)
+        audit.of_console(tx, by, "notice drafted", title=made.title)
         return made
 
     def change(self, tx: Tx, notice: Notice, by: str) -> Notice:
@@ -74,7 +74,7 @@ class Notices:
         changed = replace(changed, source=before.source)
         check(changed, self.desk().flows)
         store.change(tx, changed)
-        store.note(tx, by, "notice changed", notice=changed.id)
+        audit.of_console(tx, by, "notice changed", title=changed.title)
         return changed
 
     def approve(self, tx: Tx, notice_id: str, by: str) -> Notice:
@@ -91,7 +91,7 @@ class Notices:
             draft, state=State.APPROVED, approved_by=by, approved_at=tx.now, starts_at=starts, ends_at=ends
         )
         store.change(tx, approved)
-        store.note(tx, by, "notice approved", notice=draft.id, title=draft.title)
+        audit.of_console(tx, by, "notice approved", title=draft.title)
         timers.set_timer(tx, LIST, _list_key(draft.id), starts, data={"notice": draft.id})
         return approved
 
@@ -104,7 +104,7 @@ class Notices:
         store.change(tx, cancelled)
         store.skip_waiting(tx, found.id, Reason.CANCELLED)
         timers.cancel(tx, _list_key(found.id))
-        store.note(tx, by, "notice cancelled", notice=found.id)
+        audit.of_console(tx, by, "notice cancelled", title=found.title)
         return cancelled
 
     # ── timers ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy import Connection, Row, Select, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.storage import belongings
@@ -66,12 +66,6 @@ def change(tx: Tx, alert_id: str, *states: str, **values: Any) -> bool:
     """Compare and set: False where it is in none of these states any more."""
     where = (a.c.id == alert_id, a.c.state.in_(states or ("open", "claimed", "closed")))
     return tx.conn.execute(update(a).where(*where).values(**values)).rowcount > 0
-
-
-def audit(tx: Tx, alert_id: str, who: str, what: str, **data: Any) -> None:
-    """What an agent did to it, in the log of what people did."""
-    line = {"who": who, "what": f"agent: {what}", "data": {"alert": alert_id, **data}}
-    tx.conn.execute(insert(t.audit).values(at=tx.now, **line))
 
 
 def one(conn: Connection, alert_id: str) -> Alert | None:

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, select, update
 
 from bot.errors import NotFound
 from bot.events import CustomerErased
-from bot.storage import belongings, marks
+from bot.storage import audit, belongings, marks
 from bot.storage import tables as t
 from bot.storage.belongings import Belongings
 from bot.storage.tx import Tx
@@ -50,8 +50,7 @@ def erase(tx: Tx, customer_id: str, *, by: str) -> Erased:
             rows[str(table.name)] = count
     if on_their_way:
         rows["outbox"] = rows.get("outbox", 0) + on_their_way
-    line = {"customer": mine.id, "rows": rows, "left": list(left)}
-    tx.conn.execute(insert(t.audit).values(at=tx.now, who=by, what="customer erased", data=line))
+    audit.note(tx, by, "customer erased", customer=mine.id, rows=rows, left=list(left))
     tx.forget()
     tx.emit(CustomerErased(mine.id, identities))
     return Erased(mine.id, rows, left)

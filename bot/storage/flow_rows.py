@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, case, func, insert, select
+from sqlalchemy import Connection, case, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.model import LIVE
+from bot.storage import audit
 from bot.storage import tables as t
 from bot.storage.tx import Tx
 
@@ -68,5 +69,4 @@ def running(conn: Connection) -> list[tuple[str, Mapping[str, Any]]]:
 
 def told(tx: Tx, by: str, flow: str, content_hash: str, moved: int, refused: int) -> None:
     """A line in the audit: conversations were moved to this version."""
-    data = {"flow": flow, "hash": content_hash, "moved": moved, "refused": refused}
-    tx.conn.execute(insert(t.audit).values(at=tx.now, who=by, what="conversations moved", data=data))
+    audit.note(tx, by, "conversations moved", flow=flow, hash=content_hash, moved=moved, refused=refused)

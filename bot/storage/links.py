@@ -8,8 +8,11 @@ from datetime import datetime
 
 from sqlalchemy import Row, func, insert, select, update
 
+from bot.storage import audit
 from bot.storage import tables as t
 from bot.storage.tx import Tx
+
+WRONG_CODE = "link: wrong code"  # what the audit says of one; those of the last hour are counted there
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +69,12 @@ def mark(tx: Tx, link: Link, **values: object) -> None:
 
 
 def note_failure(tx: Tx, identity_id: str) -> None:
-    tx.conn.execute(insert(t.audit).values(at=tx.now, who=identity_id, what="link: wrong code", data={}))
+    audit.note(tx, identity_id, WRONG_CODE)
 
 
 def failures_since(tx: Tx, identity_id: str, since: datetime) -> int:
     a = t.audit
-    where = (a.c.who == identity_id, a.c.what == "link: wrong code", a.c.at >= since)
+    where = (a.c.who == identity_id, a.c.what == WRONG_CODE, a.c.at >= since)
     return int(tx.conn.execute(select(func.count()).select_from(a).where(*where)).scalar() or 0)
 
 

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, delete, func, or_, select, update
 
 from bot import replays
 from bot.errors import Conflict, NotFound
 from bot.model import LIVE
 from bot.outbox import settle
-from bot.storage import letters
+from bot.storage import audit, letters
 from bot.storage import tables as t
 from bot.storage.tx import Tx
 
@@ -168,6 +168,5 @@ def drop(tx: Tx, trouble_id: str) -> str:
 
 
 def _noted(tx: Tx, what: str, trouble_id: str) -> str:
-    data: dict[str, Any] = {"id": trouble_id}
-    tx.conn.execute(insert(t.audit).values(at=tx.now, who="operator", what=what, data=data))
+    audit.note(tx, "operator", what, id=trouble_id)
     return f"{what}: {trouble_id}"

@@ -84,11 +84,6 @@ def waiting_teams(conn: Connection) -> list[str | None]:
     return list(conn.execute(select(c.team).where(c.status == CaseStatus.QUEUED).distinct()).scalars())
 
 
-def audit(tx: Tx, agent_id: str, what: str, **data: Any) -> None:
-    """A line of the audit that is of no case."""
-    tx.conn.execute(insert(t.audit).values(at=tx.now, who=agent_id, what=f"agent: {what}", data=data))
-
-
 # ── promises ───────────────────────────────────────────────────────────────────────────────────────────────────────
 @dataclass(frozen=True, slots=True)
 class PromiseFigures:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bot import alerts, outbox
 from bot.errors import Conflict, NotFound
 from bot.events import AlertChanged, SendSettled
-from bot.storage import alert_rows
+from bot.storage import alert_rows, audit
 from bot.storage.alert_rows import Alert
 from bot.storage.engine import Storage
 from bot.storage.tx import Tx
@@ -22,7 +22,6 @@ from channels.slack.connection import SlackConnection
 from channels.slack.payloads import Reply, SlackPayload, mapping
 from channels.text import one_line, plain_to_mrkdwn
 from handoff import store as cases
-from handoff.queue import store as queue
 from handoff.slack import outgoing, store
 from handoff.slack.agents import Agents, Who, remember
 from handoff.slack.blocks import FIELD, HEADER, Block, button, heading, ours, plain, section, small, table
@@ -185,7 +184,7 @@ class AlertPresses:
         await self._storage.write(lambda tx: self._act(tx, agent, channel, verb, alert_id))
 
     def _refuse(self, tx: Tx, team: str, person: str, channel: str, what: str, alert_id: str) -> None:
-        queue.audit(tx, f"{team}:{person}", "refused", act=what[:40], alert=alert_id[:40])
+        audit.of_agent(tx, f"{team}:{person}", "refused", act=what[:40], alert=alert_id[:40])
         outgoing.tell(tx, channel, person, Wording(self._desk())("refused_not_agent"), None)
 
     def _act(self, tx: Tx, who: Who, channel: str, verb: str, alert_id: str) -> None:

@@ -11,6 +11,7 @@ from bot import timers
 from bot.errors import Conflict, NotFound
 from bot.events import TeamTold
 from bot.model import new_id
+from bot.storage import audit
 from bot.storage.tx import Tx
 from bot.timers import Timer
 from surveys.team import pulse, quality, store
@@ -37,7 +38,7 @@ def draw(tx: Tx, rubric: Rubric, seed: int, since: datetime, until: datetime, by
         raise Conflict("no case that people had ended in these days")
     made = Sample(new_id(), seed, since, until, rubric, by, tx.now)
     store.add_sample(tx, made, chosen)
-    store.note(tx, by, "quality drawn", seed=seed, count=len(chosen))
+    audit.of_console(tx, by, "quality drawn", seed=seed, count=len(chosen))
     tx.emit(TeamTold("team_review_open", {"count": len(chosen)}, "/admin/quality", "review"))
     return made
 
@@ -88,7 +89,7 @@ class Pulse:
         made = Round(month, pulse.asked(own), tx.now, tx.now + pulse.OPEN_FOR, None, 0, {}, (), ())
         if not store.add_round(tx, made):
             raise Conflict("this month has its round")
-        store.note(tx, by, "pulse opened", month=month)
+        audit.of_console(tx, by, "pulse opened", month=month)
         tx.emit(TeamTold("team_pulse_open", {"days": pulse.OPEN_FOR.days}, "/admin/pulse", "pulse"))
         return made
 
@@ -97,7 +98,7 @@ class Pulse:
         if found is None or not found.is_open(tx.now):
             raise Conflict("this round is over")
         store.change_round(tx, round_id, closed_at=tx.now)
-        store.note(tx, by, "pulse closed", month=round_id)
+        audit.of_console(tx, by, "pulse closed", month=round_id)
 
     def has_answered(self, found: Round, agent_id: str) -> bool:
         return pulse.token_of(self._secret, found.id, agent_id) in found.who

@@ -46,10 +46,6 @@ class Drawn:
     customer_id: str
 
 
-def note(tx: Tx, by: str, what: str, /, **data: Any) -> None:
-    tx.conn.execute(insert(t.audit).values(at=tx.now, who=by, what=f"console: {what}", data=data))
-
-
 # ── quality ────────────────────────────────────────────────────────────────────────────────────────────────────────
 def may_be_drawn(conn: Reader, since: datetime, until: datetime) -> list[str]:
     """Cases that people had, and that ended in a span."""

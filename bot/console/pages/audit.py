@@ -35,8 +35,8 @@ async def show(visit: Visit) -> Response:
 
 
 def _what(visit: Visit, what: str) -> str:
-    """What the console knows of in the reader's language, all others as they are written."""
-    key = f"console_did_{what.removeprefix('console: ').replace(' ', '_')}"
+    """In the reader's language; what only a newer program knows as it is written."""
+    key = f"console_did_{what.removeprefix('console: ').replace(': ', '_').replace(' ', '_')}"
     return visit.t(key) if known(key) else what
 
 

@@ -10,6 +10,7 @@ from bot.events import TeamTold
 from bot.model import new_id
 from bot.outreach.notice import LONGEST_TITLE, Audience, Kind, Notice, State
 from bot.outreach.telling import Notices
+from bot.storage import audit
 from bot.storage.tx import Tx
 from bot.texts import say
 from surveys.insights import store as figures
@@ -68,7 +69,7 @@ def dismiss(tx: Tx, alarm_id: str, by: str) -> Alarm:
     """There is a reason for it, or it does not matter. Raises NotFound, and Conflict for one that is over."""
     found = _open(tx, alarm_id)
     store.end_alarm(tx, alarm_id, AlarmState.DISMISSED, by)
-    store.note(tx, by, "alarm dismissed", title=found.topic)
+    audit.of_console(tx, by, "alarm dismissed", title=found.topic)
     return found
 
 

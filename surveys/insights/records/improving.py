@@ -8,6 +8,7 @@ from datetime import date, tzinfo
 
 from bot.errors import Conflict
 from bot.model import new_id
+from bot.storage import audit
 from bot.storage.tx import Tx
 from surveys.insights.records import store
 from surveys.insights.records.nouns import LEAST_DAYS, MOST_DAYS, SCOPES, Improvement, Metric
@@ -62,11 +63,11 @@ def put(
         updated_at=tx.now,
     )
     store.put_improvement(tx, made)
-    store.note(tx, by, "improvement changed" if before else "improvement recorded", title=made.title)
+    audit.of_console(tx, by, "improvement changed" if before else "improvement recorded", title=made.title)
     return made
 
 
 def remove(tx: Tx, improvement_id: str, by: str) -> None:
     found = store.improvement(tx.conn, improvement_id)
     store.remove_improvement(tx, improvement_id)
-    store.note(tx, by, "improvement removed", title=found.title)
+    audit.of_console(tx, by, "improvement removed", title=found.title)

@@ -8,6 +8,7 @@ from typing import Any
 from bot.errors import Conflict, NotFound
 from bot.events import TopicGiven
 from bot.model import new_id
+from bot.storage import audit
 from bot.storage.tx import Tx
 from surveys.insights.records import store
 from surveys.insights.records.nouns import Area, Label, LabelKind
@@ -41,7 +42,7 @@ def label(
     made = Label(new_id(), case_id, customer_id, kind, area, text_of(text), source, by, tx.now)
     store.add_label(tx, made)
     if by is not None:
-        store.note(tx, by, "label set", kind=kind.value)
+        audit.of_console(tx, by, "label set", kind=kind.value)
     return made
 
 
@@ -57,13 +58,13 @@ def relabel(tx: Tx, label_id: str, kind: LabelKind, area: Area | None, by: str) 
     """Raises NotFound."""
     if not store.change_label(tx, label_id, kind, area, by):
         raise NotFound("that label is not there any more")
-    store.note(tx, by, "label changed", kind=kind.value)
+    audit.of_console(tx, by, "label changed", kind=kind.value)
 
 
 def unlabel(tx: Tx, label_id: str, by: str) -> None:
     if not store.remove_label(tx, label_id):
         raise NotFound("that label is not there any more")
-    store.note(tx, by, "label removed")
+    audit.of_console(tx, by, "label removed")
 
 
 def give_topic(tx: Tx, case_ids: list[str], topic: str, by: str) -> int:
@@ -73,5 +74,5 @@ def give_topic(tx: Tx, case_ids: list[str], topic: str, by: str) -> int:
         raise Conflict("there is no case to give it to")
     for case_id in sorted(case_ids):
         tx.emit(TopicGiven(case_id, name, by))
-    store.note(tx, by, "topic given", title=name, count=len(case_ids))
+    audit.of_console(tx, by, "topic given", title=name, count=len(case_ids))
     return len(case_ids)

@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta, tzinfo
 from bot.errors import Conflict
 from bot.model import new_id
 from bot.outreach.telling import Notices
+from bot.storage import audit
 from bot.storage.tx import Tx
 from surveys.insights import store as figures
 from surveys.insights.records import store
@@ -28,7 +29,7 @@ def open_problem(tx: Tx, title: str, by: str, *, topic: str | None = None) -> Pr
     """Raises Conflict without a title."""
     made = Problem(new_id(), title_of(title), by, tx.now, tx.now, topic=topic or None)
     store.put_problem(tx, made)
-    store.note(tx, by, "problem opened", title=made.title)
+    audit.of_console(tx, by, "problem opened", title=made.title)
     return made
 
 
@@ -61,7 +62,7 @@ def change_problem(
         updated_at=tx.now,
     )
     store.put_problem(tx, changed)
-    store.note(tx, by, "problem changed", title=changed.title)
+    audit.of_console(tx, by, "problem changed", title=changed.title)
     return changed
 
 
@@ -71,14 +72,14 @@ def link_cases(tx: Tx, problem_id: str, case_ids: Sequence[str], by: str) -> int
     added = store.link(tx, problem_id, case_ids, by)
     if added:
         store.put_problem(tx, replace(found, updated_at=tx.now))
-        store.note(tx, by, "cases linked", title=found.title, count=added)
+        audit.of_console(tx, by, "cases linked", title=found.title, count=added)
     return added
 
 
 def unlink_case(tx: Tx, problem_id: str, case_id: str, by: str) -> None:
     found = store.held_problem(tx, problem_id)
     if store.unlink(tx, problem_id, case_id):
-        store.note(tx, by, "case unlinked", title=found.title)
+        audit.of_console(tx, by, "case unlinked", title=found.title)
 
 
 def close(tx: Tx, notices: Notices, problem_id: str, by: str) -> Problem:
@@ -94,7 +95,7 @@ def close(tx: Tx, notices: Notices, problem_id: str, by: str) -> Problem:
     )
     fixed = replace(found, state=ProblemState.FIXED, fixed_at=tx.now, notice_id=notice_id, updated_at=tx.now)
     store.put_problem(tx, fixed)
-    store.note(tx, by, "problem fixed", title=found.title)
+    audit.of_console(tx, by, "problem fixed", title=found.title)
     return fixed
 
 
@@ -107,7 +108,7 @@ def verify(tx: Tx, problem_id: str, on: date, by: str) -> Problem:
         raise Conflict("a fix can't be verified before it is there")
     verified = replace(found, state=ProblemState.VERIFIED, verified_on=on, updated_at=tx.now)
     store.put_problem(tx, verified)
-    store.note(tx, by, "problem verified", title=found.title)
+    audit.of_console(tx, by, "problem verified", title=found.title)
     return verified
 
 
@@ -118,7 +119,7 @@ def reopen(tx: Tx, problem_id: str, by: str) -> Problem:
         raise Conflict("this problem is open")
     opened = replace(found, state=ProblemState.OPEN, fixed_at=None, verified_on=None, updated_at=tx.now)
     store.put_problem(tx, opened)
-    store.note(tx, by, "problem reopened", title=found.title)
+    audit.of_console(tx, by, "problem reopened", title=found.title)
     return opened
 
 
@@ -127,7 +128,7 @@ def drop(tx: Tx, problem_id: str, by: str) -> Problem:
     found = _standing(tx, problem_id)
     dropped = replace(found, state=ProblemState.DROPPED, updated_at=tx.now)
     store.put_problem(tx, dropped)
-    store.note(tx, by, "problem dropped", title=found.title)
+    audit.of_console(tx, by, "problem dropped", title=found.title)
     return dropped
 
 

@@ -46,11 +46,6 @@ DATES = ("due_on", "verified_on", "starts_on")
 AT_ONCE = 500  # parameters of one statement
 
 
-def note(tx: Tx, by: str, what: str, /, **data: Any) -> None:
-    """A line of the audit."""
-    tx.conn.execute(insert(t.audit).values(at=tx.now, who=by, what=f"console: {what}", data=data))
-
-
 # ── alarms ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 def alarms(conn: Reader, *, topic: str | None = None, limit: int = 100) -> list[Alarm]:
     """The newest first."""

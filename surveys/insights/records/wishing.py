@@ -8,6 +8,7 @@ from dataclasses import replace
 from bot.errors import Conflict
 from bot.model import new_id
 from bot.outreach.telling import Notices
+from bot.storage import audit
 from bot.storage.tx import Tx
 from surveys.insights import wishes
 from surveys.insights.records import store
@@ -66,7 +67,7 @@ def add_wish(tx: Tx, title: str, by: str) -> Wish:
     """A wish that nobody told the bot: from a talk, a fair, a colleague."""
     made = Wish(new_id(), title_of(title), WishState.OPEN, by, tx.now, tx.now)
     store.put_wish(tx, made)
-    store.note(tx, by, "wish added", title=made.title)
+    audit.of_console(tx, by, "wish added", title=made.title)
     return made
 
 
@@ -79,7 +80,7 @@ def change_wish(
         found, title=title_of(title), area=area, message=message_of(message), state=state, updated_at=tx.now
     )
     store.put_wish(tx, changed)
-    store.note(tx, by, "wish changed", title=changed.title)
+    audit.of_console(tx, by, "wish changed", title=changed.title)
     return changed
 
 
@@ -91,7 +92,7 @@ def merge(tx: Tx, wish_id: str, into_id: str, by: str) -> Wish:
     store.move_votes(tx, found.id, into.id)
     store.put_wish(tx, replace(found, state=WishState.MERGED, merged_into=into.id, updated_at=tx.now))
     store.put_wish(tx, replace(into, area=into.area or found.area, updated_at=tx.now))
-    store.note(tx, by, "wishes merged", title=found.title, into=into.title)
+    audit.of_console(tx, by, "wishes merged", title=found.title, into=into.title)
     return store.wish(tx.conn, into.id)
 
 
@@ -104,7 +105,7 @@ def part(tx: Tx, wish_id: str, vote_id: str, by: str) -> Wish:
     made = Wish(new_id(), wishes.title_of(vote.text), WishState.OPEN, by, tx.now, tx.now, area=found.area)
     store.put_wish(tx, made)
     store.move_vote(tx, vote_id, made.id)
-    store.note(tx, by, "wish parted", title=made.title)
+    audit.of_console(tx, by, "wish parted", title=made.title)
     return made
 
 
@@ -121,7 +122,7 @@ def ship(tx: Tx, notices: Notices, wish_id: str, by: str) -> Wish:
     )
     shipped = replace(found, state=WishState.SHIPPED, shipped_at=tx.now, notice_id=notice_id, updated_at=tx.now)
     store.put_wish(tx, shipped)
-    store.note(tx, by, "wish shipped", title=found.title)
+    audit.of_console(tx, by, "wish shipped", title=found.title)
     return shipped
 
 
@@ -129,7 +130,7 @@ def decline(tx: Tx, wish_id: str, by: str) -> Wish:
     found = _asked(tx, wish_id)
     declined = replace(found, state=WishState.DECLINED, updated_at=tx.now)
     store.put_wish(tx, declined)
-    store.note(tx, by, "wish declined", title=found.title)
+    audit.of_console(tx, by, "wish declined", title=found.title)
     return declined
 
 
