@@ -19,6 +19,7 @@ from bot import outbox, timers
 from bot.events import SurveyAnswered
 from bot.model import BOT, AuthorKind, Body, Message
 from bot.storage import customers, history
+from bot.storage.belongings import family
 from bot.texts import Texts
 from bot.turn import Turn
 from surveys import closing, store
@@ -67,7 +68,7 @@ class Answers:
         card, meta = pressed.on.body.survey, pressed.on.meta
         of = card.id if card else meta.get("survey_why") or meta.get("survey_contact") or meta.get("survey_goal")
         asked = store.invitation(turn.tx.conn, str(of or ""))
-        if asked is None or asked.customer_id not in store.family(turn.tx.conn, turn.customer.id):
+        if asked is None or asked.customer_id not in family(turn.tx.conn, turn.customer.id):
             return False
         file_under_case(turn, asked)
         if card is not None:

@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from bot.model import LIVE, CaseStatus, new_id
 from bot.storage import marks
 from bot.storage import tables as t
+from bot.storage.belongings import family
 from bot.storage.prepared import Prepared
 from bot.storage.tx import Tx
 from surveys.outside import store as outside
@@ -75,7 +76,6 @@ class ResolvedCase:
 
 
 # Asked in every turn, built once: to build a statement costs more than to run it.
-_MERGED = select(t.customers.c.id).where(t.customers.c.merged_into.in_(bindparam("into", expanding=True)))
 _OF_MESSAGE = Prepared(select(i).where(i.c.message_id == bindparam("of")))
 
 
@@ -92,14 +92,6 @@ _LATEST_ASKED = Prepared(_latest_asked())
 
 
 # ── who and what ───────────────────────────────────────────────────────────────────────────────────────────────────
-def family(conn: Connection, customer_id: str) -> list[str]:
-    """The customer and all who were merged into them, however often."""
-    known = [customer_id]
-    while found := [row.id for row in conn.execute(_MERGED, {"into": known}) if row.id not in known]:
-        known += found
-    return known
-
-
 def has_live_case(conn: Connection, customer_id: str, but: str | None = None) -> bool:
     return live_case(conn, customer_id, but) is not None
 

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,20 +37,11 @@ from channels.slack.channel import SlackChannel
 from channels.slack.connection import SlackConnection
 from tests.fakes.faults import Fault
 from tests.fakes.slack import SlackServer
+from tests.support.slack_house import SteppingClock
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 40
 SCALE = tuple(Choice(str(n), str(n)) for n in range(1, 8))
 SURVEY = SurveyCard("s1", "ces7", 1, 7, "very hard", "very easy")
-
-
-class SteppingClock:
-    """The real time plus what a test adds: due retries come at once, without sleeping."""
-
-    def __init__(self) -> None:
-        self.ahead = timedelta()
-
-    def __call__(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
 
 
 @dataclass

@@ -26,6 +26,7 @@ from bot.storage import flow_rows
 from bot.storage import tables as t
 from bot.storage.engine import Storage
 from channels.preview import PREVIEWS
+from tests.support.console_site import a_database
 
 OURS = {"Origin": "http://localhost:8080"}
 
@@ -64,11 +65,8 @@ class Hand:
 
 @pytest_asyncio.fixture
 async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
-    made = Storage(f"sqlite+aiosqlite:///{tmp_path / 'console.db'}")
-    await made.open()
-    await made.write(lambda tx: t.metadata.create_all(tx.conn))
-    yield made
-    await made.close()
+    async with a_database(tmp_path) as made:
+        yield made
 
 
 @pytest_asyncio.fixture

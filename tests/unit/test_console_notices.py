@@ -5,55 +5,37 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
 import pytest_asyncio
-from starlette.applications import Starlette
 
-from bot.console.routes import Console
-from bot.desk_folder.watch import DeskInForce
 from bot.model import Sender
 from bot.outreach import store
 from bot.outreach.notice import Audience, Kind, State
-from bot.settings import Settings
 from bot.storage import customers
-from bot.storage import tables as t
 from bot.storage.engine import Storage
-from channels.preview import PREVIEWS
+from tests.support.console_site import OURS, a_database, signed_in
 
-ORIGIN = {"Origin": "http://localhost:8080"}
 FIELDS = {"title": "Parcels", "kind": "incident", "text_en": "Late <b>parcels</b>", "who": "some", "topic": "parcel"}
 
 
 @pytest_asyncio.fixture
 async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
-    made = Storage(f"sqlite+aiosqlite:///{tmp_path / 'console.db'}")
-    await made.open()
-    await made.write(lambda tx: t.metadata.create_all(tx.conn))
-    yield made
-    await made.close()
-
-
-async def nothing() -> dict[str, Any]:
-    return {}
+    async with a_database(tmp_path) as made:
+        yield made
 
 
 @pytest_asyncio.fixture
 async def site(storage: Storage) -> AsyncIterator[httpx2.AsyncClient]:
-    settings = Settings(_env_file=None, admin_password="open sesame")
-    console = Console(settings, "a secret of the house", storage, DeskInForce(), nothing, PREVIEWS)
-    transport = httpx2.ASGITransport(app=Starlette(routes=list(console.routes())))
-    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost:8080") as client:
-        await client.post("/admin/sign-in", data={"password": "open sesame", "name": "Ann"}, headers=ORIGIN)
+    async with signed_in(storage, "Ann") as client:
         yield client
 
 
 async def post(site: httpx2.AsyncClient, path: str, page: str = "/admin/notices/new", **fields: str) -> httpx2.Response:
     found = re.search(r'name="csrf" value="([^"]+)"', (await site.get(page)).text)
     assert found
-    return await site.post(path, data={**fields, "csrf": found[1]}, headers=ORIGIN)
+    return await site.post(path, data={**fields, "csrf": found[1]}, headers=OURS)
 
 
 async def drafted(site: httpx2.AsyncClient, **more: str) -> str:

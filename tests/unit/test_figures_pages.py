@@ -16,24 +16,19 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import insert
-from starlette.applications import Starlette
 
-from bot.console.routes import Console
-from bot.desk_folder.watch import DeskInForce
 from bot.intervals import Interval
 from bot.model import new_id
-from bot.settings import Settings
 from bot.staffing.hours import Hours
-from bot.storage import schema
 from bot.storage import tables as t
 from bot.storage.engine import Storage
 from bot.texts import known
-from channels.preview import PREVIEWS
 from surveys.console import figures as pages
 from surveys.figures.catalogue import METRICS
 from surveys.figures.shape import Figure, Figures, Question, Series, Shown
 from surveys.pages import asked, board, shown
 from surveys.rollups.keeping import Rollups
+from tests.support.console_site import a_database, signed_in
 
 TODAY = date(2026, 3, 9)
 NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)
@@ -137,27 +132,14 @@ def test_every_metric_and_grouping_has_its_words() -> None:
 # ── the pages ──────────────────────────────────────────────────────────────────────────────────────────────────────
 @pytest_asyncio.fixture
 async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
-    url = f"sqlite+aiosqlite:///{tmp_path / 'console.db'}"
-    await schema.upgrade(url)
-    made = Storage(url, lambda: NOW)
-    await made.open()
-    yield made
-    await made.close()
-
-
-async def nothing() -> dict[str, Any]:
-    return {}
+    async with a_database(tmp_path, lambda: NOW) as made:
+        yield made
 
 
 @pytest_asyncio.fixture
 async def site(storage: Storage) -> AsyncIterator[httpx2.AsyncClient]:
-    settings = Settings(_env_file=None, admin_password="open sesame")
-    wings = [pages.wing(storage, Rollups(storage, lambda _team: Hours(UTC)).ask)]
-    console = Console(settings, "a secret of the house", storage, DeskInForce(), nothing, PREVIEWS, wings=wings)
-    transport = httpx2.ASGITransport(app=Starlette(routes=list(console.routes())))
-    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost:8080") as client:
-        origin = {"Origin": "http://localhost:8080"}
-        await client.post("/admin/sign-in", data={"password": "open sesame"}, headers=origin)
+    ask = Rollups(storage, lambda _team: Hours(UTC)).ask
+    async with signed_in(storage, wings=[pages.wing(storage, ask)]) as client:
         yield client
 
 
