@@ -21,6 +21,9 @@ from bot.storage import customers, history, outbox_rows
 from bot.storage.tx import Tx
 
 LATE = timedelta(minutes=1)  # who waits longer for a send to leave is told
+TAKEN_OVER = "a human has taken over"
+TOO_LATE = "it would have come too late"
+"""Why rows expire unsent, as `SendSettled.error` has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +65,12 @@ def say(
     to: Identity | None = None,
     address: str | None = None,
     bulk: bool = False,
+    expires_at: datetime | None = None,
 ) -> Message:
     """Say something to a customer, where they wrote last (or `to`). Stored at once; sent after the commit.
 
-    `bulk`: nobody waits for it, so replies to others go before it.
+    `bulk`: nobody waits for it, so replies to others go before it. What has not left by `expires_at` does not leave, until
+    it is said `again`.
     """
     author = named(tx, author)
     talk = customers.talk(tx, customer_id)
@@ -80,8 +85,18 @@ def say(
     if where is None or outlet is None or address is None:
         return message
     epoch = None if author.kind is AuthorKind.AGENT else talk.epoch
-    _send_parts(tx, message, outlet, outlet.parts(message, address), address, where, epoch, bulk=bulk)
+    parts = outlet.parts(message, address)
+    _send_parts(tx, message, outlet, parts, address, where, epoch, bulk=bulk, expires_at=expires_at)
     return message
+
+
+def again(tx: Tx, customer_id: str, message_id: str, expires_at: datetime | None) -> bool:
+    """What of a message came too late leaves after all, where it was to go. False: nothing of it waits for that."""
+    epoch = customers.talk(tx, customer_id).epoch
+    revived = outbox_rows.revive(tx, message_id, TOO_LATE, customer_id=customer_id, epoch=epoch, expires_at=expires_at)
+    if revived:
+        tx.wake("outbox")
+    return revived > 0
 
 
 def named(tx: Tx, author: Author) -> Author:
@@ -101,6 +116,7 @@ def _send_parts(
     epoch: int | None,
     *,
     bulk: bool = False,
+    expires_at: datetime | None = None,
 ) -> None:
     for part in parts:
         outbox_id = enqueue(
@@ -114,6 +130,7 @@ def _send_parts(
             case_id=message.case_id,
             message_id=message.id,
             epoch=epoch,
+            expires_at=expires_at,
             bulk=bulk,
         )
         if not where.reachable:

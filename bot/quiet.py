@@ -22,6 +22,15 @@ def after_quiet(at: datetime, quiet: tuple[time, time], zone: ZoneInfo) -> datet
     return datetime.combine(day, end.replace(fold=fold), zone).astimezone(at.tzinfo)
 
 
+def next_quiet(at: datetime, quiet: tuple[time, time], zone: ZoneInfo) -> datetime | None:
+    """When the next quiet hours begin, always after `at` and in its zone; None: never. What was said before must have left."""
+    if quiet[0] == quiet[1]:
+        return None
+    day = at.astimezone(zone).date()
+    begins = (datetime.combine(day + timedelta(days=n), quiet[0], zone).astimezone(at.tzinfo) for n in range(3))
+    return next(one for one in begins if one > at)
+
+
 def quiet_of(text: str) -> tuple[time, time]:
     """`"21:00-08:00"`, or `off`. Raises ValueError in one line."""
     if text in {"off", ""}:

@@ -70,6 +70,14 @@ def expire_unsent(tx: Tx, message_id: str, why: str) -> int:
     return tx.conn.execute(update(o).where(*unsent).values(state="expired", error=why)).rowcount
 
 
+def revive(tx: Tx, message_id: str, why: str, **values: Any) -> int:
+    """Rows of a message that expired for this reason may leave after all, as if they were new. Returns how many."""
+    o = t.outbox
+    mine = (o.c.message_id == message_id, o.c.state == "expired", o.c.error == why)
+    fresh = {"state": "ready", "error": None, "created_at": tx.now, "due_at": tx.now, "attempts": 0, "delayed_at": None}
+    return tx.conn.execute(update(o).where(*mine).values(**fresh, **values)).rowcount
+
+
 def address_of(conn: Connection, message_id: str) -> str | None:
     """Where this message was sent."""
     o = t.outbox

@@ -209,10 +209,12 @@ class Claims:
 def is_over(tx: Tx, row: Any) -> bool:
     """Whether it must not leave any more; then it has expired. The baton is read in the transaction that claims."""
     if row.epoch is not None and row.state in {"ready", "retry"} and row.held_epoch != row.epoch:
-        settled(tx, row.id, "expired", error="a human has taken over")
+        settled(tx, row.id, "expired", error=outbox.TAKEN_OVER)
         return True
-    if row.expires_at is not None and row.expires_at <= tx.now:
-        settled(tx, row.id, "expired", error="it would have come too late")
+    if (
+        row.expires_at is not None and row.expires_at <= tx.now and row.state != "uncertain"
+    ):  # that may have left in time
+        settled(tx, row.id, "expired", error=outbox.TOO_LATE)
         return True
     return False
 
