@@ -11,7 +11,7 @@ Decisions.
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 from typing import Any
@@ -23,6 +23,8 @@ from bot.quiet import after_quiet, quiet_of
 
 LONGEST_TEXT = 3_500  # characters: one message on every channel
 LONGEST_TITLE = 120
+GRACE = timedelta(seconds=2)
+"""So far behind its pace a notice makes up for it at once: timers ring a little late."""
 MOST_NAMED = 10_000  # customers named one by one
 ENDS_AFTER = timedelta(days=2)
 """From its start, unless a notice says otherwise: what is older is no news."""
@@ -118,7 +120,10 @@ class Audience:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One notice. `texts` are Markdown by locale; `source` is what drafted it, where no person did."""
+    """One notice. `texts` are Markdown by locale; `source` is what drafted it, where no person did.
+
+    The next customer is told at `free_at`, no sooner; who is put off stands in line behind `last_at`.
+    """
 
     id: str
     kind: Kind
@@ -136,6 +141,8 @@ class Notice:
     ends_at: datetime | None = None
     listed_to: str | None = None
     listed_at: datetime | None = None
+    free_at: datetime | None = None
+    last_at: datetime | None = None
 
 
 def check(notice: Notice, flows: Container[str]) -> None:
@@ -208,6 +215,20 @@ def decide(notice: Notice, facts: Facts, rules: Rules, now: datetime, zone: Zone
         if holds:
             return Skip(reason)
     return Tell() if at <= now else Later(at)
+
+
+def tell_next(notice: Notice, rules: Rules, now: datetime) -> Notice | None:
+    """The notice, its pace kept, when one more customer is told; None: it is too soon after the last one."""
+    if notice.free_at is not None and now < notice.free_at:
+        return None
+    return replace(notice, free_at=max(notice.free_at or now, now - GRACE) + rules.gap)
+
+
+def in_line(notice: Notice, rules: Rules, at: datetime, zone: ZoneInfo) -> tuple[Notice, datetime]:
+    """A moment for one customer more, `at` or later: at the notice's pace, and never in the quiet hours."""
+    free = notice.last_at + rules.gap if notice.last_at is not None else at
+    moment = after_quiet(max(at, free), rules.quiet, zone)
+    return replace(notice, last_at=moment), moment
 
 
 def text_for(texts: Mapping[str, str], locale: str, locales: Sequence[str]) -> str:

@@ -165,6 +165,21 @@ def settle(tx: Tx, notice_id: str, customer_id: str, state: str, reason: str | N
     tx.conn.execute(update(p).where(*whose).values(state=state, reason=reason, message_id=message_id, at=tx.now))
 
 
+def message_of(conn: Reader, notice_id: str, customer_id: str) -> str | None:
+    """What was said to them that did not leave in time."""
+    query = select(p.c.message_id).where(p.c.notice_id == notice_id, p.c.customer_id == customer_id)
+    found: str | None = conn.execute(query).scalar()
+    return found
+
+
+def wait_again(tx: Tx, notice_id: str, message_id: str) -> str | None:
+    """Whom this message was for waits as before. Returns the id of their row; None: that is known, of another part."""
+    told = (p.c.notice_id == notice_id, p.c.message_id == message_id, p.c.state == "told")
+    waiting = update(p).where(*told).values(state="waiting").returning(p.c.customer_id)
+    found: str | None = tx.conn.execute(waiting).scalar()
+    return found
+
+
 def not_delivered(tx: Tx, message_id: str, reason: str) -> bool:
     """A notice that was said has not arrived; False: that is known, of another part of it."""
     told = (p.c.message_id == message_id, p.c.state == "told")

@@ -31,12 +31,15 @@ from bot.outreach.notice import (
     Rules,
     Skip,
     State,
+    Tell,
     check,
     decide,
+    in_line,
     rules_from,
+    tell_next,
     text_for,
 )
-from bot.quiet import after_quiet
+from bot.quiet import next_quiet
 from bot.storage import audit, customers, history
 from bot.storage.tx import Tx
 from bot.texts import say
@@ -113,17 +116,14 @@ class Notices:
         notice = store.held(tx, str(timer.data["notice"]))
         if notice.state is not State.APPROVED or notice.listed_at is not None:
             return
-        rules = self._rules()
+        rules, zone = self._rules(), ZoneInfo(self.desk().time_zone)
         found, last = store.affected(tx.conn, notice.audience, notice.listed_to, BATCH)
-        at, zone = max(tx.now, _moment(timer) or tx.now), ZoneInfo(self.desk().time_zone)
         for customer_id in store.await_turn(tx, notice.id, found):
-            at = after_quiet(at, rules.quiet, zone)  # or all whom the night holds up would be told in one minute
-            data = {"notice": notice.id}
-            timers.set_timer(tx, ONE, f"notice:{notice.id}:{customer_id}", at, customer_id=customer_id, data=data)
-            at += rules.gap
+            notice, at = in_line(notice, rules, tx.now, zone)
+            _set_timer(tx, notice.id, customer_id, customer_id, at)
         if last is not None:
             store.change(tx, replace(notice, listed_to=last))
-            _go_on(tx, notice.id, at)
+            timers.set_timer(tx, LIST, _list_key(notice.id), tx.now, data={"notice": notice.id})
             return
         store.change(tx, replace(notice, listed_at=tx.now))
         self._end_if_told(tx, notice.id)
@@ -131,33 +131,48 @@ class Notices:
     def one_due(self, tx: Tx, timer: Timer) -> None:
         """Tell one customer, or put it off, or leave them alone."""
         who = customers.customer(tx.conn, timer.customer_id or "")
-        notice = store.notice(tx.conn, str(timer.data["notice"]))
         mine = str(timer.key.rpartition(":")[2])
-        if who is None or notice is None or not store.is_waiting(tx.conn, notice.id, mine):
+        if who is None or not store.is_waiting(tx.conn, str(timer.data["notice"]), mine):
             return
-        desk = self.desk()
+        notice, desk, rules = store.held(tx, str(timer.data["notice"])), self.desk(), self._rules()
         zone = ZoneInfo(desk.time_zone)
-        known = store.facts(tx.conn, notice.id, who.id)
-        decision = decide(notice, known, self._rules(), tx.now, zone)
-        if isinstance(decision, Later):
-            timers.set_timer(tx, ONE, timer.key, decision.at, customer_id=who.id, data=timer.data)
-            return
+        decision = decide(notice, store.facts(tx.conn, notice.id, who.id), rules, tx.now, zone)
         if isinstance(decision, Skip):
             store.settle(tx, notice.id, mine, "skipped", decision.reason, None)
             if decision.reason is Reason.WITH_A_PERSON:
                 _note(tx, notice, who, desk)
-        else:
-            said = outbox.say(
-                tx,
-                who.id,
-                body(notice, who, desk),
-                author=BOT,
-                case_id=store.live_case(tx.conn, who.id),
-                meta={"notice": notice.id},
-                bulk=True,
-            )
-            store.settle(tx, notice.id, mine, "told", None, said.id)
+            self._end_if_told(tx, notice.id)
+            return
+        told = tell_next(notice, rules, tx.now) if isinstance(decision, Tell) else None
+        if told is None:
+            later, at = in_line(notice, rules, decision.at if isinstance(decision, Later) else tx.now, zone)
+            store.change(tx, later)
+            _set_timer(tx, notice.id, mine, who.id, at)
+            return
+        store.change(tx, told)
+        self._say(tx, told, who, mine)
         self._end_if_told(tx, notice.id)
+
+    def _say(self, tx: Tx, notice: Notice, who: Customer, mine: str) -> None:
+        """What has not left by the night, or by the notice's end, does not leave: it is decided anew then."""
+        rules, desk = self._rules(), self.desk()
+        ends = (next_quiet(tx.now, rules.quiet, ZoneInfo(desk.time_zone)), notice.ends_at)
+        until = min((one for one in ends if one is not None), default=None)
+        before = store.message_of(tx.conn, notice.id, mine)
+        if before is not None and outbox.again(tx, who.id, before, until):
+            store.settle(tx, notice.id, mine, "told", None, before)
+            return
+        said = outbox.say(
+            tx,
+            who.id,
+            body(notice, who, desk),
+            author=BOT,
+            case_id=store.live_case(tx.conn, who.id),
+            meta={"notice": notice.id},
+            bulk=True,
+            expires_at=until,
+        )
+        store.settle(tx, notice.id, mine, "told", None, said.id)
 
     def _end_if_told(self, tx: Tx, notice_id: str) -> None:
         notice = store.held(tx, notice_id)
@@ -172,16 +187,32 @@ class Notices:
             self._end_if_told(tx, notice_id)
 
     def on_send_settled(self, tx: Tx, event: SendSettled) -> None:
-        """A notice that did not arrive counts as not told: a person took over before it left, or the channel refused it."""
+        """A notice that did not arrive counts as not told: a person took over before it left, or the channel refused it.
+
+        One that would have left too late is decided anew: it waits for the morning, or is over.
+        """
         if event.message_id is None or event.outcome == "sent":
             return
         said = history.message(tx.conn, event.message_id)
-        if said is not None and "notice" in said.meta:
+        if said is None or "notice" not in said.meta:
+            return
+        if event.outcome == "expired" and event.error == outbox.TOO_LATE:
+            self._wait_again(tx, str(said.meta["notice"]), said.id, event.customer_id)
+        else:
             reason = Reason.WITH_A_PERSON if event.outcome == "expired" else Reason.NOT_DELIVERED
             notice = store.notice(tx.conn, str(said.meta["notice"]))
             who = customers.customer(tx.conn, event.customer_id or "")
             if store.not_delivered(tx, said.id, reason) and reason is Reason.WITH_A_PERSON and notice and who:
                 _note(tx, notice, who, self.desk())
+
+    def _wait_again(self, tx: Tx, notice_id: str, message_id: str, customer_id: str | None) -> None:
+        notice = store.held(tx, notice_id)
+        mine = store.wait_again(tx, notice_id, message_id)
+        if mine is None:
+            return
+        if notice.state is State.TOLD:
+            store.change(tx, replace(notice, state=State.APPROVED))
+        _set_timer(tx, notice_id, mine, customer_id or mine, tx.now)
 
     def _rules(self) -> Rules:
         return rules_from(self.desk().notices)
@@ -211,12 +242,7 @@ def _list_key(notice_id: str) -> str:
     return f"notice_list:{notice_id}"
 
 
-def _go_on(tx: Tx, notice_id: str, at: datetime) -> None:
-    """The next batch at once; its customers' moments follow the last one's."""
-    data = {"notice": notice_id, "at": at.isoformat()}
-    timers.set_timer(tx, LIST, _list_key(notice_id), tx.now, data=data)
-
-
-def _moment(timer: Timer) -> datetime | None:
-    at = timer.data.get("at")
-    return datetime.fromisoformat(at) if at else None
+def _set_timer(tx: Tx, notice_id: str, mine: str, customer_id: str, at: datetime) -> None:
+    """`mine` names their row, `customer_id` who they are now."""
+    data = {"notice": notice_id}
+    timers.set_timer(tx, ONE, f"notice:{notice_id}:{mine}", at, customer_id=customer_id, data=data)

@@ -617,6 +617,8 @@ notices = _table(
     _col("ends_at", Utc, null=True),  # what has not left by then is not said any more
     _col("listed_to", null=True),  # everybody up to this customer's id has their row …
     _col("listed_at", Utc, null=True),  # … and everybody at all, since then
+    _col("free_at", Utc, null=True),  # the next customer is told no sooner
+    _col("last_at", Utc, null=True),  # behind it whoever is put off stands in line
     Index(None, "drafted_at"),
 )
 

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, select, update
 
 from bot.desk_folder.desk import Desk
-from bot.errors import Conflict, NotFound
+from bot.errors import Conflict, NotFound, NotSent
 from bot.events import CustomerErased, SendSettled
 from bot.model import AuthorKind, CaseStatus, new_id
 from bot.outreach import store, telling
 from bot.outreach.consent import STOP, Consent
 from bot.outreach.notice import (
+    GRACE,
     LONGEST_TEXT,
     Audience,
     Facts,
@@ -154,6 +155,7 @@ class House:
         self.notices = telling.Notices(lambda: DESK)
         core.ringers[telling.LIST] = self.notices.list_due
         core.ringers[telling.ONE] = self.notices.one_due
+        core.storage.wiring.subscribers = {SendSettled: [self.notices.on_send_settled]}
 
     async def knows(self, *names: str) -> list[str]:
         for name in names:
@@ -182,6 +184,9 @@ class House:
             lambda conn: conn.execute(select(p).where(p.c.notice_id == notice_id)).all()
         )
         return {row.customer_id: (row.state, row.reason) for row in rows}
+
+    async def progress(self, notice_id: str) -> store.Progress:
+        return (await self.core.storage.read(lambda conn: store.progress(conn, [notice_id])))[notice_id]
 
     async def state(self, notice_id: str) -> State:
         found = await self.core.storage.read(lambda conn: store.notice(conn, notice_id))
@@ -245,6 +250,67 @@ async def test_the_night_does_not_bunch_up_whom_it_holds_back(house: House) -> N
     assert sorted((await house.people(made.id)).values()).count(("told", None)) == 2
     await house.minutes_pass(1)
     assert sorted((await house.people(made.id)).values()).count(("told", None)) == 5
+
+
+async def test_after_a_downtime_a_notice_goes_on_at_its_pace(house: House) -> None:
+    """A dozen are overdue at once: they leave one a second all the same, and none is forgotten."""
+    await house.knows(*"abcdefghijkl")
+    made = await house.approved(notice())
+    await house.core.timers.run()
+    house.core.clock.passes(minutes=10)
+    seconds = []
+    while (came := (await house.progress(made.id))).waiting:
+        await house.core.timers.run()
+        seconds.append((await house.progress(made.id)).told - came.told)
+        house.core.clock.passes(seconds=1)
+    assert seconds[0] == 1 + GRACE // timedelta(seconds=1)
+    assert seconds[1:] == [1] * (11 - seconds[0])
+    assert await house.state(made.id) is State.TOLD
+
+
+async def test_what_has_not_left_when_the_night_begins_leaves_in_the_morning(house: House) -> None:
+    """The platform is down over nine o'clock: nobody is told in the night, and it stays one message, once."""
+    (kari,) = await house.knows("kari")
+    await house.core.deliver()
+    house.core.sender.sent.clear()
+    house.core.clock.now = datetime(2026, 3, 9, 19, 59, tzinfo=UTC)  # a minute before nine in Amsterdam
+    made = await house.approved(notice())
+    house.core.sender.script = [NotSent("down", retry_after=120)]
+    await house.core.timers.run()
+    await house.core.deliver()
+    assert await house.state(made.id) is State.TOLD
+    for moment in (datetime(2026, 3, 9, 20, 5, tzinfo=UTC), datetime(2026, 3, 10, 6, 59, tzinfo=UTC)):
+        house.core.clock.now = moment
+        await house.core.deliver()
+        await house.core.timers.run()
+        await house.core.deliver()
+        assert house.core.sender.sent == []
+        assert await house.people(made.id) == {kari: ("waiting", None)}
+        assert await house.state(made.id) is State.APPROVED
+    house.core.clock.now = datetime(2026, 3, 10, 7, tzinfo=UTC)
+    for _ in range(2):
+        await house.core.timers.run()
+        await house.core.deliver()
+    assert house.core.sender.texts == ["Parcels are a day late."]
+    assert await house.told(kari) == ["Parcels are a day late."]
+    assert await house.people(made.id) == {kari: ("told", None)}
+    assert await house.state(made.id) is State.TOLD
+
+
+async def test_what_has_not_left_when_its_notice_ends_does_not_leave(house: House) -> None:
+    (kari,) = await house.knows("kari")
+    await house.core.deliver()
+    house.core.sender.sent.clear()
+    made = await house.approved(notice(ends_at=NOON + timedelta(hours=1)))
+    house.core.sender.script = [NotSent("down", retry_after=3_600)]
+    await house.core.timers.run()
+    await house.core.deliver()
+    house.core.clock.passes(hours=1)
+    await house.core.deliver()
+    await house.core.timers.run()
+    assert house.core.sender.sent == []
+    assert await house.people(made.id) == {kari: ("skipped", "too_late")}
+    assert await house.state(made.id) is State.TOLD
 
 
 async def test_who_became_another_is_found_by_the_name_they_had(house: House) -> None:
