@@ -168,7 +168,7 @@ class Answers:
                 return
             given = store.add_response(tx.conn, asked, score, asked.channel, tx.now)
             # Who answers has seen the question, whatever the platform's receipt says.
-            store.change(tx.conn, asked.id, state="answered", delivered_at=tx.now)
+            store.change(tx.conn, asked.id, state="answered", asked_at=asked.asked_at or tx.now, delivered_at=tx.now)
             timers.cancel(tx, expiry_key(asked.key))
             self._tell(turn, asked, given)
             self._ask_why(turn, asked, score)
@@ -200,7 +200,8 @@ class Answers:
             closing.contact(turn.tx, self.setup, turn.customer, asked, given, wanted=value == "contact:yes")
 
     def _keep_goal(self, turn: Turn, asked: Invitation, value: str) -> None:
-        if asked.snapshot.get(GOAL) != "asked" or asked.state != "asked" or value not in {"goal:yes", "goal:no"}:
+        open_to_it = asked.state in {"asked", "planned"}  # planned: not sent before the night, but seen on the web
+        if asked.snapshot.get(GOAL) != "asked" or not open_to_it or value not in {"goal:yes", "goal:no"}:
             return
         if asked.expires_at is not None and turn.tx.now > asked.expires_at:
             self._say(turn, asked, "expired")

@@ -15,12 +15,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from typing import Any
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 THROTTLE = timedelta(days=90)
 """Between two such questions to one customer."""
+NAMED: Final = "nps-"
+"""Begins a campaign's name; its first day follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,22 @@ def current(rules: Relationship, now: datetime, zone: ZoneInfo) -> Campaign | No
     turn = (now.astimezone(zone).date() - rules.first).days // step
     for number in (turn, turn - 1):  # on its first day, before it begins, the one before may still run
         day = rules.first + timedelta(days=number * step)
-        begins_at = datetime.combine(day, rules.at, zone).astimezone(now.tzinfo)
-        ends_at = begins_at + min(rules.run_for, timedelta(days=step))
+        begins_at, ends_at = _span(day, rules, zone)
         if number >= 0 and begins_at <= now < ends_at:
-            return Campaign(f"nps-{day.isoformat()}", begins_at, ends_at)
+            return Campaign(f"{NAMED}{day.isoformat()}", begins_at, ends_at)
     return None
+
+
+def end_of(campaign: str, rules: Relationship, zone: ZoneInfo) -> datetime:
+    """When the campaign of this name is over, by what the desk says now (UTC)."""
+    return _span(date.fromisoformat(campaign.removeprefix(NAMED)), rules, zone)[1]
+
+
+def _span(first: date, rules: Relationship, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """It ends when the next one begins, at the latest: a day of which the clock takes an hour is that much shorter."""
+    following = first + timedelta(days=max(rules.every.days, 1))
+    begins_at, next_at = (datetime.combine(day, rules.at, zone).astimezone(UTC) for day in (first, following))
+    return begins_at, min(begins_at + rules.run_for, next_at)
 
 
 def is_drawn(customer_id: str, campaign: Campaign, rules: Relationship) -> bool:

@@ -15,6 +15,7 @@ from typing import Final
 from bot import alerts, outbox, timers
 from bot.events import FollowUpAsked, GoalTold
 from bot.model import BOT, Body, Customer
+from bot.quiet import after_quiet
 from bot.storage import customers
 from bot.storage.tx import Tx
 from bot.timers import Timer
@@ -58,11 +59,17 @@ def after_why(tx: Tx, setup: Setup, who: Customer, asked: Invitation, given: Res
 
 
 def follow_due(tx: Tx, timer: Timer, setup: Setup) -> None:
-    """They said nothing more for ten minutes: what is due is said all the same, unless they came with something new."""
+    """They said nothing more for ten minutes: what is due is said all the same, unless they came with something new.
+
+    Whom the night has reached by then is left alone until the morning.
+    """
     asked = store.invitation(tx.conn, timer.key.removeprefix(f"{FOLLOW}:"))
     given = store.response(tx.conn, asked.id) if asked else None
     who = customers.customer(tx.conn, asked.customer_id) if asked else None
-    if asked is not None and given is not None and who is not None and not store.has_live_case(tx.conn, who.id):
+    awake = after_quiet(tx.now, setup.rules.quiet, setup.zone)
+    if awake > tx.now:
+        timers.set_timer(tx, FOLLOW, timer.key, awake, customer_id=timer.customer_id)
+    elif asked is not None and given is not None and who is not None and not store.has_live_case(tx.conn, who.id):
         _follow(tx, setup, who, asked, given)
 
 

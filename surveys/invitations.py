@@ -9,6 +9,8 @@ Decisions.
   that is resolved again after a reopening is decided again, unless its customer has seen the question already.
 - A reopening cancels a question that is still planned. One that was asked stays answerable by its buttons: the
   score is about this case, and there is only ever one.
+- A question that has not left when the night begins does not leave: it is planned again, and is the same message in
+  the morning, unless by then there is a reason not to ask.
 - Where the desk asks for the goal first (`goal: true`), that is the invitation; the score is asked in its place once the
   customer has what they came for.
 """
@@ -17,22 +19,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from bot import outbox, timers
 from bot.events import CaseReopened, CaseResolved, SendSettled
 from bot.model import BOT, Body
-from bot.storage import customers
+from bot.quiet import next_quiet
+from bot.storage import customers, history
 from bot.storage.tx import Tx
 from bot.texts import Texts
 from bot.timers import Timer
 from surveys import store
 from surveys import survey as surveys
+from surveys.campaign import end_of
 from surveys.store import Invitation
 from surveys.timing import EXPIRES_AFTER, Rules, Skip, decide
 
 ASK: Final = "survey"
+ASK_IN_CAMPAIGN: Final = "nps_ask"
 EXPIRE: Final = "survey_expiry"
 GOAL: Final = "goal"  # in the snapshot: "asked" while the customer has not said whether they got what they came for
 
@@ -112,16 +118,25 @@ class Invitations:
         """Say the question, where the customer is now; or before it, whether they got what they came for."""
         who = customers.customer(tx.conn, planned.customer_id)
         to = who.id if who else planned.customer_id
+        setup, kind = self.setup(), "survey_goal" if goal_first else "survey"
+        until = next_quiet(tx.now, setup.rules.quiet, setup.zone)
         snapshot = {key: value for key, value in planned.snapshot.items() if key != GOAL}
-        said = outbox.say(
-            tx,
-            to,
-            self._body(planned, name, locale, goal_first=goal_first),
-            author=BOT,
-            case_id=planned.case_id,
-            meta={"survey_goal" if goal_first else "survey": planned.id},
-            bulk=True,
+        held = (
+            history.message(tx.conn, planned.message_id) if planned.state == "planned" and planned.message_id else None
         )
+        if held is not None and kind in held.meta and outbox.again(tx, to, held.id, until):
+            said, name, locale = held, planned.instrument, planned.locale
+        else:
+            said = outbox.say(
+                tx,
+                to,
+                self._body(planned, name, locale, goal_first=goal_first),
+                author=BOT,
+                case_id=planned.case_id,
+                meta={kind: planned.id},
+                bulk=True,
+                expires_at=until,
+            )
         expires_at = tx.now + EXPIRES_AFTER
         store.change(
             tx.conn,
@@ -162,6 +177,10 @@ class Invitations:
             if asked.state == "cancelled":
                 return  # they said that they have not got what they came for before the receipt was here
             store.change(tx.conn, asked.id, delivered_at=tx.now)
+        elif asked.state == "asked" and event.outcome == "expired" and event.error == outbox.TOO_LATE:
+            timers.cancel(tx, expiry_key(asked.key))
+            store.change(tx.conn, asked.id, state="planned", asked_at=None, expires_at=None, due_at=tx.now)
+            self._ask_at(tx, asked, event.customer_id or asked.customer_id, tx.now)
         elif asked.state == "asked":
             # expired: somebody took the baton before it left, so nobody was asked
             taken_over = event.outcome == "expired"
@@ -169,17 +188,32 @@ class Invitations:
             store.change(tx.conn, asked.id, **values)
             timers.cancel(tx, expiry_key(asked.key))
 
+    def _ask_at(self, tx: Tx, planned: Invitation, customer_id: str, at: datetime) -> None:
+        """Look at it again then, as if its moment came for the first time."""
+        if planned.campaign is None:
+            timers.set_timer(tx, ASK, ask_key(planned.key), at, customer_id=customer_id, case_id=planned.case_id)
+            return
+        setup = self.setup()
+        until = end_of(planned.campaign, setup.rules.nps, setup.zone) if setup.rules.nps else at
+        data = {"key": planned.key, "until": until.isoformat()}
+        timers.set_timer(tx, ASK_IN_CAMPAIGN, campaign_key(planned.key), at, customer_id=customer_id, data=data)
+
 
 def cancel(tx: Tx, case_id: str) -> None:
     """The case lives again: a question that is still planned is not asked. One that was asked can be answered."""
     timers.cancel(tx, ask_key(case_id))
     planned = store.invitation_of_case(tx.conn, case_id)
     if planned is not None and planned.state == "planned":
-        store.change(tx.conn, planned.id, state="cancelled", due_at=None)
+        # The next question about this case is a new message: one that never left stands above what was said since.
+        store.change(tx.conn, planned.id, state="cancelled", due_at=None, message_id=None)
 
 
 def ask_key(case_id: str) -> str:
     return f"survey:{case_id}"
+
+
+def campaign_key(key: str) -> str:
+    return f"nps:{key}"
 
 
 def expiry_key(key: str) -> str:

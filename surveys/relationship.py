@@ -19,13 +19,13 @@ from bot.timers import Timer
 from surveys import campaign as campaigns
 from surveys import store
 from surveys.campaign import THROTTLE, Campaign, Relationship
-from surveys.invitations import Invitations, Setup, is_reachable
+from surveys.invitations import ASK_IN_CAMPAIGN, Invitations, Setup, campaign_key, is_reachable
 from surveys.store import Invitation, Person
 from surveys.survey import RELATIONSHIP
 from surveys.timing import PastAsk, Reason, is_tired
 
 SWEEP: Final = "nps"
-ASK: Final = "nps_ask"
+ASK: Final = ASK_IN_CAMPAIGN
 LOOK_EVERY = timedelta(hours=1)
 PAGE, PAGE_EVERY = 100, timedelta(minutes=1)
 AGAIN = timedelta(days=1)
@@ -72,7 +72,7 @@ class Campaigns:
         key = store.plan_of_campaign(tx, who, running.id, tx.now)
         if key is not None:
             until = running.ends_at.isoformat()
-            timers.set_timer(tx, ASK, f"nps:{key}", tx.now, customer_id=who.id, data={"key": key, "until": until})
+            timers.set_timer(tx, ASK, campaign_key(key), tx.now, customer_id=who.id, data={"key": key, "until": until})
 
     def ask_due(self, tx: Tx, timer: Timer) -> None:
         """Ask this customer, put it off, or write down why not."""

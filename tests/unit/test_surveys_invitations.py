@@ -7,20 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
 from bot.model import BOT, Author, AuthorKind, Body, FileRef, new_id
-from bot.outbox import say, settle
+from bot.outbox import TOO_LATE, say, settle
 from bot.staffing.hours import Hours
 from bot.storage import customers, history
 from bot.storage import tables as t
 from bot.storage.marks import ANSWERS, ASKS
 from bot.timers import Timer
-from surveys import store
+from surveys import relationship, store
+from surveys.campaign import Relationship
 from surveys.figures.shape import Question
 from surveys.for_api import make
 from surveys.responses import parse
@@ -303,6 +304,87 @@ def test_only_what_arrived_counts_as_delivered(house: House, outcome: str, state
     settle(house.tx, row.id, outcome)
     assert house.decisions() == [(state, None)]
     assert report_of(house)["counts"]["delivered"] == delivered
+
+
+def night_comes(house: House, case_id: str) -> str:
+    """A question is asked a minute before nine, and has not left at nine; the id of its row in the outbox."""
+    question = house.question(case_id)
+    row = house.conn.execute(select(t.outbox).where(t.outbox.c.message_id == question.id)).one()
+    assert row.expires_at == datetime(2026, 3, 10, 20, tzinfo=UTC)  # nine in Amsterdam
+    house.now = row.expires_at
+    settle(house.tx, row.id, "expired", error=TOO_LATE)
+    house.ring()
+    return str(row.id)
+
+
+MORNING = datetime(2026, 3, 11, 7, tzinfo=UTC)
+
+
+@pytest.fixture
+def evening(house: House) -> House:
+    house.setup = replace(house.setup, rules=replace(AT_ONCE, quiet=(time(21), time(8))))
+    house.now = datetime(2026, 3, 10, 19, 59, tzinfo=UTC)
+    return house
+
+
+def test_a_question_that_has_not_left_by_the_night_is_the_same_message_in_the_morning(evening: House) -> None:
+    case_id = evening.ask()
+    outbox_id = night_comes(evening, case_id)
+    assert evening.decisions() == [("planned", None)]
+    evening.now = MORNING
+    evening.ring()
+    (row,) = evening.conn.execute(select(t.outbox)).all()
+    assert (row.id, row.state, row.expires_at) == (outbox_id, "ready", MORNING + timedelta(hours=13))
+    assert (evening.decisions(), len(evening.said())) == ([("asked", None)], 1)
+    evening.presses(evening.question(case_id), "6")
+    assert evening.scores() == [(6, None)]
+
+
+def test_a_question_that_missed_the_night_is_not_asked_of_whom_a_new_case_keeps_busy(evening: House) -> None:
+    night_comes(evening, evening.ask())
+    evening.case(status="bot", resolved_at=None, outcome=None)
+    evening.now = MORNING
+    evening.ring()
+    assert evening.decisions() == [("skipped", "open_case")]
+    assert [row.state for row in evening.conn.execute(select(t.outbox.c.state))] == ["expired"]
+
+
+def test_after_a_reopening_in_the_night_the_question_is_a_new_message(evening: House) -> None:
+    case_id = evening.ask()
+    night_comes(evening, case_id)
+    evening.reopen(case_id)
+    evening.now = MORNING
+    evening.resolve(case_id)
+    evening.ring()
+    assert evening.decisions() == [("asked", None)]
+    assert sorted(row.state for row in evening.conn.execute(select(t.outbox.c.state))) == ["expired", "ready"]
+
+
+def test_who_sees_a_held_question_elsewhere_may_answer_it_at_night(evening: House) -> None:
+    evening.setup = replace(evening.setup, rules=replace(evening.setup.rules, goal=True))
+    case_id = evening.ask()
+    night_comes(evening, case_id)
+    evening.presses(evening.question(case_id), "goal:yes")
+    assert "easy" in evening.said()[-1]
+    evening.presses(evening.question(case_id), "7")
+    evening.now = MORNING
+    evening.ring()
+    assert (evening.decisions(), evening.scores()) == ([("answered", None)], [(7, None)])
+
+
+def test_a_campaigns_question_that_missed_the_night_is_asked_while_the_campaign_runs(evening: House) -> None:
+    rules = replace(evening.setup.rules, nps=Relationship(first=date(2026, 3, 10)))
+    evening.setup = replace(evening.setup, rules=rules)
+    relationship.begin(evening.tx)
+    evening.ring()
+    evening.ring()
+    key = f"nps-2026-03-10/{evening.customer.id}"
+    assert evening.decisions() == [("asked", None)]
+    night_comes(evening, key)
+    assert evening.decisions() == [("planned", None)]
+    evening.now = MORNING
+    evening.ring()
+    assert (evening.decisions(), len(evening.said())) == ([("asked", None)], 1)
 
 
 def test_an_answer_proves_the_delivery(house: House) -> None:
