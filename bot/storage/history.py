@@ -45,6 +45,7 @@ _REF = Prepared(
         t.message_refs.c.channel == bindparam("on"), t.message_refs.c.ref == bindparam("called")
     )
 )
+_JOINED = Prepared(select(t.customers.c.id).where(t.customers.c.merged_into == bindparam("whose")).limit(1))
 
 
 def next_seq(tx: Tx, customer_id: str) -> int:
@@ -184,13 +185,10 @@ def remember_ref(tx: Tx, channel: str, ref: str, message: Message, outbox_id: st
     _ADD_REF.run(tx.conn, channel=channel, ref=ref, outbox_id=outbox_id, **of)
 
 
-def messages(
-    conn: Connection, customer_id: str, *, after: int = 0, limit: int = 100, notes: bool = False
-) -> list[Message]:
-    """Messages in order of `seq`, above `after`. With `notes`, everything in order of time instead."""
+def messages(conn: Connection, customer_id: str, *, after: int = 0, limit: int = 100) -> list[Message]:
+    """Messages in order of `seq`, above `after`."""
     m = t.messages
-    query = select(m).where(m.c.customer_id == customer_id).limit(limit)
-    query = query.order_by(*_by_time()) if notes else query.where(m.c.seq > after).order_by(m.c.seq)
+    query = select(m).where(m.c.customer_id == customer_id, m.c.seq > after).order_by(m.c.seq).limit(limit)
     return [to_message(row) for row in conn.execute(query)]
 
 
@@ -211,13 +209,27 @@ def _by_time() -> list[ColumnElement[Any]]:
 
 
 def latest(conn: Connection, customer_id: str, limit: int = 50, *, notes: bool = False) -> list[Message]:
-    """The last messages, oldest first."""
+    """The last messages in order of time, oldest first.
+
+    Times never fall from `seq` to `seq`, so the last ones are read off the index, however long the history is. Only what
+    came by a merge has new numbers and its old times: such a history is sorted whole. What left again is not in it.
+    """
     m = t.messages
-    newest_first = [one.desc() for one in _by_time()]
-    query = select(m).where(m.c.customer_id == customer_id).order_by(*newest_first).limit(limit)
-    if not notes:
-        query = query.where(m.c.seq.is_not(None))
-    return [to_message(row) for row in conn.execute(query)][::-1]
+    by_time = [one.desc() for one in _by_time()]
+    theirs = select(m).where(m.c.customer_id == customer_id).limit(limit)
+    if _JOINED.first(conn, whose=customer_id):
+        newest_first = by_time
+    else:
+        theirs, newest_first = theirs.where(m.c.copied_from.is_(None)), [m.c.seq.desc()]
+    found = list(conn.execute(theirs.where(m.c.seq.is_not(None)).order_by(*newest_first)))
+    if notes:
+        found += conn.execute(theirs.where(m.c.seq.is_(None)).order_by(*by_time))
+    return [to_message(row) for row in sorted(found, key=_place)[-limit:]]
+
+
+def _place(row: Any) -> tuple[datetime, bool, int, str]:
+    """As `_by_time`."""
+    return row.at, row.seq is None, row.seq or 0, row.id
 
 
 def since(conn: Connection, customer_id: str, after: int, limit: int = 200) -> list[TimelineEntry]:

@@ -20,7 +20,7 @@ from tests.bench.table import Row
 EACH = 100  # messages a customer
 ASKED = 300  # customers a round
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
-INDEX = "ix_messages_customer_id"
+INDEX = "ix_messages_customer_id_seq"
 
 
 def fill(path: Path, count: int) -> list[str]:
@@ -72,7 +72,8 @@ async def run(*, quick: bool = False, tiny: bool = False) -> list[Row]:
     return [
         Row("e", f"last 50 messages, at {large:,} stored to {small:,}", many / few, 4.0,
             detail=f"{many * 1e6:.0f} µs to {few * 1e6:.0f} µs"),
-        Row("e", "the plan uses the index (1: yes)", float(INDEX in plan), 1.0, at_least=True, unit="", detail=plan),
+        Row("e", "the plan uses the index, and sorts nothing (1: yes)", float(INDEX in plan and "TEMP B-TREE" not in plan),
+            1.0, at_least=True, unit="", detail=plan),
     ]  # fmt: skip
 
 

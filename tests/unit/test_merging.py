@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, insert, select
 
 from bot.errors import Conflict, NotFound
 from bot.model import BOT, Author, AuthorKind, Body, Deleted, Inbound, Sender
@@ -14,6 +14,7 @@ from bot.outbox import say
 from bot.storage import customers, history, merging
 from bot.storage import tables as t
 from bot.storage.engine import Storage
+from bot.storage.tx import Tx
 from channels.web import store as web
 from tests.support.rooms import NOON, Rooms, echo, rooms, wrote
 
@@ -240,14 +241,44 @@ async def test_who_opted_out_stays_opted_out(database_url: str) -> None:
 async def test_notes_come_along_unnumbered(database_url: str) -> None:
     async with rooms(database_url) as house:
         kari, ola = await pair(house)
-        ann = Author(AuthorKind.AGENT, "Ann")
-        await house.storage.write(
-            lambda tx: history.append(tx, ola, Body(text="careful"), author=ann, channel="stone", note=True)
-        )
+        await house.storage.write(lambda tx: add_note(tx, ola))
         await merge(house, kari, ola)
-        told = await house.storage.read(lambda conn: history.messages(conn, kari, notes=True))
+        told = await house.storage.read(lambda conn: history.latest(conn, kari, notes=True))
         assert [one.seq for one in told if one.body.text == "careful"] == [None]
         await house.said(kari)
+
+
+@pytest.mark.parametrize("state", ["apart", "joined", "parted again"])
+async def test_the_last_messages_are_the_last_by_time(database_url: str, state: str) -> None:
+    """Whether they are read off the index or sorted: notes between, our clock set back, copies with their old times."""
+    async with rooms(database_url) as house:
+        kari, ola = await pair(house)
+        for passed in (5, -60, 90):
+            house.clock.passes(seconds=passed)
+            await house.storage.write(lambda tx: add_note(tx, kari))
+            await house.hears(f"after {passed}", "kari")
+        if state != "apart":
+            merge_id = await merge(house, kari, ola)
+            await house.hears("since", "kari")
+            if state == "parted again":
+                await unmerge(house, merge_id)
+        m = t.messages.c
+        mine = select(m.id).where(m.customer_id == kari, m.deleted_at.is_(None)).order_by(m.at, m.seq.is_(None), m.seq)
+
+        def agree(conn: Connection) -> None:
+            for notes, query in ((True, mine), (False, mine.where(m.seq.is_not(None)))):
+                known = [one for (one,) in conn.execute(query)]
+                assert len(known) > 10
+                for limit in range(1, 30):
+                    told = history.latest(conn, kari, limit, notes=notes)
+                    assert [one.id for one in told] == known[-limit:]
+
+        await house.storage.read(agree)
+
+
+def add_note(tx: Tx, customer_id: str) -> None:
+    ann = Author(AuthorKind.AGENT, "Ann")
+    history.append(tx, customer_id, Body(text="careful"), author=ann, channel="paper", note=True)
 
 
 async def test_a_session_that_was_ended_stays_ended_though_its_visitor_also_moved(database_url: str) -> None:

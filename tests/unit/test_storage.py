@@ -261,7 +261,6 @@ async def test_a_question_comes_before_its_answer_though_both_share_one_instant(
         for read in (
             lambda conn: history.latest(conn, who),
             lambda conn: history.latest(conn, who, notes=True),
-            lambda conn: history.messages(conn, who, notes=True),
         ):
             assert [one.body.text for one in await house.storage.read(read)] == told
 
