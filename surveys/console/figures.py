@@ -14,6 +14,7 @@ import csv
 import io
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
@@ -21,9 +22,13 @@ from zoneinfo import ZoneInfo
 import orjson
 from starlette.responses import Response
 
+from bot.console.drawing.picture import plain
 from bot.console.page import NAMES, Page, Visit, Wing
+from bot.console.pages.flows import titled
+from bot.flows.graph import Node, graph
 from bot.storage.engine import Storage
 from bot.texts import known
+from surveys.console.seen import short_day
 from surveys.figures.shape import Figures, Question
 from surveys.pages import board, store
 from surveys.pages.asked import FILTERS, GROUPS, NONE, Asked, read
@@ -33,6 +38,8 @@ from surveys.survey import INSTRUMENTS
 HERE = Path(__file__).parent
 Ask: TypeAlias = Callable[[Question], Awaitable[Figures]]
 """Answers a question of figures: `surveys/rollups`'s."""
+NOTICED = ("say", "ask", "kb", "escalate", "close")
+"""Verbs of the steps that a funnel shows; the others do their work unseen."""
 CASES = "escalated"  # the metric that rests on every case: its n counts them
 
 
@@ -101,7 +108,6 @@ class Dashboard:
         came, values = await self.storage.read(lambda conn: (store.came(conn, *days), store.values(conn)))
         names = _names(visit)
         weeks = board.axis(asked.first, asked.last)
-        order = {flow.id: [step.id for step in flow.steps] for flow in rules.flows.values()}
         return {
             "asked": asked,
             "seen": seen,
@@ -117,12 +123,14 @@ class Dashboard:
             "topics": board.counts(topics.series(CASES, weeks), names["topic"], weeks),
             "table": board.table(groups, asked.by, score, names.get(asked.by, {}), locale),
             "columns": (score, *board.COLUMNS),
-            "funnels": board.funnels(came, order) if not asked.where else [],
+            "funnels": board.funnels(came, _paths(visit)) if not asked.where else [],
             "filters": _filters(asked, names, values),
             "groupings": GROUPS,
             "instruments": list(INSTRUMENTS),
             "spans": board.spans(self.storage.clock().astimezone(zone).date()),
             "none": NONE,
+            "day": lambda on: short_day(visit, date.fromisoformat(on)),
+            "narrowed": len(asked.where),
             "told_skip": lambda reason: (
                 visit.t(f"figures_skip_{reason}") if known(f"figures_skip_{reason}") else reason
             ),
@@ -142,10 +150,26 @@ def _names(visit: Visit) -> Mapping[str, Mapping[str, str]]:
         "team": {one.id: one.name for one in rules.teams},
         "agent": {one.id: one.name for one in rules.agents},
         "locale": {one: NAMES.get(one, one) for one in rules.locales},
-        "flow": {one: one for one in rules.flows},
+        "flow": {one.id: titled(one.title, visit.locale) or one.id for one in rules.flows.values()},
         "channel": {one: visit.t(f"channel_{one}") for one in ("web", "telegram", "slack") if known(f"channel_{one}")},
         "topic": {},
     }
+
+
+def _paths(visit: Visit) -> Mapping[str, board.Path]:
+    """Each flow by what a customer notices of it: what it says and asks, where it hands over and ends."""
+    return {
+        flow.id: board.Path(
+            flow.file,
+            titled(flow.title, visit.locale) or flow.id,
+            [(node.id, _says(visit, node)) for node in graph(flow, visit.locale).nodes if node.verb in NOTICED],
+        )
+        for flow in visit.rooms.rules.flows.values()
+    }
+
+
+def _says(visit: Visit, node: Node) -> str:
+    return ": ".join(filter(None, (visit.t(f"console_verb_{node.verb}"), plain(node.text) or node.name)))
 
 
 def _filters(

@@ -149,6 +149,8 @@ async def _link_topic(visit: Visit, problem_id: str) -> int:
     topic = found.topic
     if topic is None:
         raise Conflict(visit.t("mend_topic_needed"))
-    chosen = await read(visit, lambda conn: figures.cases_of(conn, topic, spans[0][1], spans[-1][2]))
-    linked: int = await visit.rooms.storage.write(lambda tx: problems.link_cases(tx, problem_id, chosen, by))
+    since, until = spans[0][1], spans[-1][2]
+    linked: int = await visit.rooms.storage.write(
+        lambda tx: problems.link_topic(tx, problem_id, topic, since, until, by)
+    )
     return linked

@@ -21,7 +21,7 @@ INTERACTION = tuple(one for one in INSTRUMENTS if one not in RELATIONSHIP)
 ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("interaction", INTERACTION),
     ("perception", RELATIONSHIP),
-    ("speed", ("frt", "frt_business", "next_response", "ttr", "ttr_business", "waiting", "queue_wait", "wait_error")),
+    ("speed", ("frt", "next_response", "ttr", "queue_wait", "wait_error")),
     ("solved", ("fcr", "reopened", "bot_confirmed", "bot_assumed", "contained_no_return", "escalated", "effort")),
     (
         "kept",
@@ -35,6 +35,8 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
 )
+PARTS: Mapping[str, tuple[str, ...]] = {"frt": ("frt_business",), "ttr": ("ttr_business", "waiting")}
+"""What is told below a figure, not beside it: the same time by another clock, and a part of it."""
 COLUMNS = ("escalated", "frt", "ttr", "fcr", "reopened", "effort", "response")
 """Of the table by groups, beside the score. `escalated` rests on all cases, so its n is theirs."""
 LINES = 6  # topics drawn over time
@@ -52,8 +54,20 @@ TARGETS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Gauge:
+    """A figure as it is looked at: places on its scale, 0…100. `may` is what a share could be among all who were asked."""
+
+    at: float
+    low: float
+    high: float
+    may: tuple[float, float] | None = None
+    before: float | None = None
+    goal: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Tile:
-    """One figure in words. `trend` is better | worse | "" (no clear change, or nothing to compare with)."""
+    """One figure, in words and as a gauge. `trend` is better | worse | "" (no clear change, or nothing to compare with)."""
 
     metric: str
     name: str
@@ -66,6 +80,8 @@ class Tile:
     trend: str = ""
     goal: str = ""
     reached: bool | None = None
+    gauge: Gauge | None = None
+    parts: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +92,19 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
+class Path:
+    """A flow as its funnel shows it: its file, its title, and (id, what it says) of the steps that customers notice."""
+
+    file: str
+    title: str
+    steps: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Funnel:
     """A flow's steps in order: how many came to each, and their part of the most 0…1."""
 
-    flow: str
+    path: Path
     steps: Sequence[Bar]
 
 
@@ -88,13 +113,13 @@ def tiles(now: Figures, before: Figures, targets: Mapping[str, float], locale: s
     """The rows of tiles that there is anything for: (the row's name, its tiles)."""
     rows = []
     for row, metrics in ROWS:
-        found = [_tile(now.of(one), before.of(one), targets, locale) for one in metrics if now.of(one).n]
+        found = [_tile(now, now.of(one), before.of(one), targets, locale) for one in metrics if now.of(one).n]
         if found:
             rows.append((row, found))
     return rows
 
 
-def _tile(now: Figure, before: Figure, targets: Mapping[str, float], locale: str) -> Tile:
+def _tile(all_of: Figures, now: Figure, before: Figure, targets: Mapping[str, float], locale: str) -> Tile:
     goal = targets.get(TARGETS.get(now.metric, ""))
     return Tile(
         now.metric,
@@ -108,18 +133,46 @@ def _tile(now: Figure, before: Figure, targets: Mapping[str, float], locale: str
         trend(now, before),
         "" if goal is None else shown.amount(METRICS[now.metric], goal, locale),
         None if goal is None or now.value is None else is_reached(now, goal),
+        gauge(now, before, goal),
+        [
+            f"{shown.name(part.metric, locale)}: {shown.value(part, locale)}"
+            for part in map(all_of.of, PARTS.get(now.metric, ()))
+            if part.value is not None and part.value != now.value
+        ],
     )
 
 
+def gauge(now: Figure, before: Figure, goal: float | None) -> Gauge | None:
+    """Where the figure lies on its scale; one without an end reaches a little beyond all that is marked on it."""
+    if now.value is None or now.interval is None:
+        return None
+    whole = scale(now.metric)
+    marks = [now.value, now.interval.high, *(one for one in (before.value, goal) if one is not None)]
+    start = whole["min"]
+    end = whole["max"] if whole["max"] is not None else 1.1 * max(marks)
+    unit = 0.01 if whole["unit"] == "%" else 1.0  # shares are kept 0…1, and their axis is drawn in percent
+    length = end - start
+
+    def place(value: float) -> float:
+        return round(min(100.0, max(0.0, 100 * (value / unit - start) / length)), 1) if length > 0 else 0.0
+
+    may = None if now.bounds is None else (place(now.bounds.low), place(now.bounds.high))
+    was = None if before.value is None else place(before.value)
+    aim = None if goal is None else place(goal)
+    return Gauge(place(now.value), place(now.interval.low), place(now.interval.high), may, was, aim)
+
+
 def beside(figure: Figure, locale: str) -> str:
-    """What stands beside the figure: a CES's share of 5–7, a time's 90th percentile, what a share could be among all asked."""
+    """What stands beside the figure: a CES's share of 5–7, a time's 90th percentile, what a share could be among all asked, what
+    effort counts.
+    """
     if figure.share is not None:
         return say("figures_share", locale, share=shown.percent(figure.share, locale))
     if figure.p90 is not None:
         return say("figures_p90", locale, time=shown.span(figure.p90, locale))
     if figure.bounds is not None:
         return say("figures_bounds", locale, span=shown.between(METRICS[figure.metric], figure.bounds, locale))
-    return ""
+    return say("figures_effort", locale) if figure.metric == "effort" else ""
 
 
 def trend(now: Figure, before: Figure) -> str:
@@ -280,14 +333,14 @@ def _cell(figure: Figure, locale: str) -> dict[str, Any]:
     }
 
 
-def funnels(counted: Mapping[str, Mapping[str, int]], order: Mapping[str, Sequence[str]]) -> list[Funnel]:
-    """`counted`: flow → step → how many came. `order`: flow → its steps. Flows with most first."""
+def funnels(counted: Mapping[str, Mapping[str, int]], paths: Mapping[str, Path]) -> list[Funnel]:
+    """`counted`: flow → step → how many came. `paths`: flow → what it shows. Flows with most first."""
     found = []
-    for flow, steps in order.items():
-        came = {step: many for step in steps if (many := counted.get(flow, {}).get(step, 0))}
-        most = max(came.values(), default=0)
+    for flow, path in paths.items():
+        came = [(says, many) for step, says in path.steps if (many := counted.get(flow, {}).get(step, 0))]
+        most = max((many for _, many in came), default=0)
         if came:
-            found.append(Funnel(flow, [Bar(step, many, many / most) for step, many in came.items()]))
+            found.append(Funnel(path, [Bar(says, many, many / most) for says, many in came]))
     return sorted(found, key=lambda one: -max(bar.n for bar in one.steps))
 
 

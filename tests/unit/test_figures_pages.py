@@ -100,6 +100,41 @@ def test_a_goal_is_reached_from_the_right_side() -> None:
     assert (found["nps"].reached, found["nps"].value, found["nps"].goal) == (False, "+30", "+40")
 
 
+def test_a_gauge_shows_a_figure_on_its_whole_scale() -> None:
+    score = board.gauge(figure("ces7", 50, 4.0, 2.5, 5.5), figure("ces7", 50, 7.0, 6.9, 7.0), 6.4)
+    assert score == board.Gauge(50.0, 25.0, 75.0, None, 100.0, 90.0)
+    share = board.gauge(figure("csat5", 50, 0.6, 0.5, 0.7, bounds=Interval(0.2, 0.9)), figure("csat5", 0, None), None)
+    assert share == board.Gauge(60.0, 50.0, 70.0, (20.0, 90.0))
+    time = board.gauge(figure("ttr", 50, 100.0, 50, 200), figure("ttr", 50, 400.0, 300, 500), None)
+    assert time is not None
+    assert 0 < time.low < time.at < time.high < (time.before or 0) < 100
+    assert board.gauge(figure("csat5", 4, None), figure("csat5", 4, None), 0.8) is None
+
+
+def test_the_same_time_by_the_opening_hours_is_told_below_it_where_it_differs() -> None:
+    now = Figures(Question(), (figure("frt", 40, 3600.0, 3000, 4000), figure("frt_business", 40, 600.0, 500, 700)))
+    ((_, (tile,)),) = board.tiles(now, Figures(Question()), {}, "en")
+    assert (tile.metric, tile.parts) == ("frt", ["… in opening hours: 10 min"])
+    always = Figures(Question(), (now.figures[0], figure("frt_business", 40, 3600.0, 3000, 4000)))
+    ((_, (tile,)),) = board.tiles(always, Figures(Question()), {}, "en")
+    assert tile.parts == []
+
+
+def test_a_funnel_shows_what_customers_notice_the_fullest_flow_first() -> None:
+    paths = {
+        "short": board.Path("flows/short.yaml", "Short", [("q", "asks: How many?")]),
+        "long": board.Path(
+            "flows/long.yaml", "Long", [("hello", "says: Hello"), ("q", "asks: Which?"), ("bye", "says: Bye")]
+        ),
+    }
+    first, second = board.funnels({"short": {"q": 3}, "long": {"hello": 8, "~branch-1": 8, "q": 4}}, paths)
+    assert (first.path.title, [(bar.label, bar.n, bar.share) for bar in first.steps]) == (
+        "Long",
+        [("says: Hello", 8, 1.0), ("asks: Which?", 4, 0.5)],
+    )
+    assert second.path.title == "Short"
+
+
 @pytest.mark.parametrize(
     ("seconds", "said"), [(45, "45 sec"), (720, "12 min"), (12_240, "3.4 hr"), (181_440, "2.1 days"), (-720, "-12 min")]
 )

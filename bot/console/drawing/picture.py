@@ -184,10 +184,10 @@ def _path(
 def _about(node: Node, leads_to: str) -> str:
     if node.verb == "goto":
         return f"→ {leads_to}"
-    return _plain(node.text or node.condition)
+    return plain(node.text or node.condition)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """A wording without its marks, for a line in a box."""
     return text.replace("**", "").replace("{{ ", "‹").replace(" }}", "›")
 

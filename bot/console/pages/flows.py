@@ -34,7 +34,7 @@ async def show(visit: Visit) -> Response:
             {
                 "path": path,
                 "id": flow.id if flow is not None else path.removeprefix("flows/").rpartition(".")[0],
-                "title": _title(flow.title, visit.locale) if flow is not None else "",
+                "title": titled(flow.title, visit.locale) if flow is not None else "",
                 "version": flow.version if flow is not None else "",
                 "steps": len(flow.steps) if flow is not None else "",
                 "live": counts.get(flow.id, 0) if flow is not None else 0,
@@ -47,7 +47,7 @@ async def show(visit: Visit) -> Response:
     return await visit.page("flows.html", rows=rows, gone=gone, behind=live.behind(states, in_force))
 
 
-def _title(wording: Any, locale: str) -> str:
+def titled(wording: Any, locale: str) -> str:
     return str(wording.get(locale) or next(iter(wording.values()), ""))
 
 

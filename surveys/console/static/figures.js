@@ -4,6 +4,9 @@ const EVERY = 2000; // ms
 const here = document.getElementById("figures");
 const rtl = document.documentElement.dir === "rtl";
 const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+const locale = document.documentElement.lang;
+const shortDay = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", timeZone: "UTC" });
+const named = label => (/^\d{4}-\d\d-\d\d$/.test(label) ? shortDay.format(new Date(label)) : label);
 let drawn = [];
 
 // `light-dark(…)` is resolved only on a property, so a probe wears the colour.
@@ -72,11 +75,13 @@ function options(data) {
 }
 
 function draw() {
+  Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
+  Chart.defaults.locale = locale;
   drawn.forEach(one => one.destroy());
   drawn = [...here.querySelectorAll(".draw")].map(place => {
     const data = JSON.parse(place.querySelector("script").textContent);
     const type = data.kind === "bars" ? "bar" : "line";
-    return new Chart(place.querySelector("canvas"), { type, data: { labels: data.labels, datasets: datasets(data) }, options: options(data) });
+    return new Chart(place.querySelector("canvas"), { type, data: { labels: data.labels.map(named), datasets: datasets(data) }, options: options(data) });
   });
 }
 
@@ -102,6 +107,13 @@ function replace(html) {
   draw();
   document.querySelector("[data-news]").textContent = here.dataset.changed;
 }
+
+// The filters stay open where there is room, and where one is chosen.
+const sift = document.querySelector("[data-sift]"), chosen = sift.open;
+const wide = matchMedia("(min-width: 60rem)");
+const fit = () => { sift.open = wide.matches || chosen; };
+wide.addEventListener("change", fit);
+fit();
 
 const form = document.querySelector("[data-filters]");
 form.querySelector("[data-plain]").hidden = true;
