@@ -88,8 +88,10 @@ class Rules:
 class Audience:
     """Who is affected. All conditions that are given must hold; those on cases hold of one and the same case.
 
-    `since` is when such a case was opened, at the earliest. `slots` are values of the customer's own slots. `customers` names
-    them one by one. `everyone` is for all, and then nothing else may be given besides `channel` and `locale`.
+    `topic` is as figures have it: where nobody gave a case one, its flow. `since` is when such a case was opened, at the
+    earliest. `slots` are values of the customer's own slots. `customers` names them one by one; `problem` and `wish` are the
+    ids of records, for all who wait for those, however many. `everyone` is for all, and then nothing else may be given
+    besides `channel` and `locale`.
     """
 
     topic: str | None = None
@@ -100,6 +102,8 @@ class Audience:
     locale: str | None = None
     slots: Mapping[str, Any] = field(default_factory=dict)
     customers: Sequence[str] = ()
+    problem: str | None = None
+    wish: str | None = None
     everyone: bool = False
 
     @property
@@ -109,9 +113,10 @@ class Audience:
     @property
     def fault(self) -> str:
         """What is wrong with it, in a line; "" when nothing is."""
-        if self.everyone and (self.asks_for_case or self.slots or self.customers):
+        some = bool(self.asks_for_case or self.slots or self.customers or self.problem or self.wish)
+        if self.everyone and some:
             return "everyone is everyone: give no other condition, or leave everyone away"
-        if not (self.everyone or self.asks_for_case or self.slots or self.customers):
+        if not (self.everyone or some):
             return "say who is affected (topic, flow, team, since, slots or customers), or everyone"
         if len(self.customers) > MOST_NAMED:
             return f"at most {MOST_NAMED:,} customers can be named one by one"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, exists, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.errors import NotFound
@@ -100,6 +100,12 @@ def affected(conn: Reader, audience: Audience, after: str | None, limit: int) ->
         query = query.where(c.id > after)
     if audience.customers:
         query = query.where(c.id.in_(_living(conn, audience.customers)))
+    if audience.problem:
+        waits = t.problem_cases.c
+        query = query.where(c.id.in_(select(waits.customer_id).where(waits.problem_id == audience.problem)))
+    if audience.wish:
+        asked = t.wish_votes.c
+        query = query.where(c.id.in_(select(asked.customer_id).where(asked.wish_id == audience.wish)))
     if audience.locale:
         query = query.where(c.locale == audience.locale)
     if audience.channel:
@@ -138,11 +144,16 @@ def _living(conn: Reader, ids: Sequence[str]) -> list[str]:
 def _has_case(audience: Audience) -> Any:
     k = t.cases.c
     wanted = [k.customer_id == t.customers.c.id]
-    wanted += [k.topic == audience.topic] if audience.topic else []
+    wanted += [_of_topic(audience.topic)] if audience.topic else []
     wanted += [k.flow == audience.flow] if audience.flow else []
     wanted += [k.team == audience.team] if audience.team else []
     wanted += [k.opened_at >= audience.since] if audience.since else []
     return exists().where(*wanted)
+
+
+def _of_topic(topic: str) -> Any:
+    k = t.cases.c
+    return or_(k.topic == topic, and_(func.coalesce(k.topic, "") == "", k.flow == topic))
 
 
 def await_turn(tx: Tx, notice_id: str, customer_ids: Sequence[str]) -> list[str]:
@@ -237,6 +248,8 @@ def to_json(audience: Audience) -> dict[str, Any]:
         "locale": audience.locale,
         "slots": dict(audience.slots) or None,
         "customers": list(audience.customers) or None,
+        "problem": audience.problem,
+        "wish": audience.wish,
         "everyone": audience.everyone or None,
     }
     return {key: value for key, value in found.items() if value is not None}

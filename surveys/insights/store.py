@@ -59,20 +59,14 @@ def people(conn: Reader, topic: str, since: datetime, until: datetime) -> int:
     return int(conn.execute(query).scalar() or 0)
 
 
-def is_tag(conn: Reader, topic: str) -> bool:
-    """Whether cases carry it as their tag; else it is the flow that they went through."""
-    return conn.execute(select(c.c.id).where(c.c.topic == topic).limit(1)).first() is not None
-
-
 def count_of(conn: Reader, topic: str, since: datetime, until: datetime) -> int:
     query = select(func.count()).select_from(c).where(_of_topic(topic), _spoken(), *_opened(since, until))
     return int(conn.execute(query).scalar() or 0)
 
 
-def cases_of(conn: Reader, topic: str, since: datetime, until: datetime, limit: int = 500) -> list[str]:
-    """Ids of a topic's cases, the newest first."""
-    query = select(c.c.id).where(_of_topic(topic), *_opened(since, until)).order_by(c.c.opened_at.desc()).limit(limit)
-    return list(conn.execute(query).scalars())
+def cases_of(topic: str, since: datetime, until: datetime) -> Select[Any]:
+    """The query for a topic's cases: `id`, `customer_id`."""
+    return select(c.c.id, c.c.customer_id).where(_of_topic(topic), *_opened(since, until))
 
 
 def topics(conn: Reader, since: datetime, limit: int = 100) -> list[str]:

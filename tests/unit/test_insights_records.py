@@ -18,9 +18,10 @@ from bot.desk_folder import Desk
 from bot.errors import Conflict, NotFound
 from bot.events import CaseChanged, Recorded, SendSettled, TeamTold, TopicGiven
 from bot.model import Occurred, new_id
+from bot.outreach import notice as notice_rules
 from bot.outreach import telling
-from bot.outreach.notice import State
-from bot.outreach.store import notice, progress
+from bot.outreach.notice import Audience, State
+from bot.outreach.store import affected, notice, progress
 from bot.storage import merging
 from bot.storage import tables as t
 from bot.storage.erasure import erase
@@ -145,7 +146,7 @@ async def test_a_topic_that_comes_up_three_times_as_often_is_told_once_and_draft
         draft = await here.read(lambda conn: notice(conn, alarm.notice_id))
         assert draft.state is State.DRAFT
         assert set(draft.texts) == {"en", "nl"}
-        assert draft.audience.topic == "refund"
+        assert draft.audience == Audience(topic="refund", since=draft.audience.since)
         here.rooms.clock.passes(days=2)
         assert await here.told() == []
         report = await here.report("issues")
@@ -204,6 +205,40 @@ async def test_closing_a_problem_tells_each_waiting_customer_once_but_not_who_op
         assert (came.told, dict(came.skipped)) == (2, {"opted_out": 1})
         with pytest.raises(Conflict):
             await here.write(lambda tx: problems.close(tx, here.notices, problem_id, ME))
+
+
+async def test_however_many_wait_for_a_fix_all_are_told_batch_by_batch(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than can be named one by one, linked by their topic at one press; somebody linked twice is told once."""
+    monkeypatch.setattr(telling, "BATCH", 2)
+    monkeypatch.setattr(notice_rules, "MOST_NAMED", 3)
+    async with house(database_url) as here:
+        for who in ("ann", "bo", "cy", "dag", "eli"):
+            await here.case(who, topic="refund")
+        await here.case("ann", topic="refund")
+        await here.case("fay", topic="parcel")
+        problem_id = await a_problem(here)
+        since, until = here.now - timedelta(days=1), here.now + timedelta(days=1)
+        for added in (6, 0):
+            count = await here.write(lambda tx: problems.link_topic(tx, problem_id, "refund", since, until, ME))
+            assert count == added
+        fixed = await here.write(lambda tx: problems.close(tx, here.notices, problem_id, ME))
+        for _ in range(6):
+            await here.told()
+            here.rooms.clock.passes(seconds=2)
+        assert await here.told() == ["Refunds work again."] * 5
+        came = (await here.read(lambda conn: progress(conn, [fixed.notice_id])))[fixed.notice_id]
+        assert (came.told, came.waiting) == (5, 0)
+
+
+async def test_a_topic_is_the_tag_or_else_the_flow_and_its_notice_is_for_both(database_url: str) -> None:
+    async with house(database_url) as here:
+        await here.case("ann", topic="refund")
+        await here.case("bo", topic=None, flow="refund")
+        await here.case("cy", topic="parcel", flow="refund")
+        found, _ = await here.read(lambda conn: affected(conn, Audience(topic="refund"), None, 10))
+        assert set(found) == {await here.rooms.customer("ann"), await here.rooms.customer("bo")}
 
 
 async def test_nobody_is_told_at_night(one_url: str) -> None:

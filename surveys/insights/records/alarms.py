@@ -50,15 +50,13 @@ def raise_alarm(tx: Tx, notices: Notices, spike: Spike, week: str, since: dateti
 def _draft(tx: Tx, alarm: Alarm, since: datetime, locales: Sequence[str]) -> Notice:
     """In every language of the desk, for all who came with this topic since the week began."""
     topic = alarm.topic
-    tagged = figures.is_tag(tx.conn, topic)
-    audience = Audience(topic=topic, since=since) if tagged else Audience(flow=topic, since=since)
     return Notice(
         id=str(alarm.notice_id),
         kind=Kind.INCIDENT,
         state=State.DRAFT,
         title=say("insights_draft_title", locales[0], None, topic=topic, week=alarm.week)[:LONGEST_TITLE],
         texts={locale: say("insights_draft_text", locale, None, topic=topic) for locale in locales},
-        audience=audience,
+        audience=Audience(topic=topic, since=since),
         drafted_by=BY,
         drafted_at=tx.now,
         source={"alarm": alarm.id},
@@ -77,7 +75,7 @@ def to_problem(tx: Tx, alarm_id: str, title: str, since: datetime, until: dateti
     """A problem record with the week's cases in it. Raises NotFound, and Conflict for one that is over."""
     found = _open(tx, alarm_id)
     made = open_problem(tx, title, by, topic=found.topic)
-    store.link(tx, made.id, figures.cases_of(tx.conn, found.topic, since, until), by)
+    store.link_topic(tx, made.id, figures.cases_of(found.topic, since, until), by)
     store.end_alarm(tx, alarm_id, AlarmState.HANDLED, by, made.id)
     return made
 

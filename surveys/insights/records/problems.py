@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta, tzinfo
 
 from bot.errors import Conflict
 from bot.model import new_id
+from bot.outreach.notice import Audience
 from bot.outreach.telling import Notices
 from bot.storage import audit
 from bot.storage.tx import Tx
@@ -76,6 +77,16 @@ def link_cases(tx: Tx, problem_id: str, case_ids: Sequence[str], by: str) -> int
     return added
 
 
+def link_topic(tx: Tx, problem_id: str, topic: str, since: datetime, until: datetime, by: str) -> int:
+    """All cases of a topic that opened in a span. How many were added. Raises NotFound."""
+    found = store.held_problem(tx, problem_id)
+    added = store.link_topic(tx, problem_id, figures.cases_of(topic, since, until), by)
+    if added:
+        store.put_problem(tx, replace(found, updated_at=tx.now))
+        audit.of_console(tx, by, "cases linked", title=found.title, count=added)
+    return added
+
+
 def unlink_case(tx: Tx, problem_id: str, case_id: str, by: str) -> None:
     found = store.held_problem(tx, problem_id)
     if store.unlink(tx, problem_id, case_id):
@@ -90,7 +101,7 @@ def close(tx: Tx, notices: Notices, problem_id: str, by: str) -> Problem:
         notices,
         title=found.title,
         message=found.message,
-        customers=store.waiting(tx.conn, problem_id),
+        audience=Audience(problem=problem_id),
         by=by,
     )
     fixed = replace(found, state=ProblemState.FIXED, fixed_at=tx.now, notice_id=notice_id, updated_at=tx.now)

@@ -7,11 +7,10 @@ from dataclasses import fields, replace
 from datetime import date, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Select, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, Table, delete, distinct, func, insert, literal, not_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.errors import NotFound
-from bot.storage import customers
 from bot.storage import tables as t
 from bot.storage.tx import Tx
 from surveys.insights.records.nouns import (
@@ -186,15 +185,18 @@ def link(tx: Tx, problem_id: str, case_ids: Sequence[str], by: str) -> int:
     return added
 
 
+def link_topic(tx: Tx, problem_id: str, chosen: Select[Any], by: str) -> int:
+    """Link all cases of a query (`id`, `customer_id`), however many; how many were not linked before."""
+    found = chosen.subquery()
+    known = select(pc.c.case_id).where(pc.c.problem_id == problem_id, pc.c.case_id == found.c.id).exists()
+    said = literal(problem_id), found.c.id, found.c.customer_id, literal(by), literal(tx.now, t.Utc())
+    columns = ["problem_id", "case_id", "customer_id", "by", "at"]
+    return tx.conn.execute(insert(pc).from_select(columns, select(*said).where(not_(known)))).rowcount
+
+
 def unlink(tx: Tx, problem_id: str, case_id: str) -> bool:
     mine = (pc.c.problem_id == problem_id, pc.c.case_id == case_id)
     return tx.conn.execute(delete(pc).where(*mine)).rowcount > 0
-
-
-def waiting(conn: Reader, problem_id: str) -> list[str]:
-    """Customers of a problem's cases, each once, by the id that they have now."""
-    found = conn.execute(select(pc.c.customer_id).where(pc.c.problem_id == problem_id).distinct()).scalars()
-    return _living(conn, found)
 
 
 def customer_of(conn: Reader, case_id: str) -> str | None:
@@ -219,7 +221,8 @@ def wishes(conn: Reader, states: Collection[WishState] = ()) -> list[Wish]:
 def wish(conn: Reader, wish_id: str) -> Wish:
     """Raises NotFound."""
     found = _wish(_one(conn, select(w).where(w.c.id == wish_id), "wish"))
-    return replace(found, votes=len(voters(conn, wish_id)))
+    voters = select(func.count(distinct(v.c.customer_id))).where(v.c.wish_id == wish_id)
+    return replace(found, votes=int(conn.execute(voters).scalar() or 0))
 
 
 def held_wish(tx: Tx, wish_id: str) -> Wish:
@@ -271,12 +274,8 @@ def add_vote(tx: Tx, one: Vote) -> None:
 
 
 def has_voted(conn: Reader, wish_id: str, customer_id: str) -> bool:
-    return customer_id in voters(conn, wish_id)
-
-
-def voters(conn: Reader, wish_id: str) -> list[str]:
-    found = conn.execute(select(v.c.customer_id).where(v.c.wish_id == wish_id).distinct()).scalars()
-    return _living(conn, found)
+    mine = (v.c.wish_id == wish_id, v.c.customer_id == customer_id)
+    return conn.execute(select(v.c.id).where(*mine).limit(1)).first() is not None
 
 
 def move_votes(tx: Tx, from_id: str, to_id: str) -> None:
@@ -307,16 +306,6 @@ def remove_improvement(tx: Tx, improvement_id: str) -> None:
 
 
 # ── in and out of rows ─────────────────────────────────────────────────────────────────────────────────────────────
-def _living(conn: Reader, ids: Any) -> list[str]:
-    """Each customer once, by the id that their history has now."""
-    found: dict[str, None] = {}
-    for one in sorted(ids):
-        who = customers.customer(conn, one)
-        if who is not None:
-            found[who.id] = None
-    return list(found)
-
-
 def _one(conn: Reader, query: Select[Any], what: str) -> Row[Any]:
     row = conn.execute(query).first()
     if row is None:

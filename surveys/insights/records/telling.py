@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 
 from bot.model import new_id
 from bot.outreach.notice import Audience, Kind, Notice, State
+from bot.outreach.store import affected
 from bot.outreach.telling import Notices
 from bot.storage.tx import Tx
 
@@ -20,12 +21,12 @@ def tell(
     *,
     title: str,
     message: Mapping[str, str],
-    customers: Sequence[str],
+    audience: Audience,
     by: str,
 ) -> str | None:
-    """Tell these customers, once each; the notice's id, or None where there is nobody or nothing to say."""
+    """Tell those customers, once each; the notice's id, or None where there is nobody or nothing to say."""
     texts = {locale: text for locale, text in message.items() if text.strip()}
-    if not customers or not texts:
+    if not texts or not affected(tx.conn, audience, None, 1)[0]:
         return None
     drafted = notices.draft(
         tx,
@@ -35,7 +36,7 @@ def tell(
             state=State.DRAFT,
             title=title,
             texts=texts,
-            audience=Audience(customers=tuple(customers)),
+            audience=audience,
             drafted_by=by,
             drafted_at=tx.now,
             ends_at=tx.now + NEWS_FOR,

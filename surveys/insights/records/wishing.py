@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from bot.errors import Conflict
 from bot.model import new_id
+from bot.outreach.notice import Audience
 from bot.outreach.telling import Notices
 from bot.storage import audit
 from bot.storage.tx import Tx
@@ -117,7 +118,7 @@ def ship(tx: Tx, notices: Notices, wish_id: str, by: str) -> Wish:
         notices,
         title=found.title,
         message=found.message,
-        customers=store.voters(tx.conn, wish_id),
+        audience=Audience(wish=wish_id),
         by=by,
     )
     shipped = replace(found, state=WishState.SHIPPED, shipped_at=tx.now, notice_id=notice_id, updated_at=tx.now)
