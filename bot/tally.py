@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -39,7 +40,8 @@ class Tally:
         self._since: datetime | None = None
 
     def heard(self, tx: Tx, event: StepsTaken) -> None:
-        day, now = tx.now.date().isoformat(), tx.now
+        now = tx.now
+        day = now.astimezone(zone_of(tx)).date().isoformat()
         tx.after_commit(lambda: self._add(event.trace, day, now))
         if self._since is None:
             tx.wake("tally")
@@ -77,6 +79,11 @@ class Tally:
             self._reached[flow, step, day] += came
             self._answered[flow, step, day] += answered
         self._since = self._since or now
+
+
+def zone_of(tx: Tx) -> ZoneInfo:
+    """Days are those of the desk, as in all other figures."""
+    return ZoneInfo(getattr(tx.wiring.desk(), "time_zone", "UTC"))
 
 
 def taken(trace: Trace) -> Iterator[tuple[str, str, bool, bool]]:

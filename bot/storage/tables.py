@@ -871,7 +871,7 @@ step_counts = _table(  # how many came to each step of a flow, and answered ther
     "step_counts",
     _col("flow", Text, primary_key=True),
     _col("step", Text, primary_key=True),
-    _col("day", Text, primary_key=True),  # UTC, "2026-03-09"
+    _col("day", Text, primary_key=True),  # of the desk's time zone, "2026-03-09"
     _col("reached", Integer),
     _col("answered", Integer),
 )

@@ -30,7 +30,7 @@ def _stamp(at: datetime | None) -> str:
 
 
 def came(conn: Reader, first: str, last: str) -> dict[str, dict[str, int]]:
-    """Flow → step → how many came to it on these days (UTC, "2026-03-09", both within)."""
+    """Flow → step → how many came to it on these days of the desk ("2026-03-09", both within)."""
     s = t.step_counts.c
     query = select(s.flow, s.step, func.sum(s.reached)).where(s.day >= first, s.day <= last).group_by(s.flow, s.step)
     found: dict[str, dict[str, int]] = {}

@@ -11,13 +11,14 @@ import pytest_asyncio
 
 from bot.console.drawing.picture import Counts
 from bot.console.live import of_flow
-from bot.desk_folder import DEMO_DESK, load
+from bot.desk_folder import DEMO_DESK, Desk, load
 from bot.events import StepsTaken
 from bot.storage import step_rows
 from bot.storage import tables as t
 from bot.storage.engine import Storage
 from bot.storage.tx import Tx
 from bot.tally import EVERY, Tally, taken
+from surveys.pages.store import came
 
 MONDAY = datetime(2026, 3, 9, 12, tzinfo=UTC)
 
@@ -91,6 +92,20 @@ async def test_what_committed_is_counted_and_written_in_one_go_and_what_was_roll
     assert await storage.read(lambda conn: step_rows.since(conn, "f", "2026-03-10")) == {}
     clock.now += timedelta(days=1)
     assert await tally.run() is None
+
+
+async def test_a_day_is_the_desks_as_in_all_other_figures(storage: Storage) -> None:
+    """Who comes at half past eight in Oslo's evening in Auckland comes tomorrow."""
+    tally, clock = Tally(storage), storage.clock
+    assert isinstance(clock, Clock)
+    storage.wiring.subscribers = {StepsTaken: [tally.heard]}
+    for place in ("Europe/Oslo", "Pacific/Auckland"):
+        storage.wiring.desk = lambda place=place: Desk("Fjord", time_zone=place)
+        clock.now = datetime(2026, 3, 9, 19, 30, tzinfo=UTC)
+        await storage.write(lambda tx: tx.emit(StepsTaken([at("a")])))
+    await tally.flush()
+    assert await storage.read(lambda conn: came(conn, "2026-03-09", "2026-03-09")) == {"f": {"a": 1}}
+    assert await storage.read(lambda conn: came(conn, "2026-03-10", "2026-03-10")) == {"f": {"a": 1}}
 
 
 async def test_counts_that_could_not_be_written_are_kept(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
@@ -110,7 +111,8 @@ async def _picture(visit: Visit, path: str, text: str, checked: Checked) -> str:
         flow = await asyncio.to_thread(_as_far_as_read, path, text, visit.rooms.rules.names)
     if flow is None:
         return ""
-    since = (visit.rooms.storage.clock() - COUNTED_FOR).date().isoformat()
+    zone = ZoneInfo(visit.rooms.rules.time_zone)
+    since = (visit.rooms.storage.clock() - COUNTED_FOR).astimezone(zone).date().isoformat()
     counted = await visit.rooms.storage.read(lambda conn: step_rows.since(conn, flow.id, since))
     counts = live.of_flow(await visit.rooms.storage.read(store.states_in_flows), flow, counted)
     locale = visit.locale if visit.locale in visit.rooms.rules.locales else visit.rooms.rules.locales[0]
