@@ -276,3 +276,21 @@ def states_in_flows(conn: Connection) -> list[Mapping[str, Any]]:
     query = select(c.bot_state, k.id).join_from(t.conversations, t.cases, k.customer_id == c.customer_id).where(alive)
     query = query.order_by(k.opened_at.desc()).limit(MOST_STATES)
     return [row.bot_state for row in conn.execute(query) if row.bot_state and row.bot_state.get("case") == row.id]
+
+
+# ── what waits for people ──────────────────────────────────────────────────────────────────────────────────────────
+def waiting(conn: Connection, today: str) -> dict[str, int]:
+    """How much waits for somebody to look at it, by the key of its words; `today` as "2026-03-09", by the desk's clock."""
+    overdue = (t.problems.c.state.in_(("open", "fixing")), t.problems.c.due_on < today)
+    asked = {
+        "console_waits_queue": (t.cases, (t.cases.c.status == "queued",)),
+        "console_waits_unhappy": (t.survey_alerts, (t.survey_alerts.c.state == "open",)),
+        "console_waits_alarms": (t.topic_alarms, (t.topic_alarms.c.state == "open",)),
+        "console_waits_notices": (t.notices, (t.notices.c.state == "draft",)),
+        "console_waits_problems": (t.problems, overdue),
+    }
+    return {key: _count(conn, table, *where) for key, (table, where) in asked.items()}
+
+
+def _count(conn: Connection, table: Any, *where: Any) -> int:
+    return int(conn.execute(select(func.count()).select_from(table).where(*where)).scalar_one())
