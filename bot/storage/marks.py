@@ -25,7 +25,7 @@ PROGRESS: Final = "figures"
 COUNTED: Final = frozenset(
     {
         *("open", "escalate", "claim", "release", "transfer", "snooze", "reply", "await_customer", "customer_wrote"),
-        *("resolve", "reopen", "close", "merged", "moved", "sla", "sla_breach", "verdict"),
+        *("resolve", "reopen", "close", "merged", "moved", "sla", "sla_breach", "verdict", "goal"),
     }
 )
 """The lines of a case's audit that figures are made of."""
@@ -72,8 +72,24 @@ def overtake(tx: Tx) -> None:
         tx.conn.execute(update(s).where(s.c.key == PROGRESS).values(value={**value, "turn": value["turn"] + 1}))
 
 
+MONTH: Final = 32
+"""Days whose blocks are put together into one, once they are all over: near enough a month, and counted without a calendar."""
+
+
+def months_of(family: str) -> str:
+    """The family's name among blocks of months; each has the day that it begins with."""
+    return f"{family}/{MONTH}"
+
+
+def month_of(day: int) -> int:
+    return day - day % MONTH
+
+
 def drop_days(tx: Tx, family: str, days: Sequence[int]) -> None:
-    """The blocks of these days do not hold any more."""
+    """The blocks of these days, and of their months, do not hold any more."""
     b = t.figure_blocks
     for start in range(0, len(days), 200):  # engines limit the parameters of one statement
-        tx.conn.execute(delete(b).where(b.c.family == family, b.c.day.in_(days[start : start + 200])))
+        some = days[start : start + 200]
+        tx.conn.execute(delete(b).where(b.c.family == family, b.c.day.in_(some)))
+        months = sorted({month_of(day) for day in some})
+        tx.conn.execute(delete(b).where(b.c.family == months_of(family), b.c.day.in_(months)))

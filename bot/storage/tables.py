@@ -258,6 +258,7 @@ cases = _table(
     _col("routing", Json, null=True),  # who had it offered, how far up the ladder: see handoff/routing.py
     _col("sla", Json, null=True),  # its clocks: see handoff/sla.py
     Index(None, "customer_id", "opened_at"),
+    Index(None, "opened_at"),
     Index(None, "status"),
     Index(
         "uq_cases_one_live",
@@ -657,10 +658,11 @@ figure_facts = _table(  # what one case, one answer, one decision on asking adds
 
 figure_blocks = _table(  # all facts of a day that is over, in columns; a day without a block is read from its facts
     "figure_blocks",
-    _col("family", Text, primary_key=True),
+    _col("family", Text, primary_key=True),  # of days; of months "cases/32"
     _col("day", Integer, primary_key=True),
     _col("n", Integer),
     _col("block", LargeBinary),
+    _col("made", null=True),  # another one whenever it is made: whoever has read it needs not read it again
 )
 
 # ── what to mend: see surveys/insights ─────────────────────────────────────────────────────────────────────────────

@@ -16,7 +16,7 @@ from surveys import statistics
 from surveys.figures import reduce
 from surveys.figures.catalogue import Kind, Metric, chosen
 from surveys.figures.columns import Groups, among, asked_for, grouped, whole
-from surveys.figures.derived import DERIVED, Cases
+from surveys.figures.derived import DERIVED, Cases, Sorted
 from surveys.figures.shape import SHOWN_FROM, Figure, Figures, Question, Silent
 from surveys.rollups.blocks import Table
 from surveys.rollups.facts import BACKLOG, STEPS
@@ -49,9 +49,10 @@ def answer(question: Question, tables: Mapping[str, Table], now: datetime) -> Fi
         for family, table in kept.items()
     }
     columns = Cases(kept[CASES], min(now, question.until or now))
+    sorts = [Sorted(columns, groups) for groups in filter(None, parts[CASES])]
     for metric in wanted:
-        for groups in filter(None, parts[metric.family]):
-            figures = _figures(metric, kept, columns, groups)
+        for place, groups in enumerate(filter(None, parts[metric.family])):
+            figures = _figures(metric, kept, columns, sorts[place], groups)
             found += _compared(figures, metric) if "agent" in question.by and groups.places != ({},) else figures
     silent = _silent(kept[ASKS])
     bounds = {one.instrument: one.bounds for one in silent}
@@ -66,11 +67,10 @@ def needed(question: Question) -> Mapping[str, frozenset[str] | None]:
     places = {*question.by, *(name for name, _ in question.where)}
     metrics = chosen(question.metrics)
     of_cases = {name for one in metrics if one.family == CASES for name in DERIVED.get(one.id, _plain(one))}
-    always = {"solved", "ended", "escalated", "ever_reopened"}  # the counts
     return {
-        CASES: frozenset(places | of_cases | always),
+        CASES: frozenset(places | of_cases),
         ANSWERS: frozenset(places | {"instrument", "score"}),
-        ASKS: frozenset(places | {"instrument", "state", "skip", "delivered", "score"}),
+        ASKS: frozenset(places | {"instrument", "state", "skip", "score"}),
     }
 
 
@@ -78,35 +78,34 @@ def _plain(metric: Metric) -> tuple[str, ...]:
     return tuple(filter(None, (metric.column, metric.hits, metric.trials)))
 
 
-def _figures(metric: Metric, kept: Mapping[str, Table], cases: Cases, groups: Groups) -> list[Figure]:
+def _figures(metric: Metric, kept: Mapping[str, Table], cases: Cases, sorts: Sorted, groups: Groups) -> list[Figure]:
     import numpy as np
 
     match metric.kind:
         case Kind.MEAN | Kind.SHARE | Kind.NPS:
             answers = kept[ANSWERS]
-            mine = _is(answers, "instrument", {metric.id})
-            return reduce.scores(metric, answers.numbers["score"][mine], Groups(groups.of[mine], groups.places))
+            mine = np.flatnonzero(_is(answers, "instrument", {metric.id}))
+            return reduce.scores(metric, answers.numbers["score"][mine], groups.of_rows(mine))
         case Kind.RATE if metric.family == ASKS:
-            asks = kept[ASKS]
-            delivered = asks.numbers["delivered"] > 0
-            return reduce.rates(metric, delivered & _is(asks, "state", {"answered"}), delivered, groups)
+            delivered = kept[ASKS].count("delivered") > 0
+            answered = delivered & _is(kept[ASKS], "state", {"answered"})
+            return reduce.rates(metric, groups.counted(answered), groups.counted(delivered), groups)
         case Kind.RATE if metric.family == STEPS:
-            numbers = kept[STEPS].numbers
-            return reduce.rates(metric, numbers[metric.hits], numbers[metric.trials], groups)
+            hits, trials = (groups.sums(kept[STEPS].numbers[name]) for name in (metric.hits, metric.trials))
+            return reduce.rates(metric, [int(n) for n in hits], [int(n) for n in trials], groups)
         case Kind.RATE:
-            return reduce.rates(metric, cases[metric.hits], cases[metric.trials], groups)
+            return reduce.rates(metric, sorts.sums(metric.hits), sorts.sums(metric.trials), groups)
         case Kind.AMOUNT:
-            return reduce.amounts(metric, cases[metric.column], groups)
+            return reduce.amounts(metric, cases.numbers(metric.column), groups)
         case Kind.TIME if metric.family == BACKLOG:
             return reduce.times(metric, kept[BACKLOG].numbers[metric.column], groups)
         case Kind.TIME:
             if metric.id in cases.table.lists:
                 rows, values = cases.table.lists[metric.id]
-                return reduce.times(metric, values, Groups(groups.of[rows], groups.places))
-            values, running = cases[metric.column], None
+                return reduce.times(metric, values, groups.of_rows(rows))
+            values, running = cases.numbers(metric.column), None
             if metric.id in _RUNS_ON:
-                runs = (cases["ended"] == 0) & np.isnan(values)
-                running = np.bincount(groups.of[runs], minlength=groups.count)
+                running = groups.counted(cases.live & np.isnan(values))
             return reduce.times(metric, values, groups, running)
 
 
@@ -122,37 +121,50 @@ def _is(table: Table, column: str, texts: Collection[str]) -> Array:
 
 def _silent(asks: Table) -> tuple[Silent, ...]:
     """For each instrument whose score is a share, or has one beside it, and that enough answered."""
+    import numpy as np
+
     found = []
+    delivered = asks.count("delivered") > 0
+    answered = np.flatnonzero(delivered & _is(asks, "state", {"answered"}))
+    scores, of = asks.numbers["score"][answered], asks.codes["instrument"]
     for asked in INSTRUMENTS.values():
-        reached = (asks.numbers["delivered"] > 0) & _is(asks, "instrument", {asked.id})
-        given = asks.numbers["score"][reached & _is(asks, "state", {"answered"})]
-        if asked.measure is not Measure.NPS and len(given) >= SHOWN_FROM:
-            share, n = float((given >= asked.good_from).mean()), int(reached.sum())
+        if asked.measure is Measure.NPS or asked.id not in asks.names["instrument"]:
+            continue
+        mine = asks.names["instrument"].index(asked.id)
+        given = scores[of[answered] == mine]
+        if len(given) >= SHOWN_FROM:
+            share, n = float((given >= asked.good_from).mean()), int(np.count_nonzero(delivered & (of == mine)))
             found.append(Silent(asked.id, n, len(given), statistics.non_response_bounds(share, len(given) / n)))
     return tuple(found)
 
 
 def _counts(kept: Mapping[str, Table], cases: Cases) -> dict[str, int]:
     asks = kept[ASKS]
-    ended = int((cases["ended"] > 0).sum())
+    states = _times_each(asks, "state")
+    ended = cases.total("ended", cases=True)
     return {
         "cases": cases.table.n,
         "resolved": ended,
         "open": cases.table.n - ended,
-        "escalated": int((cases["escalated"] > 0).sum()),
-        "reopened": int((cases["ever_reopened"] > 0).sum()),
-        "invited": int(_is(asks, "state", ASKED).sum()),
-        "delivered": int((asks.numbers["delivered"] > 0).sum()),
-        "failed": int(_is(asks, "state", {"failed"}).sum()),
-        "answered": int(_is(asks, "state", {"answered"}).sum()),
+        "escalated": cases.total("escalated", cases=True),
+        "reopened": cases.total("ever_reopened", cases=True),
+        "invited": sum(n for state, n in states.items() if state in ASKED),
+        "delivered": int((asks.count("delivered") > 0).sum()),
+        "failed": states.get("failed", 0),
+        "answered": states.get("answered", 0),
         "responses": kept[ANSWERS].n,
     }
 
 
 def _skipped(asks: Table) -> dict[str, int]:
+    skipped = _times_each(asks, "skip", _is(asks, "state", {"skipped"}))
+    return dict(sorted((text or "unknown", n) for text, n in skipped.items()))
+
+
+def _times_each(table: Table, column: str, rows: Array | None = None) -> dict[str, int]:
+    """Name → how often it stands there, in these rows (a mask; None: in all)."""
     import numpy as np
 
-    skipped = asks.codes["skip"][_is(asks, "state", {"skipped"})]
-    counted = np.bincount(skipped, minlength=len(asks.names["skip"])).tolist()
-    named = {text or "unknown": n for text, n in zip(asks.names["skip"], counted, strict=True) if n}
-    return dict(sorted(named.items()))
+    codes = table.codes[column] if rows is None else table.codes[column][rows]
+    counted = np.bincount(codes, minlength=len(table.names[column])).tolist()
+    return {text: n for text, n in zip(table.names[column], counted, strict=True) if n}

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta, tzinfo
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from surveys.figures.shape import MOMENTS, Question
@@ -35,28 +34,26 @@ class Groups:
     def count(self) -> int:
         return len(self.places)
 
-    def parts(self, values: Array) -> Sequence[Array]:
-        """The values of each group."""
+    def of_rows(self, rows: Array) -> Groups:
+        """The groups of these rows alone."""
+        return Groups(self.of[rows] if self.count > 1 else self.of[: len(rows)], self.places)
+
+    def counted(self, rows: Array | None = None) -> list[int]:
+        """How many rows (of these, a mask) each group has."""
         import numpy as np
 
-        if self.count <= 1:
-            return [values] * self.count
-        return np.split(values[self._order], self._ends)
+        if self.count == 1:
+            return [len(self.of) if rows is None else int(np.count_nonzero(rows))]
+        of = self.of if rows is None else self.of[rows]
+        return [int(n) for n in np.bincount(of, minlength=self.count).tolist()]
 
-    @cached_property
-    def _order(self) -> Array:
+    def sums(self, values: Array) -> Array:
+        """The sum of a column in each group."""
         import numpy as np
 
-        small = self.of.astype(np.uint16) if self.count <= 65_536 else self.of  # numpy sorts those in a single pass
-        order: Array = np.argsort(small, kind="stable")
-        return order
-
-    @cached_property
-    def _ends(self) -> Array:
-        import numpy as np
-
-        ends: Array = np.cumsum(np.bincount(self.of, minlength=self.count))[:-1]
-        return ends
+        if self.count == 1:
+            return np.array([values.sum(dtype=np.float64)])
+        return np.bincount(self.of, values, self.count)
 
 
 def asked_for(table: Table, question: Question) -> Table:
@@ -64,10 +61,10 @@ def asked_for(table: Table, question: Question) -> Table:
     import numpy as np
 
     kept = np.ones(table.n, dtype=bool)
-    if question.since is not None:
-        kept &= table.at >= micros(question.since)
-    if question.until is not None:
-        kept &= table.at < micros(question.until)
+    if table.n and question.since is not None and table.at.min() < (since := micros(question.since)):
+        kept &= table.at >= since
+    if table.n and question.until is not None and table.at.max() >= (until := micros(question.until)):
+        kept &= table.at < until
     for dimension in dict.fromkeys(name for name, _ in question.where):
         codes, texts = coded(table, dimension, question.zone)
         kept &= among(codes, texts, {value for name, value in question.where if name == dimension})
@@ -94,22 +91,25 @@ def grouped(table: Table, by: Sequence[str], zone: tzinfo) -> Groups:
     import numpy as np
 
     keyed = [coded(table, name, zone) for name in by]
-    key = np.zeros(table.n, dtype=np.int64)
-    for codes, texts in keyed:
-        key = key * len(texts) + codes
-    size = int(np.prod([len(texts) for _, texts in keyed], dtype=np.int64)) if keyed else 1
+    texts = [names for _, names in keyed]
+    size = int(np.prod([len(names) for names in texts], dtype=np.int64)) if keyed else 1
+    key = np.zeros(table.n, dtype=np.int64) if not keyed else keyed[0][0].astype(np.int64)
+    for codes, names in keyed[1:]:
+        key *= len(names)
+        key += codes
     if size <= DENSE:
         present = np.flatnonzero(np.bincount(key, minlength=size))
-        numbered = np.zeros(size, dtype=np.int64)
-        numbered[present] = np.arange(len(present))
-        inverse = numbered[key]
     else:
-        present, inverse = np.unique(key, return_inverse=True)
-    values = [_values(int(one), [texts for _, texts in keyed]) for one in present]
+        present, key = np.unique(key, return_inverse=True)
+    values = [_values(int(one), texts) for one in present]
     order = sorted(range(len(values)), key=lambda n: [(value is None, value or "") for value in values[n]])
     ranks = np.zeros(len(order), dtype=np.int64)
     ranks[np.array(order, dtype=np.int64)] = np.arange(len(order))
-    return Groups(ranks[inverse], [dict(zip(by, values[n], strict=True)) for n in order])
+    if size <= DENSE:
+        numbered = np.zeros(size, dtype=np.int64)
+        numbered[present] = ranks
+        ranks = numbered
+    return Groups(ranks[key], [dict(zip(by, values[n], strict=True)) for n in order])
 
 
 def _values(key: int, texts: Sequence[Sequence[str]]) -> list[str | None]:
@@ -132,32 +132,38 @@ def coded(table: Table, dimension: str, zone: tzinfo) -> tuple[Array, Sequence[s
 
 
 def _moments(at: Array, name: str, zone: tzinfo) -> tuple[Array, Sequence[str]]:
+    """By quarters of an hour, in which no clock on a wall is changed: what each of them is called is looked up once."""
     import numpy as np
 
     if not len(at):
         return np.zeros(0, dtype=np.int64), ("",)
-    local = at + _offsets(at, zone)
+    quarters = at // QUARTER
+    first = int(quarters.min())
+    begins = np.arange(first, int(quarters.max()) + 1) * QUARTER
+    quarters -= first
+    local = begins + _offsets(begins, zone)
     if name == "hour":
-        return local // HOUR % 24, [f"{hour:02}" for hour in range(24)]
+        return (local // HOUR % 24)[quarters], [f"{hour:02}" for hour in range(24)]
     days = local // DAY
-    first = int(days.min())
-    used = np.flatnonzero(np.bincount(days - first))
     texts: dict[str, int] = {}
-    codes = np.zeros(int(used[-1]) + 1, dtype=np.int64)
-    for day in used.tolist():
-        codes[day] = texts.setdefault(of_day((EPOCH + timedelta(days=first + day)).date(), name), len(texts))
-    return codes[days - first], list(texts)
+    codes = np.zeros(int(days.max() - days.min()) + 1, dtype=np.int64)
+    start = int(days.min())
+    seen = np.zeros(len(codes), dtype=bool)
+    seen[(days - start)[np.flatnonzero(np.bincount(quarters, minlength=len(days)))]] = True
+    for day in np.flatnonzero(seen).tolist():
+        codes[day] = texts.setdefault(of_day((EPOCH + timedelta(days=start + day)).date(), name), len(texts))
+    return codes[days - start][quarters], list(texts)
 
 
 def _offsets(at: Array, zone: tzinfo) -> Array:
-    """How far the clock on the wall is ahead of UTC at each moment, in µs.
+    """How far the clock on the wall is ahead of UTC at each of some moments in their order, in µs.
 
     Looked up once for each day; for a day on which the clock is changed, once for each quarter of an hour.
     """
     import numpy as np
 
     days = at // DAY
-    first, last = int(days.min()), int(days.max())
+    first, last = int(days[0]), int(days[-1])
     ahead = np.array([_offset(zone, day * DAY) for day in range(first, last + 2)], dtype=np.int64)
     found: Array = ahead[days - first]
     for day in np.flatnonzero(np.diff(ahead)).tolist():

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from bot.intervals import Interval, wilson
 from surveys import statistics
+from surveys.figures import ranks
 from surveys.figures.catalogue import Kind, Metric
 from surveys.figures.columns import Groups
-from surveys.figures.shape import Figure, Shown, is_shown
+from surveys.figures.shape import Figure, Place, Shown, is_shown
 from surveys.survey import INSTRUMENTS
 
 if TYPE_CHECKING:
@@ -59,72 +60,75 @@ def _moments(spread: dict[float, int], n: int) -> tuple[float, float]:
     return mean, math.sqrt(squares / (n - 1)) if n > 1 else 0.0
 
 
-def rates(metric: Metric, hits: Array, trials: Array, groups: Groups) -> list[Figure]:
+def rates(metric: Metric, hits: Sequence[int], trials: Sequence[int], groups: Groups) -> list[Figure]:
     """Hits ÷ trials in each group with any trial; the whole has a figure in any case."""
     found = []
-    for place, h, n in zip(groups.places, _sums(hits, groups), _sums(trials, groups), strict=True):
+    for place, h, n in zip(groups.places, hits, trials, strict=True):
         if n or not place:
             shown = is_shown(n, is_score=False)
             found.append(Figure(metric.id, place, n, h / n if n else None, wilson(h, n), shown))
     return found
 
 
-def _sums(values: Array, groups: Groups) -> list[int]:
+def _there(values: Array, groups: Groups) -> tuple[Array, Groups]:
+    """Without what is missing."""
     import numpy as np
 
-    if groups.count == 1:
-        return [int(values.sum(dtype=np.int64))]
-    there = np.flatnonzero(values)
-    kept, of = values[there], groups.of[there]
-    ones = kept.dtype == bool or not len(kept) or kept.max() == 1
-    counted = np.bincount(of, None if ones else kept, minlength=groups.count)
-    return [int(one) for one in counted.tolist()]
+    missing = np.isnan(values)
+    if not missing.any():
+        return values, groups
+    rows = np.flatnonzero(~missing)
+    return values[rows], groups.of_rows(rows)
 
 
 def amounts(metric: Metric, values: Array, groups: Groups) -> list[Figure]:
     """Means of a column; NaN is missing."""
     import numpy as np
 
+    run, of = _there(values, groups)
+    centre = float(run.mean(dtype=np.float64)) if len(run) else 0.0  # squares of small numbers lose nothing
+    apart = run.astype(np.float64) - centre
+    sums, squares = of.sums(apart).tolist(), of.sums(apart * apart).tolist()
     found = []
-    for place, part in zip(groups.places, groups.parts(values), strict=True):
-        run = part[~np.isnan(part)].astype(np.float64)
-        n = len(run)
+    for place, n, total, square in zip(groups.places, of.counted(), sums, squares, strict=True):
         if n or not place:
-            mean = float(run.mean()) if n else None
-            interval = statistics.t_interval_of(n, float(run.mean()), float(run.std(ddof=1))) if n > 1 else None
+            mean = centre + total / n if n else None
+            deviation = math.sqrt(max(0.0, square - total * total / n) / (n - 1)) if n > 1 else 0.0
+            interval = statistics.t_interval_of(n, mean, deviation) if n > 1 and mean is not None else None
             found.append(Figure(metric.id, place, n, mean, interval, is_shown(n, is_score=False)))
     return found
 
 
-def times(metric: Metric, values: Array, groups: Groups, still: Array | None = None) -> list[Figure]:
+def times(metric: Metric, values: Array, groups: Groups, still: Sequence[int] | None = None) -> list[Figure]:
     """Medians and more of seconds; NaN is missing. `still[group]`: how many cases' clocks still run there."""
-    import numpy as np
-
+    run, of = _there(values, groups)
+    ranked = ranks.ranked(run, of.of, of.count, _ranks)
+    running = still if still is not None else [None] * groups.count
     found = []
-    for group, (place, part) in enumerate(zip(groups.places, groups.parts(values), strict=True)):
-        run = part[~np.isnan(part)]
-        running = int(still[group]) if still is not None else None
-        if len(run):
-            found.append(_time(metric, place, run, running))
+    for place, (n, at), total, runs in zip(groups.places, ranked, of.sums(run).tolist(), running, strict=True):
+        if n:
+            found.append(_time(metric, place, n, at, total / n, runs))
         elif not place:
-            found.append(Figure(metric.id, place, 0, still=running))
+            found.append(Figure(metric.id, place, 0, still=runs))
     return found
 
 
-def _time(metric: Metric, place: Mapping[str, str | None], run: Array, running: int | None) -> Figure:
-    """Of a group's seconds, in any order: only the ranks that are asked for are put in their places."""
-    import numpy as np
-
-    n = len(run)
+def _ranks(n: int) -> list[int]:
+    """Those that a median, its interval and a 90th percentile rest on."""
     rank = statistics.median_rank(n)
     middle, ninety = (statistics.rank_of(q, n) for q in (0.5, 0.9))
-    ranks = {math.floor(middle), math.ceil(middle), math.floor(ninety), math.ceil(ninety)}
-    ranks |= {rank - 1, n - rank} if rank >= 1 else set()
-    ordered = np.partition(run, sorted(ranks))
-    at = {one: float(ordered[one]) for one in ranks}
+    found = {math.floor(middle), math.ceil(middle), math.floor(ninety), math.ceil(ninety)}
+    return sorted(found | ({rank - 1, n - rank} if rank >= 1 else set()))
+
+
+def _time(metric: Metric, place: Place, n: int, at: Mapping[int, float], mean: float, running: int | None) -> Figure:
+    """Of a group's seconds, `at` some ranks."""
+    rank = statistics.median_rank(n)
     interval = Interval(at[rank - 1], at[n - rank]) if rank >= 1 else None
-    value, p90 = (statistics.between(at[math.floor(one)], at[math.ceil(one)], one) for one in (middle, ninety))
-    mean = float(run.mean(dtype=np.float64))
+    value, p90 = (
+        statistics.between(at[math.floor(one)], at[math.ceil(one)], one)
+        for one in (statistics.rank_of(0.5, n), statistics.rank_of(0.9, n))
+    )
     shown = is_shown(n, is_score=False)
     return Figure(metric.id, place, n, value, interval, shown, mean=mean, p90=p90, still=running)
 

@@ -3,6 +3,8 @@
 A fact is a plain dict as it is stored (JSON): `at` (µs since 1970, UTC) decides its day; names are texts, spans seconds, flags
 and counts whole numbers; what is None or 0 is left out. `COLUMNS` and `NAMES` say which keys there are.
 
+`spoke` is when the customer last did.
+
 Everything that a case tells only once it has moved on is told once it has: effort and the wait for the customer of ended cases,
 the bot's first reply when people were fetched or the case ended.
 """
@@ -31,7 +33,7 @@ STEPS = "steps"  # how many came to each step of a flow in a day, and answered t
 _PLACES = ("channel", "team", "agent", "flow", "step", "topic", "locale")
 
 NAMES: Mapping[str, tuple[str, ...]] = {
-    CASES: (*_PLACES, "reason"),
+    CASES: (*_PLACES, "reason", "outcome"),
     ANSWERS: (*_PLACES, "instrument"),
     ASKS: (*_PLACES, "instrument", "state", "skip"),
     BACKLOG: (*_PLACES, "reason"),
@@ -42,7 +44,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 SPANS: Mapping[str, tuple[str, ...]] = {
     CASES: (
         *("frt", "frt_business", "frt_bot", "ttr", "ttr_business", "ttr_first", "ttr_first_business"),
-        *("waiting", "queue_wait", "wait_bias", "again", "effort"),
+        *("waiting", "queue_wait", "wait_bias", "effort", "spoke"),
     ),
     ANSWERS: ("score",),
     ASKS: ("score",),
@@ -53,8 +55,8 @@ SPANS: Mapping[str, tuple[str, ...]] = {
 
 COUNTS: Mapping[str, tuple[str, ...]] = {
     CASES: (
-        *("solved", "ended", "resolved", "reopened", "ever_reopened", "escalated", "alone", "confirmed"),
-        *("needed", "judged", "kept", "promised"),
+        *("solved", "ended", "resolved", "reopened", "ever_reopened", "returned", "escalated", "alone", "confirmed"),
+        *("needed", "judged", "kept", "promised", "goal_told", "goal_met"),
         *("sla_first", "sla_first_met", "sla_next", "sla_next_met", "sla_resolution", "sla_resolution_met"),
     ),
     ANSWERS: (),
@@ -137,18 +139,20 @@ def of_case(raw: RawCase, hours_of: HoursOf) -> Fact:
         "topic": row["topic"],
         "locale": row["locale"],
         "reason": escalation.get("reason_code"),
+        "outcome": row["outcome"],
         "frt": _span(opened, row["first_reply_at"]),
         "frt_business": business(row["first_reply_at"]),
         "ttr": _span(opened, ended),
         "ttr_business": business(ended),
         "ttr_first": _span(opened, first),
         "ttr_first_business": business(first),
-        "again": _span(ended, raw.again_at) if ended else None,
+        "spoke": _span(opened, row["last_customer_at"]),
         "solved": int(bool(first or row["resolved_at"])),
         "ended": int(ended is not None),
         "resolved": int(ended is not None and row["outcome"] == "resolved"),
         "reopened": int(_came_back(raw)),
         "ever_reopened": int(row["reopened"] > 0),
+        "returned": int(ended is not None and raw.again_at is not None and raw.again_at - ended <= WITHIN),
         "escalated": int(with_people),
         "alone": int(ended is not None and not with_people),
         "confirmed": int(row["confirmed"] is True),
@@ -156,6 +160,7 @@ def of_case(raw: RawCase, hours_of: HoursOf) -> Fact:
         **_kept(raw.promises),
         **_levels(raw),
         **_verdict(raw.events),
+        **_goal(raw.events),
     }
     if with_people or row["first_resolved_at"] is not None or ended is not None:
         fact["frt_bot"] = _span(opened, next((word.at for word in raw.words if word.by == "bot"), None))
@@ -333,6 +338,12 @@ def _verdict(events: Sequence[Happened]) -> Fact:
     """The last word of an agent on whether people were needed."""
     last = next((one for one in reversed(events) if one.kind == "verdict"), None)
     return {"judged": int(last is not None), "needed": int(last is not None and last.data.get("needed") is True)}
+
+
+def _goal(events: Sequence[Happened]) -> Fact:
+    """Whether the customer got what they came for, as they said it first: a "no" gives the case back, and it is asked no more."""
+    first = next((one for one in events if one.kind == "goal"), None)
+    return {"goal_told": int(first is not None), "goal_met": int(first is not None and first.data.get("met") is True)}
 
 
 _ALL_SPANS = frozenset(name for names in SPANS.values() for name in names)

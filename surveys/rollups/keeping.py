@@ -71,7 +71,7 @@ class Rollups:
                     pass
 
     async def pack(self) -> None:
-        """Put days that are over into blocks. Today's are left as they are: they change with every case."""
+        """Put days that are over into blocks, and those into blocks of months. Today's are left: they change with every case."""
         today = micros(self._storage.clock()) // DAY_US
         for family in FAMILIES:
             days = await self._storage.read(partial(store.unpacked_days, family=family, before=today))
@@ -79,6 +79,10 @@ class Rollups:
                 made = await self._storage.read_apart(partial(store.pack_days, family=family, days=some))
                 if not await self._storage.write(partial(store.keep_blocks, made=made)):
                     return  # facts are being written: the next round is soon
+            for month in await self._storage.read(partial(store.loose_months, family=family, before=today)):
+                made = await self._storage.read_apart(partial(store.pack_month, family=family, month=month))
+                if not await self._storage.write(partial(store.keep_blocks, made=made)):
+                    return
 
     async def _write(self, family: str, batch: Callable[[store.Reader, str], store.Batch | None]) -> bool:
         """Whether there may be more. Another node that was faster leaves the rest to the next round."""

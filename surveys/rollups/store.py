@@ -11,19 +11,24 @@ import orjson
 from sqlalchemy import Connection, delete, func, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
+from bot.model import new_id
 from bot.storage import kept
 from bot.storage import tables as t
-from bot.storage.marks import ANSWERS, ASKS, CASES, FAMILIES, PROGRESS, drop_days
+from bot.storage.marks import ANSWERS, ASKS, CASES, FAMILIES, MONTH, PROGRESS, drop_days, month_of, months_of
 from bot.storage.tx import Tx
 from surveys.rollups.blocks import FORMAT, Table, join, of, pack, unpack
 from surveys.rollups.facts import Fact, day_of
 from surveys.rollups.raw.store import Made, slices
+from surveys.rollups.shelf import Shelf
 
 Reader: TypeAlias = Connection
 """What queries run on. Files outside the fence around SQLAlchemy know it by this name."""
 
 FAR: Mapping[str, int] = {CASES: 2_000, ANSWERS: 5_000, ASKS: 5_000}
 """From so many on that are still to be made, a question leaves them to the worker; `patience` is how many times more it makes."""
+SHELF = Shelf()
+Days: TypeAlias = tuple[int | None, int | None]
+"""From one day to another, both counting in; None: no end."""
 _TABLES = {CASES: t.cases, ANSWERS: t.survey_responses, ASKS: t.survey_invitations}
 
 
@@ -172,9 +177,6 @@ _DAYS = text(
 """Jumps along the index from day to day: a plain DISTINCT would read a million entries for a year's days."""
 ANY_TIME = (-(2**31), 2**31 - 1)
 
-Days = tuple[int | None, int | None]
-"""From one day to another, both counting in; None: no end."""
-
 
 def days_with_facts(conn: Connection, family: str, days: Days = (None, None)) -> list[int]:
     first, last = (end if day is None else day for day, end in zip(days, ANY_TIME, strict=True))
@@ -183,8 +185,8 @@ def days_with_facts(conn: Connection, family: str, days: Days = (None, None)) ->
 
 def unpacked_days(conn: Connection, family: str, before: int) -> list[tuple[int, int]]:
     """Days before that one which have facts, but no block, each with how many."""
-    f, b = t.figure_facts.c, t.figure_blocks.c
-    packed = set(conn.execute(select(b.day).where(b.family == family)).scalars())
+    f = t.figure_facts.c
+    packed, _ = _blocks_of(conn, family)
     bare = [day for day in days_with_facts(conn, family, (None, before - 1)) if day not in packed]
     found: list[tuple[int, int]] = []
     for some in slices(bare):
@@ -193,9 +195,30 @@ def unpacked_days(conn: Connection, family: str, before: int) -> list[tuple[int,
     return sorted(found)
 
 
+def loose_months(conn: Connection, family: str, before: int) -> list[int]:
+    """First days of months that were over before that day and have no block, though each of their days with facts has one."""
+    packed, months = _blocks_of(conn, family)
+    bare = {month_of(day) for day in days_with_facts(conn, family) if day not in packed}
+    over = {month_of(day) for day in packed if month_of(day) + MONTH <= before}
+    return sorted(over - bare - set(months))
+
+
+def _blocks_of(conn: Connection, family: str, days: Days = (None, None)) -> tuple[dict[int, str], dict[int, str]]:
+    """(day → its block's name, first day of a month → its block's name): those that touch these days."""
+    b = t.figure_blocks.c
+    first, last = days
+    query = select(b.family, b.day, b.made).where(b.family.in_((family, months_of(family))), b.made.is_not(None))
+    query = query if first is None else query.where(b.day > first - MONTH)
+    query = query if last is None else query.where(b.day <= last)
+    found: dict[str, dict[int, str]] = {family: {}, months_of(family): {}}
+    for of_family, day, made in conn.execute(query):
+        found[of_family][int(day)] = made
+    return {day: made for day, made in found[family].items() if first is None or day >= first}, found[months_of(family)]
+
+
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """Blocks of days as one snapshot has them: day → (facts in it, block). `turn` as in a Batch."""
+    """Blocks as one snapshot has them: day → (facts in it, block); `family` is of days or of months. `turn` as in a Batch."""
 
     family: str
     turn: int
@@ -206,17 +229,31 @@ def pack_days(conn: Connection, family: str, days: Collection[int]) -> Packed:
     found = defaultdict(list)
     for _, fact in _facts_of_days(conn, family, days):
         found[day_of(fact)].append(fact)
-    return Packed(family, progress(conn).turn, {day: (len(some), pack(family, some)) for day, some in found.items()})
+    made = {day: (len(some), pack(of(family, some))) for day, some in found.items()}
+    return Packed(family, progress(conn).turn, made)
+
+
+def pack_month(conn: Connection, family: str, month: int) -> Packed:
+    """A month's days as one block."""
+    b = t.figure_blocks.c
+    query = select(b.block).where(b.family == family, b.day >= month, b.day < month + MONTH).order_by(b.day)
+    whole = join(family, [unpack(family, block) for block in conn.execute(query).scalars()])
+    return Packed(months_of(family), progress(conn).turn, {month: (whole.n, pack(whole))})
 
 
 def keep_blocks(tx: Tx, made: Packed) -> bool:
-    """Put days into blocks. False, and nothing is written: a fact was written since."""
+    """Put days, or a month, into blocks. False, and nothing is written: a fact was written since."""
     if progress(tx.conn, held=True).turn != made.turn:
         return False
-    drop_days(tx, made.family, sorted(made.blocks))
-    rows = [{"family": made.family, "day": day, "n": n, "block": block} for day, (n, block) in made.blocks.items()]
+    b = t.figure_blocks
+    for some in slices(sorted(made.blocks)):
+        tx.conn.execute(delete(b).where(b.c.family == made.family, b.c.day.in_(some)))
+    rows = [
+        {"family": made.family, "day": day, "n": n, "block": block, "made": new_id()}
+        for day, (n, block) in made.blocks.items()
+    ]
     if rows:
-        tx.conn.execute(insert(t.figure_blocks), rows)
+        tx.conn.execute(insert(b), rows)
     return True
 
 
@@ -240,20 +277,43 @@ def table(
         return of(
             family, [fact for fact in instead.values() if fact is not None and _is_within(day_of(fact), days)], wanted
         )
-    b = t.figure_blocks.c
     fresh = set(_days_of(conn, family, list(instead)))
-    inside = [column >= days[0] for column in (b.day,) if days[0] is not None]
-    inside += [column <= days[1] for column in (b.day,) if days[1] is not None]
-    query = select(b.day, b.block).where(b.family == family, *inside).order_by(b.day)
-    blocks = [(int(day), block) for day, block in conn.execute(query) if day not in fresh]
-    packed = {day for day, _ in blocks}
-    known = set(days_with_facts(conn, family, days))
-    loose = [fact for one, fact in _facts_of_days(conn, family, known - packed) if one not in instead]
+    packed, months = _blocks_of(conn, family, days)
+    whole = {month: made for month, made in months.items() if not any(month_of(day) == month for day in fresh)}
+    single = {day: made for day, made in packed.items() if day not in fresh and month_of(day) not in whole}
+    known = {day for span in _between(days, sorted(whole)) for day in days_with_facts(conn, family, span)}
+    loose = [fact for one, fact in _facts_of_days(conn, family, known - set(single)) if one not in instead]
     loose += [fact for fact in instead.values() if fact is not None and _is_within(day_of(fact), days)]
-    tables = [unpack(block, wanted) for _, block in blocks]
+    tables = _taken(conn, family, months_of(family), whole) + _taken(conn, family, family, single)
     if loose:
-        tables.append(of(family, loose, wanted))
-    return join(family, tables)
+        tables.append(SHELF.numbered(of(family, loose)))
+    return join(family, tables, wanted)
+
+
+def _taken(conn: Connection, family: str, level: str, blocks: Mapping[int, str]) -> list[Table]:
+    """The tables of blocks: of days, or of months."""
+    day_named = {made: day for day, made in sorted(blocks.items())}
+
+    def read(names: Sequence[str]) -> dict[str, bytes]:
+        b = t.figure_blocks.c
+        found: dict[str, bytes] = {}
+        for some in slices([day_named[name] for name in names]):
+            query = select(b.made, b.block).where(b.family == level, b.day.in_(some))
+            found |= {row.made: row.block for row in conn.execute(query)}
+        return found
+
+    return SHELF.take(family, list(day_named), read)
+
+
+def _between(days: Days, months: Sequence[int]) -> Iterator[Days]:
+    """The days that lie in none of these months, as spans."""
+    first, last = days
+    for month in months:
+        if first is None or first < month:
+            yield first, month - 1
+        first = month + MONTH
+    if first is None or last is None or first <= last:
+        yield first, last
 
 
 def _is_within(day: int, days: Days) -> bool:

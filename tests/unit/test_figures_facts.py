@@ -13,6 +13,7 @@ from bot.staffing.hours import Hours
 from surveys import statistics
 from surveys.rollups import blocks, facts
 from surveys.rollups.facts import Fact, Happened, Promise, RawCase, Word
+from surveys.rollups.shelf import Shelf
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 OFFICE = {day: ((time(9), time(17)),) for day in ("mon", "tue", "wed", "thu", "fri")}
@@ -29,7 +30,7 @@ def local(text: str) -> datetime:
 def row(**values: Any) -> dict[str, Any]:
     empty = dict.fromkeys(
         (*("team", "agent_id", "last_agent_id", "topic", "outcome", "escalation", "flow", "escalated_at", "claimed_at"),
-         *("first_reply_at", "resolved_at", "first_resolved_at", "confirmed"))
+         *("first_reply_at", "resolved_at", "first_resolved_at", "confirmed", "last_customer_at"))
     )  # fmt: skip
     plain = {"id": "c1", "status": "closed", "channel": "web", "locale": "en", "opened_at": T0, "reopened": 0}
     return {**empty, **plain, "handoffs": 0, "questions": 0, "agents": [], **values}
@@ -179,17 +180,24 @@ def test_the_last_verdict_counts() -> None:
     assert (made["judged"], made.get("needed", 0)) == (1, 0)
 
 
+@pytest.mark.parametrize(("days", "returned"), [(6.9, 1), (7, 1), (7.1, None), (None, None)])
+def test_who_comes_back_with_the_topic_within_a_week_was_not_done(days: float | None, returned: int | None) -> None:
+    again_at = None if days is None else T0 + timedelta(days=days)
+    made = fact(raw=RawCase(row(status="closed", resolved_at=T0, outcome="resolved"), again_at=again_at))
+    assert made.get("returned") == returned
+
+
 # ── blocks ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 def test_a_block_gives_back_what_was_put_into_it() -> None:
     some = [
         fact(resolved_at=T0 + timedelta(seconds=90), topic="levering ✓", outcome="resolved"),
         fact(raw=RawCase(row(status="open"), words=said((0, "customer"), (1, "agent"), (2, "customer"), (4, "agent")))),
     ]
-    table = blocks.unpack(blocks.pack("cases", some))
+    table = blocks.unpack("cases", blocks.pack(blocks.of("cases", some)))
     assert (table.n, table.at.tolist()) == (2, [one["at"] for one in some])
     assert [table.names["topic"][code] for code in table.codes["topic"]] == ["levering ✓", ""]
     assert table.numbers["ttr"].tolist()[0] == 90
-    assert table.numbers["ended"].tolist() == [1, 0]
+    assert table.count("ended").tolist() == [1, 0]
     rows, values = table.lists["next_response"]
     assert (rows.tolist(), values.tolist()) == ([1], [120])
 
@@ -199,6 +207,38 @@ def test_days_are_joined_with_each_name_meaning_the_same() -> None:
     table = blocks.join("cases", [blocks.of("cases", day) for day in days])
     assert [table.names["topic"][code] for code in table.codes["topic"]] == ["b", "a", "", "b"]
     assert blocks.join("cases", []).n == 0
+
+
+def test_days_numbered_alike_are_joined_as_others_are() -> None:
+    """On the shelf all tables share one list of names: what they are joined to is the same."""
+    days = [[fact(topic=topic, resolved_at=T0, reopened=n % 2)] for n, topic in enumerate(("b", "a", None, "b"))]
+    shelf = Shelf()
+    alike = [
+        *shelf.take(
+            "cases",
+            ["one", "two"],
+            lambda names: {name: blocks.pack(blocks.of("cases", days[n])) for n, name in enumerate(names)},
+        ),
+        *(shelf.numbered(blocks.of("cases", day)) for day in days[2:]),
+    ]
+    table, plain = blocks.join("cases", alike), blocks.join("cases", [blocks.of("cases", day) for day in days])
+    assert [table.names["topic"][code] for code in table.codes["topic"]] == ["b", "a", "", "b"]
+    assert table.count("ever_reopened").tolist() == plain.count("ever_reopened").tolist() == [0, 1, 0, 1]
+
+
+def test_the_shelf_keeps_what_fits_and_reads_the_rest_again() -> None:
+    read: list[str] = []
+    block = blocks.pack(blocks.of("cases", [fact(resolved_at=T0)]))
+    size = blocks.unpack("cases", block).size
+    shelf = Shelf(most=2 * size)
+
+    def reader(names: Sequence[str]) -> dict[str, bytes]:
+        read.extend(names)
+        return dict.fromkeys(names, block)
+
+    for names in (["a", "b"], ["b", "a"], ["b", "c"], ["b"], ["a"]):
+        assert [table.n for table in shelf.take("cases", names, reader)] == [1] * len(names)
+    assert read == ["a", "b", "c", "a"]
 
 
 # ── agents among each other ────────────────────────────────────────────────────────────────────────────────────────
