@@ -44,7 +44,10 @@ def report(since: str | None, until: str | None, by: str | None, where: Sequence
     hours, now = partial(hours_of, in_force), system_clock()
     made, latest = read(
         chosen,
-        lambda conn: (make(conn, asked, hours, now, PATIENCE), store.latest_responses(conn, LATEST)),
+        lambda conn: (
+            make(conn, asked, hours, now, PATIENCE, in_force.targets),
+            store.latest_responses(conn, LATEST),
+        ),
         snapshot=True,
     )
     if form == "json":

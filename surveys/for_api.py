@@ -65,7 +65,7 @@ class SurveysForApi:
     ) -> Mapping[str, Any]:
         desk = self._desk()
         asked = question(since, until, by, where, ZoneInfo(desk.time_zone))
-        return make(conn, asked, partial(hours_of, desk), self._clock())
+        return make(conn, asked, partial(hours_of, desk), self._clock(), targets=desk.targets)
 
 
 def everything(conn: Reader) -> list[Imported]:
@@ -73,12 +73,20 @@ def everything(conn: Reader) -> list[Imported]:
     return [*store.responses(conn), *outside.listed(conn)]
 
 
-def make(conn: Reader, asked: Question, hours: HoursOf, now: datetime, patience: int = 1) -> dict[str, Any]:
-    """The report of a span. `hours` tells when a team's people are there, for what was not counted yet. With `patience` so
-    many times more of that is counted for this report alone: where no house runs, nobody else does.
+def make(
+    conn: Reader,
+    asked: Question,
+    hours: HoursOf,
+    now: datetime,
+    patience: int = 1,
+    targets: Mapping[str, float] = report.NO_TARGETS,
+) -> dict[str, Any]:
+    """The report of a span, held against desk.yaml's `targets`. `hours` tells when a team's people are there, for what was not
+    counted yet. With `patience` so many times more of that is counted for this report alone: where no house runs, nobody
+    else does.
     """
     tables = keeping.material(conn, asked, hours, now, patience)
-    return report.build(asked, tables, now, rollups.pending(conn, patience))
+    return report.build(asked, tables, now, rollups.pending(conn, patience), targets)
 
 
 def question(since: str | None, until: str | None, by: str | None, where: Sequence[str], zone: tzinfo) -> Question:

@@ -20,6 +20,7 @@ from bot.intervals import Interval, wilson
 from surveys.figures.answer import answer
 from surveys.figures.catalogue import METRICS, Kind
 from surveys.figures.shape import FIRM_FROM, SHOWN_FROM, Figure, Figures, Question
+from surveys.figures.targets import Target, judged
 from surveys.responses import to_cell
 from surveys.rollups.blocks import Table
 from surveys.survey import INSTRUMENTS, Measure
@@ -28,8 +29,7 @@ Report = dict[str, Any]
 Drawn = Callable[[float], str]
 
 FORMATS = ("table", "json", "csv")
-PARTS = ("scores", "times", "rates", "amounts", "escalations", "counts")
-"""What a report is made of, besides the span it is of."""
+NO_TARGETS: Mapping[str, float] = {}
 NOT_SHOWN = f"n < {SHOWN_FROM}: not shown"
 ROUGH = f"n < {FIRM_FROM}: rough"
 PENDING = (
@@ -40,11 +40,17 @@ SKEWED = "Times are skewed: read the median first; a few long cases pull the mea
 
 
 # ── figures to a report ────────────────────────────────────────────────────────────────────────────────────────────
-def build(question: Question, tables: Mapping[str, Table], now: datetime, pending: int = 0) -> Report:
+def build(
+    question: Question,
+    tables: Mapping[str, Table],
+    now: datetime,
+    pending: int = 0,
+    targets: Mapping[str, float] = NO_TARGETS,
+) -> Report:
     """The report that answers a question: every metric, in all and by each combination of its dimensions.
 
-    `pending`: how many cases, answers and decisions on asking the tables do not hold yet. Raises ValueError for a metric that
-    there is not.
+    `targets` are desk.yaml's. `pending`: how many cases, answers and decisions on asking the tables do not hold yet. Raises
+    ValueError for a metric that there is not.
     """
     made = answer(question, tables, now)
     why = ("escalated", "escalation_precision")
@@ -60,6 +66,7 @@ def build(question: Question, tables: Mapping[str, Table], now: datetime, pendin
         "rates": [_rate(one) for one in made.figures if METRICS[one.metric].kind is Kind.RATE],
         "amounts": [_amount(one) for one in made.figures if METRICS[one.metric].kind is Kind.AMOUNT],
         "escalations": _escalations(reasons),
+        "targets": [_target(one) for one in judged(made, targets)],
         "counts": {**made.counts, "skipped": dict(made.skipped)},
         "non_response": [
             {"instrument": one.instrument, "response_rate": _tidy(one.response_rate), "bounds": _pair(one.bounds)}
@@ -72,6 +79,19 @@ def _score(figure: Figure) -> Report:
     shares = {"share": _tidy(figure.share), "share_interval": _pair(figure.share_interval)}
     value = {"score": _tidy(figure.value), "interval": _pair(figure.interval)}
     return {"instrument": figure.metric, "by": dict(figure.by), "n": figure.n, **value, **shares, **_more(figure)}
+
+
+def _target(one: Target) -> Report:
+    """`goal`, `value`, `interval`, `gap` in the metric's unit: points, a share 0…1, seconds; a gap below zero is short of it."""
+    figure = one.figure
+    of = {"target": one.key, "metric": figure.metric, "goal": _tidy(one.goal), "verdict": str(one.verdict)}
+    return {
+        **of,
+        "n": figure.n,
+        "value": _tidy(figure.value),
+        "interval": _pair(figure.interval),
+        "gap": _tidy(one.gap),
+    }
 
 
 def _time(figure: Figure) -> Report:
@@ -159,6 +179,7 @@ def as_table(report: Mapping[str, Any]) -> str:
             "nothing to count yet",
         ),
         *_others(report),
+        *_targets(report),
     ]
     tail = [
         "Cases    " + _listed(counted, ("cases", "resolved", "open", "escalated", "reopened")),
@@ -188,6 +209,20 @@ def _others(report: Mapping[str, Any]) -> list[str]:
     found = [_columns(("Amounts", "n", "mean", "95 %", ""), amounts, "")] if amounts else []
     head = ("People were fetched because", "n", "share", "95 %", "judged", "needed", "95 %")
     return found + ([_columns(head, reasons, "")] if reasons else [])
+
+
+VERDICTS = {"met": "met", "missed": "missed", "unsure": "can't tell yet"}
+
+
+def _targets(report: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for one in report["targets"]:
+        metric = METRICS[one["metric"]]
+        draw = _clock if metric.unit == "s" else _percent if metric.kind in {Kind.SHARE, Kind.RATE} else _plain
+        value = "–" if one["value"] is None else draw(one["value"])
+        found = (str(one["n"]), draw(one["goal"]), value, _between(one["interval"], draw))
+        lines.append((metric.label, *found, VERDICTS[one["verdict"]]))
+    return [_columns(("Targets", "n", "wanted", "is", "95 %", ""), lines, "")] if lines else []
 
 
 def _compared(report: Mapping[str, Any], part: str) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from bot.errors import NotFound
 from bot.events import TalkLogged
 from bot.storage.tx import Tx
 
-PARTS = ("scores", "times", "rates", "amounts", "escalations", "counts")
+PARTS = ("scores", "times", "rates", "amounts", "escalations", "targets", "counts", "non_response")
 """Reports of one part; `summary` has them all."""
 JSON: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {"schema": {"type": "object"}}}}}
 CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
@@ -77,7 +77,8 @@ def router(rooms: Rooms) -> APIRouter:
 
     @made.get("/reports/{name}", response_class=Response, responses=JSON)
     async def get_report(name: str, asked: Annotated[ReportQuery, Query()]) -> Response:
-        """A report: `summary`, or one part of it alone (`scores`, `times`, `rates`, `amounts`, `escalations`, `counts`).
+        """A report: `summary`, or one part of it alone (`scores`, `times`, `rates`, `amounts`, `escalations`, `targets`,
+        `counts`, `non_response`).
 
         As `stafett report --format json`. What is to be mended: `issues`, `unlabelled`, `problems`, `wishes`, `labels`,
         `drivers`, `churn`, `improvements`; the team: `quality`, `pulse`.

@@ -107,7 +107,7 @@ MEANINGS: Mapping[str, str] = {
     "undo": "so long an agent's answer can be taken back before it leaves",
     "reopen_window": "who writes again so soon goes on with the same case",
     "desk.privacy": "how long things are kept: `keep_messages`, `keep_files`, `keep_visitors`",
-    "desk.targets": "what you want to reach, for reports: `csat`, `ces`, `nps`, `frt`, `ttr`, `fcr`, `containment`",
+    "desk.targets": "what you want to reach: `csat`, `fcr`, `containment` in %, `ces`, `nps`, `frt`, `ttr` (medians)",
     "desk.model": "what the optional language model may cost",
     "tokens_per_day": "of all customers together, in 24 hours",
     "tokens_per_customer": "of one customer, in 24 hours",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -74,7 +75,14 @@ REACTING = ("claim", "resolve", "release", "await")
 """What a reaction in Slack can do: that which needs no form."""
 
 _EMOJI = re.compile(r"[a-z0-9_+'\-]{1,100}\Z")
-_DORMANT = ("targets", "privacy")
+_IN_PERCENT = (1.0, 100.0, ", in percent")
+_TARGETS: Mapping[str, tuple[float, float, str]] = {
+    "ces": (1, 7, ""),
+    "nps": (-100, 100, ""),
+    **dict.fromkeys(("csat", "fcr", "containment"), _IN_PERCENT),
+}
+"""Target → lowest, highest, and its unit."""
+_DORMANT = ("privacy",)
 """Sections that are read and kept, but on which this version does not act."""
 
 Built = dict[str, Any]
@@ -435,7 +443,12 @@ class Settings:
             value = (
                 span.total_seconds() if span else self.reader.number(one, key) if key not in {"frt", "ttr"} else None
             )
-            if value is not None:
+            if value is None:
+                continue
+            low, high, unit = _TARGETS.get(key, (0, math.inf, ""))
+            if not low <= value <= high:
+                self.reader.fault(one, f"{key} must be {low:g} to {high:g}{unit}", "value")
+            else:
                 read[key] = value
         return read
 

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from bot.texts import say
 from surveys.figures.catalogue import METRICS
 from surveys.figures.shape import Figure, Figures, Shown
+from surveys.figures.targets import goal_of, judge
 from surveys.pages import board, shown
 
 TOLD = (*board.INTERACTION, "nps", "frt", "ttr", "fcr", "reopened", "contained_no_return", "promises_kept", "response")
@@ -58,10 +59,10 @@ def _line(now: Figure, before: Figure, targets: Mapping[str, float], locale: str
     ]
     if before.value is not None:
         parts.append(say("figures_before", locale, value=shown.value(before, locale)))
-    goal = targets.get(board.TARGETS.get(now.metric, ""))
+    goal = goal_of(now.metric, targets)
     if goal is not None:
-        reached = " ✓" if board.is_reached(now, goal) else ""
-        parts.append(say("figures_goal", locale, value=shown.amount(METRICS[now.metric], goal, locale)) + reached)
+        wanted = say("figures_goal", locale, value=shown.amount(METRICS[now.metric], goal, locale))
+        parts.append(f"{wanted} ({say(f'figures_target_{judge(now, goal)}', locale)})")
     return "• " + " · ".join((" ".join(parts[:2]), *parts[2:]))
 
 

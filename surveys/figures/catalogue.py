@@ -115,6 +115,8 @@ _RATES = (
           "reopened", "solved", "down"),
     _rate("fcr", "solved at first contact", "outcome resolved, not reopened, no case of that customer on that topic in 7 days "
           "÷ ended cases; unknown, and not counted, until 7 days have passed", "fcr", "fcr_known"),
+    _rate("goal_met", "got what they came for", "customers who said yes when they were asked ÷ those who said yes or no; of each "
+          "case the first answer", "goal_met", "goal_told"),
     _rate("response", "answered / delivered", "survey invitations answered ÷ those that arrived", "answered", "delivered",
           family=ASKS),
     _rate("escalated", "escalated / cases", "cases that people were fetched for or that an agent took ÷ cases", "escalated",

@@ -14,6 +14,7 @@ from typing import Any
 from bot.texts import say
 from surveys.figures.catalogue import METRICS, Kind
 from surveys.figures.shape import Figure, Figures, Series, Shown, weeks
+from surveys.figures.targets import goal_of, judge
 from surveys.pages import shown
 from surveys.survey import INSTRUMENTS, RELATIONSHIP
 
@@ -22,7 +23,10 @@ ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("interaction", INTERACTION),
     ("perception", RELATIONSHIP),
     ("speed", ("frt", "next_response", "ttr", "queue_wait", "wait_error")),
-    ("solved", ("fcr", "reopened", "bot_confirmed", "bot_assumed", "contained_no_return", "escalated", "effort")),
+    (
+        "solved",
+        ("fcr", "goal_met", "reopened", "bot_confirmed", "bot_assumed", "contained_no_return", "escalated", "effort"),
+    ),
     (
         "kept",
         (
@@ -41,16 +45,6 @@ COLUMNS = ("escalated", "frt", "ttr", "fcr", "reopened", "effort", "response")
 """Of the table by groups, beside the score. `escalated` rests on all cases, so its n is theirs."""
 LINES = 6  # topics drawn over time
 STEPS_OF_HEAT = 5
-TARGETS = {
-    "ces7": "ces",
-    "csat5": "csat",
-    "nps": "nps",
-    "frt": "frt",
-    "ttr": "ttr",
-    "fcr": "fcr",
-    "contained": "containment",
-}
-"""Metric → its key among desk.yaml's `targets`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +61,9 @@ class Gauge:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One figure, in words and as a gauge. `trend` is better | worse | "" (no clear change, or nothing to compare with)."""
+    """One figure, in words and as a gauge. `trend` is better | worse | "" (no clear change, or nothing to compare with);
+    `verdict` on its goal met | missed | unsure | "" (it has none, or is hidden).
+    """
 
     metric: str
     name: str
@@ -79,7 +75,7 @@ class Tile:
     before: str = ""
     trend: str = ""
     goal: str = ""
-    reached: bool | None = None
+    verdict: str = ""
     gauge: Gauge | None = None
     parts: Sequence[str] = ()
 
@@ -120,7 +116,7 @@ def tiles(now: Figures, before: Figures, targets: Mapping[str, float], locale: s
 
 
 def _tile(all_of: Figures, now: Figure, before: Figure, targets: Mapping[str, float], locale: str) -> Tile:
-    goal = targets.get(TARGETS.get(now.metric, ""))
+    goal = goal_of(now.metric, targets)
     return Tile(
         now.metric,
         shown.name(now.metric, locale),
@@ -132,7 +128,7 @@ def _tile(all_of: Figures, now: Figure, before: Figure, targets: Mapping[str, fl
         shown.value(before, locale),
         trend(now, before),
         "" if goal is None else shown.amount(METRICS[now.metric], goal, locale),
-        None if goal is None or now.value is None else is_reached(now, goal),
+        "" if goal is None or now.value is None else judge(now, goal),
         gauge(now, before, goal),
         [
             f"{shown.name(part.metric, locale)}: {shown.value(part, locale)}"
@@ -184,12 +180,6 @@ def trend(now: Figure, before: Figure) -> str:
     if now.interval.high < before.interval.low:
         return "worse" if better == "up" else "better"
     return ""
-
-
-def is_reached(figure: Figure, goal: float) -> bool:
-    if figure.value is None:
-        return False
-    return figure.value >= goal if METRICS[figure.metric].better != "down" else figure.value <= goal
 
 
 def main_score(figures: Figures, wanted: str) -> str:

@@ -26,6 +26,7 @@ from bot.texts import known
 from surveys.console import figures as pages
 from surveys.figures.catalogue import METRICS
 from surveys.figures.shape import Figure, Figures, Question, Series, Shown
+from surveys.figures.targets import judged
 from surveys.pages import asked, board, shown
 from surveys.rollups.keeping import Rollups
 from tests.support.console_site import a_database, signed_in
@@ -88,16 +89,35 @@ def test_an_arrow_stands_only_where_the_intervals_do_not_overlap(now: Figure, be
 
 def test_few_answers_are_counted_and_not_shown() -> None:
     few = Figures(Question(), (figure("csat5", 4, None),))
-    ((row, (tile,)),) = board.tiles(few, Figures(Question()), {"csat": 0.8}, "en")
+    ((row, (tile,)),) = board.tiles(few, Figures(Question()), {"csat": 80}, "en")
     assert row == "interaction"
-    assert (tile.n, tile.value, tile.interval, tile.shown, tile.reached) == (4, "", "", "hidden", None)
+    assert (tile.n, tile.value, tile.interval, tile.shown, tile.verdict) == (4, "", "", "hidden", "")
 
 
-def test_a_goal_is_reached_from_the_right_side() -> None:
-    now = Figures(Question(), (figure("frt", 40, 3600.0, 3000, 4000), figure("nps", 40, 30.0, 20, 40)))
-    found = {tile.metric: tile for _, tiles in board.tiles(now, now, {"frt": 7200, "nps": 40}, "en") for tile in tiles}
-    assert (found["frt"].reached, found["frt"].value, found["frt"].goal) == (True, "60 min", "2 hr")
-    assert (found["nps"].reached, found["nps"].value, found["nps"].goal) == (False, "+30", "+40")
+def test_a_target_is_met_or_missed_only_where_the_whole_interval_says_so() -> None:
+    now = Figures(
+        Question(),
+        (
+            figure("frt", 40, 3600.0, 3000, 4000),
+            figure("ttr", 40, 90_000.0, 87_000, 99_000),
+            figure("nps", 40, 30.0, 20, 40),
+            figure("csat5", 40, 0.95, 0.9, 0.98),
+            figure("ces7", 4, None),
+        ),
+    )
+    wanted = {"frt": 7200, "ttr": 86_400, "nps": 40, "csat": 90, "ces": 5, "fcr": 80}
+    found = {one.figure.metric: one for one in judged(now, wanted)}
+    assert {metric: str(one.verdict) for metric, one in found.items()} == {
+        "ces7": "unsure",
+        "csat5": "met",
+        "nps": "unsure",
+        "frt": "met",
+        "ttr": "missed",
+    }
+    assert (found["frt"].gap, found["ttr"].gap, found["nps"].gap, found["ces7"].gap) == (3600, -3600, -10, None)
+    tiles = {tile.metric: tile for _, row in board.tiles(now, now, wanted, "en") for tile in row}
+    assert (tiles["frt"].verdict, tiles["frt"].value, tiles["frt"].goal) == ("met", "60 min", "2 hr")
+    assert (tiles["csat5"].goal, tiles["ces7"].verdict) == ("90%", "")
 
 
 def test_a_gauge_shows_a_figure_on_its_whole_scale() -> None:
