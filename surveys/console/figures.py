@@ -152,7 +152,7 @@ def _names(visit: Visit) -> Mapping[str, Mapping[str, str]]:
         "locale": {one: NAMES.get(one, one) for one in rules.locales},
         "flow": {one.id: titled(one.title, visit.locale) or one.id for one in rules.flows.values()},
         "channel": {one: visit.t(f"channel_{one}") for one in ("web", "telegram", "slack") if known(f"channel_{one}")},
-        "topic": {},
+        "topic": {one.id: titled(one.title, visit.locale) or one.id for one in rules.flows.values()},
     }
 
 

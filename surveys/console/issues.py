@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from bot.console.page import Visit
 from bot.errors import Conflict
-from surveys.console.seen import day, moment, read, setting, short_day, zone_of
+from surveys.console.seen import day, moment, namer, read, setting, short_day, zone_of
 from surveys.insights import reports, store, topics
 from surveys.insights.records import alarms, labelling
 from surveys.insights.records.store import case_by_number
@@ -40,7 +40,7 @@ async def show(visit: Visit) -> Response:
     weeks = [short_day(visit, _monday(one)) for one in found["weeks"]]
     open_ = [one for one in raised if one["state"] == "open"]
     past = [one for one in raised if one["state"] != "open"][:20]
-    return await visit.page("mend_issues.html", rows=rows, weeks=weeks, open=open_, past=past)
+    return await visit.page("mend_issues.html", rows=rows, weeks=weeks, open=open_, past=past, named=namer(visit))
 
 
 def _bars(cases: list[int], most: int) -> list[tuple[int, int]]:

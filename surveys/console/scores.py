@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from bot.console.page import Visit
-from surveys.console.seen import moment, read, setting
+from surveys.console.seen import moment, namer, read, setting
 from surveys.insights import reports
 
 
@@ -27,4 +27,5 @@ async def drivers(visit: Visit) -> Response:
 async def leaving(visit: Visit) -> Response:
     found = await read(visit, lambda conn: reports.churn_report(conn, setting(visit)))
     people = [{**one, "at": moment(visit, one["last_at"])} for one in found["risk"]["customers"]]
-    return await visit.page("mend_leaving.html", risk=found["risk"], rate=found["rate"], people=people)
+    risk, rate = found["risk"], found["rate"]
+    return await visit.page("mend_leaving.html", risk=risk, rate=rate, people=people, named=namer(visit))

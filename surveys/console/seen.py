@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from bot.console.moments import when
 from bot.console.page import NAMES, Visit
+from bot.console.pages.flows import titled
 from bot.console.people import Role
 from bot.errors import NotAllowed
 from bot.outreach import store as notices
@@ -83,6 +84,12 @@ def short_day(visit: Visit, on: date) -> str:
     from babel.dates import format_skeleton
 
     return format_skeleton("MMMd", on, locale=visit.locale)
+
+
+def namer(visit: Visit) -> Callable[[str | None], str]:
+    """What a topic is called: one that a flow gave by its name has that flow's title."""
+    titles = {one.id: titled(one.title, visit.locale) for one in visit.rooms.rules.flows.values()}
+    return lambda topic: titles.get(topic or "") or topic or "–"
 
 
 def told(conn: Reader, notice_id: str | None) -> Any:

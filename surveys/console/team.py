@@ -32,6 +32,10 @@ def colleague(visit: Visit) -> str:
     return visit.person.id.removeprefix(AT_DESK)
 
 
+def _is_agent(visit: Visit) -> bool:
+    return visit.person.id.startswith(AT_DESK)
+
+
 @dataclass(frozen=True, slots=True)
 class Team:
     """The handlers."""
@@ -114,7 +118,9 @@ class Team:
         ]
         month = pulse.month_of(now, zone_of(visit))
         may_open = all(one.id != month for one in found)
-        return await visit.page("team_pulse.html", rows=rows, may_open=may_open, five=pulse.FIVE)
+        return await visit.page(
+            "team_pulse.html", rows=rows, may_open=may_open, five=pulse.FIVE, is_agent=_is_agent(visit)
+        )
 
     def _results(self, visit: Visit, one: Round) -> list[dict[str, Any]] | None:
         found = pulse.results(one, visit.rooms.storage.clock())
@@ -148,7 +154,7 @@ class Team:
 
     def _only_agents(self, visit: Visit) -> None:
         """Whoever is counted answers once: an agent of the desk, not the holder of a password that many know."""
-        if not visit.person.id.startswith(AT_DESK):
+        if not _is_agent(visit):
             raise NotAllowed(visit.t("team_pulse_agents"))
 
     # ── sheets ─────────────────────────────────────────────────────────────────────────────────────────────────────

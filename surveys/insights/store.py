@@ -317,6 +317,7 @@ class Person:
     known: Known
     name: str
     last_topic: str | None
+    last_case: str
 
 
 def people_between(
@@ -343,7 +344,7 @@ def people_between(
         by_customer.setdefault(now.get(row.customer_id, row.customer_id), []).append(row)
     who = _customers(conn, list(by_customer))
     return [
-        Person(_known(customer_id, who[customer_id][1], own, bad), who[customer_id][0], own[-1].topic)
+        Person(_known(customer_id, who[customer_id][1], own, bad), who[customer_id][0], own[-1].topic, own[-1].id)
         for customer_id, own in by_customer.items()
         if customer_id in who
     ]

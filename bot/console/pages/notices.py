@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from bot.console.moments import when
 from bot.console.page import NAMES, Page, Visit, url_of
+from bot.console.pages.flows import titled
 from bot.console.people import Role, shown_who
 from bot.errors import Conflict, NotFound, StafettError
 from bot.model import Customer
@@ -112,6 +113,7 @@ async def _editor(visit: Visit, notice: Notice, error: str = "") -> Response:
         by=_by(visit, notice),
         topics=topics,
         flows=sorted(rules.flows.values(), key=lambda one: one.id),
+        titled=lambda flow: titled(flow.title, visit.locale) or flow.id,
         teams=rules.teams,
         channels=CHANNELS,
         languages=[(one, NAMES.get(one, one), "rtl" if is_rtl(one) else "ltr") for one in rules.locales],

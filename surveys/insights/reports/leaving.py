@@ -37,6 +37,7 @@ def churn_report(conn: Reader, at: Setting) -> Report:
                     "signs": [sign.value for sign in found],
                     "last_at": at_text(who.known.last_at),
                     "topic": who.last_topic,
+                    "case": who.last_case,
                 }
                 for who, found in risky[:MOST_AT_RISK]
             ],
