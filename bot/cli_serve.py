@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from bot.cli_ground import run, settings
+from bot.cli_ground import settings
 from bot.errors import SettingsFault
 
 DATA = (Path("data"), Path("../shared/data"))
@@ -18,7 +18,7 @@ def serve(desk: Path | None, host: str | None, port: int | None) -> None:
 
     chosen = settings(desk=desk, host=host, port=port).checked()
     logs.configure(chosen)
-    run(server.serve(chosen))
+    server.run(chosen)
 
 
 def import_quickly() -> None:

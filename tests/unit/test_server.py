@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import sys
 from typing import Any
 
 import httpx2
@@ -13,7 +15,7 @@ from starlette.routing import Route
 from websockets.exceptions import InvalidState
 
 from bot.errors import SettingsFault
-from bot.server import Socket, asgi, bind
+from bot.server import Socket, asgi, bind, fastest_loop
 from bot.settings import Settings
 
 
@@ -124,6 +126,16 @@ def test_a_taken_port_is_one_line_with_another_one() -> None:
 def test_an_address_that_is_not_ours_is_one_line(host: str, port: int) -> None:
     with pytest.raises(SettingsFault, match="port"):
         bind(host, port)
+
+
+@pytest.mark.parametrize(("hidden", "module"), [(False, "uvloop"), (True, "asyncio.unix_events")])
+def test_the_server_runs_on_uvloop_and_on_asyncio_where_there_is_none(
+    monkeypatch: pytest.MonkeyPatch, hidden: bool, module: str
+) -> None:
+    if hidden:
+        monkeypatch.setitem(sys.modules, "uvloop", None)
+    with asyncio.Runner(loop_factory=fastest_loop) as runner:
+        assert type(runner.get_loop()).__module__ == module
 
 
 def test_a_client_that_is_saying_goodbye_does_not_spoil_the_stop() -> None:
