@@ -65,6 +65,9 @@ NOBODY = ("user_not_found", "user_not_visible")
 USER_TTL = 60.0  # seconds that a user's standing is believed: SECURITY S37
 PATIENCE = 2.0  # seconds that a payload may wait for what we have to know first; Slack waits 3
 LAST_BACKOFF = 60.0
+DROPPED_FOR = 90.0  # seconds: Slack drops the events of a minute, then sends again
+TOLD_FOR = 300.0  # seconds that it is told; then the agents' threads are read too
+HEALED = 5.0  # seconds that it works again before what nobody told us is read
 KEPT_ECHOES = 10_000
 MAX_FILE = 20 * 1024 * 1024  # bytes
 FILE_HOST = "files.slack.com"
@@ -102,6 +105,7 @@ class SlackConnection:
         self._echoes: OrderedDict[str, Echo] = OrderedDict()
         self._users: dict[tuple[str, str], tuple[float, SlackUser]] = {}
         self._lines: dict[str, str] = {}
+        self._reading: asyncio.TimerHandle | None = None  # when what we may have missed is read
         self._heard = Heard(storage)
         self._known = asyncio.Event()
         self._settled = asyncio.Event()
@@ -129,12 +133,25 @@ class SlackConnection:
         self._echo_hooks.append(hook)
 
     def add_connect_hook(self, hook: Callable[[], Awaitable[None]]) -> None:
-        """Called after each (re)connect, when events may have been missed: at the start, and when all sockets were gone."""
+        """Called when events may have been missed: at the start, when all sockets were gone, when Slack dropped some, and when
+        it works again after it refused us: its token, a channel, everything.
+        """
         self._connect_hooks.append(hook)
 
     def connected(self) -> None:
+        self._read_nothing_later()
         for hook in self._connect_hooks:
             self._spawn(hook, "stafett-slack-connected")
+
+    def _read_later(self, seconds: float) -> None:
+        """However much heals meanwhile, it is read once."""
+        if self._reading is None:
+            self._reading = asyncio.get_running_loop().call_later(seconds, self.connected)
+
+    def _read_nothing_later(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
 
     def _spawn(self, errand: Callable[[], Awaitable[None]], name: str) -> None:
         task = asyncio.create_task(self._guarded(errand), name=name)
@@ -256,6 +273,7 @@ class SlackConnection:
         self._task = asyncio.create_task(self._connect(), name="stafett-slack")
 
     async def stop(self) -> None:
+        self._read_nothing_later()
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -368,7 +386,8 @@ class SlackConnection:
         self._lines["events"] = (
             "Slack: events were dropped, more than 30,000 in an hour; reduce what the app subscribes to"
         )
-        asyncio.get_running_loop().call_later(3600, self._lines.pop, "events", None)
+        asyncio.get_running_loop().call_later(TOLD_FOR, self._lines.pop, "events", None)
+        self._read_later(DROPPED_FOR)
 
     # ── the SDKs: imported at first need, they cost half a second ──────────────────────────────────────────────────
     async def _client(self) -> AsyncWebClient:
@@ -515,8 +534,8 @@ class SlackConnection:
             raise NotSent(f"Slack's file server: {type(error).__name__}") from error
 
     def _works(self, channel: str) -> None:
-        for line in ("token", "reach", f"channel:{channel}"):
-            self._lines.pop(line, None)
+        if [line for line in ("token", "reach", f"channel:{channel}") if self._lines.pop(line, None)]:
+            self._read_later(HEALED)
 
     def _fault_of(self, error: Exception, channel: str, *, of_the_app: bool = False) -> SendFault:
         """The SDK's and aiohttp's errors as ours. What is not certainly unsent is Uncertain."""

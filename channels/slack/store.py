@@ -68,7 +68,9 @@ def _key(channel: str, root: str) -> str:
 
 
 def recent_places(conn: Connection, since: datetime, limit: int = 50) -> list[tuple[str, str, str]]:
-    """(channel, thread or "", ts of the last post that we know of there): where customers were since then, newest first."""
+    """(channel, thread or "", ts of the last post of theirs that we know of there): where customers were since then, newest
+    first. Not of ours: what waited for Slack may have left before anybody read what was written there meanwhile.
+    """
     i, c, r = t.identities, t.conversations, t.message_refs
     talks = (
         select(c.c.customer_id, c.c.reply_address)
@@ -80,9 +82,8 @@ def recent_places(conn: Connection, since: datetime, limit: int = 50) -> list[tu
     found = []
     for customer_id, address in conn.execute(talks).all():
         channel, _, thread_ts = address.partition(":")
-        known = select(func.max(r.c.ref)).where(
-            r.c.customer_id == customer_id, r.c.channel == "slack", r.c.ref.startswith(f"{channel}:", autoescape=True)
-        )
+        theirs = (r.c.customer_id == customer_id, r.c.channel == "slack", r.c.outbox_id.is_(None))
+        known = select(func.max(r.c.ref)).where(*theirs, r.c.ref.startswith(f"{channel}:", autoescape=True))
         last = conn.execute(known).scalar()
         if last:
             found.append((channel, thread_ts, last.partition(":")[2]))

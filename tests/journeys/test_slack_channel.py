@@ -458,6 +458,65 @@ async def test_f23_a_revoked_token_holds_the_outbox_and_says_what_to_do(slow_hou
     assert house.connection.faults() == []
 
 
+@pytest.mark.parametrize("closed", ["archived", "the app was removed"])
+async def test_f23_a_channel_that_is_closed_to_us_holds_up_nobody_else_and_is_caught_up(
+    slow_house: House, monkeypatch: pytest.MonkeyPatch, closed: str
+) -> None:
+    """What was said there meanwhile, which Slack told nobody, is read after the repair."""
+    monkeypatch.setattr("channels.slack.connection.HEALED", 0.0)
+    house = slow_house
+    kari, ola = house.slack.person("U1"), house.slack.person("U2", "Ola")
+    shop = house.slack.channel("C7", members=[kari])
+    root = await kari.mentions_app("C7", "hello")
+    await ola.dm("hello from Ola")
+    await house.slack.settled()
+    if closed == "archived":
+        shop.room.archived = True
+    else:
+        shop.room.members.remove(house.slack.bot_user)
+    await house.deliver()
+    assert sorted(await house.state()) == ["retry", "sent"]
+    assert [post.says for post in ola.direct.posts() if post.by_app] == ["echo: hello from Ola"]
+    assert "C7" in house.connection.faults()[0]
+    house.slack.hold()
+    await kari.posts("C7", "anybody there?", thread_ts=root.ts)
+    assert house.slack.delivery.held is not None
+    house.slack.delivery.held.clear()
+    house.slack.release()
+    shop.room.archived = False
+    if house.slack.bot_user not in shop.room.members:
+        shop.room.members.append(house.slack.bot_user)
+    await house.later(61)
+    assert house.connection.faults() == []
+    async with asyncio.timeout(20):
+        while await house.said() != ["hello", "anybody there?", "hello from Ola"]:  # noqa: ASYNC110 - read in the background
+            await asyncio.sleep(0.01)
+    await house.deliver()
+    await house.later(2)
+    assert [post.says for post in shop.messages if post.by_app] == ["echo: hello", "echo: anybody there?"]
+
+
+async def test_f23_what_slack_dropped_because_there_was_too_much_is_read(
+    slow_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("channels.slack.connection.DROPPED_FOR", 0.0)
+    house = slow_house
+    kari = house.slack.person("U1")
+    await kari.dm("hello")
+    await house.slack.settled()
+    house.slack.hold()
+    await kari.dm("nobody was told of this")
+    assert house.slack.delivery.held is not None
+    house.slack.delivery.held.clear()
+    house.slack.release()
+    told = {"token": "verification", "type": "app_rate_limited", "minute_rate_limited": 1_700_000_000}
+    house.slack.delivery.event({**told, "team_id": house.slack.space.team, "api_app_id": house.slack.space.app_id})
+    async with asyncio.timeout(20):
+        while await house.said() != ["hello", "nobody was told of this"]:  # noqa: ASYNC110 - read in the background
+            await asyncio.sleep(0.01)
+    assert "events were dropped" in house.connection.faults()[0]
+
+
 async def test_slack_that_is_down_at_the_start_does_not_stop_us(slack: SlackServer, tmp_path: Path) -> None:
     await slack.down()
     settings = Settings(
