@@ -408,6 +408,11 @@ function prose(message) {
   return box;
 }
 /** A name as one isolated run: without the marks that turn "gpj.exe" around. */
+/** A wait as people say it, in the units that the bot's own sentence uses. */
+const span = (minutes) => {
+  const [unit, size] = minutes < 90 ? ["minute", 1] : minutes < 36 * 60 ? ["hour", 60] : ["day", 1440];
+  return new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "long" }).format(Math.round(minutes / size));
+};
 const named = (name) => String(name || "").replace(/[\u0000-\u001f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "");
 const PICTURES = new Set(["image/png", "image/jpeg", "image/gif", "image/webp"]);
 const bytes = (size) => {
@@ -576,16 +581,27 @@ class Panel extends HTMLElement {
   /** Who is on the other side, and where the case stands: header and strip. */
   tell() {
     const { status, position, wait_s: wait, agent } = this.case || {}, name = named(agent?.name), held = name && (status === "open" || status === "pending");
+    this.over(!!held);
     const author = held ? { kind: "agent", name } : { kind: "bot" };
     const face = this.avatar(author);
     this.face.replaceWith(face);
     this.face = face;
     this.head.replaceChildren(h("b", {}, settings.title || t("title")), h("span", {}, held ? t("with", { n: name }) : status === "queued" ? t("queued") : t("bot")));
-    const minutes = wait > 0 && new Intl.NumberFormat(locale, { style: "unit", unit: "minute", unitDisplay: "long" }).format(Math.ceil(wait / 60));
-    const [sign, words, aside] = status === "queued" ? ["clock", position ? t("queue", { n: position }) : t("queued"), minutes && t("wait", { t: minutes })]
+    const about = wait > 0 && span(Math.ceil(wait / 60));
+    const [sign, words, aside] = status === "queued" ? ["clock", position ? t("queue", { n: position }) : t("queued"), about && t("wait", { t: about })]
       : held ? ["person", t("joined", { n: name })] : status === "resolved" ? ["check", t("resolved")] : [];
     this.strip.hidden = !words;
     if (words) this.strip.replaceChildren(icon(sign), h("span", {}, words, aside && h("small", {}, " · " + aside)));
+  }
+
+  /** What was offered to who waits is over once somebody is there. */
+  over(held) {
+    this.held = held;
+    for (const message of held ? this.asking : []) {
+      if (message.survey || message.done || message.author.kind !== "system") continue;
+      message.done = true;
+      if (message.node) this.refresh(message);
+    }
   }
 
   labelLaunch() {
@@ -887,7 +903,7 @@ class Panel extends HTMLElement {
     if (message.choices?.length && message.chosen === undefined) {
       const press = (store.get("chosen") || {})[message.id];
       if (press) [message.chosen, message.pressedAt] = press;
-      message.done = !message.survey && !!press;
+      message.done = !message.survey && (!!press || (this.held && message.author.kind === "system"));
       this.asking.push(message);
     }
     this.welcome();

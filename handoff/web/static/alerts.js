@@ -26,7 +26,7 @@ function paint(items) {
 
 function row(one) {
   const late = one.due_at && new Date(one.due_at) < Date.now(), mine = one.agent?.id === me.agent.id;
-  const told = one.instrument.toUpperCase() + " " + number(one.score) + "/" + number(SCALE[one.instrument] ?? 0);
+  const told = one.instrument.replace(/\d.*/, "").toUpperCase() + " " + number(one.score) + "/" + number(SCALE[one.instrument] ?? 0);
   return h("li", { class: late ? "late" : "" },
     h("div", { class: "what" }, h("b", {}, h("bdi", {}, nameOf(one))), h("span", { class: "score" }, h("bdi", {}, told)),
       one.case ? h("a", { href: "#" + one.case }, t("desk_alert_case") + " #" + (one.number ?? "")) : null,
