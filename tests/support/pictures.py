@@ -13,6 +13,7 @@ from playwright.async_api import Page
 from bot.storage import schema
 from tests.support import browser, needs, synthetic
 from tests.support.house import House
+from tests.support.past import fill_sqlite
 
 PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 SECRET = "the host site and we share this one"
@@ -60,7 +61,7 @@ async def take_figures(folder: Path) -> None:
         raise SystemExit(needs.GET_BROWSER)
     database, weeks = folder / "stafett.db", 30
     await schema.upgrade(f"sqlite+aiosqlite:///{database}")
-    synthetic.fill_sqlite(database, synthetic.batches(4000, seed=7, days=7 * weeks))
+    fill_sqlite(database, synthetic.batches(4000, seed=7, days=7 * weeks))
     end = synthetic.START + timedelta(weeks=weeks)
     async with House(folder, now=end - timedelta(hours=12)) as house, browser.launch(executable) as chromium:
         context = await chromium.new_context(

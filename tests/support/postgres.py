@@ -29,6 +29,7 @@ CARELESS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 TEST_SIZE = ("max_connections=200", "shared_buffers=32MB", "unix_socket_directories=", "listen_addresses=127.0.0.1")
 START_TRIES = 3
 SWEEPER = 'read -r _; "$0" -D "$1/data" -m immediate stop; rm -rf "$1"'
+STOPPER = 'read -r _; "$0" -D "$1/data" -m fast stop'
 """A shell waits at a pipe that we hold open; it closes when we close it or die, however that comes about."""
 
 
@@ -51,10 +52,15 @@ def _version(name: str) -> int:
 
 @dataclass
 class Cluster:
-    """One server with its own files. `start` may follow `stop`: the files stay until `remove`."""
+    """One server with its own files. `start` may follow `stop`: the files stay until `remove`; where they are `kept`, for ever.
+
+    `settings` are the server's own, as `name=value`.
+    """
 
     binaries: Path
     durable: bool = False
+    kept: bool = False
+    settings: tuple[str, ...] = ()
     port: int = 0
     root: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="stafett-pg-")))
     sweeper: subprocess.Popen[bytes] | None = None
@@ -64,11 +70,13 @@ class Cluster:
         if identity:
             os.chown(self.root, identity["user"], identity["group"])
         self.sweeper = subprocess.Popen(
-            ["sh", "-c", SWEEPER, str(self.binaries / "pg_ctl"), str(self.root)],
+            ["sh", "-c", STOPPER if self.kept else SWEEPER, str(self.binaries / "pg_ctl"), str(self.root)],
             cwd="/", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             start_new_session=True, **identity,
         )  # fmt: skip
         data = str(self.root / "data")
+        if self.kept and (self.root / "data").exists():
+            return self
         self._run("initdb", "-D", data, "-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
         return self
 
@@ -76,7 +84,7 @@ class Cluster:
         """A free port may be taken between asking and binding, so a start is tried a few times."""
         for attempt in range(START_TRIES):
             self.port = self.port or _free_port()
-            options = (*TEST_SIZE, f"port={self.port}", *(() if self.durable else CARELESS))
+            options = (*TEST_SIZE, *self.settings, f"port={self.port}", *(() if self.durable else CARELESS))
             try:
                 self._pg_ctl("-w", "-l", str(self.root / "log"), "-o", " ".join(f"-c {o}" for o in options), "start")
             except RuntimeError:

@@ -1,21 +1,16 @@
 """A house's past, made up from a seed: cases with their audit, messages, promises, questions and answers, as rows.
 
 For the tests of figures (what SQL counts in these rows is the truth) and for `stafett bench reports`. The rows are written past
-the product, in bulk: nothing here marks anything or makes a figure.
-
-A large past is a slice of it, made once and laid end to end by the database itself: a week's cases with other ids, some days
-later, and every second time the same customers. Ten million messages are written in a minute or two, where Python alone takes ten.
+the product, in bulk (tests/support/past.py): nothing here marks anything or makes a figure.
 """
 
 from __future__ import annotations
 
 import json
 import random
-import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 Row = tuple[Any, ...]
@@ -117,10 +112,11 @@ class Span:
 
 def batches(cases: int, seed: int = 1, days: float = 365) -> Iterator[Batch]:
     """`cases` of `days` from START on, in the order of their opening; some 10 messages a case, a customer for every two."""
-    return _batches(Span(cases, days, START, START + timedelta(days=days), max(1, cases // 2), seed))
+    return stretch(Span(cases, days, START, START + timedelta(days=days), max(1, cases // 2), seed))
 
 
-def _batches(span: Span, each: int = 2000) -> Iterator[Batch]:
+def stretch(span: Span, each: int = 2000) -> Iterator[Batch]:
+    """The cases of a span, in the order of their opening."""
     dice = random.Random(span.seed)
     gap = span.days * 86400 / max(1, span.cases)
     for first in range(0, span.cases, each):
@@ -129,34 +125,6 @@ def _batches(span: Span, each: int = 2000) -> Iterator[Batch]:
             opened = span.start + timedelta(milliseconds=round(1000 * gap * (n + dice.random())))
             _case(dice, n, span, opened, batch)
         yield batch
-
-
-@dataclass(frozen=True, slots=True)
-class Laid:
-    """Rows that are written `times` times: each time `every` later, with ids, numbers and customers of their own. The customers
-    are the same ones again after `round` times.
-    """
-
-    rows: Iterator[Batch]
-    times: int = 1
-    every: timedelta = timedelta()
-    cases: int = 0
-    round: int = 1
-
-
-SLICE = 20_000  # cases
-
-
-def laid(cases: int, days: int = 365) -> list[Laid]:
-    """A past of `cases`, which are rounded to whole slices where there are many. Its last slice has the cases that still wait."""
-    slices = cases // SLICE
-    if slices < 3:
-        return [Laid(batches(cases, days=days))]
-    every = timedelta(days=days) / slices
-    span = Span(SLICE, every / timedelta(days=1), START, START + timedelta(days=10 * days), SLICE // 2)
-    begins = START + every * (slices - 1)
-    last = replace(span, start=begins, end=START + timedelta(days=days), people=cases // 2, seed=2)
-    return [Laid(_batches(span), slices - 1, every, SLICE, slices // 2), Laid(_batches(last))]
 
 
 def _case(dice: random.Random, n: int, span: Span, opened: datetime, batch: Batch) -> None:
@@ -288,151 +256,3 @@ def _asked(life: _Life, n: int, told: Mapping[str, Any], snapshot: dict[str, Any
             (f"r{n:010}", name, life.id, life.customer, instrument, score, life.channel, snapshot["agent"], snapshot["team"],
              snapshot["topic"], locale, "{}", at + timedelta(minutes=9))
         )  # fmt: skip
-
-
-# ── written ────────────────────────────────────────────────────────────────────────────────────────────────────────
-OF_CASE = {"id", "case_id", "invitation_id"}  # named anew each time
-MISSING = (
-    "INSERT INTO customers (id, name, locale, created_at, attributes, opted_out)"
-    " SELECT customer_id, '', min(locale), min(opened_at), '{}', {no} FROM cases"
-    " WHERE customer_id NOT IN (SELECT id FROM customers) GROUP BY customer_id"
-)
-
-
-def fill_sqlite(path: Path, made: Iterator[Batch]) -> None:
-    """As `lay_sqlite`, each row once."""
-    lay_sqlite(path, [Laid(made)])
-
-
-def lay_sqlite(path: Path, made: Sequence[Laid]) -> None:
-    """Into a database that has the schema; not durable while it runs. Customers who stand in no row of their own are added."""
-    with sqlite3.connect(path) as db:
-        for pragma in (
-            "journal_mode=OFF",
-            "synchronous=OFF",
-            "foreign_keys=OFF",
-            "cache_size=-1000000",
-            "temp_store=2",
-        ):
-            db.execute(f"PRAGMA {pragma}")
-        indexes = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL").fetchall()
-        for name, _ in indexes:  # made again at the end: sorted once, not one row at a time
-            db.execute(f"DROP INDEX {name}")
-        for one in made:
-            _lay_sqlite(db, one)
-        db.execute(MISSING.replace("{no}", "0"))
-        for _, sql in indexes:
-            db.execute(sql)
-        db.commit()
-        db.execute("PRAGMA journal_mode=WAL")
-
-
-def _lay_sqlite(db: sqlite3.Connection, one: Laid) -> None:
-    into = "main" if one.times == 1 else "temp"
-    for table, names in COLUMNS.items():
-        if into == "temp":
-            db.execute(f"CREATE TEMP TABLE {table} AS SELECT {', '.join(names.split())} FROM main.{table} WHERE false")
-    for batch in one.rows:
-        for table, rows in batch.items():
-            names = COLUMNS[table].split()
-            sql = f"INSERT INTO {into}.{table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
-            db.executemany(sql, map(_plain, rows))
-    if into == "main":
-        return
-    for table, names in COLUMNS.items():
-        if table != "customers":
-            for turn in range(one.times):
-                later = f"+{one.every * turn / timedelta(seconds=1):.3f} seconds"
-                copied = (
-                    _copied(name, one, turn, f"strftime('%Y-%m-%d %H:%M:%f000', {name}, '{later}')")
-                    for name in names.split()
-                )
-                db.execute(
-                    f"INSERT INTO main.{table} ({', '.join(names.split())}) SELECT {', '.join(copied)} FROM temp.{table} ORDER BY rowid"
-                )
-        db.execute(f"DROP TABLE temp.{table}")
-
-
-def _copied(name: str, one: Laid, turn: int, moved: str) -> str:
-    """A column as it is the `turn`th time."""
-    if name in OF_CASE:
-        return f"'s{turn:04}-' || {name}"
-    if name == "customer_id":
-        return f"'g{turn % one.round:04}-' || {name}"
-    if name == "number":
-        return f"number + {turn * one.cases}"
-    return moved if name == "at" or name.endswith("_at") else name
-
-
-def _plain(row: Row) -> Sequence[Any]:
-    """As SQLAlchemy writes it to SQLite: times naive, in UTC."""
-    return [one.strftime("%Y-%m-%d %H:%M:%S.%f") if isinstance(one, datetime) else one for one in row]
-
-
-async def fill_postgresql(url: str, made: Iterator[Batch]) -> None:
-    """As `lay_postgresql`, each row once."""
-    await lay_postgresql(url, [Laid(made)])
-
-
-async def lay_postgresql(url: str, made: Sequence[Laid]) -> None:
-    """Into a database that has the schema, by COPY. Customers who stand in no row of their own are added."""
-    import asyncpg
-
-    db = await asyncpg.connect(url.replace("postgresql+asyncpg", "postgresql"))
-    try:
-        await db.execute("SET session_replication_role = replica")  # customers come last
-        await db.execute("SET synchronize_seqscans = off")  # copies come in the order of their originals
-        await db.execute("SET maintenance_work_mem = '512MB'")
-        large = any(one.times > 1 for one in made)
-        again = await _without_keys(db) if large else []
-        for one in made:
-            await _lay_postgresql(db, one)
-        await db.execute(MISSING.replace("{no}", "false"))
-        for sql in again:
-            await db.execute(sql)
-        if large:
-            await db.execute("VACUUM ANALYZE")
-    finally:
-        await db.close()
-
-
-async def _without_keys(db: Any) -> list[str]:
-    """Take away the indexes of the tables that are filled, but for keys that others refer to; what makes them again."""
-    tables = ", ".join(f"'{name}'" for name in COLUMNS if name != "customers")
-    keys = await db.fetch(
-        "SELECT conrelid::regclass::text AS of, conname AS name, pg_get_constraintdef(oid) AS made FROM pg_constraint"
-        f" WHERE contype IN ('p', 'u') AND conrelid::regclass::text IN ({tables})"
-    )
-    for one in keys:
-        await db.execute(f"ALTER TABLE {one['of']} DROP CONSTRAINT {one['name']}")
-    indexes = await db.fetch(
-        f"SELECT indexname AS name, indexdef AS made FROM pg_indexes WHERE schemaname = 'public' AND tablename IN ({tables})"
-    )
-    for one in indexes:
-        await db.execute(f"DROP INDEX {one['name']}")
-    return [f"ALTER TABLE {one['of']} ADD CONSTRAINT {one['name']} {one['made']}" for one in keys] + [
-        one["made"] for one in indexes
-    ]
-
-
-async def _lay_postgresql(db: Any, one: Laid) -> None:
-    if one.times > 1:
-        for table, names in COLUMNS.items():
-            await db.execute(
-                f"CREATE TEMP TABLE {table} AS SELECT {', '.join(names.split())} FROM public.{table} WHERE false"
-            )
-    schema = None if one.times > 1 else "public"
-    for batch in one.rows:
-        for table, rows in batch.items():
-            await db.copy_records_to_table(table, records=rows, columns=COLUMNS[table].split(), schema_name=schema)
-    if one.times == 1:
-        return
-    for table, names in COLUMNS.items():
-        if table != "customers":
-            for turn in range(one.times):
-                later = f"interval '{one.every * turn / timedelta(milliseconds=1):.0f} milliseconds'"
-                copied = (_copied(name, one, turn, f"{name} + {later}") for name in names.split())
-                await db.execute(
-                    f"INSERT INTO public.{table} ({', '.join(names.split())}) SELECT {', '.join(copied)} FROM pg_temp.{table}"
-                )
-        await db.execute(f"DROP TABLE pg_temp.{table}")

@@ -36,6 +36,7 @@ from surveys.rollups.facts import BACKLOG, STEPS
 from surveys.rollups.keeping import Rollups
 from surveys.rollups.raw import store as raw
 from tests.support import synthetic
+from tests.support.past import fill_postgresql, fill_sqlite
 from tests.unit.handoff_house import House
 from tests.unit.handoff_house import build as build_house
 
@@ -88,9 +89,9 @@ async def past(request: pytest.FixtureRequest, database_url: str) -> AsyncIterat
     await schema.upgrade(database_url)
     made = synthetic.batches(getattr(request, "param", 60), seed=7, days=DAYS)
     if database_url.startswith("sqlite"):
-        await asyncio.to_thread(synthetic.fill_sqlite, Path(database_url.split("///")[1]), made)
+        await asyncio.to_thread(fill_sqlite, Path(database_url.split("///")[1]), made)
     else:
-        await synthetic.fill_postgresql(database_url, made)
+        await fill_postgresql(database_url, made)
     found = Past(Storage(database_url, lambda: NOW))
     await found.storage.open()
     yield found
