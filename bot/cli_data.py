@@ -31,8 +31,7 @@ def report(since: str | None, until: str | None, by: str | None, where: Sequence
 
     from bot.model import system_clock
     from bot.staffing.people import hours_of
-    from surveys import report as figures
-    from surveys import store
+    from surveys import drawn, store
     from surveys.for_api import make, question
 
     chosen, in_force = settings(), _desk()
@@ -51,11 +50,11 @@ def report(since: str | None, until: str | None, by: str | None, where: Sequence
         snapshot=True,
     )
     if form == "json":
-        sys.stdout.write(figures.as_json(made))
+        sys.stdout.write(drawn.as_json(made))
     elif form == "csv":
-        sys.stdout.write(figures.as_csv(made).replace("\r\n", "\n"))
+        sys.stdout.write(drawn.as_csv(made).replace("\r\n", "\n"))
     else:
-        print(figures.as_table(made).rstrip("\n"))
+        print(drawn.as_table(made).rstrip("\n"))
         if latest:
             print(
                 f"\nLatest answers\n{columns([('time', 'instrument', 'score', 'channel', 'comment'), *_lines(latest, zone)])}"

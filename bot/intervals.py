@@ -26,11 +26,16 @@ def wilson(hits: int, n: int) -> Interval | None:
     need_counts(hits, n)
     if n == 0:
         return None
-    share, z2 = hits / n, Z * Z
+    return wilson_of(hits / n, n)
+
+
+def wilson_of(share: float, n: float) -> Interval:
+    """As `wilson`, of a share that rests on as much as `n` answers would, n > 0 and not always whole."""
+    z2 = Z * Z
     centre = share + z2 / (2 * n)
     half = Z * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    low = 0.0 if hits == 0 else (centre - half) / (1 + z2 / n)
-    high = 1.0 if hits == n else (centre + half) / (1 + z2 / n)
+    low = 0.0 if share == 0 else (centre - half) / (1 + z2 / n)
+    high = 1.0 if share == 1 else (centre + half) / (1 + z2 / n)
     return Interval(max(0.0, low), min(1.0, high))
 
 

@@ -38,6 +38,7 @@ __all__ = [
     "shrink",
     "t_interval",
     "t_interval_of",
+    "t_quantile",
     "wilson",
 ]
 
@@ -78,10 +79,15 @@ def t_interval_of(
     """As `t_interval`, of n values that have this mean and standard deviation."""
     if n < 2:
         return None
+    half = t_quantile(n - 1) * deviation / math.sqrt(n)
+    return Interval(max(low, mean - half), min(high, mean + half))
+
+
+def t_quantile(freedom: float) -> float:
+    """How many standard errors Student's interval reaches to either side, at so many degrees of freedom, whole or not."""
     from scipy.special import stdtrit
 
-    half = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * deviation / math.sqrt(n)
-    return Interval(max(low, mean - half), min(high, mean + half))
+    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
 
 
 def quantile(values: Sequence[float], q: float) -> float | None:

@@ -138,6 +138,7 @@ def resolved_case(conn: Connection, case_id: str, *, reachable: bool, now: datet
         "handoffs": row.handoffs,
         "questions": row.questions,
         "reopened": row.reopened,
+        "ttr": max(0.0, (facts.resolved_at - row.opened_at).total_seconds()),
     }
     step = last_step(conn, row.id)
     snapshot |= {"step": step} if step else {}

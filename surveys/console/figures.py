@@ -26,6 +26,7 @@ from bot.console.drawing.picture import plain
 from bot.console.page import NAMES, Page, Visit, Wing
 from bot.console.pages.flows import titled
 from bot.flows.graph import Node, graph
+from bot.flows.schema import OUTCOMES
 from bot.storage.engine import Storage
 from bot.texts import known
 from surveys.console.seen import short_day
@@ -115,6 +116,7 @@ class Dashboard:
             "rows": board.tiles(now, before, rules.targets, locale),
             "counts": now.counts,
             "pending": now.pending,
+            "answering": board.answering(now, score, names, locale),
             "skipped": sorted(now.skipped.items(), key=lambda one: -one[1]),
             "spread": board.spread(now.of(score)),
             "lines": [board.band(line, locale) for metric in (score, "ttr") for line in weekly.series(metric, weeks)],
@@ -149,6 +151,8 @@ def _names(visit: Visit) -> Mapping[str, Mapping[str, str]]:
     return {
         "team": {one.id: one.name for one in rules.teams},
         "agent": {one.id: one.name for one in rules.agents},
+        "involved": {one.id: one.name for one in rules.agents},
+        "outcome": {one: visit.t(f"outcome_{one}") for one in OUTCOMES},
         "locale": {one: NAMES.get(one, one) for one in rules.locales},
         "flow": {one.id: titled(one.title, visit.locale) or one.id for one in rules.flows.values()},
         "channel": {one: visit.t(f"channel_{one}") for one in ("web", "telegram", "slack") if known(f"channel_{one}")},

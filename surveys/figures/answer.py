@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from bot.storage.marks import ANSWERS, ASKS, CASES
 from surveys import statistics
-from surveys.figures import reduce
-from surveys.figures.catalogue import Kind, Metric, chosen
-from surveys.figures.columns import Groups, among, asked_for, grouped, whole
+from surveys.figures import reduce, silence
+from surveys.figures.catalogue import METRICS, Kind, Metric, chosen
+from surveys.figures.columns import INVOLVED, Groups, among, asked_for, each_involved, grouped, whole
 from surveys.figures.derived import DERIVED, Cases, Sorted
 from surveys.figures.shape import SHOWN_FROM, Figure, Figures, Question, Silent
 from surveys.rollups.blocks import Table
@@ -34,6 +34,18 @@ _RUNS_ON = frozenset({"frt", "frt_business", "ttr", "ttr_business", "ttr_first",
 
 
 def answer(question: Question, tables: Mapping[str, Table], now: datetime) -> Figures:
+    """As `_answer`. By who was involved a case counts for each of them, and in all of it once."""
+    if INVOLVED not in question.by:
+        return _answer(question, tables, now)
+    all_of = _answer(replace(question, by=()), tables, now)
+    apart = _answer(question, {family: each_involved(table) for family, table in tables.items()}, now)
+    every = sorted(
+        (*all_of.figures, *(one for one in apart.figures if one.by)), key=lambda one: list(METRICS).index(one.metric)
+    )
+    return replace(all_of, asked=question, figures=tuple(every))
+
+
+def _answer(question: Question, tables: Mapping[str, Table], now: datetime) -> Figures:
     """`tables` are the families' facts, of the span at least. Raises ValueError for a metric that there is not.
 
     What is unknown until some time has passed is judged as of `now`, or of the end of the span if that is earlier.
@@ -53,8 +65,13 @@ def answer(question: Question, tables: Mapping[str, Table], now: datetime) -> Fi
     for metric in wanted:
         for place, groups in enumerate(filter(None, parts[metric.family])):
             figures = _figures(metric, kept, columns, sorts[place], groups)
-            found += _compared(figures, metric) if "agent" in question.by and groups.places != ({},) else figures
+            of_agents = {"agent", INVOLVED} & set(question.by) and groups.places != ({},)
+            found += _compared(figures, metric) if of_agents else figures
     silent = _silent(kept[ASKS])
+    if not question.metrics:
+        delivered = kept[ASKS].count("delivered") > 0
+        answered = delivered & _is(kept[ASKS], "state", {"answered"})
+        silent = silence.heard(kept[ASKS], silent, answered, delivered)
     bounds = {one.instrument: one.bounds for one in silent}
     found = [replace(one, bounds=bounds.get(one.metric)) if not one.by and not one.is_hidden else one for one in found]
     return Figures(question, tuple(found), _counts(kept, columns), _skipped(kept[ASKS]), silent)
@@ -120,7 +137,7 @@ def _is(table: Table, column: str, texts: Collection[str]) -> Array:
 
 
 def _silent(asks: Table) -> tuple[Silent, ...]:
-    """For each instrument whose score is a share, or has one beside it, and that enough answered."""
+    """For each instrument that enough answered. What its share could be among all: where it is one, or has one beside it."""
     import numpy as np
 
     found = []
@@ -128,13 +145,14 @@ def _silent(asks: Table) -> tuple[Silent, ...]:
     answered = np.flatnonzero(delivered & _is(asks, "state", {"answered"}))
     scores, of = asks.numbers["score"][answered], asks.codes["instrument"]
     for asked in INSTRUMENTS.values():
-        if asked.measure is Measure.NPS or asked.id not in asks.names["instrument"]:
+        if asked.id not in asks.names["instrument"]:
             continue
         mine = asks.names["instrument"].index(asked.id)
         given = scores[of[answered] == mine]
         if len(given) >= SHOWN_FROM:
             share, n = float((given >= asked.good_from).mean()), int(np.count_nonzero(delivered & (of == mine)))
-            found.append(Silent(asked.id, n, len(given), statistics.non_response_bounds(share, len(given) / n)))
+            bounds = None if asked.measure is Measure.NPS else statistics.non_response_bounds(share, len(given) / n)
+            found.append(Silent(asked.id, n, len(given), bounds))
     return tuple(found)
 
 

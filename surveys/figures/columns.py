@@ -6,13 +6,13 @@ Moments are local to the desk, on days of 23 and 25 hours too.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from surveys.figures.shape import MOMENTS, Question
-from surveys.rollups.blocks import Table, only
-from surveys.rollups.facts import EPOCH, micros
+from surveys.rollups.blocks import Table, only, taken
+from surveys.rollups.facts import EPOCH, TOGETHER, micros
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 DAY, HOUR, QUARTER = 86_400_000_000, 3_600_000_000, 900_000_000  # µs
+INVOLVED = "involved"
 DENSE = 4_000_000  # so many combinations of values are counted in a plain array
 
 
@@ -67,8 +68,30 @@ def asked_for(table: Table, question: Question) -> Table:
         kept &= table.at < until
     for dimension in dict.fromkeys(name for name, _ in question.where):
         codes, texts = coded(table, dimension, question.zone)
-        kept &= among(codes, texts, {value for name, value in question.where if name == dimension})
+        wanted = {value for name, value in question.where if name == dimension}
+        if dimension == INVOLVED:
+            wanted = {text for text in texts if wanted & set(text.split(TOGETHER))}
+        kept &= among(codes, texts, wanted)
     return only(table, kept)
+
+
+def each_involved(table: Table) -> Table:
+    """Every row once for each agent who was involved; one that nobody was involved in stays one."""
+    import numpy as np
+
+    if INVOLVED not in table.codes:
+        return table
+    known: dict[str, int] = {}
+    of_text = [[known.setdefault(one, len(known)) for one in text.split(TOGETHER)] for text in table.names[INVOLVED]]
+    many = np.array([len(one) for one in of_text], dtype=np.int64)
+    starts = np.cumsum(many) - many
+    members = np.array([one for some in of_text for one in some], dtype=np.int64)
+    codes = table.codes[INVOLVED]
+    rows = np.repeat(np.arange(table.n), many[codes])
+    within = np.arange(len(rows)) - np.repeat(np.cumsum(many[codes]) - many[codes], many[codes])
+    spread = taken(table, rows)
+    who = {INVOLVED: members[starts[codes[rows]] + within]}
+    return replace(spread, codes={**spread.codes, **who}, names={**spread.names, INVOLVED: list(known)})
 
 
 def among(codes: Array, texts: Sequence[str], wanted: Collection[str]) -> Array:

@@ -11,11 +11,14 @@ from bot.intervals import Interval
 
 SHOWN_FROM = 5
 """Under this many answers no score is shown."""
+NOTICEABLE = 0.1
+"""From so many standard deviations on a difference is worth a thought (Austin 2009)."""
 FIRM_FROM = 30
 """Under this many a figure is drawn grey."""
-PLACES = ("channel", "team", "agent", "flow", "step", "topic", "locale", "reason")
-"""What a case, an answer or a decision on asking can be grouped and filtered by. `agent` is the last one who held the case,
-`step` is `flow/step` where the bot's part ended, `reason` why people were fetched (cases only)."""
+PLACES = ("channel", "team", "agent", "involved", "flow", "step", "topic", "locale", "reason")
+"""What a case, an answer or a decision on asking can be grouped and filtered by. `agent` is the last one who held the case;
+`involved` everybody who had a hand in it, so that one case stands in several groups and they add up to more than all; `step` is
+`flow/step` where the bot's part ended, `reason` why people were fetched (cases only)."""
 MOMENTS = ("day", "week", "month", "weekday", "hour")
 """… and by time, local to the desk: "2026-03-09", ISO week "2026-W11", "2026-03", "1" (Monday) to "7", "00" to "23"."""
 DIMENSIONS = (*PLACES, *MOMENTS)
@@ -91,15 +94,51 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """Those who answered beside those who did not, by one value of a dimension: how many of each have it, and their share.
+
+    Of `ttr` (its value is None) how many times there are, and their medians in seconds. `difference` is standardised, above
+    zero where those who answered have more of it; infinite, without an interval, where nothing varies.
+    """
+
+    dimension: str
+    value: str | None
+    answered: int
+    silent: int
+    of_answered: float
+    of_silent: float
+    difference: float
+    interval: Interval | None
+
+    @property
+    def is_noticeable(self) -> bool:
+        """A tenth of a standard deviation or more, and no chance finding."""
+        sure = self.interval is None or self.interval.low > 0 or self.interval.high < 0
+        return abs(self.difference) >= NOTICEABLE and sure
+
+
+@dataclass(frozen=True, slots=True)
+class Weighted:
+    """A score as it would be had each stratum answered as often as any other; `least` answers at the fewest in one."""
+
+    value: float
+    interval: Interval
+    strata: int
+    least: int
+
+
+@dataclass(frozen=True, slots=True)
 class Silent:
     """Of a question that reached so many: how many answered, and what their share could be among all, were the silent all
-    unhappy, or all happy.
+    unhappy, or all happy (of an NPS nothing).
     """
 
     instrument: str
     reached: int
     answered: int
-    bounds: Interval
+    bounds: Interval | None
+    compared: tuple[Compared, ...] = ()
+    weighted: Weighted | None = None
 
     @property
     def response_rate(self) -> float:

@@ -12,7 +12,7 @@ from surveys.figures.shape import Question
 from surveys.survey import INSTRUMENTS
 
 FILTERS = ("channel", "team", "agent", "flow", "topic", "locale")
-GROUPS = (*FILTERS, "step", "reason", "week")
+GROUPS = (*FILTERS, "involved", "step", "reason", "week")
 USUAL_WEEKS = 12
 LONGEST = 366 * 5  # days
 NONE = "-"  # in an address: who has no team, no topic …

@@ -6,6 +6,7 @@ never cries at noise. Perception (NPS) and interaction (CES, CSAT) are two rows,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -13,7 +14,7 @@ from typing import Any
 
 from bot.texts import say
 from surveys.figures.catalogue import METRICS, Kind
-from surveys.figures.shape import Figure, Figures, Series, Shown, weeks
+from surveys.figures.shape import Compared, Figure, Figures, Series, Shown, weeks
 from surveys.figures.targets import goal_of, judge
 from surveys.pages import shown
 from surveys.survey import INSTRUMENTS, RELATIONSHIP
@@ -81,6 +82,32 @@ class Tile:
 
 
 @dataclass(frozen=True, slots=True)
+class Apart:
+    """How those who answered differ from the silent, in words: their parts (or medians), and the standardised difference."""
+
+    dimension: str
+    name: str
+    answered: int
+    of_answered: str
+    silent: int
+    of_silent: str
+    difference: str
+    interval: str
+    noticeable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """`strata` of at least `least` answers weigh the score; 0: there are too few answers to weigh."""
+
+    answered: int
+    reached: int
+    strata: int
+    least: int
+    rows: Sequence[Apart]
+
+
+@dataclass(frozen=True, slots=True)
 class Bar:
     label: str
     n: int
@@ -131,11 +158,58 @@ def _tile(all_of: Figures, now: Figure, before: Figure, targets: Mapping[str, fl
         "" if goal is None or now.value is None else judge(now, goal),
         gauge(now, before, goal),
         [
-            f"{shown.name(part.metric, locale)}: {shown.value(part, locale)}"
-            for part in map(all_of.of, PARTS.get(now.metric, ()))
-            if part.value is not None and part.value != now.value
+            *_weighted(all_of, now, locale),
+            *(
+                f"{shown.name(part.metric, locale)}: {shown.value(part, locale)}"
+                for part in map(all_of.of, PARTS.get(now.metric, ()))
+                if part.value is not None and part.value != now.value
+            ),
         ],
     )
+
+
+def _weighted(all_of: Figures, now: Figure, locale: str) -> list[str]:
+    """The score had all kinds of cases answered alike."""
+    found = next((one.weighted for one in all_of.silent if one.instrument == now.metric and one.weighted), None)
+    if found is None or now.is_hidden:
+        return []
+    of = METRICS[now.metric]
+    span = shown.between(of, found.interval, locale)
+    return [say("figures_weighted", locale, value=shown.amount(of, found.value, locale), span=span)]
+
+
+def answering(figures: Figures, score: str, names: Mapping[str, Mapping[str, str]], locale: str) -> Answering | None:
+    """Who answered the question of a score, beside those who did not; None where too few did either."""
+    found = next((one for one in figures.silent if one.instrument == score and one.compared), None)
+    if found is None:
+        return None
+    rows = [
+        Apart(
+            one.dimension,
+            "" if one.dimension == "ttr" else names.get(one.dimension, {}).get(one.value or "", one.value or "–"),
+            one.answered,
+            _part(one, one.of_answered, locale),
+            one.silent,
+            _part(one, one.of_silent, locale),
+            _apart(one.difference, locale),
+            "" if one.interval is None else f"{_apart(one.interval.low, locale)} – {_apart(one.interval.high, locale)}",
+            one.is_noticeable,
+        )
+        for one in sorted(found.compared, key=lambda one: -abs(one.difference))
+    ]
+    least = found.weighted.least if found.weighted else 0
+    return Answering(found.answered, found.reached, found.weighted.strata if found.weighted else 0, least, rows)
+
+
+def _part(one: Compared, found: float, locale: str) -> str:
+    return shown.span(found, locale) if one.dimension == "ttr" else shown.percent(found, locale)
+
+
+def _apart(difference: float, locale: str) -> str:
+    """With its sign and two decimals: a standardised difference."""
+    if math.isinf(difference):
+        return "∞" if difference > 0 else "−∞"
+    return shown.hundredths(difference, locale)
 
 
 def gauge(now: Figure, before: Figure, goal: float | None) -> Gauge | None:

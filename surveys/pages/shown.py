@@ -53,6 +53,13 @@ def tenths(found: float, locale: str) -> str:
     return format_decimal(found, format="#,##0.0", locale=babel_locale(locale))
 
 
+def hundredths(found: float, locale: str) -> str:
+    """With its sign and two decimals: +0.34."""
+    from babel.numbers import format_decimal
+
+    return format_decimal(round(found, 2) + 0.0, format="+0.00;-0.00", locale=babel_locale(locale))
+
+
 def signed(points: float, locale: str) -> str:
     """With its sign, for an NPS of 30 is +30."""
     return ("+" if round(points) > 0 else "") + number(round(points), locale)

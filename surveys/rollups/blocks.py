@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-FORMAT = 2
+FORMAT = 3
 """Of facts and blocks. A program that finds another number makes all of them anew."""
 NOBODY = ""  # the text of name 0
 KIND = "kind"
@@ -219,6 +219,27 @@ def join(family: str, tables: Iterable[Table], wanted: Collection[str] | None = 
             for name in parts[0].lists
             if is_wanted(name)
         },
+    )
+
+
+def taken(table: Table, rows: Array) -> Table:
+    """These rows (their numbers) of a table, also more than once."""
+    import numpy as np
+
+    lists = {}
+    for column, (row, value) in table.lists.items():
+        first, last = np.searchsorted(row, rows, "left"), np.searchsorted(row, rows, "right")
+        many = last - first
+        ends = np.cumsum(many)
+        places = np.arange(int(many.sum())) + np.repeat(first - ends + many, many)
+        lists[column] = (np.repeat(np.arange(len(rows)), many), value[places])
+    return replace(
+        table,
+        n=len(rows),
+        at=table.at[rows],
+        codes={name: column[rows] for name, column in table.codes.items()},
+        numbers={name: column[rows] for name, column in table.numbers.items()},
+        lists=lists,
     )
 
 

@@ -11,7 +11,7 @@ the bot's first reply when people were fetched or the case ended.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,11 +31,13 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BACKLOG = "backlog"  # cases that are with people now; read afresh for each question
 STEPS = "steps"  # how many came to each step of a flow in a day, and answered there; counted by bot/tally.py
 _PLACES = ("channel", "team", "agent", "flow", "step", "topic", "locale")
+TOGETHER = "\n"
+"""Between the agents of one case in its `involved`."""
 
 NAMES: Mapping[str, tuple[str, ...]] = {
-    CASES: (*_PLACES, "reason", "outcome"),
-    ANSWERS: (*_PLACES, "instrument"),
-    ASKS: (*_PLACES, "instrument", "state", "skip"),
+    CASES: (*_PLACES, "involved", "reason", "outcome"),
+    ANSWERS: (*_PLACES, "involved", "instrument"),
+    ASKS: (*_PLACES, "involved", "instrument", "state", "skip", "outcome"),
     BACKLOG: (*_PLACES, "reason"),
     STEPS: ("flow", "step"),
 }
@@ -47,7 +49,7 @@ SPANS: Mapping[str, tuple[str, ...]] = {
         *("waiting", "queue_wait", "wait_bias", "effort", "spoke"),
     ),
     ANSWERS: ("score",),
-    ASKS: ("score",),
+    ASKS: ("score", "ttr"),
     BACKLOG: ("backlog_age",),
     STEPS: ("reached", "answered"),
 }
@@ -134,6 +136,7 @@ def of_case(raw: RawCase, hours_of: HoursOf) -> Fact:
         "channel": row["channel"],
         "team": row["team"],
         "agent": row["last_agent_id"] or row["agent_id"],
+        "involved": _together(row["agents"]),
         "flow": row["flow"],
         "step": next((word.step for word in reversed(raw.words) if word.step), None),
         "topic": row["topic"],
@@ -181,6 +184,7 @@ def of_answer(row: Mapping[str, Any], snapshot: Mapping[str, Any]) -> Fact:
             "channel": row["channel"],
             "team": row["team"],
             "agent": row["agent_id"],
+            "involved": _together(snapshot.get("agents") or filter(None, [row["agent_id"]])),
             "flow": snapshot.get("flow"),
             "step": snapshot.get("step"),
             "topic": row["topic"],
@@ -203,6 +207,9 @@ def of_ask(row: Mapping[str, Any], score: float | None) -> Fact:
             "instrument": row["instrument"],
             "state": row["state"],
             "skip": row["skip_reason"] if row["state"] == "skipped" else None,
+            "involved": _together(snapshot.get("agents")),
+            "outcome": snapshot.get("outcome"),
+            "ttr": snapshot.get("ttr"),
             "delivered": int(row["delivered_at"] is not None),
             "score": score if row["state"] == "answered" else None,
         }
@@ -236,6 +243,10 @@ def micros(at: datetime) -> int:
 def day_of(fact: Fact) -> int:
     """The day in UTC that a fact lies in, counted from 1970."""
     return int(fact["at"] // 86_400_000_000)
+
+
+def _together(agents: Iterable[str] | None) -> str | None:
+    return TOGETHER.join(sorted(set(agents or ()))) or None
 
 
 # ── parts of a case ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -18,11 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.storage.marks import ANSWERS, ASKS, CASES
+from surveys.drawn import render
 from surveys.figures.answer import answer
 from surveys.figures.catalogue import METRICS
 from surveys.figures.ranks import CELLS, ranked
 from surveys.figures.shape import Figure, Figures, Question, Shown, weeks
-from surveys.report import build, render
+from surveys.report import build
 from surveys.rollups import blocks
 from surveys.rollups.facts import BACKLOG, STEPS, Fact, micros
 from surveys.survey import INSTRUMENTS

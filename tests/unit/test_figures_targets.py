@@ -11,7 +11,7 @@ import pytest
 from bot.desk_folder import DeskFaults, load
 from bot.staffing.hours import Hours
 from bot.storage.marks import ANSWERS, ASKS, CASES, COUNTED
-from surveys import report
+from surveys import drawn, report
 from surveys.figures.shape import Question
 from surveys.rollups import blocks, facts
 from surveys.rollups.facts import BACKLOG, STEPS, Fact, Happened, RawCase
@@ -77,6 +77,6 @@ def test_a_report_says_of_each_target_whether_it_is_met(good: int, verdict: str,
         "interval": made["scores"][0]["interval"],
         "gap": round(good / 100 - 0.8, 6),
     }
-    (line,) = (line for line in report.as_table(made).splitlines() if line.startswith("CSAT (1-5)") and "80 %" in line)
+    (line,) = (line for line in drawn.as_table(made).splitlines() if line.startswith("CSAT (1-5)") and "80 %" in line)
     assert line.endswith(said)
-    assert "Targets" not in report.as_table(report.build(Question(), tables(answers=answers), NOON))
+    assert "Targets" not in drawn.as_table(report.build(Question(), tables(answers=answers), NOON))

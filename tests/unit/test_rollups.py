@@ -26,11 +26,12 @@ from bot.storage.engine import Storage
 from bot.storage.marks import ANSWERS, ASKS, CASES, FAMILIES, mark
 from bot.storage.tx import Tx
 from handoff import cases
+from surveys.drawn import as_table
 from surveys.figures.answer import answer
 from surveys.figures.catalogue import METRICS
 from surveys.figures.shape import Question
 from surveys.for_api import make
-from surveys.report import as_table, build
+from surveys.report import build
 from surveys.rollups import blocks, keeping, store
 from surveys.rollups.facts import BACKLOG, STEPS
 from surveys.rollups.keeping import Rollups
