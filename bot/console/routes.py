@@ -39,7 +39,7 @@ from bot.errors import Conflict, DatabaseFault, NotAllowed, NotFound, StafettErr
 from bot.settings import Settings
 from bot.storage.engine import Storage
 from bot.storage.tx import Tx
-from bot.texts import match_locale, say
+from bot.texts import match_locale, refused, say
 
 LANGUAGE_COOKIE = "stafett-admin-lang"
 YEAR = 365 * 86_400  # seconds
@@ -181,7 +181,8 @@ class Console:
             try:
                 return await self._visited(request, page)
             except StafettError as error:
-                return self._refusal(request, STATUS.get(type(error), 400), str(error))
+                line = refused.in_words(str(error), self._language(request))
+                return self._refusal(request, STATUS.get(type(error), 400), line)
 
         methods = [name for name, handler in (("GET", page.show), ("POST", page.do)) if handler is not None]
         return Route("/admin" if page.path == "/" else f"/admin{page.path}", endpoint, methods=methods)

@@ -25,7 +25,7 @@ from starlette.staticfiles import StaticFiles
 from bot.errors import Conflict, DatabaseFault, NotAllowed, NotFound, Refused, StafettError
 from bot.settings import Settings
 from bot.storage.engine import Storage
-from bot.texts import built_in, is_rtl, keys, match_locale, placeholders, say
+from bot.texts import FALLBACK, built_in, is_rtl, keys, match_locale, placeholders, refused, say
 from channels.web import files
 from channels.web.channel import json_object, read_upload
 from channels.web.hub import Hub
@@ -117,6 +117,7 @@ class WebDeskRoutes:
     # ── who asks ───────────────────────────────────────────────────────────────────────────────────────────────────
     def _route(self, path: str, handler: Handler, method: str = "GET") -> Route:
         async def endpoint(request: Request) -> Response:
+            seat: Seat | None = None
             try:
                 seat = await self._seat(request)
                 if seat is None:
@@ -131,11 +132,11 @@ class WebDeskRoutes:
             except Refused as error:
                 return pages.refusal(413 if "20 MB" in str(error) else 415, str(error), "file_refused")
             except NotAllowed as error:
-                return pages.refusal(403, str(error), "not_allowed")
+                return pages.refusal(403, _told(error, seat), "not_allowed")
             except Conflict as error:
-                return pages.refusal(409, str(error), "conflict")
+                return pages.refusal(409, _told(error, seat), "conflict")
             except StafettError as error:
-                return pages.refusal(400, str(error), getattr(error, "code", "bad_request"))
+                return pages.refusal(400, _told(error, seat), getattr(error, "code", "bad_request"))
 
         return Route(path, endpoint, methods=[method])
 
@@ -328,7 +329,8 @@ class WebDeskRoutes:
             name, code = await self._storage.read(lambda conn: store.agent_name(conn, desk, holder)), "taken"
         elif case is not None and case.agent_id is None and "claim" in str(error):
             code = "claim_first"
-        return pages.refusal(409 if isinstance(error, Conflict) else 403, str(error), code, {"agent": name})
+        told = _told(error, seat)
+        return pages.refusal(409 if isinstance(error, Conflict) else 403, told, code, {"agent": name})
 
     async def _macros(self, request: Request, seat: Seat) -> Response:
         """Saved replies for this case; those that `q` finds."""
@@ -400,6 +402,11 @@ def _case_in(conn: store.Reader, case_id: str) -> Case:
     if found is None:
         raise NotFound(case_id)
     return found
+
+
+def _told(error: StafettError, seat: Seat | None) -> str:
+    """Why, in the language of the agent's page."""
+    return refused.in_words(str(error), seat.locale if seat is not None else FALLBACK)
 
 
 def _visitors_locale(request: Request) -> str:

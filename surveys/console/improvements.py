@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from bot.console.page import Visit
 from bot.errors import Conflict, StafettError
+from bot.texts.refused import in_words
 from surveys.console.seen import day, moment, read, setting, zone_of
 from surveys.insights import store as figures
 from surveys.insights.judging import judge
@@ -74,7 +75,8 @@ async def save(visit: Visit) -> Response:
     except StafettError as error:
         names = ("title", "what", "starts_on", "days", "metric", "cost", "unit_value", "currency")
         written = {name: form.one(name) for name in names}
-        return await _form(visit, {**written, "id": improvement_id or "", "scope": scope}, error=str(error))
+        told = in_words(str(error), visit.locale)
+        return await _form(visit, {**written, "id": improvement_id or "", "scope": scope}, error=told)
     return visit.go(f"/improvements/{kept.id}", "mend_kept")
 
 

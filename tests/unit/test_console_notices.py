@@ -59,7 +59,8 @@ async def test_a_draft_says_whom_it_would_reach_and_is_told_when_somebody_approv
     found = await storage.read(lambda conn: store.notice(conn, made))
     assert found is not None
     assert (found.state, found.approved_by) == (State.APPROVED, "console:password:Ann")
-    assert (await post(site, f"{here}/decide", "/admin/notices/new", do="approve")).status_code == 409
+    again = await post(site, f"{here}/decide?lang=nl", "/admin/notices/new", do="approve")
+    assert (again.status_code, "dit bericht is geen concept meer" in again.text) == (409, True)
     await post(site, f"{here}/decide", "/admin/notices/new", do="cancel")
     assert "Called off" in (await site.get("/admin/notices")).text
 

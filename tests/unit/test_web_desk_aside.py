@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest_asyncio
 from bot.desk_folder.desk import Macro
 from handoff import cases
 from handoff.web import sign_in
-from tests.unit.handoff_house import House, build
+from tests.unit.handoff_house import House, an_agent, build
 from tests.unit.test_web_desk_sign_in import Browser, settings
 
 MACROS = (Macro("hello", "Hello", "en", "Hello {{ customer.name }} from {{ agent.name }}: {{ order }}."),)
@@ -62,6 +63,17 @@ async def test_a_team_is_asked_and_answers_at_the_web_desk_and_the_customer_hear
     assert all(one["note"] for one in seen["messages"] if one["errand"])
     await house.later(days=1)
     assert await house.said(case.customer_id) == before
+
+
+async def test_a_refusal_is_told_in_the_language_of_the_agents_page(house: House) -> None:
+    """Cor reads Dutch: what the code says in English is told in Dutch."""
+    house.desk = replace(house.desk, agents=(*house.desk.agents, replace(an_agent("cor"), locales=("nl",))))
+    cor, case = await seat(house, "cor"), await house.taken("cor")
+    told = await cor.post(f"api/cases/{case.id}/resolve", {"outcome": "no_solution", "ref": REF + "8"})
+    assert (told.status_code, told.json()["detail"]) == (
+        409,
+        "zonder oplossing is de klant een reden verschuldigd; geef er een",
+    )
 
 
 async def test_a_task_has_an_owner_and_a_time_and_only_they_say_that_it_is_done(house: House) -> None:

@@ -21,6 +21,7 @@ from bot.outreach import store
 from bot.outreach.notice import Audience, Facts, Kind, Notice, NoticeFault, Skip, State, decide, rules_from
 from bot.outreach.telling import Notices, body
 from bot.texts import is_rtl
+from bot.texts.refused import in_words
 
 LOOKED_AT = 500  # customers of an audience whose lot is foretold
 CHANNELS = ("web", "telegram", "slack")
@@ -80,7 +81,7 @@ async def saved(visit: Visit) -> Response:
     except NoticeFault as fault:
         return await _editor(visit, wanted, error=visit.t(f"console_notice_wrong_{fault.at}"))
     except StafettError as refused:
-        return await _editor(visit, wanted, error=str(refused))
+        return await _editor(visit, wanted, error=in_words(str(refused), visit.locale))
     return visit.go(f"/notices/{kept.id}", "console_notice_saved")
 
 

@@ -28,6 +28,7 @@ from bot.flows.source import Faults, read, seconds
 from bot.flows.templates import shown
 from bot.flows.transcripts import run_test
 from bot.texts import is_rtl, known
+from bot.texts.refused import in_words
 
 if TYPE_CHECKING:
     from bot.desk_folder.desk import Desk
@@ -56,7 +57,7 @@ async def do(visit: Visit) -> Response:
     try:
         sketch = _done(sketch, form.one("do"), form.fields, desk)
     except Conflict as refused:
-        error = str(refused)
+        error = in_words(str(refused), visit.locale)
     return await _page(visit, found, sketch, which, error)
 
 

@@ -13,6 +13,7 @@ from bot.console.material import Material, material
 from bot.console.page import Page, Visit
 from bot.errors import Conflict, NotFound, StafettError
 from bot.texts import is_rtl
+from bot.texts.refused import in_words
 
 ON_PAGE = 25
 SHOWS = ("", "missing", "faulty", "own", "unused")
@@ -58,7 +59,7 @@ async def save(visit: Visit) -> Response:
     except StafettError as refused:
         if not visit.is_part:
             raise
-        return await _row_again(visit, found, row, typed, str(refused))
+        return await _row_again(visit, found, row, typed, in_words(str(refused), visit.locale))
     if not visit.is_part:
         return visit.go(f"/texts{_query(visit.form.one('here'))}#{_anchor(row)}", "console_texts_saved")
     now = await material(visit, *_FILES)

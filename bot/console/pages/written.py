@@ -18,6 +18,7 @@ from bot.desk_folder.pages import MACRO_NAMES, macro_names
 from bot.errors import Conflict, NotFound, StafettError
 from bot.storage import told
 from bot.texts import fill, is_rtl
+from bot.texts.refused import in_words
 
 LONGEST_LINE = 300  # characters of a title, a tag or a question
 MOST_QUESTIONS = 200
@@ -162,7 +163,7 @@ async def saved(shelf: Shelf, visit: Visit) -> Response:
         else:
             to = await _created(shelf, visit, found, wanted)
     except StafettError as refused:  # what was written stands in the fields again, below the reason
-        return await _editor(shelf, visit, found, wanted, path, error=str(refused))
+        return await _editor(shelf, visit, found, wanted, path, error=in_words(str(refused), visit.locale))
     return visit.go(f"/{shelf.path}/{to}", f"{shelf.word}_saved")
 
 

@@ -52,7 +52,7 @@ export function reason(error) {
     case "too_late_to_part": return t("too_late_to_part");
     case "over": return t("refused_over");
     case "claim_first": return t("refused_claim_first");
-    case "conflict": return t("desk_changed");
+    case "conflict": return error.detail || t("desk_changed");
     case "signed_out": case "stale_page": return t("desk_signed_out");
     default: return error.detail || t("desk_error");
   }
