@@ -106,7 +106,7 @@ class Dashboard:
             self.ask(asked.question(zone, asked.by, metrics=(score, *board.COLUMNS))),
         )
         days = (asked.first.isoformat(), asked.last.isoformat())
-        came, values = await self.storage.read(lambda conn: (store.came(conn, *days), store.values(conn)))
+        came, values = await self.storage.read_apart(lambda conn: (store.came(conn, *days), store.values(conn)))
         names = _names(visit)
         weeks = board.axis(asked.first, asked.last)
         return {

@@ -11,7 +11,7 @@ from bot.errors import Conflict, StafettError
 from bot.texts.refused import in_words
 from surveys.console.seen import day, moment, read, setting, zone_of
 from surveys.insights import store as figures
-from surveys.insights.judging import judge
+from surveys.insights.judging import judge, past
 from surveys.insights.records import improving, store
 from surveys.insights.records.nouns import LEAST_DAYS, MOST_DAYS, SCOPES, Improvement, Metric
 from surveys.insights.records.words import amount_of, day_of
@@ -37,7 +37,8 @@ async def show(visit: Visit) -> Response:
 
     def query(conn: Reader) -> tuple[Improvement, dict[str, Any]]:
         found = store.improvement(conn, improvement_id)
-        return found, judgement(judge(conn, found, store.improvements(conn), at.now, at.zone))
+        seen = past(conn, [found], at.now, at.zone)
+        return found, judgement(judge(seen, found, store.improvements(conn), at.now, at.zone))
 
     record, found = await read(visit, query)
     settled = record.starts_on <= at.now.astimezone(at.zone).date()

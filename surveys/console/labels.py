@@ -29,12 +29,12 @@ SHOWN = 200
 async def show(visit: Visit) -> Response:
     asked = _asked(visit)
 
-    def query(conn: Reader) -> tuple[list[Label], list[Label], list[str]]:
-        every = store.labels(conn, limit=None)
-        return every, store.labels(conn, **asked, limit=SHOWN), figures.topics(conn, setting(visit).now - DRIVERS_OF)
+    def query(conn: Reader) -> tuple[dict[tuple[str, str | None], int], list[Label], list[str]]:
+        found = store.labels(conn, **asked, limit=SHOWN)
+        return store.count_labels(conn), found, figures.topics(conn, setting(visit).now - DRIVERS_OF)
 
     every, found, topics = await read(visit, query)
-    counted = Counter((one.kind.value, one.area.value if one.area else "") for one in every)
+    counted = Counter({(kind, area or ""): n for (kind, area), n in every.items()})
     rows = [{"label": one, "at": moment(visit, one.at)} for one in found]
     table: list[dict[str, Any]] = [
         {"kind": kind, "cells": [(area, counted[kind, area]) for area in (*AREAS, "")]} for kind in KINDS
@@ -50,7 +50,7 @@ async def show(visit: Visit) -> Response:
         topics=topics,
         chosen=chosen,
         address=urlencode(given),
-        total=len(every),
+        total=counted.total(),
     )
 
 

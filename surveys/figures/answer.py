@@ -15,11 +15,11 @@ from bot.storage.marks import ANSWERS, ASKS, CASES
 from surveys import statistics
 from surveys.figures import reduce, silence
 from surveys.figures.catalogue import METRICS, Kind, Metric, chosen
-from surveys.figures.columns import INVOLVED, Groups, among, asked_for, each_involved, grouped, whole
+from surveys.figures.columns import INVOLVED, Groups, among, asked_for, each_involved, grouped, times_each, whole
 from surveys.figures.derived import DERIVED, Cases, Sorted
 from surveys.figures.shape import SHOWN_FROM, Figure, Figures, Question, Silent
 from surveys.rollups.blocks import Table
-from surveys.rollups.facts import BACKLOG, STEPS
+from surveys.rollups.facts import BACKLOG, LISTS, NAMES, SPANS, STEPS
 from surveys.survey import INSTRUMENTS, Measure
 
 if TYPE_CHECKING:
@@ -31,6 +31,10 @@ ASKED = frozenset({"asked", "answered", "expired", "failed", "declined"})
 """States of an invitation that was sent, or was to be."""
 _RUNS_ON = frozenset({"frt", "frt_business", "ttr", "ttr_business", "ttr_first", "ttr_first_business"})
 """Times beside which stands how many live cases' clocks still run."""
+
+
+_OF_CASES = frozenset({*NAMES[CASES], *SPANS[CASES], *LISTS[CASES]}) - {"outcome", "spoke"}
+"""Columns of cases that figures are made of. The others tell "what to mend" who may leave, and why."""
 
 
 def answer(question: Question, tables: Mapping[str, Table], now: datetime) -> Figures:
@@ -80,7 +84,7 @@ def _answer(question: Question, tables: Mapping[str, Table], now: datetime) -> F
 def needed(question: Question) -> Mapping[str, frozenset[str] | None]:
     """Which columns of which family a question touches; None: all of them."""
     if not question.metrics:
-        return dict.fromkeys((CASES, ANSWERS, ASKS))
+        return {CASES: _OF_CASES, ANSWERS: None, ASKS: None}
     places = {*question.by, *(name for name, _ in question.where)}
     metrics = chosen(question.metrics)
     of_cases = {name for one in metrics if one.family == CASES for name in DERIVED.get(one.id, _plain(one))}
@@ -158,7 +162,7 @@ def _silent(asks: Table) -> tuple[Silent, ...]:
 
 def _counts(kept: Mapping[str, Table], cases: Cases) -> dict[str, int]:
     asks = kept[ASKS]
-    states = _times_each(asks, "state")
+    states = times_each(asks, "state")
     ended = cases.total("ended", cases=True)
     return {
         "cases": cases.table.n,
@@ -175,14 +179,5 @@ def _counts(kept: Mapping[str, Table], cases: Cases) -> dict[str, int]:
 
 
 def _skipped(asks: Table) -> dict[str, int]:
-    skipped = _times_each(asks, "skip", _is(asks, "state", {"skipped"}))
+    skipped = times_each(asks, "skip", _is(asks, "state", {"skipped"}))
     return dict(sorted((text or "unknown", n) for text, n in skipped.items()))
-
-
-def _times_each(table: Table, column: str, rows: Array | None = None) -> dict[str, int]:
-    """Name → how often it stands there, in these rows (a mask; None: in all)."""
-    import numpy as np
-
-    codes = table.codes[column] if rows is None else table.codes[column][rows]
-    counted = np.bincount(codes, minlength=len(table.names[column])).tolist()
-    return {text: n for text, n in zip(table.names[column], counted, strict=True) if n}

@@ -102,6 +102,15 @@ def among(codes: Array, texts: Sequence[str], wanted: Collection[str]) -> Array:
     return flags[codes]
 
 
+def times_each(table: Table, column: str, rows: Array | None = None) -> dict[str, int]:
+    """Name → how often it stands there, in these rows (a mask; None: in all)."""
+    import numpy as np
+
+    codes = table.codes[column] if rows is None else table.codes[column][rows]
+    counted = np.bincount(codes, minlength=len(table.names[column])).tolist()
+    return {text: n for text, n in zip(table.names[column], counted, strict=True) if n}
+
+
 def whole(table: Table) -> Groups:
     """All rows as one group."""
     import numpy as np

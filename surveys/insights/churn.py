@@ -1,82 +1,28 @@
-"""Who may leave, and who left. Pure.
+"""Who left. Pure.
 
-*Risk* is a guess from what the house sees, and is called risk wherever it is shown: opted out, a bad score last, the last case
-unsolved, three contacts on one topic, silence after a bad case. *Churn* needs to be told from outside: lost in a period ÷
-active at its start, with Wilson's interval. Where both are there, the guess is held against what came of it.
+Churn needs to be told from outside: lost in a period ÷ active at its start, with Wilson's interval. Where there is a guess of who
+may leave (`risk.py`), it is held against what came of it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
 from bot.intervals import CONFIDENCE, Interval, newcombe, wilson
 
-SILENCE = timedelta(days=90)
-"""Without a word after a bad case."""
-SAME_TOPIC = 3
-"""Contacts on one topic within SAME_TOPIC_WITHIN."""
-SAME_TOPIC_WITHIN = timedelta(days=90)
-ACTIVE_WITHIN = timedelta(days=365)
-"""Who wrote within this time before a period counts as active at its start, until they are told to have left."""
-BAD_OUTCOMES = frozenset({"no_solution", "abandoned"})
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+ACTIVE_MONTHS = 12
+"""Who came in so many months before a period counts as active at its start, until they are told to have left."""
 LEAST_PERIODS = 4
 
 
-class Sign(StrEnum):
-    """Why somebody is at risk."""
-
-    OPTED_OUT = "opted_out"
-    DETRACTOR = "detractor"
-    UNSOLVED = "unsolved"
-    SAME_TOPIC = "same_topic"
-    SILENT = "silent"
-
-
-@dataclass(frozen=True, slots=True)
-class Contact:
-    """One case of a customer, as far as risk needs it. `bad`: unsolved, or scored so."""
-
-    at: datetime
-    topic: str | None
-    unsolved: bool
-    detractor: bool | None  # None: not asked or not answered
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the house knows of a customer: contacts, oldest first, and when they wrote last."""
-
-    customer_id: str
-    opted_out: bool
-    contacts: Sequence[Contact]
-    last_at: datetime | None
-
-
-def signs(who: Known, now: datetime) -> tuple[Sign, ...]:
-    """The signs of risk, in the order of their names above."""
-    past = [one for one in who.contacts if one.at <= now]
-    scored = [one for one in past if one.detractor is not None]
-    recent: dict[str, int] = {}
-    for one in past:
-        if one.topic and now - one.at <= SAME_TOPIC_WITHIN:
-            recent[one.topic] = recent.get(one.topic, 0) + 1
-    last = past[-1] if past else None
-    bad = last is not None and (last.unsolved or bool(last.detractor))
-    checks = (
-        (Sign.OPTED_OUT, who.opted_out),
-        (Sign.DETRACTOR, bool(scored and scored[-1].detractor)),
-        (Sign.UNSOLVED, last is not None and last.unsolved),
-        (Sign.SAME_TOPIC, any(count >= SAME_TOPIC for count in recent.values())),
-        (Sign.SILENT, bad and who.last_at is not None and now - who.last_at >= SILENCE),
-    )
-    return tuple(sign for sign, holds in checks if holds)
-
-
-# ── the rate, where another system tells of leaving ────────────────────────────────────────────────────────────────
 @dataclass(frozen=True, slots=True)
 class Period:
     """Lost and active of one period; `value_lost` ÷ `value` weighs customers by what they are worth, where that is known."""
@@ -160,8 +106,7 @@ class Check:
         return self.interval is not None and self.interval.low > 0
 
 
-def check(flagged: Mapping[str, bool], left: set[str]) -> Check:
-    """`flagged` says of each active customer whether they were at risk; `left` who was lost."""
-    risky = {who for who, flag in flagged.items() if flag}
-    safe = set(flagged) - risky
-    return Check(len(risky), len(risky & left), len(safe), len(safe & left))
+def check(at_risk: Array, left: Array) -> Check:
+    """Of active customers: who was at risk, and who was lost; two masks."""
+    lost = int((at_risk & left).sum())
+    return Check(int(at_risk.sum()), lost, int((~at_risk).sum()), int(left.sum()) - lost)

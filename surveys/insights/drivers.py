@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bot.intervals import CONFIDENCE, Interval
 
@@ -28,6 +28,8 @@ LEAST = 100
 LEAST_EACH = 10
 DRAWS = 1000
 SEED = 1
+BUNCHES = 2000
+"""At most so many are drawn from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +99,21 @@ def relative_weights(data: Floats, target: Floats) -> Floats:
     """ε of each column of `data`, shape `(columns,)`; they sum to R². Each column must vary."""
     import numpy as np
 
-    together: Any = np.corrcoef(np.column_stack([data, target]), rowvar=False)
-    inner, outer = together[:-1, :-1], together[:-1, -1]
+    return _weights(np.corrcoef(np.column_stack([data, target]), rowvar=False))
+
+
+def _weights(together: Floats) -> Floats:
+    """ε of each column, of correlations with the target last: shape `(…, columns + 1, columns + 1)`, also of many at once."""
+    import numpy as np
+
+    inner, outer = together[..., :-1, :-1], together[..., :-1, -1:]
     values, vectors = np.linalg.eigh(inner)
-    roots = np.sqrt(np.clip(values, 0, None))
-    near = (vectors * roots) @ vectors.T
+    roots = np.sqrt(np.clip(values, 0, None))[..., None, :]
+    turned = np.swapaxes(vectors, -1, -2)
+    near = (vectors * roots) @ turned
     inverse = np.where(roots > 1e-6, 1 / np.maximum(roots, 1e-6), 0.0)  # a driver that repeats others adds nothing
-    beta = (vectors * inverse) @ vectors.T @ outer
-    weights: Floats = (near**2) @ (beta**2)
+    beta = (vectors * inverse) @ turned @ outer
+    weights: Floats = ((near**2) @ (beta**2))[..., 0]
     return weights
 
 
@@ -146,21 +155,44 @@ def _by_owner(weights: Floats, owners: Sequence[str], names: Sequence[str]) -> F
 def _bootstrap(
     data: Floats, target: Floats, owners: Sequence[str], names: Sequence[str], seed: int, draws: int
 ) -> Floats:
-    """Shares of `draws` samples of the answers, with replacement, shape `(draws, names)`."""
+    """Shares of `draws` samples of the answers, with replacement, shape `(draws, names)`.
+
+    A sample's correlations are sums over its answers, so it is enough to know how often each was drawn. Of more than BUNCHES
+    answers bunches are drawn, of answers that chance brought together: their sums scatter as those of single ones do.
+    """
     import numpy as np
 
     random = np.random.default_rng(seed)
-    rows: list[Any] = []
-    for _ in range(draws):
-        pick = random.integers(0, len(target), len(target))
-        drawn, aim = data[pick], target[pick]
-        varies = (drawn.std(axis=0) > 0) & bool(aim.std() > 0)
-        weights = np.zeros(data.shape[1])
-        if varies.any():
-            weights[varies] = relative_weights(drawn[:, varies], aim)
-        rows.append(_by_owner(weights, owners, names))
-    made: Floats = np.array(rows)
+    whole = np.column_stack([data, target])
+    whole = (whole - whole.mean(axis=0)) / whole.std(axis=0)
+    whole = np.column_stack([np.ones(len(whole)), whole])
+    bunches = min(len(whole), BUNCHES)
+    order = np.arange(len(whole)) if bunches == len(whole) else random.permutation(len(whole))
+    products = np.array([part.T @ part for part in np.array_split(whole[order], bunches)])
+    drawn = np.array([np.bincount(random.integers(0, bunches, bunches), minlength=bunches) for _ in range(draws)])
+    sums = (drawn.astype(float) @ products.reshape(bunches, -1)).reshape(draws, *products.shape[1:])
+    weights = _weights(_correlations(sums))
+    owned = np.array([[float(owner == name) for name in names] for owner in owners])
+    shares = weights @ owned
+    total = weights.sum(axis=1, keepdims=True)
+    made: Floats = np.divide(shares, total, out=shares, where=total > 0)
     return made
+
+
+def _correlations(sums: Floats) -> Floats:
+    """Of sums of products, a column of ones first: what does not vary goes with nothing."""
+    import numpy as np
+
+    count = sums[:, :1, :1]
+    means = sums[:, 0, 1:] / count[:, 0]
+    spread = sums[:, 1:, 1:] / count - means[:, :, None] * means[:, None, :]
+    size = np.sqrt(np.clip(np.diagonal(spread, axis1=1, axis2=2), 0, None))
+    varies = size > 1e-9
+    size = np.where(varies, size, 1.0)
+    found: Floats = spread / (size[:, :, None] * size[:, None, :])
+    found *= varies[:, :, None] & varies[:, None, :]
+    found[:, np.arange(found.shape[1]), np.arange(found.shape[1])] = 1.0
+    return found
 
 
 def _direction(column: Floats, target: Floats) -> int:

@@ -15,11 +15,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, fmean, variance
-from typing import TypeAlias
+from statistics import NormalDist
+from typing import TYPE_CHECKING, TypeAlias
 
 from bot.intervals import CONFIDENCE, Interval, Z, newcombe
 from surveys.statistics import nps
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Numbers: TypeAlias = "Sequence[float] | NDArray[np.float64]"
 
 POWER = 0.8
 SMALLEST_SHARE = 0.05
@@ -43,7 +49,7 @@ class Share:
 class Values:
     """Scores of cases (a mean), or cases by week (a count)."""
 
-    values: tuple[float, ...]
+    values: Numbers
 
     @property
     def n(self) -> int:
@@ -51,7 +57,19 @@ class Values:
 
     @property
     def value(self) -> float | None:
-        return fmean(self.values) if self.values else None
+        return _mean(self.values) if self.n else None
+
+
+def _mean(values: Numbers) -> float:
+    import numpy as np
+
+    return float(np.mean(values, dtype=np.float64))
+
+
+def _variance(values: Numbers) -> float:
+    import numpy as np
+
+    return float(np.var(values, ddof=1, dtype=np.float64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +149,7 @@ def _interval(before: Sample, after: Sample) -> Interval | None:
     raise TypeError("before and after must be of one kind")
 
 
-def welch(before: Sequence[float], after: Sequence[float]) -> Interval | None:
+def welch(before: Numbers, after: Numbers) -> Interval | None:
     """Student's interval of mean after − mean before, the two spreads unequal (Welch 1947; degrees by Satterthwaite).
 
     None with fewer than two values on a side.
@@ -140,8 +158,8 @@ def welch(before: Sequence[float], after: Sequence[float]) -> Interval | None:
         return None
     from scipy.special import stdtrit
 
-    parts = [variance(side) / len(side) for side in (before, after)]
-    gap, error = fmean(after) - fmean(before), sum(parts)
+    parts = [_variance(side) / len(side) for side in (before, after)]
+    gap, error = _mean(after) - _mean(before), sum(parts)
     if error == 0:
         return Interval(gap, gap)
     degrees = error**2 / (parts[0] ** 2 / (len(before) - 1) + parts[1] ** 2 / (len(after) - 1))
@@ -170,7 +188,7 @@ def cases_needed(before: Sample, after: Sample) -> int | None:
         case Share(), Share():
             return shares_needed(*_apart(before.value or 0.0, after.value or 0.0))
         case Values(), Values() if before.n > 1 and after.n > 1:
-            spread = math.sqrt((variance(before.values) + variance(after.values)) / 2)
+            spread = math.sqrt((_variance(before.values) + _variance(after.values)) / 2)
             return means_needed(abs((after.value or 0.0) - (before.value or 0.0)), spread)
         case Nps(), Nps():
             spread = math.sqrt(sum(_nps_variance(side) for side in (before, after)) / 2)

@@ -5,21 +5,21 @@ Everything that `effect`, `interrupted`, `payback` and `doubts` need is read her
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
 from surveys.figures.shape import SHOWN_FROM
-from surveys.insights import store
+from surveys.insights import happened
 from surveys.insights.doubts import Doubt, Side, doubts, last_year, overlap, scopes_meet
 from surveys.insights.effect import Difference, Nps, Sample, Share, Values, against, difference
+from surveys.insights.happened import TOPIC, Rows
 from surveys.insights.interrupted import LEAST, Break, interrupted
 from surveys.insights.payback import Return, payback
 from surveys.insights.records.nouns import Improvement, Metric
-from surveys.insights.store import AnswerFacts, CaseFacts, Reader
+from surveys.insights.store import Reader
 from surveys.insights.weeks import days_from, midnight
+from surveys.rollups.facts import micros
 from surveys.survey import INSTRUMENTS
 
 INSTRUMENTS_OF: Mapping[Metric, tuple[str, ...]] = {
@@ -68,18 +68,35 @@ class Judgement:
         return (found.value < 0) == self.improvement.metric.fewer_is_better
 
 
-def judge(conn: Reader, one: Improvement, others: Sequence[Improvement], now: datetime, zone: tzinfo) -> Judgement:
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What improvements are judged by, read once for all of them: from a moment before the first of them on."""
+
+    cases: Rows
+    answers: Rows
+    asks: Rows
+
+
+def past(conn: Reader, improvements: Sequence[Improvement], now: datetime, zone: tzinfo) -> Past:
+    """All that judging these may look at."""
+    first = min((last_year(one.starts_on) - timedelta(days=one.days) for one in improvements), default=now.date())
+    since = midnight(min(first, now.date()) - timedelta(days=1), zone)
+    return Past(*(read(conn, since, now) for read in (happened.cases, happened.answers, happened.asks)))
+
+
+def judge(seen: Past, one: Improvement, others: Sequence[Improvement], now: datetime, zone: tzinfo) -> Judgement:
     """The state of things now: after the change only what has been so far."""
     start, until = days_from(one.starts_on, one.days, zone)
     until = min(until, now)
     since = midnight(one.starts_on - timedelta(days=one.days), zone)
     runs = until > start
-    before = _sample(conn, one, since, min(start, now))
-    after = _sample(conn, one, start, until) if runs else None
+    here = _scoped(seen, one)
+    before = _sample(here, one, since, min(start, now))
+    after = _sample(here, one, start, until) if runs else None
     told = after is not None and _is_enough(one, before, after)
     effect = difference(before, after) if after is not None and told else None
-    beyond = _beyond(conn, one, effect, before, (since, start, until)) if effect is not None else None
-    series, weeks = _series(conn, one, now, zone)
+    beyond = _beyond(seen, one, effect, before, (since, start, until)) if effect is not None else None
+    series, weeks = _series(here, one, now, zone)
     returned = None
     if (
         after is not None
@@ -90,8 +107,15 @@ def judge(conn: Reader, one: Improvement, others: Sequence[Improvement], now: da
     ):
         returned = payback(before, after, one.cost, one.unit_value, fewer_is_better=one.metric.fewer_is_better)
     days_after = max(0, (until - start).days)
-    doubted = _doubts(conn, one, others, (since, start, until), weeks, zone) if runs else ()
+    doubted = _doubts(here, one, others, (since, start, until), weeks, zone) if runs else ()
     return Judgement(one, runs, days_after, effect, beyond, series, returned, doubted, tuple(weeks))
+
+
+def _scoped(seen: Past, one: Improvement, *, outside: bool = False) -> Past:
+    """What lies in its scope: answers only where they decide, with its own question."""
+    named = INSTRUMENTS_OF.get(one.metric, ())
+    answers, asks = (rows.kept(rows.of("instrument", *named)) for rows in (seen.answers, seen.asks))
+    return Past(*(rows.scoped(one.scope, outside=outside) for rows in (seen.cases, answers, asks)))
 
 
 # ── samples ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -100,72 +124,67 @@ def _is_enough(one: Improvement, *samples: Sample) -> bool:
     return not one.metric.by_survey or all(sample.n >= SHOWN_FROM for sample in samples)
 
 
-def _sample(conn: Reader, one: Improvement, since: datetime, until: datetime, *, outside: bool = False) -> Sample:
+def _sample(seen: Past, one: Improvement, since: datetime, until: datetime) -> Sample:
     if one.metric.by_survey:
-        named = INSTRUMENTS_OF[one.metric]
-        return of_answers(one.metric, store.answer_facts(conn, named, one.scope, since, until, outside=outside))
-    cases = store.case_facts(conn, one.scope, since, until, outside=outside)
-    return of_cases(one.metric, cases, since, until)
+        return of_answers(one.metric, seen.answers.between(since, until))
+    return of_cases(one.metric, seen.cases.between(since, until), since, until)
 
 
-def of_answers(metric: Metric, answers: Sequence[AnswerFacts]) -> Sample:
+def of_answers(metric: Metric, answers: Rows) -> Sample:
     """Pure."""
     asked = INSTRUMENTS[INSTRUMENTS_OF[metric][0]]
-    scores = [one.score for one in answers]
+    scores = answers["score"]
     if metric is Metric.CES:
-        return Values(tuple(scores))
-    good = sum(score >= asked.good_from for score in scores)
+        return Values(scores)
+    good = int((scores >= asked.good_from).sum())
     if metric is Metric.NPS:
-        return Nps(good, sum(score <= asked.detractor_to for score in scores), len(scores))
+        return Nps(good, int((scores <= asked.detractor_to).sum()), len(scores))
     return Share(good, len(scores))
 
 
-def of_cases(metric: Metric, cases: Sequence[CaseFacts], since: datetime, until: datetime) -> Sample:
+def of_cases(metric: Metric, cases: Rows, since: datetime, until: datetime) -> Sample:
     """Pure. Contacts are counted by whole weeks from `since` on; what is left over at the end is not."""
+    import numpy as np
+
     match metric:
         case Metric.CONTACTS:
             full = max(0, (until - since).days // 7)
-            counts = [0] * full
-            for one in cases:
-                week = (one.opened_at - since).days // 7
-                if 0 <= week < full:
-                    counts[week] += 1
-            return Values(tuple(float(count) for count in counts))
+            starts = [micros(since + timedelta(weeks=week)) for week in range(full + 1)]
+            return Values(np.diff(cases.at.searchsorted(starts)).astype(float))
         case Metric.TTR:
-            return Values(tuple(math.log(one.ttr / HOUR + 1 / 60) for one in cases if one.ttr is not None))
+            lasted = cases["ttr"].astype(float)
+            return Values(np.log(lasted[~np.isnan(lasted)] / HOUR + 1 / 60))
         case Metric.ESCALATED:
-            return Share(sum(one.escalated for one in cases), len(cases))
+            return Share(int(cases["escalated"].sum()), len(cases))
         case Metric.REOPENED:
-            solved = [one for one in cases if one.solved]
-            return Share(sum(one.reopened for one in solved), len(solved))
+            return Share(int((cases["reopened"] & cases["solved"]).sum()), int(cases["solved"].sum()))
         case _:
-            ended = [one for one in cases if one.solved]
-            return Share(sum(one.unsolved for one in ended), len(ended))
+            return Share(int((cases["unsolved"] & cases["solved"]).sum()), int(cases["solved"].sum()))
 
 
 def _beyond(
-    conn: Reader, one: Improvement, effect: Difference, before: Sample, at: tuple[datetime, datetime, datetime]
+    seen: Past, one: Improvement, effect: Difference, before: Sample, at: tuple[datetime, datetime, datetime]
 ) -> Difference | None:
     """What changed here beyond what changed in all other cases; None where the scope is everything."""
     if not one.scope:
         return None
     since, start, until = at
-    other_before = _sample(conn, one, since, start, outside=True)
-    other_after = _sample(conn, one, start, until, outside=True)
+    others = _scoped(seen, one, outside=True)
+    other_before, other_after = _sample(others, one, since, start), _sample(others, one, start, until)
     if isinstance(other_before, Values) and isinstance(other_after, Values) and one.metric is Metric.CONTACTS:
         level = other_before.value
         if not level or before.value is None:
             return None
         scale = before.value / level  # elsewhere may be ten times as busy: it is its course that counts
-        other_before = Values(tuple(value * scale for value in other_before.values))
-        other_after = Values(tuple(value * scale for value in other_after.values))
+        other_before = Values([value * scale for value in other_before.values])
+        other_after = Values([value * scale for value in other_after.values])
     elsewhere = difference(other_before, other_after) if _is_enough(one, other_before, other_after) else None
     return against(effect, elsewhere) if elsewhere is not None else None
 
 
 # ── by week ────────────────────────────────────────────────────────────────────────────────────────────────────────
 def _series(
-    conn: Reader, one: Improvement, now: datetime, zone: tzinfo
+    seen: Past, one: Improvement, now: datetime, zone: tzinfo
 ) -> tuple[Break | None, list[tuple[str, float | None]]]:
     """The metric in each week on both sides, counted from the day of the change; weeks that are not over are left out."""
     start = one.starts_on
@@ -177,7 +196,7 @@ def _series(
             spans.append((day.isoformat(), since, until))
     if not spans:
         return None, []
-    values = _by_span(conn, one, spans)
+    values = _by_span(seen, one, spans)
     while values and values[0][1] in {None, 0.0}:  # before there was anything
         values.pop(0)
     before = [value for day, value in values if value is not None and day < start.isoformat()]
@@ -187,20 +206,15 @@ def _series(
 
 
 def _by_span(
-    conn: Reader, one: Improvement, spans: Sequence[tuple[str, datetime, datetime]]
+    seen: Past, one: Improvement, spans: Sequence[tuple[str, datetime, datetime]]
 ) -> list[tuple[str, float | None]]:
-    first, last = spans[0][1], spans[-1][2]
-    if one.metric.by_survey:
-        answers = store.answer_facts(conn, INSTRUMENTS_OF[one.metric], one.scope, first, last)
-        samples = [(day, of_answers(one.metric, [a for a in answers if s <= a.at < u])) for day, s, u in spans]
-        return [(day, sample.value if _is_enough(one, sample) else None) for day, sample in samples]
-    cases = store.case_facts(conn, one.scope, first, last)
-    return [(day, of_cases(one.metric, [k for k in cases if s <= k.opened_at < u], s, u).value) for day, s, u in spans]
+    samples = [(day, _sample(seen, one, since, until)) for day, since, until in spans]
+    return [(day, sample.value if _is_enough(one, sample) else None) for day, sample in samples]
 
 
 # ── doubts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 def _doubts(
-    conn: Reader,
+    seen: Past,
     one: Improvement,
     others: Sequence[Improvement],
     at: tuple[datetime, datetime, datetime],
@@ -208,12 +222,12 @@ def _doubts(
     zone: tzinfo,
 ) -> tuple[Doubt, ...]:
     since, start, until = at
-    before, after = (_side(conn, one, *span) for span in ((since, start), (start, until)))
+    before, after = (_side(seen, one, *span) for span in ((since, start), (start, until)))
     year_ago = last_year(one.starts_on)
     then = midnight(year_ago, zone)
     moved = difference(
-        _sample(conn, one, midnight(year_ago - timedelta(days=one.days), zone), then),
-        _sample(conn, one, then, then + (until - start)),
+        _sample(seen, one, midnight(year_ago - timedelta(days=one.days), zone), then),
+        _sample(seen, one, then, then + (until - start)),
     )
     meets = [
         other
@@ -234,13 +248,8 @@ def _doubts(
     )
 
 
-def _side(conn: Reader, one: Improvement, since: datetime, until: datetime) -> Side:
-    cases = store.case_facts(conn, one.scope, since, until)
-    mix = {
-        "channel": Counter(case.channel for case in cases),
-        "topic": Counter(case.topic or "" for case in cases),
-    }
-    delivered, answered = 0, 0
-    if one.metric.by_survey:
-        delivered, answered = store.surveyed(conn, INSTRUMENTS_OF[one.metric], one.scope, since, until)
-    return Side(mix, delivered, answered)
+def _side(seen: Past, one: Improvement, since: datetime, until: datetime) -> Side:
+    cases = seen.cases.between(since, until)
+    mix = {"channel": cases.counted("channel"), "topic": cases.counted(TOPIC)}
+    asked = seen.asks.between(since, until)
+    return Side(mix, len(asked), int(asked["answered"].sum())) if one.metric.by_survey else Side(mix)

@@ -7,12 +7,21 @@ cases before and after are drawn again with replacement (Efron's percentile boot
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bot.intervals import CONFIDENCE, Interval
 from surveys.insights.effect import Nps, Sample, Share, Values
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 DRAWS = 2000
 SEED = 1
+
+
+MOST = 1000
+"""Of more values than this bunches are drawn: so many, of values that chance brought together. Their means scatter as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +52,7 @@ def payback(
         first = random.binomial(before.n, before.hits / before.n, DRAWS) / before.n
         second = random.binomial(after.n, after.hits / after.n, DRAWS) / after.n
     elif isinstance(before, Values) and isinstance(after, Values):
-        first = random.choice(np.asarray(before.values), (DRAWS, before.n)).mean(axis=1)
-        second = random.choice(np.asarray(after.values), (DRAWS, after.n)).mean(axis=1)
+        first, second = (_means(side, random) for side in (before, after))
     else:
         raise TypeError("before and after must be of one kind")
     sign = -1.0 if fewer_is_better else 1.0
@@ -57,3 +65,14 @@ def payback(
 
     ends = sorted((roi(low), roi(high)))
     return Return(units, Interval(low, high), units * unit_value, roi(units), Interval(ends[0], ends[1]))
+
+
+def _means(side: Values, random: np.random.Generator) -> NDArray[np.float64]:
+    """The means of DRAWS samples, with replacement, as large as this one."""
+    import numpy as np
+
+    values = np.asarray(side.values, dtype=float)
+    if len(values) > MOST:
+        values = np.array([bunch.mean() for bunch in np.array_split(random.permutation(values), MOST)])
+    means: NDArray[np.float64] = random.choice(values, (DRAWS, len(values))).mean(axis=1)
+    return means

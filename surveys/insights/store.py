@@ -1,22 +1,22 @@
 """What "what to mend" reads of cases, answers and customers. Only reading: records are written in `records/store.py`.
 
-One scan a question: weeks and months are told apart in the query, by their bounds in the desk's time zone, so the same words
-run on both engines and only sums come out of the database.
+What is counted is read from the facts that figures are made of (`happened.py`); here stands what rows alone can tell, each read
+bounded by an index.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, and_, case, distinct, func, not_, or_, select
+from sqlalchemy import Connection, Row, Select, and_, distinct, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.storage import tables as t
 from bot.storage.tx import Tx
-from surveys.insights.churn import Contact, Known
+from surveys.insights import happened
 from surveys.insights.topics import Case
 
 Reader = Connection
@@ -25,7 +25,7 @@ Bounds = Sequence[tuple[str, datetime, datetime]]
 """(name, from, until) of spans that don't overlap."""
 AT_ONCE: Final = 500
 MOST_LOOKED_AT: Final = 20_000  # cases
-NO_SPEECH = ("spam", "duplicate")
+EVER: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 def _topic() -> Any:
@@ -33,24 +33,20 @@ def _topic() -> Any:
     return func.coalesce(func.nullif(c.c.topic, ""), c.c.flow)
 
 
-def _span(at: Any, bounds: Bounds) -> Any:
-    return case(*((and_(at >= since, at < until), name) for name, since, until in bounds))
-
-
 # ── how often ──────────────────────────────────────────────────────────────────────────────────────────────────────
 def counts(conn: Reader, bounds: Bounds) -> dict[tuple[str, str], int]:
     """(topic, span) → cases that opened then; spam and duplicates are none."""
-    topic, span = _topic().label("topic"), _span(c.c.opened_at, bounds).label("span")
-    query = (
-        select(topic, span, func.count().label("n"))
-        .where(c.c.opened_at >= bounds[0][1], c.c.opened_at < bounds[-1][2], _spoken(), _topic().is_not(None))
-        .group_by(topic, span)
-    )
-    return {(row.topic, row.span): row.n for row in conn.execute(query) if row.span is not None}
+    found = happened.cases(conn, bounds[0][1], bounds[-1][2])
+    return {
+        (topic, name): n
+        for name, since, until in bounds
+        for topic, n in found.between(since, until).counted(happened.TOPIC).items()
+        if topic
+    }
 
 
 def _spoken() -> Any:
-    return or_(c.c.outcome.is_(None), c.c.outcome.not_in(NO_SPEECH))
+    return or_(c.c.outcome.is_(None), c.c.outcome.not_in(happened.NO_SPEECH))
 
 
 def people(conn: Reader, topic: str, since: datetime, until: datetime) -> int:
@@ -60,8 +56,8 @@ def people(conn: Reader, topic: str, since: datetime, until: datetime) -> int:
 
 
 def count_of(conn: Reader, topic: str, since: datetime, until: datetime) -> int:
-    query = select(func.count()).select_from(c).where(_of_topic(topic), _spoken(), *_opened(since, until))
-    return int(conn.execute(query).scalar() or 0)
+    """How many cases with a topic."""
+    return len(happened.cases(conn, since, until).scoped({"topic": topic}))
 
 
 def cases_of(topic: str, since: datetime, until: datetime) -> Select[Any]:
@@ -70,10 +66,9 @@ def cases_of(topic: str, since: datetime, until: datetime) -> Select[Any]:
 
 
 def topics(conn: Reader, since: datetime, limit: int = 100) -> list[str]:
-    """Topics of late, the most frequent first."""
-    topic = _topic()
-    query = select(topic).where(c.c.opened_at >= since, topic.is_not(None)).group_by(topic)
-    return list(conn.execute(query.order_by(func.count().desc(), topic).limit(limit)).scalars())
+    """Topics since then, the most frequent first."""
+    counted = happened.cases(conn, since, EVER).counted(happened.TOPIC)
+    return sorted(filter(None, counted), key=lambda topic: (-counted[topic], topic))[:limit]
 
 
 def _of_topic(topic: str) -> Any:
@@ -109,27 +104,12 @@ def first_words(conn: Reader, case_ids: Sequence[str]) -> dict[str, str]:
     return found
 
 
-# ── before and after ───────────────────────────────────────────────────────────────────────────────────────────────
-@dataclass(frozen=True, slots=True)
-class CaseFacts:
-    """One case as a metric sees it. Times are seconds; None: it has not come to that."""
-
-    opened_at: datetime
-    channel: str
-    topic: str | None
-    reopened: bool
-    escalated: bool
-    unsolved: bool
-    solved: bool
-    ttr: float | None
-
-
+# ── what goes with a score ─────────────────────────────────────────────────────────────────────────────────────────
 @dataclass(frozen=True, slots=True)
 class AnswerFacts:
-    """One answer, with what is known of its case."""
+    """One answer, with what is known of its case. Times are seconds; None: it has not come to that."""
 
     at: datetime
-    instrument: str
     score: float
     channel: str | None
     topic: str | None
@@ -139,105 +119,40 @@ class AnswerFacts:
     questions: int = 0
     reopened: int = 0
     opened_at: datetime | None = None
-    is_case: bool = False
 
 
-def case_facts(
-    conn: Reader, scope: Mapping[str, str], since: datetime, until: datetime, *, outside: bool = False
-) -> list[CaseFacts]:
-    """Cases that opened in a span and lie in a scope; `outside`: all that don't."""
-    columns = (c.c.opened_at, c.c.channel, _topic().label("topic"), c.c.reopened, c.c.escalated_at, c.c.outcome)
-    query = select(*columns, c.c.first_resolved_at, c.c.resolved_at).where(*_opened(since, until), _spoken())
-    return [_case_facts(row) for row in conn.execute(_scoped(query, scope, outside=outside))]
+def answered_about_cases(conn: Reader, instruments: Sequence[str], since: datetime, until: datetime) -> dict[str, int]:
+    """Instrument → how many answers about a case came in a span."""
+    query = select(r.c.instrument, func.count().label("n")).where(*_of_cases(instruments, since, until))
+    return {row.instrument: row.n for row in conn.execute(query.group_by(r.c.instrument))}
 
 
-def answer_facts(
-    conn: Reader,
-    instruments: Sequence[str],
-    scope: Mapping[str, str],
-    since: datetime,
-    until: datetime,
-    *,
-    outside: bool = False,
-) -> list[AnswerFacts]:
-    """Answers that came in a span, in the order of their times. Imported ones have no case and lie in no narrower scope."""
-    within = _answers_own()
-    columns = (r.c.at, r.c.instrument, r.c.score, within["channel"].label("channel"), within["topic"].label("topic"))
-    of_case = (
-        c.c.id,
-        c.c.opened_at,
-        c.c.first_reply_at,
-        c.c.first_resolved_at,
-        c.c.handoffs,
-        c.c.questions,
-        c.c.reopened,
-    )
+def answer_facts(conn: Reader, instrument: str, since: datetime, until: datetime, nth: int = 1) -> list[AnswerFacts]:
+    """Every `nth` answer about a case that came in a span, in the order of their times."""
+    place = func.row_number().over(order_by=(r.c.at, r.c.id)).label("place")
+    numbered = select(r.c.id, place).where(*_of_cases((instrument,), since, until)).subquery()
+    topic = func.coalesce(func.nullif(c.c.topic, ""), func.nullif(r.c.topic, ""), c.c.flow).label("topic")
     query = (
-        select(*columns, *of_case)
-        .outerjoin(c, c.c.id == r.c.case_id)
-        .where(r.c.instrument.in_(instruments), r.c.at >= since, r.c.at < until)
+        select(r.c.at, r.c.score, c.c.channel, topic, c.c.opened_at, c.c.first_reply_at, c.c.first_resolved_at)
+        .add_columns(c.c.handoffs, c.c.questions, c.c.reopened)
+        .join(numbered, numbered.c.id == r.c.id)
+        .join(c, c.c.id == r.c.case_id)
+        .where(numbered.c.place % nth == 0)
         .order_by(r.c.at, r.c.id)
     )
-    if scope:
-        inside = and_(*(within[name] == value for name, value in scope.items()))
-        query = query.where(not_(func.coalesce(inside, False)) if outside else inside)
     return [_answer_facts(row) for row in conn.execute(query)]
 
 
-def _answers_own() -> dict[str, Any]:
-    """Where an answer belongs: its case as it is now, else what came with it when it was imported."""
-    return {
-        "topic": func.coalesce(func.nullif(c.c.topic, ""), func.nullif(r.c.topic, ""), c.c.flow),
-        "flow": c.c.flow,
-        "channel": func.coalesce(c.c.channel, r.c.channel),
-        "team": func.coalesce(c.c.team, r.c.team),
-    }
+def _of_cases(instruments: Sequence[str], since: datetime, until: datetime) -> tuple[Any, ...]:
+    return r.c.instrument.in_(instruments), r.c.at >= since, r.c.at < until, r.c.case_id.is_not(None)
 
 
-def surveyed(
-    conn: Reader, instruments: Sequence[str], scope: Mapping[str, str], since: datetime, until: datetime
-) -> tuple[int, int]:
-    """(delivered, answered) of the questions of these instruments that were asked in a span; a campaign's have no case."""
-    query: Any = (
-        select(func.count(i.c.delivered_at), func.count(case((i.c.state == "answered", 1))))
-        .outerjoin(c, c.c.id == i.c.case_id)
-        .where(
-            i.c.instrument.in_(instruments), i.c.asked_at >= since, i.c.asked_at < until, i.c.delivered_at.is_not(None)
-        )
-    )
-    row: Sequence[int] = conn.execute(_scoped(query, scope)).one()
-    return int(row[0]), int(row[1])
-
-
-def _scoped(query: Select[Any], scope: Mapping[str, str], *, outside: bool = False) -> Select[Any]:
-    conditions = [_of_topic(value) if name == "topic" else c.c[name] == value for name, value in scope.items()]
-    if not conditions:
-        return query
-    inside = and_(*conditions)
-    return query.where(not_(func.coalesce(inside, False)) if outside else inside)
-
-
-def _case_facts(row: Row[Any]) -> CaseFacts:
-    end = row.first_resolved_at or row.resolved_at
-    return CaseFacts(
-        opened_at=row.opened_at,
-        channel=row.channel,
-        topic=row.topic,
-        reopened=bool(row.reopened),
-        escalated=row.escalated_at is not None,
-        unsolved=row.outcome in {"no_solution", "abandoned"},
-        solved=end is not None,
-        ttr=(end - row.opened_at).total_seconds() if end is not None else None,
-    )
-
-
-def _answer_facts(row: Any) -> AnswerFacts:
+def _answer_facts(row: Row[Any]) -> AnswerFacts:
     def since_opening(at: datetime | None) -> float | None:
-        return (at - row.opened_at).total_seconds() if at is not None and row.opened_at is not None else None
+        return (at - row.opened_at).total_seconds() if at is not None else None
 
     return AnswerFacts(
         at=row.at,
-        instrument=row.instrument,
         score=row.score,
         channel=row.channel,
         topic=row.topic,
@@ -247,7 +162,6 @@ def _answer_facts(row: Any) -> AnswerFacts:
         questions=row.questions or 0,
         reopened=row.reopened or 0,
         opened_at=row.opened_at,
-        is_case=row.id is not None,
     )
 
 
@@ -276,16 +190,6 @@ def departures(conn: Reader) -> list[Departure]:
     return [Departure(row.customer_id, row.kind, row.reason, row.value, row.at) for row in rows]
 
 
-def seen_in(conn: Reader, bounds: Bounds) -> set[tuple[str, str]]:
-    """(customer, span) for each span in which they came with something; customers by the id that they have now."""
-    span = _span(c.c.opened_at, bounds).label("span")
-    query = select(c.c.customer_id, span).where(c.c.opened_at >= bounds[0][1], c.c.opened_at < bounds[-1][2]).distinct()
-    now = living(conn)
-    return {
-        (now.get(row.customer_id, row.customer_id), row.span) for row in conn.execute(query) if row.span is not None
-    }
-
-
 def living(conn: Reader) -> dict[str, str]:
     """Id of somebody who was merged into another → whose id it is now."""
     k = t.customers.c
@@ -298,69 +202,36 @@ def living(conn: Reader) -> dict[str, str]:
     return into
 
 
-def values(conn: Reader, customer_ids: Sequence[str]) -> dict[str, float]:
+def values(conn: Reader) -> dict[str, float]:
     """Customer → what they are worth, where a slot or another system said so (`value`)."""
-    k, found = t.customers.c, {}
-    for start in range(0, len(customer_ids), AT_ONCE):
-        ids = customer_ids[start : start + AT_ONCE]
-        for row in conn.execute(select(k.id, k.attributes).where(k.id.in_(ids))):
-            worth = (row.attributes or {}).get("value")
-            if isinstance(worth, int | float) and not isinstance(worth, bool):
-                found[row.id] = float(worth)
-    return found
+    k = t.customers.c
+    if conn.dialect.name == "postgresql":
+        is_number = func.jsonb_typeof(func.jsonb_extract_path(k.attributes, "value")) == "number"
+    else:
+        is_number = func.json_type(k.attributes, "$.value").in_(("integer", "real"))
+    return {row.id: float(row.attributes["value"]) for row in conn.execute(select(k.id, k.attributes).where(is_number))}
+
+
+def opted_out(conn: Reader) -> list[str]:
+    k = t.customers.c
+    return list(conn.execute(select(k.id).where(k.opted_out.is_(True))).scalars())
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """A customer for the list of those at risk."""
+class Opened:
+    """A case for the list of those at risk: whose it is, by the id that they have now."""
 
-    known: Known
+    id: str
+    customer_id: str
     name: str
-    last_topic: str | None
-    last_case: str
+    topic: str | None
 
 
-def people_between(
-    conn: Reader, since: datetime, until: datetime, detractor_to: Mapping[str, int], limit: int = MOST_LOOKED_AT
-) -> list[Person]:
-    """Everybody who came in a span, with their cases in it; of very many the latest `limit` cases. `detractor_to` is by
-    instrument the highest bad score.
-    """
-    query = (
-        select(c.c.id, c.c.customer_id, c.c.opened_at, _topic().label("topic"), c.c.outcome, c.c.last_customer_at)
-        .where(*_opened(since, until), _spoken())
-        .order_by(c.c.opened_at.desc(), c.c.id.desc())
-        .limit(limit)
-    )
-    rows = conn.execute(query).all()[::-1]
-    bad = {
-        row.case_id: row.score <= detractor_to[row.instrument]
-        for row in conn.execute(select(r.c.case_id, r.c.instrument, r.c.score).where(r.c.at >= since))
-        if row.case_id and row.instrument in detractor_to
-    }
-    now = living(conn)
-    by_customer: dict[str, list[Any]] = {}
-    for row in rows:
-        by_customer.setdefault(now.get(row.customer_id, row.customer_id), []).append(row)
-    who = _customers(conn, list(by_customer))
-    return [
-        Person(_known(customer_id, who[customer_id][1], own, bad), who[customer_id][0], own[-1].topic, own[-1].id)
-        for customer_id, own in by_customer.items()
-        if customer_id in who
-    ]
-
-
-def _known(customer_id: str, opted_out: bool, rows: Sequence[Row[Any]], bad: Mapping[str, bool]) -> Known:
-    contacts = [
-        Contact(row.opened_at, row.topic, row.outcome in {"no_solution", "abandoned"}, bad.get(row.id)) for row in rows
-    ]
-    last = max((row.last_customer_at or row.opened_at for row in rows), default=None)
-    return Known(customer_id, opted_out, contacts, last)
-
-
-def _customers(conn: Reader, ids: Sequence[str]) -> dict[str, tuple[str, bool]]:
-    k, found = t.customers.c, {}
-    for start in range(0, len(ids), AT_ONCE):
-        query = select(k.id, k.name, k.opted_out).where(k.id.in_(ids[start : start + AT_ONCE]))
-        found.update({row.id: (row.name, bool(row.opted_out)) for row in conn.execute(query)})
-    return found
+def opened_at(conn: Reader, moments: Sequence[datetime], now: Mapping[str, str]) -> list[Opened]:
+    """The cases that were opened just then. `now` is what `living` found."""
+    query = select(c.c.id, c.c.customer_id, _topic().label("topic")).where(c.c.opened_at.in_(moments))
+    rows = conn.execute(query).all()
+    k = t.customers.c
+    ids = [now.get(row.customer_id, row.customer_id) for row in rows]
+    names = {row.id: row.name for row in conn.execute(select(k.id, k.name).where(k.id.in_(ids)))}
+    return [Opened(row.id, who, names[who], row.topic) for row, who in zip(rows, ids, strict=True) if who in names]

@@ -28,6 +28,7 @@ from surveys.insights.spikes import Spike
 from surveys.insights.store import Departure, Reader
 from surveys.insights.topics import by_week
 from surveys.insights.weeks import Spans, weeks
+from surveys.rollups.store import is_far_behind
 
 if TYPE_CHECKING:
     from bot.desk_folder.desk import Desk
@@ -107,7 +108,11 @@ class Watch:
 
 
 def looked(conn: Reader, spans: Spans) -> list[Spike]:
-    """Every topic's last week against the weeks before; weeks before the first case of all are no weeks."""
+    """Every topic's last week against the weeks before; weeks before the first case of all are no weeks. Nothing while the facts
+    of an old house are still being made: weeks that are half counted would make this one look busy.
+    """
+    if is_far_behind(conn):
+        return []
     counts = store.counts(conn, spans)
     names = [name for name, _, _ in spans]
     first = next((place for place, name in enumerate(names) if any(week == name for _, week in counts)), len(names))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
 from bot.storage import tables as t
+from bot.storage.marks import CASES
+from surveys.figures.columns import times_each
+from surveys.rollups.facts import EPOCH
+from surveys.rollups.keeping import happened
 from surveys.rollups.store import is_far_behind
 from surveys.timing import EDIT_WINDOW
 
+EVER = datetime(2200, 1, 1, tzinfo=UTC)
 Reader = Connection
 """What queries run on. Files outside the fence around SQLAlchemy know it by this name."""
 
@@ -41,9 +46,9 @@ def came(conn: Reader, first: str, last: str) -> dict[str, dict[str, int]]:
 
 def values(conn: Reader) -> dict[str, list[str]]:
     """What can be filtered by, where the desk does not say it: topics and channels that cases have had, most frequent first."""
-    c = t.cases.c
+    table = happened(conn, CASES, EPOCH, EVER, {"topic", "channel"})
     found = {}
-    for name, column in (("topic", c.topic), ("channel", c.channel)):
-        query = select(column).where(column.is_not(None)).group_by(column).order_by(func.count().desc(), column)
-        found[name] = [str(one) for one in conn.execute(query.limit(100)).scalars()]
+    for name in ("topic", "channel"):
+        counted = times_each(table, name)
+        found[name] = sorted(filter(None, counted), key=lambda text: (-counted[text], text))[:100]
     return found

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from surveys.rollups.facts import COUNTS, LISTS, NAMES, SPANS, Fact
+from surveys.rollups.facts import COUNTS, LISTS, NAMES, OF_PEOPLE, SPANS, WHO, Fact
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,18 +89,14 @@ def of(family: str, facts: Sequence[Fact], wanted: Collection[str] | None = None
         rows = [row for row, one in enumerate(facts) for _ in one.get(name, ())]
         values = [value for one in facts for value in one.get(name, ())]
         lists[name] = np.array(rows, dtype=np.uint32), np.array(values, dtype=np.float32)
-    return Table(
-        family,
-        len(facts),
-        np.array([one["at"] for one in facts], dtype=np.int64),
-        codes,
-        names,
-        {
-            name: np.array([one.get(name, np.nan) for one in facts], dtype=np.float32)
-            for name in filter(is_wanted, SPANS[family])
-        },
-        lists,
-    )
+    numbers = {
+        name: np.array([one.get(name, np.nan) for one in facts], dtype=np.float32)
+        for name in filter(is_wanted, SPANS[family])
+    }
+    if family in OF_PEOPLE and is_wanted(WHO):
+        numbers[WHO] = np.array([one.get(WHO, 0) for one in facts], dtype=np.int64)
+    at = np.array([one["at"] for one in facts], dtype=np.int64)
+    return Table(family, len(facts), at, codes, names, numbers, lists)
 
 
 def _narrow(codes: Array, names: Collection[Any]) -> Array:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from typing import Any
 
 from bot.model import LIVE
@@ -70,6 +71,18 @@ COUNTS: Mapping[str, tuple[str, ...]] = {
 
 LISTS: Mapping[str, tuple[str, ...]] = {CASES: ("next_response", "next_response_business")}
 """Several numbers of one case."""
+
+WHO = "who"
+"""A column of 64 bits that stands for the customer: no fact has it, it is added when facts are put into columns."""
+OF_PEOPLE = frozenset({CASES, ANSWERS})
+"""Families that have it."""
+
+
+def who(customer_id: str | None) -> int:
+    """The number that stands for a customer; 0 for nobody. Two of ten million customers share one once in 370,000 houses."""
+    if customer_id is None:
+        return 0
+    return int.from_bytes(blake2b(customer_id.encode(), digest_size=8).digest(), "little", signed=True)
 
 
 @dataclass(frozen=True, slots=True)

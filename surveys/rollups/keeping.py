@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
 from bot.events import CustomersMerged
+from bot.staffing.hours import Hours
 from bot.storage.engine import Storage
 from bot.storage.marks import CASES, FAMILIES, mark_cases_of
 from bot.storage.tx import Tx
@@ -16,7 +17,7 @@ from surveys.figures.answer import answer, needed
 from surveys.figures.shape import Figures, Question
 from surveys.rollups import blocks, store
 from surveys.rollups.blocks import Table
-from surveys.rollups.facts import BACKLOG, STEPS, Fact, HoursOf, micros
+from surveys.rollups.facts import BACKLOG, STEPS, WHO, Fact, HoursOf, micros, who
 from surveys.rollups.raw import store as raw
 from surveys.rollups.raw.store import Made
 
@@ -157,4 +158,18 @@ def _pending(conn: store.Reader, family: str, hours_of: HoursOf, patience: int) 
     Of much (an old house after an upgrade, a large import) nothing: the worker is at it, and `store.pending` tells how much.
     """
     ids, facts = _made(conn, family, store.few_to_make(conn, family, patience), hours_of)
-    return {one: facts[one][1] if one in facts else None for one in ids}
+    return {one: {**facts[one][1], WHO: who(facts[one][0])} if one in facts else None for one in ids}
+
+
+def happened(conn: store.Reader, family: str, since: datetime, until: datetime, wanted: Collection[str]) -> Table:
+    """One family's facts of a span, of the columns `wanted`, in the order of their times. For what needs no opening hours: in
+    what is not made yet, they are not known here.
+    """
+    import numpy as np
+
+    start, end = micros(since), micros(until)
+    pending = _pending(conn, family, lambda _team: Hours(UTC), 1)
+    table = store.table(conn, family, (start // DAY_US, (end - 1) // DAY_US), pending, wanted)
+    table = blocks.only(table, (table.at >= start) & (table.at < end))
+    in_order = not (np.diff(table.at) < 0).any()
+    return table if in_order else blocks.taken(table, np.argsort(table.at, kind="stable"))

@@ -17,7 +17,7 @@ from bot.storage import tables as t
 from bot.storage.marks import ANSWERS, ASKS, CASES, FAMILIES, MONTH, PROGRESS, drop_days, month_of, months_of
 from bot.storage.tx import Tx
 from surveys.rollups.blocks import FORMAT, Table, join, of, pack, unpack
-from surveys.rollups.facts import Fact, day_of
+from surveys.rollups.facts import WHO, Fact, day_of, who
 from surveys.rollups.raw.store import Made, slices
 from surveys.rollups.shelf import Shelf
 
@@ -261,8 +261,8 @@ def _facts_of_days(conn: Connection, family: str, days: Collection[int]) -> Iter
     f = t.figure_facts.c
     for some in slices(sorted(days)):
         where = (f.family == family, f.day.in_(some))
-        for one, fact in conn.execute(select(f.id, f.fact).where(*where).order_by(f.id)):
-            yield one, read_fact(fact)
+        for one, customer_id, fact in conn.execute(select(f.id, f.customer_id, f.fact).where(*where).order_by(f.id)):
+            yield one, {**read_fact(fact), WHO: who(customer_id)}
 
 
 def read_fact(text: str) -> Fact:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -12,10 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from surveys.insights import churn, doubts, drivers, effect, payback, spikes, topics, wishes
-from surveys.insights.churn import Contact, Known, Period, Sign
+from surveys.insights.churn import Period
 from surveys.insights.doubts import Doubt, Side
 from surveys.insights.effect import Nps, Share, Values
 from surveys.insights.interrupted import interrupted
+from surveys.insights.risk import NOT_SCORED, Contacts, Sign, risk, scored
+from surveys.rollups.facts import micros
 
 
 def near(*values: float, off: float = 5e-5) -> object:
@@ -208,30 +212,63 @@ def test_ten_answers_a_driver_are_needed() -> None:
 NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)
 
 
-def contact(days: int, topic: str | None = None, *, unsolved: bool = False, detractor: bool | None = None) -> Contact:
-    return Contact(NOW - timedelta(days=days), topic, unsolved, detractor)
+@dataclass(frozen=True)
+class Contact:
+    days: int
+    topic: int = 0
+    unsolved: bool = False
+    detractor: int = NOT_SCORED
+
+
+def seen(*people: Sequence[Contact]) -> Contacts:
+    """Everybody's contacts, in the order of their time; the customer wrote last when it was opened."""
+    rows = sorted(((one, who) for who, own in enumerate(people) for one in own), key=lambda row: -row[0].days)
+    at = np.array([micros(NOW - timedelta(days=one.days)) for one, _ in rows], dtype=np.int64)
+    who = np.array([7 - who for _, who in rows], dtype=np.int64)
+    kinds = {"topic": int, "unsolved": bool, "detractor": int}
+    columns = (np.array([getattr(one, name) for one, _ in rows], dtype=kind) for name, kind in kinds.items())
+    return Contacts(who, at, *columns, said=at)
 
 
 @pytest.mark.parametrize(
-    ("who", "expected"),
+    ("contacts", "expected"),
     [
-        (Known("a", opted_out=False, contacts=(), last_at=None), ()),
-        (Known("a", opted_out=True, contacts=(), last_at=None), (Sign.OPTED_OUT,)),
-        (Known("a", opted_out=False, contacts=(contact(9, detractor=True),), last_at=NOW), (Sign.DETRACTOR,)),
-        (Known("a", False, (contact(9, detractor=True), contact(1, detractor=False)), NOW), ()),
-        (Known("a", False, (contact(9, unsolved=True),), NOW), (Sign.UNSOLVED,)),
-        (Known("a", False, (contact(9, unsolved=True), contact(2)), NOW), ()),
-        (Known("a", False, (contact(80, "x"), contact(9, "x"), contact(1, "x")), NOW), (Sign.SAME_TOPIC,)),
-        (Known("a", False, (contact(99, "x"), contact(9, "x"), contact(1, "x")), NOW), ()),
-        (
-            Known("a", False, (contact(90, unsolved=True),), NOW - timedelta(days=90)),
-            (Sign.UNSOLVED, Sign.SILENT),
-        ),
-        (Known("a", False, (contact(90),), NOW - timedelta(days=90)), ()),
+        ([Contact(9)], []),
+        ([Contact(9, detractor=1)], [Sign.DETRACTOR]),
+        ([Contact(9, detractor=1), Contact(2)], [Sign.DETRACTOR]),
+        ([Contact(9, detractor=1), Contact(1, detractor=0)], []),
+        ([Contact(9, unsolved=True)], [Sign.UNSOLVED]),
+        ([Contact(9, unsolved=True), Contact(2)], []),
+        ([Contact(80, 1), Contact(9, 1), Contact(1, 1)], [Sign.SAME_TOPIC]),
+        ([Contact(80, 1), Contact(9, 2), Contact(1, 1)], []),
+        ([Contact(80), Contact(9), Contact(1)], []),
+        ([Contact(99, 1), Contact(9, 1), Contact(1, 1)], []),
+        ([Contact(90, unsolved=True)], [Sign.UNSOLVED, Sign.SILENT]),
+        ([Contact(90, detractor=1)], [Sign.DETRACTOR, Sign.SILENT]),
+        ([Contact(90)], []),
     ],
 )
-def test_risk_is_signs_that_can_be_told(who: Known, expected: tuple[Sign, ...]) -> None:
-    assert churn.signs(who, NOW) == expected
+def test_risk_is_signs_that_can_be_told_of_each_among_others(contacts: list[Contact], expected: list[Sign]) -> None:
+    others = [[Contact(30, 1)], [Contact(40, 1), Contact(3, 2)]]
+    found = risk(seen(others[0], contacts, others[1]), np.array([5]), NOW)
+    assert found.people.tolist() == [5, 6, 7]
+    assert [sign for sign, held in found.signs.items() if held[1]] == expected
+    assert [sign for sign, held in found.signs.items() if held[0]] == [Sign.OPTED_OUT]
+    assert found.count.tolist() == [1, len(expected), 0]
+
+
+def test_nobody_is_at_risk_where_nobody_came() -> None:
+    found = risk(seen(), np.array([5]), NOW)
+    assert (found.people.tolist(), found.count.tolist()) == ([], [])
+
+
+def test_an_answer_belongs_to_the_last_case_that_its_customer_had_opened_before() -> None:
+    """Also where customers come at once, and where the customer of an answer has no case here."""
+    minute = 60_000_000
+    who, at = np.array([3, 9, 3, 9]), np.array([10, 20, 30, 40]) * minute
+    answers = ((3, 15, 1), (9, 5, 1), (4, 35, 1), (9, 41, 0), (9, 50, 1), (11, 50, 1))
+    columns = [np.array(column) for column in zip(*answers, strict=True)]
+    assert scored(who, at, columns[0], columns[1] * minute, columns[2]).tolist() == [1, NOT_SCORED, NOT_SCORED, 1]
 
 
 def test_the_rate_has_wilsons_interval_and_may_be_weighed_by_value() -> None:
@@ -267,10 +304,10 @@ def test_a_rate_that_stays_is_seldom_said_to_move(seed: int) -> None:
 
 
 def test_the_guess_is_held_against_who_left() -> None:
-    flagged = {f"risky {n}": True for n in range(50)} | {f"safe {n}": False for n in range(50)}
-    good = churn.check(flagged, {f"risky {n}" for n in range(25)} | {"safe 1"})
+    at_risk = np.arange(100) < 50
+    good = churn.check(at_risk, np.isin(np.arange(100), [*range(25), 77]))
     assert (good.at_risk_lost, good.others_lost, good.holds) == (25, 1, True)
-    assert not churn.check(flagged, {"risky 1", "safe 1"}).holds
+    assert not churn.check(at_risk, np.isin(np.arange(100), [1, 77])).holds
 
 
 # ── before and after ───────────────────────────────────────────────────────────────────────────────────────────────

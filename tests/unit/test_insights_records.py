@@ -26,7 +26,7 @@ from bot.storage import merging
 from bot.storage import tables as t
 from bot.storage.erasure import erase
 from handoff.watch import on_topic_given
-from surveys.insights import store as figures
+from surveys.insights import happened
 from surveys.insights.records import alarms, improving, labelling, problems, wishing
 from surveys.insights.records import store as records
 from surveys.insights.records.nouns import AlarmState, Area, LabelKind, Metric, ProblemState, WishState
@@ -401,20 +401,6 @@ def _file(tx: Any, customer_id: str, case_id: str) -> None:
 
 
 # ── leaving ────────────────────────────────────────────────────────────────────────────────────────────────────────
-async def test_of_very_many_cases_the_latest_are_looked_at_for_risk(one_url: str) -> None:
-    async with house(one_url) as here:
-        first, last = await here.says("kari"), await here.says("ola")
-        usual = {"status": "closed", "channel": "paper", "locale": "en", "outcome": "no_solution"}
-        rows = [
-            {**usual, "id": new_id(), "customer_id": who, "opened_at": at, "updated_at": at}
-            for who, at in ((first, here.now - timedelta(days=9)), (last, here.now - timedelta(days=1)))
-        ]
-        await here.write(lambda tx: tx.conn.execute(insert(t.cases), rows))
-        span = (here.now - timedelta(days=30), here.now - timedelta(hours=1))
-        found = await here.read(lambda conn: figures.people_between(conn, *span, {}, limit=1))
-        assert [one.known.customer_id for one in found] == [last]
-
-
 async def test_the_rate_of_leaving_needs_another_systems_word_and_risk_does_not(database_url: str) -> None:
     async with house(database_url) as here:
         for n in range(20):
@@ -532,7 +518,9 @@ async def test_the_response_rate_of_an_nps_is_that_of_its_own_question(one_url: 
         ]
         await here.write(lambda tx: tx.conn.execute(insert(t.survey_invitations), rows))
         span = (when - timedelta(days=1), here.now)
-        assert await here.read(lambda conn: figures.surveyed(conn, ("nps",), {}, *span)) == (6, 3)
+        found = await here.read(lambda conn: happened.asks(conn, *span))
+        asked = found.kept(found.of("instrument", "nps"))
+        assert (len(asked), int(asked["answered"].sum())) == (6, 3)
 
 
 async def test_what_rose_everywhere_is_not_the_changes_doing(one_url: str) -> None:

@@ -12,7 +12,9 @@ from bot.outreach.notice import Audience
 from bot.outreach.telling import Notices
 from bot.storage import audit
 from bot.storage.tx import Tx
+from surveys.insights import happened
 from surveys.insights import store as figures
+from surveys.insights.happened import TOPIC, Rows
 from surveys.insights.records import store
 from surveys.insights.records.nouns import STANDING, Problem, ProblemState
 from surveys.insights.records.store import Reader
@@ -161,14 +163,23 @@ class Recurrence:
     all_after: int
 
 
-def recurrence(conn: Reader, problem: Problem, now: datetime) -> Recurrence | None:
-    """None while it is not fixed, and without a topic to count by."""
+def recurrence(conn: Reader, problem: Problem, now: datetime, cases: Rows | None = None) -> Recurrence | None:
+    """None while it is not fixed, and without a topic to count by. `cases`: those since WATCHED before the fix, where they are
+    read already.
+    """
     if problem.fixed_at is None or problem.topic is None:
         return None
+    cases = cases or happened.cases(conn, problem.fixed_at - WATCHED, now)
     span = min(WATCHED, now - problem.fixed_at)
-    after = figures.count_of(conn, problem.topic, problem.fixed_at, problem.fixed_at + span)
-    before = figures.count_of(conn, problem.topic, problem.fixed_at - span, problem.fixed_at)
-    return Recurrence(before, after, span.days, figures.count_of(conn, problem.topic, problem.fixed_at, now))
+    before, after, all_after = (
+        int(some.of(TOPIC, problem.topic).sum())
+        for some in (
+            cases.between(problem.fixed_at - span, problem.fixed_at),
+            cases.between(problem.fixed_at, problem.fixed_at + span),
+            cases.between(problem.fixed_at, now),
+        )
+    )
+    return Recurrence(before, after, span.days, all_after)
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,16 @@ def labels(
     return [_label(row) for row in conn.execute(query.order_by(lb.c.at.desc(), lb.c.id.desc()).limit(limit))]
 
 
+def count_labels(
+    conn: Reader, *, since: datetime | None = None, until: datetime | None = None
+) -> dict[tuple[str, str | None], int]:
+    """(kind, area) → how many."""
+    query = select(lb.c.kind, lb.c.area, func.count().label("n")).group_by(lb.c.kind, lb.c.area)
+    query = query if since is None else query.where(lb.c.at >= since)
+    query = query if until is None else query.where(lb.c.at < until)
+    return {(row.kind, row.area): row.n for row in conn.execute(query)}
+
+
 def add_label(tx: Tx, one: Label) -> None:
     tx.conn.execute(insert(lb).values(**_values(one, lb)))
 
@@ -237,11 +247,8 @@ def put_wish(tx: Tx, one: Wish) -> None:
 
 def count_votes(conn: Reader) -> dict[str, int]:
     """Wish → how many customers have it; somebody with two histories that were joined counts once."""
-    rows = conn.execute(select(v.c.wish_id, v.c.customer_id).distinct())
-    found: dict[str, set[str]] = {}
-    for row in rows:
-        found.setdefault(row.wish_id, set()).add(row.customer_id)
-    return {wish_id: len(people) for wish_id, people in found.items()}
+    voted = func.count(distinct(v.c.customer_id)).label("n")
+    return {row.wish_id: row.n for row in conn.execute(select(v.c.wish_id, voted).group_by(v.c.wish_id))}
 
 
 def votes(conn: Reader, wish_id: str) -> list[Vote]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from surveys.insights.effect import Difference
-from surveys.insights.judging import Judgement, judge
+from surveys.insights.judging import Judgement, judge, past
 from surveys.insights.records import store as records
 from surveys.insights.records.nouns import Improvement, Metric
 from surveys.insights.reports.shape import Report, Setting, at_text, day_text, pair, tidy
@@ -16,7 +16,8 @@ from surveys.insights.store import Reader
 def improvements(conn: Reader, at: Setting) -> Report:
     """Each record with its effect so far; those that returned most first, then by the size of what they touch."""
     found = records.improvements(conn)
-    judged = [judge(conn, one, found, at.now, at.zone) for one in found]
+    seen = past(conn, found, at.now, at.zone)
+    judged = [judge(seen, one, found, at.now, at.zone) for one in found]
     judged.sort(key=_weight, reverse=True)
     return {"items": [judgement(one) for one in judged]}
 

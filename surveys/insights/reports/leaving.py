@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from surveys.insights import churn, store
-from surveys.insights.churn import Period, signs
+from surveys.insights import churn, happened, store
+from surveys.insights.churn import Period
+from surveys.insights.happened import TOPIC, Rows
 from surveys.insights.reports.shape import Report, Setting, at_text, pair, tidy
+from surveys.insights.risk import SILENCE, Contacts, Risk, risk, scored
 from surveys.insights.store import Reader
-from surveys.insights.weeks import months
+from surveys.insights.weeks import Spans, months
+from surveys.rollups.facts import EPOCH, micros, who
 from surveys.survey import INSTRUMENTS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+Move: TypeAlias = tuple[int, store.Departure]
+"""Somebody's number, and what was told of them."""
 
 RISK_OF = timedelta(days=180)
 CHURN_MONTHS = 12
@@ -22,36 +35,95 @@ DETRACTORS = {one.id: one.detractor_to for one in INSTRUMENTS.values()}
 
 def churn_report(conn: Reader, at: Setting) -> Report:
     """Risk, called risk; the rate by month where another system tells of leaving; and whether the one foretold the other."""
-    everybody = store.people_between(conn, at.now - RISK_OF, at.now, DETRACTORS)
-    risky = [(who, found) for who in everybody if (found := signs(who.known, at.now))]
-    risky.sort(key=lambda item: (-len(item[1]), item[0].known.customer_id))
-    report: Report = {
-        "risk": {
-            "looked_at": len(everybody),
-            "at_risk": len(risky),
-            "signs": dict(sorted(Counter(sign.value for _, found in risky for sign in found).items())),
-            "customers": [
-                {
-                    "id": who.known.customer_id,
-                    "name": who.name,
-                    "signs": [sign.value for sign in found],
-                    "last_at": at_text(who.known.last_at),
-                    "topic": who.last_topic,
-                    "case": who.last_case,
-                }
-                for who, found in risky[:MOST_AT_RISK]
-            ],
-        },
-        "rate": None,
-    }
+    now_id = store.living(conn)
     told = store.departures(conn)
-    if told:
-        report["rate"] = _rate(conn, at, told)
-    return report
+    back = months(at.now, CHURN_MONTHS + churn.ACTIVE_MONTHS, at.zone)
+    since = at.now - RISK_OF - SILENCE
+    people = People.read(conn, min(since, back[0][1]) if told else since, at.now, now_id)
+    return {"risk": _risk(conn, people, at), "rate": _rate(conn, at, people, told, back) if told else None}
 
 
-def _rate(conn: Reader, at: Setting, told: Sequence[store.Departure]) -> Report:
-    periods, check = churn_periods(conn, at, told)
+@dataclass(frozen=True, slots=True)
+class People:
+    """Cases and answers since some time; customers by the number that they have now (`now_id`: who was merged into whom)."""
+
+    cases: Rows
+    answers: Rows
+    opted_out: Array
+    now_id: Mapping[str, str]
+
+    @classmethod
+    def read(cls, conn: Reader, since: datetime, until: datetime, now_id: Mapping[str, str]) -> People:
+        cases, answers = (_of_living(read(conn, since, until), now_id) for read in (happened.cases, happened.answers))
+        return cls(cases, answers, numbers_of(store.opted_out(conn)), now_id)
+
+    def risk(self, now: datetime) -> tuple[Rows, Risk]:
+        """Cases of RISK_OF before `now`, and who was at risk then."""
+        cases, answers = (rows.between(now - RISK_OF, now) for rows in (self.cases, self.answers))
+        asked = answers.kept(answers.of("instrument", *DETRACTORS))
+        worst = [DETRACTORS.get(name, -1) for name in asked.names["instrument"]]
+        bad = asked["score"] <= _array(worst)[asked.codes["instrument"]]
+        detractor = scored(cases["who"], cases.at, asked["who"], asked.at, bad)
+        about = cases.codes[TOPIC]
+        contacts = Contacts(cases["who"], cases.at, about, cases["unsolved"], detractor, cases["said"])
+        return cases, risk(contacts, self.opted_out, now)
+
+
+def _of_living(rows: Rows, now_id: Mapping[str, str]) -> Rows:
+    """Who was merged into somebody is that one."""
+    import numpy as np
+
+    if not now_id:
+        return rows
+    gone, kept = numbers_of(now_id), numbers_of(now_id.values())
+    order = np.argsort(gone)
+    place = order[np.searchsorted(gone, rows["who"], sorter=order).clip(max=len(gone) - 1)]
+    merged = np.where(gone[place] == rows["who"], kept[place], rows["who"])
+    return replace(rows, values={**rows.values, "who": merged})
+
+
+def numbers_of(customer_ids: Iterable[str]) -> Array:
+    return _array([who(one) for one in customer_ids])
+
+
+def _array(values: Sequence[int]) -> Array:
+    import numpy as np
+
+    return np.array(values, dtype=np.int64)
+
+
+def _risk(conn: Reader, people: People, at: Setting) -> Report:
+    """How many show which sign, and those who show most, of these who was here last."""
+    import numpy as np
+
+    cases, found = people.risk(at.now)
+    count = found.count
+    worst = np.lexsort((-found.said, -count))[:MOST_AT_RISK]
+    worst = worst[count[worst] > 0]
+    moments = [EPOCH + timedelta(microseconds=int(cases.at[place])) for place in found.last[worst]]
+    known = {who(one.customer_id): one for one in store.opened_at(conn, moments, people.now_id)}
+    return {
+        "looked_at": len(found.people),
+        "at_risk": int((count > 0).sum()),
+        "signs": dict(sorted((sign.value, n) for sign, held in found.signs.items() if (n := int(held.sum())))),
+        "customers": [
+            {
+                "id": one.customer_id,
+                "name": one.name,
+                "signs": [sign.value for sign, held in found.signs.items() if held[place]],
+                "last_at": at_text(EPOCH + timedelta(microseconds=int(found.said[place]))),
+                "topic": one.topic,
+                "case": one.id,
+            }
+            for place in worst
+            if (one := known.get(int(found.people[place]))) is not None
+        ],
+    }
+
+
+def _rate(conn: Reader, at: Setting, people: People, told: Sequence[store.Departure], back: Spans) -> Report:
+    moves = [(who(people.now_id.get(one.customer_id, one.customer_id)), one) for one in told]
+    periods, check = churn_periods(conn, people, moves, back), _checked(at, people, moves)
     found = churn.trend(periods)
     reasons = Counter(one.reason or "" for one in told if one.kind == "left")
     return {
@@ -83,44 +155,59 @@ def _rate(conn: Reader, at: Setting, told: Sequence[store.Departure]) -> Report:
     }
 
 
-def churn_periods(
-    conn: Reader, at: Setting, told: Sequence[store.Departure]
-) -> tuple[list[Period], churn.Check | None]:
-    """The months since the first word of somebody leaving, and the guess of three months ago held against who left since."""
-    now_id = store.living(conn)
-    moves = [(now_id.get(one.customer_id, one.customer_id), one) for one in told]
-    back = months(at.now, CHURN_MONTHS + 12, at.zone)
-    seen: dict[str, set[str]] = {}
-    for who, month in store.seen_in(conn, back):
-        seen.setdefault(month, set()).add(who)
-    worth = store.values(conn, sorted({who for people in seen.values() for who in people}))
-    worth |= {who: one.value for who, one in moves if one.value is not None}
+def churn_periods(conn: Reader, people: People, moves: Sequence[Move], back: Spans) -> list[Period]:
+    """The months since the first word of somebody leaving, each with who was active in the twelve before it."""
+    import numpy as np
+
+    cases = people.cases.between(back[0][1], back[-1][2])
+    everybody, of = np.unique(cases["who"], return_inverse=True)
+    seen = np.zeros(len(everybody), dtype=np.int64)  # a bit for each month
+    for place, (_, since, until) in enumerate(back):
+        first, last = cases.at.searchsorted([micros(since), micros(until)])
+        seen[of[first:last]] |= 1 << place
+    worth = _worth(conn, people.now_id, moves, everybody)
     periods = []
     for place, (name, since, until) in enumerate(back):
-        if place < 12 or until <= moves[0][1].at:
+        if place < churn.ACTIVE_MONTHS or until <= moves[0][1].at:
             continue
-        gone = {who for who, kind in _standing(moves, since).items() if kind == "left"}
-        active = set().union(*(seen.get(month, set()) for month, _, _ in back[place - 12 : place])) - gone
-        lost = {who for who, one in moves if one.kind == "left" and since <= one.at < until} & active
-        value, value_lost = (sum(worth.get(who, 0.0) for who in people) for people in (active, lost))
-        periods.append(Period(name, len(active), len(lost), value, value_lost))
-    return periods, _checked(conn, at, moves)
+        window = ((1 << churn.ACTIVE_MONTHS) - 1) << (place - churn.ACTIVE_MONTHS)
+        active = ((seen & window) > 0) & ~np.isin(everybody, _gone(moves, since))
+        lost = active & np.isin(
+            everybody, [one for one, move in moves if move.kind == "left" and since <= move.at < until]
+        )
+        value, value_lost = (float(worth[those].sum()) for those in (active, lost))
+        periods.append(Period(name, int(active.sum()), int(lost.sum()), value, value_lost))
+    return periods
 
 
-def _checked(conn: Reader, at: Setting, moves: Sequence[tuple[str, store.Departure]]) -> churn.Check | None:
+def _worth(conn: Reader, now_id: Mapping[str, str], moves: Sequence[Move], everybody: Array) -> Array:
+    """What each of these is worth, 0 where nobody has said."""
+    import numpy as np
+
+    said = {who(now_id.get(one, one)): value for one, value in store.values(conn).items()}
+    said |= {one: move.value for one, move in moves if move.value is not None}
+    found = np.zeros(len(everybody))
+    numbers = _array(list(said))
+    place = np.searchsorted(everybody, numbers).clip(max=max(0, len(everybody) - 1))
+    mine = np.flatnonzero(everybody[place] == numbers) if len(everybody) else place[:0]
+    found[place[mine]] = np.array(list(said.values()))[mine]
+    return found
+
+
+def _checked(at: Setting, people: People, moves: Sequence[Move]) -> churn.Check | None:
     """Those who were at risk three months ago against the others; None before there are three months."""
-    then = at.now - churn.SILENCE
+    import numpy as np
+
+    then = at.now - SILENCE
     if not moves or moves[0][1].at > then:
         return None
-    before = store.people_between(conn, then - RISK_OF, then, DETRACTORS)
-    gone = {who for who, kind in _standing(moves, then).items() if kind == "left"}
-    flagged = {
-        who.known.customer_id: bool(signs(who.known, then)) for who in before if who.known.customer_id not in gone
-    }
-    left = {who for who, one in moves if one.kind == "left" and one.at >= then}
-    return churn.check(flagged, left) if flagged else None
+    _, before = people.risk(then)
+    there = ~np.isin(before.people, _gone(moves, then))
+    left = np.isin(before.people, [one for one, move in moves if move.kind == "left" and move.at >= then])
+    return churn.check((before.count > 0)[there], left[there]) if there.any() else None
 
 
-def _standing(moves: Sequence[tuple[str, store.Departure]], at: datetime) -> dict[str, str]:
-    """What was last heard of each customer before a moment: left | back."""
-    return {who: one.kind for who, one in moves if one.at < at}
+def _gone(moves: Sequence[Move], at: datetime) -> list[int]:
+    """Of whom the last that was heard before a moment is that they left."""
+    standing = {one: move.kind for one, move in moves if move.at < at}
+    return [one for one, kind in standing.items() if kind == "left"]

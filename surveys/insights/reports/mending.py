@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from datetime import datetime
-
 from bot.outreach import store as notices
+from surveys.insights import happened
 from surveys.insights.records import store as records
-from surveys.insights.records.nouns import Problem
-from surveys.insights.records.problems import ageing, recurrence
+from surveys.insights.records.problems import WATCHED, Recurrence, ageing, recurrence
 from surveys.insights.records.wishing import proposals
 from surveys.insights.reports.shape import Report, Setting, at_text, day_text, tidy
 from surveys.insights.store import Reader
@@ -21,6 +18,8 @@ def problems(conn: Reader, at: Setting) -> Report:
     found, cases = records.problems(conn), records.count_linked(conn)
     told = notices.progress(conn, [one.notice_id for one in found if one.notice_id])
     aged = ageing(found, cases, at.now, at.zone)
+    fixed = [one.fixed_at for one in found if one.fixed_at is not None and one.topic is not None]
+    rows = happened.cases(conn, min(fixed) - WATCHED, at.now) if fixed else None
     return {
         "items": [
             {
@@ -36,7 +35,7 @@ def problems(conn: Reader, at: Setting) -> Report:
                 "fixed_at": at_text(one.fixed_at),
                 "verified_on": day_text(one.verified_on),
                 "told": told_of(told.get(one.notice_id or "")),
-                "recurrence": _recurrence(conn, one, at.now),
+                "recurrence": _recurrence(recurrence(conn, one, at.now, rows)),
                 "created_at": at_text(one.created_at),
             }
             for one in found
@@ -62,8 +61,7 @@ def told_of(progress: notices.Progress | None) -> Report | None:
     return {"told": progress.told, "waiting": progress.waiting, "left_alone": dict(progress.skipped)}
 
 
-def _recurrence(conn: Reader, one: Problem, now: datetime) -> Report | None:
-    found = recurrence(conn, one, now)
+def _recurrence(found: Recurrence | None) -> Report | None:
     if found is None:
         return None
     return {"before": found.before, "after": found.after, "days": found.days, "all_after": found.all_after}
@@ -95,8 +93,8 @@ def wishes(conn: Reader, _: Setting) -> Report:
 
 def labels(conn: Reader, at: Setting) -> Report:
     """Complaints, suggestions and praise by product, service and process; and the latest of them."""
-    found = records.labels(conn, since=at.since, until=at.until, limit=None)
-    counted = Counter((one.kind.value, one.area.value if one.area else None) for one in found)
+    counted = records.count_labels(conn, since=at.since, until=at.until)
+    found = records.labels(conn, since=at.since, until=at.until, limit=MOST_LABELS)
     return {
         "counts": [
             {"kind": kind, "area": area, "n": n}
@@ -114,6 +112,6 @@ def labels(conn: Reader, at: Setting) -> Report:
                 "source": one.source,
                 "at": at_text(one.at),
             }
-            for one in found[:MOST_LABELS]
+            for one in found
         ],
     }

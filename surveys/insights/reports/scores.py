@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -13,20 +12,24 @@ from surveys.insights.reports.shape import IsOpen, Report, Setting, pair, tidy
 from surveys.insights.store import AnswerFacts, Reader
 
 DRIVERS_OF = timedelta(days=180)
+MOST = 10_000
+"""Of more answers than this every second, third … is explained, by their time: a weight's interval is then some points wide."""
 HOUR = 3600
 SCORES = ("ces7", "csat5", "ces7_statement")
 """Instruments that can be explained; the one with most answers is."""
 
 
 def key_drivers(conn: Reader, at: Setting) -> Report:
-    """What goes with the score of the instrument that was answered most in half a year."""
-    answers = [one for one in store.answer_facts(conn, SCORES, {}, at.now - DRIVERS_OF, at.now) if one.is_case]
-    counted = Counter(one.instrument for one in answers)
-    chosen = max(SCORES, key=lambda name: (counted[name], -SCORES.index(name)))
-    found = of_answers([one for one in answers if one.instrument == chosen], at.is_open)
+    """What goes with the score of the instrument that was answered most in half a year. `n` of its `answers` were looked at."""
+    span = (at.now - DRIVERS_OF, at.now)
+    counted = store.answered_about_cases(conn, SCORES, *span)
+    chosen = max(SCORES, key=lambda name: (counted.get(name, 0), -SCORES.index(name)))
+    nth = max(1, math.ceil(counted.get(chosen, 0) / MOST))
+    found = of_answers(store.answer_facts(conn, chosen, *span, nth), at.is_open)
     return {
         "instrument": chosen,
         "n": found.n,
+        "answers": counted.get(chosen, 0),
         "needed": found.needed,
         "r_squared": tidy(found.r_squared),
         "drivers": [
