@@ -220,7 +220,7 @@ class Shell:
                 trim_blocks=True,
                 lstrip_blocks=True,
             )
-            self._templates.globals["url_of"] = url_of
+            self._templates.globals |= {"url_of": url_of, "language": lambda code: NAMES.get(code, code)}
         shown = self._templates.get_template(template).render(
             t=lambda key, **more: say(key, locale, None, **more),
             locale=locale,

@@ -29,7 +29,7 @@ from bot.flows.graph import Node, graph
 from bot.flows.schema import OUTCOMES
 from bot.storage.engine import Storage
 from bot.texts import known
-from surveys.console.seen import short_day
+from surveys.console.seen import day, short_day
 from surveys.figures.shape import Figures, Question
 from surveys.pages import board, store
 from surveys.pages.asked import FILTERS, GROUPS, NONE, Asked, read
@@ -132,6 +132,7 @@ class Dashboard:
             "spans": board.spans(self.storage.clock().astimezone(zone).date()),
             "none": NONE,
             "day": lambda on: short_day(visit, date.fromisoformat(on)),
+            "whole_day": lambda on: day(visit, on),
             "narrowed": len(asked.where),
             "told_skip": lambda reason: (
                 visit.t(f"figures_skip_{reason}") if known(f"figures_skip_{reason}") else reason

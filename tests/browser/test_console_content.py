@@ -16,7 +16,7 @@ async def test_a_text_is_changed_by_keyboard_and_nothing_else_of_its_file(admin:
     await page.get_by_role("searchbox").fill("on_way_soon")
     await page.keyboard.press("Enter")
     row = page.locator("[data-row]").filter(has=page.get_by_role("heading", name="on_way_soon", exact=True))
-    cell = row.get_by_label("nl", exact=True)
+    cell = row.get_by_label("Nederlands", exact=True)
     old = await cell.input_value()
 
     await cell.fill(old.replace("{{ order.carrier }}", "{{ order.carier }}"))
@@ -25,7 +25,7 @@ async def test_a_text_is_changed_by_keyboard_and_nothing_else_of_its_file(admin:
     await expect(row.locator(".row-faults li")).to_have_count(0)
     await cell.press("Control+Enter")
     await expect(row.locator(".tag.changed")).to_have_text("in draft")
-    await expect(row.get_by_label("nl", exact=True)).to_have_value("Hoera: " + old)
+    await expect(row.get_by_label("Nederlands", exact=True)).to_have_value("Hoera: " + old)
     assert file.read_text(encoding="utf-8") == before
 
     await page.goto(f"{console.url}/admin/changes")

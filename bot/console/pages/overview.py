@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from starlette.responses import Response
 
 from bot.console import store
-from bot.console.page import NAMES, Page, Visit
+from bot.console.page import Page, Visit
 from bot.texts import babel_locale, known, number
 
 FEWEST = 5  # below this a figure says nothing, and is not shown
@@ -36,7 +36,7 @@ async def show(visit: Visit) -> Response:
     found |= {"console_waits_unsent": seen.pop("unsent", 0), "console_waits_drafts": visit.frame.drafts}
     waits = [(key, place, found[key]) for key, place in PLACES.items() if found[key]]
     rows = list(_rows(visit, seen.pop("report")))
-    return await visit.page("overview.html", rows=rows, waits=waits, names=NAMES, fewest=FEWEST, **seen)
+    return await visit.page("overview.html", rows=rows, waits=waits, fewest=FEWEST, **seen)
 
 
 def _rows(visit: Visit, report: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[tuple[str, str, str, int]]:

@@ -3,7 +3,7 @@
 const EVERY = 2000; // ms
 const here = document.getElementById("figures");
 const rtl = document.documentElement.dir === "rtl";
-const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+const still = matchMedia("(prefers-reduced-motion: reduce)").matches, paper = matchMedia("print");
 const locale = document.documentElement.lang;
 const shortDay = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", timeZone: "UTC" });
 const named = label => (/^\d{4}-\d\d-\d\d$/.test(label) ? shortDay.format(new Date(label)) : label);
@@ -48,7 +48,7 @@ function options(data) {
   const ink = resolved("--soft"), line = resolved("--line");
   const unit = data.scale.unit ? ` ${data.scale.unit}` : "";
   return {
-    responsive: true, maintainAspectRatio: false, animation: still ? false : { duration: 250 },
+    responsive: true, maintainAspectRatio: false, animation: still || paper.matches ? false : { duration: 250 },
     interaction: { mode: "index", intersect: false },
     scales: {
       x: { reverse: rtl, grid: { display: false }, ticks: { color: ink, maxRotation: 0, autoSkipPadding: 14 }, border: { color: line } },
@@ -123,6 +123,7 @@ form.addEventListener("formdata", event => {
 });
 document.querySelector("[data-print]").addEventListener("click", () => print());
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+paper.addEventListener("change", draw);  // paper is light, whatever the screen is
 addEventListener("beforeprint", () => drawn.forEach(one => one.resize()));
 document.addEventListener("visibilitychange", look);
 draw();
