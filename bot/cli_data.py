@@ -90,7 +90,8 @@ def import_responses(file: Path) -> None:
         raise fail(f"nothing was imported: {len(refusals)} row{'s' if len(refusals) > 1 else ''} refused")
     done = write(settings(), "import", {"csv": raw.decode("utf-8-sig")})
     known = done["rows"] - done["new"]
-    print(f"{file}: {done['new']} answers imported" + (f", {known} were there already" if known else ""))
+    many = f"{done['new']} answer{'' if done['new'] == 1 else 's'} imported"
+    print(f"{file}: {many}" + (f", {known} were there already" if known else ""))
 
 
 def export_responses(file: Path) -> None:

@@ -34,6 +34,7 @@ OURS = ("source", "mode")
 """Further columns that are no custom fields."""
 UNNAMED = "import"
 """The source of a row that names none."""
+NOT_UTF8 = "not UTF-8; save the file as UTF-8 CSV"
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")
 
 
@@ -91,7 +92,9 @@ def parse(raw: bytes) -> tuple[list[Imported], list[Refusal]]:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        return [], [Refusal(line, "not UTF-8; save the file as UTF-8 CSV")]
+        return [], [Refusal(line, NOT_UTF8)]
+    if "\0" in text.partition("\n")[0]:  # UTF-16 without its mark: every other byte of plain words is none
+        return [], [Refusal(1, NOT_UTF8)]
     records = _records(text)
     first = next(records, None)
     if first is None:
@@ -214,9 +217,9 @@ def _score(text: str, name: str) -> int:
 def _time(text: str) -> datetime:
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):  # the year 1 east of Greenwich is no year in UTC
         raise ValueError(f'time "{text}" is not ISO 8601; write 2026-03-01T14:05:00Z') from None
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def _with_ids(rows: Iterable[Imported]) -> list[Imported]:

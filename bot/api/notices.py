@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from bot.api.customers import cut
 from bot.api.once import write
 from bot.api.problems import Unprocessable
 from bot.api.rooms import Rooms
-from bot.api.shapes import Closed, Id, Nothing, Page, ShortText, SlotName, SlotValue, Words
+from bot.api.shapes import Closed, Id, Moment, Nothing, Page, ShortText, SlotName, SlotValue, Words
 from bot.api.store import Reader
 from bot.errors import NotFound
 from bot.outreach import store
@@ -41,7 +41,7 @@ class AudienceShape(Closed):
     topic: ShortText | None = None
     flow: Id | None = None
     team: Id | None = None
-    since: AwareDatetime | None = None
+    since: Moment | None = None
     channel: Literal["telegram", "slack", "web"] | None = None
     locale: Locale | None = None
     slots: Annotated[dict[SlotName, SlotValue], Field(max_length=20)] = Field(default_factory=dict)
@@ -62,8 +62,8 @@ class NoticeAsked(Closed):
     title: Annotated[Words, Field(max_length=LONGEST_TITLE)] | None = None
     kind: Kind = Kind.INCIDENT
     flow: Id | None = None
-    starts_at: AwareDatetime | None = None
-    ends_at: AwareDatetime | None = None
+    starts_at: Moment | None = None
+    ends_at: Moment | None = None
     draft: bool = False
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -21,6 +21,19 @@ def storable(value: Any) -> Any:
         return value
     whole = value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return _CONTROLS.sub("", whole.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def in_utc(value: datetime) -> datetime:
+    """As UTC. The year 1 east of Greenwich is no year there."""
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        msg = "there is no such time in UTC"
+        raise ValueError(msg) from None
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(in_utc)]
+"""A time with its offset, as UTC."""
 
 
 def not_blank(value: str) -> str:
@@ -84,7 +97,7 @@ class ErrandAsked(Closed):
     text: Annotated[Words, Field(max_length=3_000)]
     team: Id | None = None
     agent: Id | None = None
-    due_at: AwareDatetime | None = None
+    due_at: Moment | None = None
     by: Id | None = None
 
 
@@ -132,15 +145,12 @@ class Talk(Closed):
     instrument: Literal["ces7", "ces7_statement", "csat5", "csat2", "nps"] | None = None
     score: int | None = None
     topic: ShortText | None = None
-    at: datetime | None = None
+    at: Moment | None = None
 
     @model_validator(mode="after")
     def _is_whole(self) -> Talk:
         if (self.score is None) != (self.instrument is None):
             msg = "score: a score comes with its instrument, and an instrument with a score"
-            raise ValueError(msg)
-        if self.at is not None and self.at.tzinfo is None:
-            msg = "at: needs its offset, or Z"
             raise ValueError(msg)
         return self
 

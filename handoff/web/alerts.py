@@ -8,7 +8,7 @@ POST /desk/api/talks             what a customer said elsewhere: see `bot.events
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
@@ -114,10 +114,11 @@ def talk_of(body: dict[str, Any], agent_id: str) -> TalkLogged:
         raise StafettError("a score comes with its instrument, and an instrument with a score")
     try:
         at = datetime.fromisoformat(str(body["at"])) if body.get("at") else None
-    except ValueError:
+        if at is not None and at.tzinfo is None:
+            raise StafettError("at needs its offset, or Z")
+        at = at.astimezone(UTC) if at is not None else None
+    except (ValueError, OverflowError):
         raise StafettError("at is no time; write 2026-03-01T14:05:00Z") from None
-    if at is not None and at.tzinfo is None:
-        raise StafettError("at needs its offset, or Z")
     source = words.pop("source") or "talk"
     return TalkLogged(agent_id, text, source, score=None if score is None else float(score), at=at, **words)
 

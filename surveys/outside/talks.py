@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from bot import alerts
@@ -15,11 +16,14 @@ from surveys.outside import store as outside
 from surveys.responses import FeedbackRow, ResponseRow
 from surveys.survey import INSTRUMENTS, is_detractor
 
+AHEAD = timedelta(minutes=5)
+"""So far another clock may be ahead of ours."""
+
 
 def on_talk(tx: Tx, talk: TalkLogged) -> None:
     """Keep it, with its score if there is one: then it counts, and a low one is looked after like any other.
 
-    Raises NotFound for a customer or case that is not there; Conflict for a score that is not on the scale.
+    Raises NotFound for a customer or case that is not there; Conflict for a score that is not on the scale, or a time to come.
     """
     who = customers.customer(tx.conn, talk.customer_id) if talk.customer_id else None
     if talk.customer_id and who is None:
@@ -27,6 +31,8 @@ def on_talk(tx: Tx, talk: TalkLogged) -> None:
     if talk.case_id and store.case_of(tx.conn, talk.case_id) != (who.id if who else None):
         raise NotFound("there is no such case of that customer")
     at, customer_id = talk.at or tx.now, who.id if who else None
+    if at > tx.now + AHEAD:
+        raise Conflict("at: this talk is still to come; write it down when it was")
     about: dict[str, Any] = {
         "respondent": talk.respondent,
         "agent": talk.agent_id,

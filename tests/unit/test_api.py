@@ -369,6 +369,12 @@ async def test_an_agent_logs_a_talk_with_or_without_a_score(house: House) -> Non
     kari = await house.customer()
     body = {"agent": "ann", "text": "Called us: the box was empty", "customer": kari, "mode": "phone"}
     assert (await house.http.post("/surveys/talks", json=body)).status_code == 202
+    for wrong, status in (
+        ("0001-01-01T00:00:00+23:00", 422),
+        ("2026-03-01T10:00:00", 422),
+        ("2126-01-01T00:00:00Z", 409),
+    ):
+        is_problem(await house.http.post("/surveys/talks", json={**body, "at": wrong}), status)
     scored = {**body, "instrument": "csat5", "score": 1}
     assert (await house.http.post("/surveys/talks", json=scored)).status_code == 202
     (row,) = (await house.http.get("/surveys/responses")).json()["items"]
