@@ -135,8 +135,7 @@ def write(tx: Tx, batch: Batch) -> bool:
         tx.conn.execute(delete(m).where(m.c.n.in_(some)))
     days: set[int] = set()
     for some in slices(batch.ids):
-        where = (f.c.family == family, f.c.id.in_(some))
-        days |= {int(day) for day in tx.conn.execute(select(f.c.day).where(*where).distinct()).scalars()}
+        days |= set(_days_of(tx.conn, family, some))
         gone = [one for one in some if one not in batch.facts]
         if gone:
             tx.conn.execute(delete(f).where(f.c.family == family, f.c.id.in_(gone)))
@@ -261,7 +260,10 @@ def _facts_of_days(conn: Connection, family: str, days: Collection[int]) -> Iter
     f = t.figure_facts.c
     for some in slices(sorted(days)):
         where = (f.family == family, f.day.in_(some))
-        for one, customer_id, fact in conn.execute(select(f.id, f.customer_id, f.fact).where(*where).order_by(f.id)):
+        rows = conn.execute(select(f.id, f.customer_id, f.fact).where(*where)).all()
+        for one, customer_id, fact in sorted(
+            rows, key=lambda row: row.id
+        ):  # asked to, SQLite would read the whole family
             yield one, {**read_fact(fact), WHO: who(customer_id)}
 
 
@@ -327,8 +329,11 @@ def _is_within(day: int, days: Days) -> bool:
 
 
 def _days_of(conn: Connection, family: str, ids: Sequence[str]) -> Iterator[int]:
-    """The days that the stored facts of these lie in."""
+    """The days that the stored facts of these lie in.
+
+    Not DISTINCT: for that SQLite would read the days of the whole family.
+    """
     f = t.figure_facts.c
     for some in slices(ids):
-        query = select(f.day).where(f.family == family, f.id.in_(some)).distinct()
-        yield from (int(day) for day in conn.execute(query).scalars())
+        query = select(f.day).where(f.family == family, f.id.in_(some))
+        yield from {int(day) for day in conn.execute(query).scalars()}

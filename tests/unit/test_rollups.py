@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy import Connection, delete, event, func, insert, select, text, update
 
 from bot import figures
 from bot.events import CloseAsked, CustomersMerged
@@ -229,6 +229,38 @@ async def test_what_is_kept_equals_recomputation_before_and_after_it_is_packed(p
     await past.rollups.pack()
     assert await past.storage.read(count_blocks) > 100
     await past.equals_recomputation()
+
+
+@pytest.mark.parametrize("past", [40], indirect=True)
+async def test_nothing_reads_all_facts_to_find_some(past: Past) -> None:
+    """Each statement over facts goes by their ids or by their days: in a large house the writer's thread would be held up."""
+    if past.storage.url.get_backend_name() != "sqlite":
+        pytest.skip("SQLite is the one that chooses another way")
+    await past.rollups.run()
+
+    def plans(tx: Tx) -> list[str]:
+        said: list[tuple[str, Any]] = []
+
+        def hear(_c: Any, _cursor: Any, statement: str, parameters: Any, _x: Any, many: bool) -> None:
+            if "figure_facts" in statement and not many and not statement.startswith("WITH"):
+                said.append((statement, parameters))
+
+        event.listen(tx.conn.engine, "before_cursor_execute", hear)
+        ids = store.unmade(tx.conn, CASES, "")
+        made = raw.make(tx.conn, CASES, ids, always)
+        assert store.write(tx, store.Batch(CASES, store.progress(tx.conn).turn, ids, made))
+        days = [day for day, _ in store.unpacked_days(tx.conn, CASES, 2**31 - 1)]
+        assert store.pack_days(tx.conn, CASES, days).blocks
+        event.remove(tx.conn.engine, "before_cursor_execute", hear)
+        asked = dict(said)
+        return [
+            " ".join(row[3] for row in tx.conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters))
+            for statement, parameters in asked.items()
+        ]
+
+    found = await past.storage.write(plans)
+    assert len(found) >= 3
+    assert all("family=? AND id=?" in plan or "family=? AND day=?" in plan for plan in found), found
 
 
 def count_blocks(conn: Connection) -> int:
