@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -55,6 +56,14 @@ def read(update: Any, bot_id: int) -> Inbound | None:
     if "my_chat_member" in update:
         return _membership(_object(update, "my_chat_member"), update, update_id, bot_id)
     return None
+
+
+def load(raw: bytes) -> Any:
+    """The update in these bytes. Raises ValueError or RecursionError for what is no JSON that can be read."""
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return json.loads(raw)  # half of a surrogate pair, NaN: no JSON, but Python reads it, and so it can be kept
 
 
 def dump(update: Any) -> bytes:
@@ -162,6 +171,7 @@ def _sender(message: Mapping[str, Any]) -> Sender | None:
     return Sender(CHANNEL, str(user_id), str(chat_id), name, _known_locale(locale), attributes=attributes)
 
 
+@lru_cache(maxsize=500)
 def _known_locale(language: str) -> str:
     """The platform's hint in our words, empty for a language that we don't speak: then the desk's own is right."""
     if not language:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ import structlog
 
 from bot.inbox import Inbox
 from bot.model import Inbound, Receipt
-from channels.telegram.inbound import CHANNEL, Malformed, dump, is_query_id, read
+from channels.telegram.inbound import CHANNEL, Malformed, dump, is_query_id, load, read
 
 log = structlog.get_logger()
 TRIES = 5  # of one update that the inbox can't take, before it becomes a dead letter and lets the next ones through
@@ -69,7 +68,7 @@ class Intake:
     async def read_again(self, raw: bytes) -> None:
         """A dead letter of ours, as if it had just come. Raises ValueError for what still can't be read."""
         try:
-            update = json.loads(raw)
+            update = load(raw)
             inbound = read(update, self._bot_id)
         except (Malformed, RecursionError) as error:
             raise ValueError(str(error)) from error

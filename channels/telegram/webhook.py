@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hmac
-import json
 
 import structlog
 from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
+from channels.telegram.inbound import load
 from channels.telegram.intake import Intake
 
 log = structlog.get_logger()
@@ -55,7 +55,7 @@ class Webhook:
 
     async def _take(self, body: bytes) -> None:
         try:
-            update = json.loads(body)
+            update = load(body)
         except (ValueError, RecursionError):
             await self._intake.drop(body, "not JSON that can be read")  # and 200: it would come again for a day
             return

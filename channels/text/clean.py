@@ -38,7 +38,10 @@ def clean(text: str) -> str:
 
     Line ends become line feeds; two halves of a surrogate pair become one character, a lone half U+FFFD.
     """
-    if not text.isascii():
+    if text.isascii():
+        if text.isprintable():  # nothing of what is looked for below, as most texts and names
+            return text
+    else:
         try:
             text.encode()
         except UnicodeEncodeError:
