@@ -73,6 +73,7 @@ async def take_figures(folder: Path) -> None:
         await page.get_by_label("Password").fill("open sesame")
         await page.get_by_role("button", name="Sign in").click()
         await page.goto(house.url + "/admin/figures", wait_until="domcontentloaded")
+        await page.locator(".board > .notice").wait_for(state="detached", timeout=60_000)  # all of the past is counted
         await page.wait_for_timeout(1500)
         await page.screenshot(path=PICTURES / "figures.png")
         await context.close()
