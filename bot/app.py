@@ -135,7 +135,8 @@ class App:
         self.outreach = outreach.Notices(lambda: self.rules)
         self.web_desk = WebDesk()
         self.desk_pages = WebDeskRoutes(
-            self.storage, settings, self.secret, self.web_desk, lambda: self.rules, self.web.hub
+            *(self.storage, settings, self.secret, self.web_desk, lambda: self.rules, self.web.hub),
+            forms=lambda: self.mending.sheets,
         )
         self.feed = Feed(self.storage)
         self.following = Following(self.storage, self.desk)

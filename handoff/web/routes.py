@@ -24,6 +24,7 @@ from starlette.staticfiles import StaticFiles
 
 from bot.errors import Conflict, DatabaseFault, NotAllowed, NotFound, Refused, StafettError
 from bot.settings import Settings
+from bot.sheets import Sheets
 from bot.storage.engine import Storage
 from bot.texts import FALLBACK, built_in, is_rtl, keys, match_locale, placeholders, refused, say
 from channels.web import files
@@ -34,7 +35,7 @@ from handoff.availability import set_available
 from handoff.case import AgentView, Case
 from handoff.errands.verbs import Ended, NotTheirs
 from handoff.steps import HeldByAnother
-from handoff.web import alerts, asked, helping, pages, shown, sign_in
+from handoff.web import alerts, asked, helping, pages, sheets, shown, sign_in
 from handoff.web import store as own
 from handoff.web.desk import WebDesk
 from handoff.web.live import Live
@@ -65,7 +66,7 @@ Handler: TypeAlias = Callable[[Request, Seat], Awaitable[Response]]
 
 
 class WebDeskRoutes:
-    """`widgets` is the hub of the customers' web channel: typing passes through it, both ways."""
+    """`widgets` is the hub of the customers' web channel: typing passes through it, both ways. `forms` are other rooms'."""
 
     def __init__(
         self,
@@ -75,10 +76,11 @@ class WebDeskRoutes:
         desk: WebDesk,
         desk_in_force: Callable[[], Any],
         widgets: Hub | None = None,
+        forms: Callable[[], Sheets] | None = None,
     ) -> None:
         self._storage, self._settings, self._secret = storage, settings, secret
         self._desk_in_force, self._hub, self._widgets = desk_in_force, desk.hub, widgets
-        self._live = Live(desk.hub, widgets)
+        self._live, self._forms = Live(desk.hub, widgets), forms
         self._cookie = sign_in.cookie_name(settings.url)
         self._how_in = "desk_door_slack" if settings.slack_on else "desk_door_text"
 
@@ -98,6 +100,7 @@ class WebDeskRoutes:
             self._route("/desk/api/cases/{case_id}/typing", self._typing, "POST"),
             self._route("/desk/api/cases/{case_id}/{verb}", self._act, "POST"),
             *alerts.routes(self._route, self._storage, self._desk_in_force),
+            *(sheets.routes(self._route, self._storage, self._forms) if self._forms else ()),
             self._route("/desk/api/availability", self._availability, "POST"),
             self._route("/desk/api/sign-out", self._sign_out, "POST"),
             self._route("/desk/files", self._upload, "POST"),

@@ -118,7 +118,8 @@ class TeamSheets:
         if case_id is None:
             return {NUMBER: say("mend_no_case", locale, number=number[:20])}
         kind, topic = given.get(KIND, ""), given.get(TOPIC, "")
-        if not kind and not topic.strip():
+        strange = kind not in {"", *LabelKind} or given.get(AREA, "") not in {"", *Area}
+        if strange or (not kind and not topic.strip()):
             return {KIND: say("team_choose", locale)}
         try:
             with tx.savepoint():

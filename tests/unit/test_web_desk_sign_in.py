@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 
 from bot.errors import NotAllowed, NotFound
 from bot.settings import Settings
+from bot.sheets import Sheets
 from channels.web.sessions import signing_key
 from handoff import cases
 from handoff.web import sign_in, store
@@ -30,9 +31,16 @@ OURS = {"origin": "http://localhost:8080", "sec-fetch-site": "same-origin"}
 class Browser:
     """A program that speaks like a browser to the desk's routes. `forwarded` are headers that a proxy would add."""
 
-    def __init__(self, house: House, settings: Settings, peer: str = "127.0.0.1", host: str = "localhost:8080") -> None:
+    def __init__(
+        self,
+        house: House,
+        settings: Settings,
+        peer: str = "127.0.0.1",
+        host: str = "localhost:8080",
+        forms: Callable[[], Sheets] | None = None,
+    ) -> None:
         self.house = house
-        self.routes = WebDeskRoutes(house.storage, settings, SECRET, WebDesk(), lambda: house.desk)
+        self.routes = WebDeskRoutes(house.storage, settings, SECRET, WebDesk(), lambda: house.desk, forms=forms)
         transport = httpx.ASGITransport(Starlette(routes=list(self.routes.routes())), client=(peer, 50_000))
         self.http = httpx.AsyncClient(transport=transport, base_url=f"http://{host}")
         self.csrf = ""

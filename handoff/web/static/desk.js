@@ -7,6 +7,7 @@ import { h, icon, setLocale } from "./dom.js";
 import { get, kept, me, nameOf, now, post, reason, Refusal, setWords, t } from "./house.js";
 import { isUnread, paintList, tick } from "./list.js";
 import { paintBrief } from "./brief.js";
+import { openSheet } from "./sheets.js";
 import { paintBar, paintThread } from "./thread.js";
 
 const NAMES = { en: "English", nl: "Nederlands", nb: "Norsk", he: "עברית" };
@@ -103,6 +104,7 @@ const desk = {
   caseMenu(event) {
     const { case: row, merged } = state.whole;
     const person = [
+      { label: t("desk_sheet_label"), icon: "check", press: () => openSheet("label", { number: String(row.number ?? "") }) },
       merged ? { label: t("button_part"), icon: "undo", press: () => desk.act("part") } : { label: t("button_merge"), icon: "person", press: desk.merge },
       row.blocked ? { label: t("button_unblock"), icon: "check", press: () => desk.act("unblock") } : { label: t("button_block"), icon: "lock", press: desk.block },
     ];
@@ -143,6 +145,10 @@ const desk = {
       { label: t("desk_here"), icon: "check", checked: me.agent.available && !me.agent.busy, press: () => available(!me.agent.available || me.agent.busy) },
       { label: t("home_busy"), icon: "clock", checked: Boolean(me.agent.busy), press: () => available(true, !me.agent.busy) },
       "Notification" in window ? { label: t("desk_notify"), icon: "bell", checked: notifies(), press: toggleNotify } : null,
+      h("hr"),
+      { label: t("desk_sheet_talk"), icon: "person", press: () => openSheet("talk", { number: String(state.whole?.case.number ?? "") }) },
+      { label: t("desk_sheet_pulse"), icon: "clock", press: () => openSheet("pulse") },
+      { label: t("desk_sheet_review"), icon: "check", press: () => openSheet("review") },
       h("p", { class: "head" }, t("desk_language")),
       ...Object.entries(NAMES).map(([tag, name]) => ({ label: name, checked: tag === document.documentElement.lang, press: () => speak(tag, true) })),
       me.demo ? null : h("hr"),
