@@ -12,7 +12,7 @@ from sqlalchemy import select
 from bot.storage import tables as t
 from tests.journeys.test_flows_in_the_house import ARTICLE, DESK, HANDOFF
 from tests.support.house import House
-from tests.unit.test_connectors import Shop, reply, shop  # noqa: F401 - a fixture
+from tests.unit.test_connectors import MAX_ANSWER, Shop, reply, shop  # noqa: F401 - a fixture
 
 TELL = """\
 schema: 1
@@ -129,6 +129,30 @@ async def test_a_stored_answer_is_told_after_a_restart_and_nobody_is_asked_twice
 @pytest.mark.parametrize("llm", [{}, {"llm_url": "http://127.0.0.1:9", "llm_model": "tiny"}], ids=["off", "not there"])
 async def test_without_the_model_the_article_speaks(tmp_path: Path, folder: Path, llm: Any) -> None:
     async with House(tmp_path, desk=folder, **llm) as house:
+        visitor = await house.visitor()
+        await ask(house, visitor)
+        await visitor.hears("It costs")
+        await visitor.hears("That was it.")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(b"", "500 Internal Server Error"),
+        b"garbage\r\n\r\n",
+        reply(b"x" * (MAX_ANSWER + 1)),
+        reply(b'{"choices": [{}'),
+    ],
+    ids=["500", "garbage", "endless", "half"],
+)
+async def test_f41_a_model_that_answers_rubbish_is_not_missed(
+    tmp_path: Path,
+    folder: Path,
+    shop: Shop,  # noqa: F811
+    answer: bytes,
+) -> None:
+    shop.answers = [answer]
+    async with House(tmp_path, desk=folder, llm_url=shop.url, llm_model="tiny") as house:
         visitor = await house.visitor()
         await ask(house, visitor)
         await visitor.hears("It costs")
