@@ -663,6 +663,7 @@ figure_blocks = _table(  # all facts of a day that is over, in columns; a day wi
     _col("n", Integer),
     _col("block", LargeBinary),
     _col("made", null=True),  # another one whenever it is made: whoever has read it needs not read it again
+    Index(None, "family", "day", "made"),  # SQLite would go through the blocks to find their names
 )
 
 # ── what to mend: see surveys/insights ─────────────────────────────────────────────────────────────────────────────

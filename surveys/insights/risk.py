@@ -73,8 +73,7 @@ def risk(contacts: Contacts, opted_out: Array, now: datetime) -> Risk:
     """The signs of everybody, of cases up to `now`."""
     import numpy as np
 
-    people, of = np.unique(contacts.who, return_inverse=True)
-    order = np.argsort(of, kind="stable")
+    people, of, order = numbered(contacts.who)
     many = np.bincount(of, minlength=len(people))
     starts = np.cumsum(many) - many
     last = order[starts + many - 1] if len(people) else order
@@ -82,7 +81,7 @@ def risk(contacts: Contacts, opted_out: Array, now: datetime) -> Risk:
     unsolved, detractor = contacts.unsolved[last], contacts.detractor[last] == 1
     silent = (unsolved | detractor) & (micros(now) - said >= SILENCE / timedelta(microseconds=1))
     signs = {
-        Sign.OPTED_OUT: np.isin(people, opted_out),
+        Sign.OPTED_OUT: are_among(people, opted_out),
         Sign.DETRACTOR: _last_score(contacts, of, order, len(people)) == 1,
         Sign.UNSOLVED: unsolved,
         Sign.SAME_TOPIC: _same_topic(contacts, of, len(people), now),
@@ -120,17 +119,48 @@ def scored(who: Array, at: Array, answers_who: Array, answers_at: Array, bad: Ar
     import numpy as np
 
     found = np.full(len(who), NOT_SCORED)
-    people, of = np.unique(who, return_inverse=True)
-    order = np.argsort(of, kind="stable")
+    people, of, order = numbered(who)
     base = int(at.min(initial=0))
     width = (
         int(max(at.max(initial=0), answers_at.max(initial=0)) - base) // 1000 + 2
     )  # milliseconds: both fit into 63 bits
     keys = of[order] * width + (at[order] - base) // 1000
-    person = np.searchsorted(people, answers_who)
-    known = np.isin(answers_who, people)
-    place = np.searchsorted(keys, np.where(known, person, 0) * width + (answers_at - base) // 1000, side="right") - 1
+    person, known = places_of(people, answers_who)
+    place = np.searchsorted(keys, person * width + (answers_at - base) // 1000, side="right") - 1
     mine = np.flatnonzero(known & (place >= 0))
     mine = mine[of[order[place[mine]]] == person[mine]]
     found[order[place[mine]]] = bad[mine]
+    return found
+
+
+def numbered(who: Array) -> tuple[Array, Array, Array]:
+    """(everybody's number once, ascending; the place among them of each row; the rows in the order of those places)."""
+    import numpy as np
+
+    order = np.argsort(who, kind="stable")
+    ordered = who[order]
+    begins = np.ones(len(who), dtype=bool)
+    begins[1:] = ordered[1:] != ordered[:-1]
+    of = np.empty(len(who), dtype=np.int64)
+    of[order] = np.cumsum(begins) - 1
+    return ordered[begins], of, order
+
+
+def places_of(people: Array, numbers: Array) -> tuple[Array, Array]:
+    """(the place of each number among people who are in order, whether it is there at all)."""
+    import numpy as np
+
+    if not len(people):
+        return np.zeros(len(numbers), dtype=np.int64), np.zeros(len(numbers), dtype=bool)
+    places = people.searchsorted(numbers).clip(max=len(people) - 1)
+    return places, people[places] == numbers
+
+
+def are_among(people: Array, numbers: Array) -> Array:
+    """Which of the people, who are in order, these numbers name."""
+    import numpy as np
+
+    found = np.zeros(len(people), dtype=bool)
+    places, there = places_of(people, numbers)
+    found[places[there]] = True
     return found

@@ -12,7 +12,7 @@ from surveys.insights import churn, happened, store
 from surveys.insights.churn import Period
 from surveys.insights.happened import TOPIC, Rows
 from surveys.insights.reports.shape import Report, Setting, at_text, pair, tidy
-from surveys.insights.risk import SILENCE, Contacts, Risk, risk, scored
+from surveys.insights.risk import SILENCE, Contacts, Risk, are_among, numbered, places_of, risk, scored
 from surveys.insights.store import Reader
 from surveys.insights.weeks import Spans, months
 from surveys.rollups.facts import EPOCH, micros, who
@@ -77,8 +77,8 @@ def _of_living(rows: Rows, now_id: Mapping[str, str]) -> Rows:
         return rows
     gone, kept = numbers_of(now_id), numbers_of(now_id.values())
     order = np.argsort(gone)
-    place = order[np.searchsorted(gone, rows["who"], sorter=order).clip(max=len(gone) - 1)]
-    merged = np.where(gone[place] == rows["who"], kept[place], rows["who"])
+    place, there = places_of(gone[order], rows["who"])
+    merged = np.where(there, kept[order][place], rows["who"])
     return replace(rows, values={**rows.values, "who": merged})
 
 
@@ -160,7 +160,7 @@ def churn_periods(conn: Reader, people: People, moves: Sequence[Move], back: Spa
     import numpy as np
 
     cases = people.cases.between(back[0][1], back[-1][2])
-    everybody, of = np.unique(cases["who"], return_inverse=True)
+    everybody, of, _ = numbered(cases["who"])
     seen = np.zeros(len(everybody), dtype=np.int64)  # a bit for each month
     for place, (_, since, until) in enumerate(back):
         first, last = cases.at.searchsorted([micros(since), micros(until)])
@@ -171,7 +171,7 @@ def churn_periods(conn: Reader, people: People, moves: Sequence[Move], back: Spa
         if place < churn.ACTIVE_MONTHS or until <= moves[0][1].at:
             continue
         window = ((1 << churn.ACTIVE_MONTHS) - 1) << (place - churn.ACTIVE_MONTHS)
-        active = ((seen & window) > 0) & ~np.isin(everybody, _gone(moves, since))
+        active = ((seen & window) > 0) & ~are_among(everybody, _gone(moves, since))
         lost = active & np.isin(
             everybody, [one for one, move in moves if move.kind == "left" and since <= move.at < until]
         )
@@ -187,27 +187,28 @@ def _worth(conn: Reader, now_id: Mapping[str, str], moves: Sequence[Move], every
     said = {who(now_id.get(one, one)): value for one, value in store.values(conn).items()}
     said |= {one: move.value for one, move in moves if move.value is not None}
     found = np.zeros(len(everybody))
-    numbers = _array(list(said))
-    place = np.searchsorted(everybody, numbers).clip(max=max(0, len(everybody) - 1))
-    mine = np.flatnonzero(everybody[place] == numbers) if len(everybody) else place[:0]
+    place, there = places_of(everybody, _array(list(said)))
+    mine = np.flatnonzero(there)
     found[place[mine]] = np.array(list(said.values()))[mine]
     return found
 
 
 def _checked(at: Setting, people: People, moves: Sequence[Move]) -> churn.Check | None:
     """Those who were at risk three months ago against the others; None before there are three months."""
-    import numpy as np
-
     then = at.now - SILENCE
     if not moves or moves[0][1].at > then:
         return None
     _, before = people.risk(then)
-    there = ~np.isin(before.people, _gone(moves, then))
-    left = np.isin(before.people, [one for one, move in moves if move.kind == "left" and move.at >= then])
+    there = ~are_among(before.people, _gone(moves, then))
+    left = are_among(before.people, _left(moves, then, at.now + timedelta(days=1)))
     return churn.check((before.count > 0)[there], left[there]) if there.any() else None
 
 
-def _gone(moves: Sequence[Move], at: datetime) -> list[int]:
+def _gone(moves: Sequence[Move], at: datetime) -> Array:
     """Of whom the last that was heard before a moment is that they left."""
     standing = {one: move.kind for one, move in moves if move.at < at}
-    return [one for one, kind in standing.items() if kind == "left"]
+    return _array([one for one, kind in standing.items() if kind == "left"])
+
+
+def _left(moves: Sequence[Move], since: datetime, until: datetime) -> Array:
+    return _array([one for one, move in moves if move.kind == "left" and since <= move.at < until])
