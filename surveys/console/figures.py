@@ -30,6 +30,7 @@ from bot.flows.schema import OUTCOMES
 from bot.storage.engine import Storage
 from bot.texts import known
 from surveys.console.seen import day, short_day
+from surveys.figures.catalogue import METRICS
 from surveys.figures.shape import Figures, Question
 from surveys.pages import board, store
 from surveys.pages.asked import FILTERS, GROUPS, NONE, Asked, read
@@ -97,7 +98,8 @@ class Dashboard:
         asked, zone = _asked(visit)
         locale, rules = visit.locale, visit.rooms.rules
         seen = await self._mark()  # before the figures: what comes in between is new to the page
-        now, before = await asyncio.gather(self.ask(asked.question(zone)), self.ask(asked.before().question(zone)))
+        then = asked.before().question(zone, metrics=tuple(METRICS))  # by name: who was silent then is told nowhere
+        now, before = await asyncio.gather(self.ask(asked.question(zone)), self.ask(then))
         score = board.main_score(now, asked.score)
         weekly, load, topics, groups = await asyncio.gather(
             self.ask(asked.question(zone, "week", metrics=(score, "ttr"))),

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 LEAST = 10
 """Answers in a stratum."""
+LOOKED_AT = 50_000
+"""Of so many questions the middle of the times is found, however many there are."""
 BY = ("channel", "outcome", "ttr")
 """What strata are made by."""
 COMPARED = ("channel", "team", "outcome", "topic")
@@ -69,32 +71,37 @@ class Stratum:
 
 def heard(asks: Table, silent: Sequence[Silent], answered: Array, delivered: Array) -> tuple[Silent, ...]:
     """Each with the comparison and the weighted score; `answered` and `delivered` tell it of each row."""
+    import numpy as np
+
     found = []
     for one in silent:
         mine = asks.codes["instrument"] == asks.names["instrument"].index(one.instrument)
-        gave, kept = mine & answered, mine & delivered & ~answered
+        reached, gave = np.flatnonzero(mine & delivered), np.flatnonzero(mine & answered)
         enough = one.reached - one.answered >= SHOWN_FROM and one.answered >= SHOWN_FROM
-        compared = tuple(_compared(asks, gave, kept)) if enough else ()
+        compared = tuple(_compared(asks, reached, gave)) if enough else ()
         asked = INSTRUMENTS[one.instrument]
-        strata = _strata(asks, asked, gave, mine & delivered)
-        found.append(replace(one, compared=compared, weighted=weighted(asked, strata)))
+        found.append(replace(one, compared=compared, weighted=weighted(asked, _strata(asks, asked, reached, gave))))
     return tuple(found)
 
 
 # ── who answered ───────────────────────────────────────────────────────────────────────────────────────────────────
-def _compared(asks: Table, gave: Array, kept: Array) -> Iterator[Compared]:
+def _compared(asks: Table, reached: Array, gave: Array) -> Iterator[Compared]:
+    """Of rows by their numbers: those that were delivered, and of them those that were answered."""
     import numpy as np
 
-    n, m = int(gave.sum()), int(kept.sum())
+    n, m = len(gave), len(reached) - len(gave)
     for dimension in COMPARED:
         codes, texts = asks.codes[dimension], asks.names[dimension]
-        counted = [np.bincount(codes[rows], minlength=len(texts)).tolist() for rows in (gave, kept)]
-        for text, a, b in sorted(zip(texts, *counted, strict=True), key=lambda one: (-one[1] - one[2], one[0])):
-            if SHOWN_FROM <= a + b < n + m:
+        each, theirs = (np.bincount(codes[rows], minlength=len(texts)).tolist() for rows in (reached, gave))
+        for text, all_of, a in sorted(zip(texts, each, theirs, strict=True), key=lambda one: (-one[1], one[0])):
+            if SHOWN_FROM <= all_of < n + m:
+                b = all_of - a
                 d = difference_of_shares(a, n, b, m)
                 yield Compared(dimension, text or None, a, b, a / n, b / m, d, interval_of(d, n, m))
-    took = [asks.numbers["ttr"][rows] for rows in (gave, kept)]
-    one, other = (values[~np.isnan(values)].astype(np.float64) for values in took)
+    kept = np.ones(asks.n, dtype=bool)
+    kept[gave] = False
+    took = [asks.numbers["ttr"][rows] for rows in (gave, reached[kept[reached]])]
+    one, other = (values[~np.isnan(values)] for values in took)
     if min(len(one), len(other)) >= SHOWN_FROM:
         (mean, square), (their_mean, their_square) = (_mean_and_variance(np.log1p(values)) for values in (one, other))
         d = difference_of_means(mean, square, their_mean, their_square)
@@ -103,7 +110,7 @@ def _compared(asks: Table, gave: Array, kept: Array) -> Iterator[Compared]:
 
 
 def _mean_and_variance(values: Array) -> tuple[float, float]:
-    return float(values.mean()), float(values.var(ddof=1))
+    return float(values.mean(dtype="float64")), float(values.var(ddof=1, dtype="float64"))
 
 
 def difference_of_shares(a: int, n: int, b: int, m: int) -> float:
@@ -131,26 +138,33 @@ def interval_of(d: float, n: int, m: int) -> Interval | None:
 
 
 # ── the score of all ───────────────────────────────────────────────────────────────────────────────────────────────
-def _strata(asks: Table, asked: Instrument, gave: Array, delivered: Array) -> list[Stratum]:
+def _strata(asks: Table, asked: Instrument, reached: Array, gave: Array) -> list[Stratum]:
     """Of the rows that were delivered; `gave` are those of them that were answered."""
     import numpy as np
 
-    rows = np.flatnonzero(delivered)
-    took = asks.numbers["ttr"][rows]
-    known = took[~np.isnan(took)]
-    longer = np.where(np.isnan(took), 2, took > (np.median(known) if len(known) else 0.0)).astype(np.int64)
+    took = asks.numbers["ttr"]
+    some = took[
+        reached[:: max(1, len(reached) // LOOKED_AT)]
+    ]  # where the middle is about; it need not be the very middle
+    known = some[~np.isnan(some)]
+    middle = np.median(known) if len(known) else 0.0
     outcomes = len(asks.names["outcome"])
-    cell = (asks.codes["channel"][rows].astype(np.int64) * outcomes + asks.codes["outcome"][rows]) * 3 + longer
     size = len(asks.names["channel"]) * outcomes * 3
-    has = gave[rows]
-    scores, of = asks.numbers["score"][rows][has].astype(np.float64), cell[has]
-    counted = _counts_as(asked, scores)
+
+    def cells(rows: Array) -> Array:
+        longer = (took[rows] > middle).astype(np.int32)
+        longer[np.isnan(took[rows])] = 2
+        place = asks.codes["channel"][rows].astype(np.int32) * outcomes + asks.codes["outcome"][rows]
+        return place * 3 + longer
+
+    of, counted = cells(gave), _counts_as(asked, asks.numbers["score"][gave].astype(np.float64))
     sums = [np.bincount(of, weights, size).tolist() for weights in (None, counted, counted * counted)]
-    reached = np.bincount(cell, minlength=size).tolist()
     return joined(
         {
             (at // 3 // outcomes, at // 3 % outcomes, at % 3): Stratum(n, int(many), total, squares)
-            for at, (n, many, total, squares) in enumerate(zip(reached, *sums, strict=True))
+            for at, (n, many, total, squares) in enumerate(
+                zip(np.bincount(cells(reached), minlength=size).tolist(), *sums, strict=True)
+            )
             if n
         }
     )
