@@ -39,12 +39,23 @@ class Sign(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Contacts:
-    """Cases in the order of their opening `at` (µs), as columns. `who` is a customer's number, `topic` 0 where there is none,
-    `detractor` 1 or 0, NOT_SCORED where nobody answered; `said` when the customer last wrote (µs).
+class Numbered:
+    """Whose each row is: `people` are customers' numbers, once each, ascending; `of[row]` is a place among them; `order` are the
+    rows by those places, each customer's in the order in which they stand.
     """
 
-    who: Array
+    people: Array
+    of: Array
+    order: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Contacts:
+    """Cases in the order of their opening `at` (µs), as columns. `topic` is 0 where there is none, `detractor` 1 or 0,
+    NOT_SCORED where nobody answered; `said` when the customer last wrote (µs).
+    """
+
+    who: Numbered
     at: Array
     topic: Array
     unsolved: Array
@@ -73,7 +84,7 @@ def risk(contacts: Contacts, opted_out: Array, now: datetime) -> Risk:
     """The signs of everybody, of cases up to `now`."""
     import numpy as np
 
-    people, of, order = numbered(contacts.who)
+    people, of, order = contacts.who.people, contacts.who.of, contacts.who.order
     many = np.bincount(of, minlength=len(people))
     starts = np.cumsum(many) - many
     last = order[starts + many - 1] if len(people) else order
@@ -82,44 +93,45 @@ def risk(contacts: Contacts, opted_out: Array, now: datetime) -> Risk:
     silent = (unsolved | detractor) & (micros(now) - said >= SILENCE / timedelta(microseconds=1))
     signs = {
         Sign.OPTED_OUT: are_among(people, opted_out),
-        Sign.DETRACTOR: _last_score(contacts, of, order, len(people)) == 1,
+        Sign.DETRACTOR: _last_score(contacts) == 1,
         Sign.UNSOLVED: unsolved,
-        Sign.SAME_TOPIC: _same_topic(contacts, of, len(people), now),
+        Sign.SAME_TOPIC: _same_topic(contacts, now),
         Sign.SILENT: silent,
     }
     return Risk(people, last, said, signs)
 
 
-def _last_score(contacts: Contacts, of: Array, order: Array, people: int) -> Array:
+def _last_score(contacts: Contacts) -> Array:
     """Of each person the last score that they gave."""
     import numpy as np
 
-    found = np.full(people, NOT_SCORED)
-    scored = order[contacts.detractor[order] != NOT_SCORED]
-    found[of[scored]] = contacts.detractor[scored]  # of several the last one stays
+    found = np.full(len(contacts.who.people), NOT_SCORED)
+    scored = np.flatnonzero(contacts.detractor != NOT_SCORED)
+    found[contacts.who.of[scored]] = contacts.detractor[scored]  # of several the last one stays
     return found
 
 
-def _same_topic(contacts: Contacts, of: Array, people: int, now: datetime) -> Array:
+def _same_topic(contacts: Contacts, now: datetime) -> Array:
     import numpy as np
 
+    of = contacts.who.of
     lately = (micros(now) - contacts.at <= SAME_TOPIC_WITHIN / timedelta(microseconds=1)) & (contacts.topic > 0)
     topics = int(contacts.topic.max(initial=0)) + 1
     pairs, many = np.unique(of[lately] * topics + contacts.topic[lately], return_counts=True)
-    found = np.zeros(people, dtype=bool)
+    found = np.zeros(len(contacts.who.people), dtype=bool)
     found[pairs[many >= SAME_TOPIC] // topics] = True
     return found
 
 
-def scored(who: Array, at: Array, answers_who: Array, answers_at: Array, bad: Array) -> Array:
+def scored(who: Numbered, at: Array, answers_who: Array, answers_at: Array, bad: Array) -> Array:
     """Each case's `detractor`: an answer belongs to the last case that its customer had opened before.
 
     Cases and answers are in the order of their times; of two answers to one case the later counts.
     """
     import numpy as np
 
-    found = np.full(len(who), NOT_SCORED)
-    people, of, order = numbered(who)
+    people, of, order = who.people, who.of, who.order
+    found = np.full(len(of), NOT_SCORED)
     base = int(at.min(initial=0))
     width = (
         int(max(at.max(initial=0), answers_at.max(initial=0)) - base) // 1000 + 2
@@ -133,8 +145,8 @@ def scored(who: Array, at: Array, answers_who: Array, answers_at: Array, bad: Ar
     return found
 
 
-def numbered(who: Array) -> tuple[Array, Array, Array]:
-    """(everybody's number once, ascending; the place among them of each row; the rows in the order of those places)."""
+def numbered(who: Array) -> Numbered:
+    """`who[row]` is a customer's number."""
     import numpy as np
 
     order = np.argsort(who, kind="stable")
@@ -143,7 +155,7 @@ def numbered(who: Array) -> tuple[Array, Array, Array]:
     begins[1:] = ordered[1:] != ordered[:-1]
     of = np.empty(len(who), dtype=np.int64)
     of[order] = np.cumsum(begins) - 1
-    return ordered[begins], of, order
+    return Numbered(ordered[begins], of, order)
 
 
 def places_of(people: Array, numbers: Array) -> tuple[Array, Array]:

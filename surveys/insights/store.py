@@ -186,8 +186,8 @@ def depart(tx: Tx, departure_id: str, one: Departure) -> bool:
 
 def departures(conn: Reader) -> list[Departure]:
     """In the order in which they happened."""
-    rows = conn.execute(select(d).order_by(d.c.at, d.c.id))
-    return [Departure(row.customer_id, row.kind, row.reason, row.value, row.at) for row in rows]
+    query = select(d.c.customer_id, d.c.kind, d.c.reason, d.c.value, d.c.at).order_by(d.c.at, d.c.id)
+    return [Departure(*row) for row in conn.execute(query)]
 
 
 def living(conn: Reader) -> dict[str, str]:

@@ -18,7 +18,7 @@ from surveys.insights.churn import Period
 from surveys.insights.doubts import Doubt, Side
 from surveys.insights.effect import Nps, Share, Values
 from surveys.insights.interrupted import interrupted
-from surveys.insights.risk import NOT_SCORED, Contacts, Sign, risk, scored
+from surveys.insights.risk import NOT_SCORED, Contacts, Sign, numbered, risk, scored
 from surveys.rollups.facts import micros
 
 
@@ -227,7 +227,7 @@ def seen(*people: Sequence[Contact]) -> Contacts:
     who = np.array([7 - who for _, who in rows], dtype=np.int64)
     kinds = {"topic": int, "unsolved": bool, "detractor": int}
     columns = (np.array([getattr(one, name) for one, _ in rows], dtype=kind) for name, kind in kinds.items())
-    return Contacts(who, at, *columns, said=at)
+    return Contacts(numbered(who), at, *columns, said=at)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,12 @@ def test_an_answer_belongs_to_the_last_case_that_its_customer_had_opened_before(
     who, at = np.array([3, 9, 3, 9]), np.array([10, 20, 30, 40]) * minute
     answers = ((3, 15, 1), (9, 5, 1), (4, 35, 1), (9, 41, 0), (9, 50, 1), (11, 50, 1))
     columns = [np.array(column) for column in zip(*answers, strict=True)]
-    assert scored(who, at, columns[0], columns[1] * minute, columns[2]).tolist() == [1, NOT_SCORED, NOT_SCORED, 1]
+    assert scored(numbered(who), at, columns[0], columns[1] * minute, columns[2]).tolist() == [
+        1,
+        NOT_SCORED,
+        NOT_SCORED,
+        1,
+    ]
 
 
 def test_the_rate_has_wilsons_interval_and_may_be_weighed_by_value() -> None:

@@ -63,9 +63,9 @@ class People:
         asked = answers.kept(answers.of("instrument", *DETRACTORS))
         worst = [DETRACTORS.get(name, -1) for name in asked.names["instrument"]]
         bad = asked["score"] <= _array(worst)[asked.codes["instrument"]]
-        detractor = scored(cases["who"], cases.at, asked["who"], asked.at, bad)
-        about = cases.codes[TOPIC]
-        contacts = Contacts(cases["who"], cases.at, about, cases["unsolved"], detractor, cases["said"])
+        whose = numbered(cases["who"])
+        detractor = scored(whose, cases.at, asked["who"], asked.at, bad)
+        contacts = Contacts(whose, cases.at, cases.codes[TOPIC], cases["unsolved"], detractor, cases["said"])
         return cases, risk(contacts, self.opted_out, now)
 
 
@@ -160,11 +160,12 @@ def churn_periods(conn: Reader, people: People, moves: Sequence[Move], back: Spa
     import numpy as np
 
     cases = people.cases.between(back[0][1], back[-1][2])
-    everybody, of, _ = numbered(cases["who"])
+    whose = numbered(cases["who"])
+    everybody = whose.people
     seen = np.zeros(len(everybody), dtype=np.int64)  # a bit for each month
     for place, (_, since, until) in enumerate(back):
         first, last = cases.at.searchsorted([micros(since), micros(until)])
-        seen[of[first:last]] |= 1 << place
+        seen[whose.of[first:last]] |= 1 << place
     worth = _worth(conn, people.now_id, moves, everybody)
     periods = []
     for place, (name, since, until) in enumerate(back):

@@ -12,7 +12,7 @@ from surveys.insights.reports.shape import IsOpen, Report, Setting, pair, tidy
 from surveys.insights.store import AnswerFacts, Reader
 
 DRIVERS_OF = timedelta(days=180)
-MOST = 10_000
+MOST = 5_000
 """Of more answers than this every second, third … is explained, by their time: a weight's interval is then some points wide."""
 HOUR = 3600
 SCORES = ("ces7", "csat5", "ces7_statement")
