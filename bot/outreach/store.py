@@ -202,6 +202,18 @@ def skip_waiting(tx: Tx, notice_id: str, reason: str) -> None:
     tx.conn.execute(update(p).where(*waiting).values(state="skipped", reason=reason, at=tx.now))
 
 
+def skip_unsent(tx: Tx, notice_id: str, reason: str) -> None:
+    """Nobody is told any more whose message has not left: neither now nor after a platform has come back. The web's is there."""
+    o = t.outbox
+    said = select(p.c.message_id).where(p.c.notice_id == notice_id, p.c.state == "told")
+    unsent = (o.c.message_id.in_(said), o.c.state.in_(("ready", "retry")), o.c.via != "web")
+    stopped = update(o).where(*unsent).values(state="expired", error=reason).returning(o.c.message_id)
+    held_back = sorted(set(tx.conn.execute(stopped).scalars()))
+    for start in range(0, len(held_back), 500):  # engines limit the parameters of one statement
+        mine = (p.c.notice_id == notice_id, p.c.message_id.in_(held_back[start : start + 500]))
+        tx.conn.execute(update(p).where(*mine).values(state="skipped", reason=reason, at=tx.now))
+
+
 def is_anybody_waiting(conn: Reader, notice_id: str) -> bool:
     return bool(conn.execute(select(exists().where(p.c.notice_id == notice_id, p.c.state == "waiting"))).scalar())
 

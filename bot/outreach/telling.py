@@ -99,13 +99,14 @@ class Notices:
         return approved
 
     def cancel(self, tx: Tx, notice_id: str, by: str) -> Notice:
-        """Who has not been told by now is not told any more. Raises Conflict for one that is over."""
+        """Who has not been told by now is not told any more, and what has not left stays. Raises Conflict for what is over."""
         found = store.held(tx, notice_id)
         if found.state in {State.TOLD, State.CANCELLED}:
             raise Conflict("this notice is over")
         cancelled = replace(found, state=State.CANCELLED)
         store.change(tx, cancelled)
         store.skip_waiting(tx, found.id, Reason.CANCELLED)
+        store.skip_unsent(tx, found.id, Reason.CANCELLED)
         timers.cancel(tx, _list_key(found.id))
         audit.of_console(tx, by, "notice cancelled", title=found.title)
         return cancelled

@@ -42,6 +42,7 @@ from bot.outreach.notice import (
 from bot.storage import history, merging
 from bot.storage import tables as t
 from bot.storage.erasure import erase
+from channels.port import Sent
 from tests.support.rooms import NOON, Rooms, echo, rooms
 
 DESK = Desk("Fjord", locales=("en", "nl"), time_zone="Europe/Amsterdam", notices={"per_minute": 60})
@@ -297,6 +298,49 @@ async def test_what_has_not_left_when_the_night_begins_leaves_in_the_morning(hou
     assert await house.state(made.id) is State.TOLD
 
 
+async def test_what_may_have_left_before_the_night_is_asked_about_and_not_said_again(house: House) -> None:
+    """The connection broke in the last second: the night does not make an unanswered question of it."""
+    (kari,) = await house.knows("kari")
+    await house.core.deliver()
+    house.core.sender.sent.clear()
+    house.core.clock.now = datetime(2026, 3, 9, 19, 59, 59, tzinfo=UTC)
+    made = await house.approved(notice())
+    house.core.sender.script, house.core.sender.verdicts = [OSError("reset")], [Sent("ext")]
+    await house.core.timers.run()
+    await house.core.deliver()
+    for moment in (datetime(2026, 3, 9, 20, 1, tzinfo=UTC), datetime(2026, 3, 10, 7, tzinfo=UTC)):
+        house.core.clock.now = moment
+        await house.core.deliver()
+        await house.core.timers.run()
+        await house.core.deliver()
+    assert (len(house.core.sender.tried), house.core.sender.sent) == (2, [])  # the echo, and this
+    assert len(house.core.sender.asked) == 1
+    assert await house.people(made.id) == {kari: ("told", None)}
+
+
+async def test_what_was_called_off_does_not_leave_when_the_platform_is_back(house: House) -> None:
+    await house.knows("kari", "ola", "per")
+    await house.core.deliver()
+    house.core.sender.sent.clear()
+    made = await house.approved(notice())
+    await house.core.timers.run()
+    await house.core.deliver()
+    house.core.clock.passes(seconds=1)
+    house.core.sender.script = [NotSent("down", retry_after=60)]
+    await house.core.timers.run()
+    await house.core.deliver()
+    await house.core.storage.write(lambda tx: house.notices.cancel(tx, made.id, "ola"))
+    house.core.clock.passes(minutes=5)
+    await house.core.timers.run()
+    await house.core.deliver()
+    assert house.core.sender.texts == ["Parcels are a day late."]
+    assert sorted((await house.people(made.id)).values(), key=str) == [
+        ("skipped", "cancelled"),
+        ("skipped", "cancelled"),
+        ("told", None),
+    ]
+
+
 async def test_what_has_not_left_when_its_notice_ends_does_not_leave(house: House) -> None:
     (kari,) = await house.knows("kari")
     await house.core.deliver()
@@ -365,6 +409,7 @@ async def test_what_was_called_off_is_told_to_nobody_who_still_waits(house: Hous
     kari, ola = await house.knows("kari", "ola")
     made = await house.approved(notice())
     await house.core.timers.run()
+    await house.core.deliver()
     await house.core.storage.write(lambda tx: house.notices.cancel(tx, made.id, "ola"))
     await house.minutes_pass(1)
     assert sorted((await house.people(made.id)).values(), key=str) == [("skipped", "cancelled"), ("told", None)]
