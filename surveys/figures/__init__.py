@@ -3,6 +3,8 @@
     shape       the one shape of every answer: Question in, Figures out; Series for what is drawn over time
     catalogue   every metric there is: what it counts, in which unit, which way is better
     columns     cases, answers and decisions on asking as columns of numbers; filters and groups
+    derived     what a case counts for each rate, by its kind
+    ranks       medians and percentiles of every group, without putting all in order
     reduce      columns of numbers to one figure per group
     answer      a question answered: the only door for reports, pages, the API, the terminal
 

@@ -4,7 +4,8 @@ Pure, formulas with their source in the docstring:
     spikes.py       weekly counts of a topic → an alarm, with few false ones           (overdispersed counts, Benjamini-Hochberg)
     topics.py       what a case is about: a tag, else its flow, else its likeness to others that nobody tagged
     drivers.py      what goes with the score                                           (Johnson's relative weights)
-    churn.py        risk, called risk; the rate of leaving, where another system tells of it
+    risk.py         who may leave: signs of risk, called risk
+    churn.py        the rate of leaving, where another system tells of it
     effect.py       before and after, against a comparison group                       (Newcombe, Welch, MOVER)
     interrupted.py  a break in a series of weeks                                       (segmented regression)
     payback.py      what an improvement returned, as an interval                       (bootstrap)
@@ -12,6 +13,7 @@ Pure, formulas with their source in the docstring:
     wishes.py       which wishes are alike · weeks.py  weeks and months
 
 With the house:
+    happened.py     cases, answers and questions of a span, in columns: from the facts that figures are made of
     store.py        the queries · judging.py  one improvement, with all that speaks for and against it
     records/        alarms, problems, wishes, improvements, labels: nouns, rows, verbs
     watch.py        looks for spikes every hour; hears what flows record and what other systems tell
