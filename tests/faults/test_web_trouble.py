@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from pathlib import Path
 
+from tests.faults import chance
 from tests.faults.invariants import Books, check
 from tests.faults.program import Program
 from tests.support.house import Visitor
@@ -13,6 +14,7 @@ from tests.support.house import Visitor
 QUESTION = "where is my order?"
 WORDS = "order number"
 ARTICLE = "How long is a gift card valid?"
+TABS = 150 if chance.is_long() else 15  # of each customer
 
 
 async def test_f43_one_id_is_one_message_from_whichever_tab_and_before_and_after_a_crash(web: Program) -> None:
@@ -118,4 +120,39 @@ async def test_f42_who_reads_nothing_holds_up_nobody_and_reads_it_all_later(web:
     await books.at_rest()
     check(books, [*told, ARTICLE, QUESTION, QUESTION + " (2)"])
     for tab in (*tabs, stuck, other, early):
+        await tab.leaves()
+
+
+async def test_f42_after_a_crash_all_widgets_come_back_at_once_and_who_writes_is_answered(web: Program) -> None:
+    """Each gets the whole of its own conversation and nothing else; memory stays within what so many lines need."""
+    await web.starts()
+    customers = [await web.visitor() for _ in range(4)]
+    told = [f"hello {number}" for number in range(len(customers))]
+    for customer, words in zip(customers, told, strict=True):
+        await customer.says(words)
+    books = Books(web.database)
+    await books.at_rest()
+    await web.dies()
+    await web.starts()
+    writer = await web.visitor()
+    await writer.says(ARTICLE)  # waits until all that is needed to know languages and articles is in memory
+    await writer.hears("3 years", "bot")
+    before = resident(web.pid)
+    tabs = [Visitor(web) for _ in range(TABS * len(customers))]  # type: ignore[arg-type]
+    for tab, customer in zip(tabs, customers * TABS, strict=True):
+        tab.token = customer.token
+    coming = [asyncio.create_task(tab.connects(after=0)) for tab in tabs]
+    await writer.says(QUESTION)
+    await writer.hears(WORDS, "bot")
+    await asyncio.gather(*coming)
+    for tab, words in zip(tabs, told * TABS, strict=True):
+        await tab.hears(words, "customer")
+        await tab.gets(lambda frame, tab=tab: frame.get("seq", 0) >= tab.ready["last_seq"])  # type: ignore[misc]
+        assert tab.seqs == list(range(1, tab.ready["last_seq"] + 1))
+        assert [text for text in tab.said() if text in told] == [words]
+    if before:
+        assert resident(web.pid) - before < 10 * 1024 * 1024 + len(tabs) * 100 * 1024
+    await books.at_rest()
+    check(books, [*told, ARTICLE, QUESTION])
+    for tab in (*tabs, *customers, writer):
         await tab.leaves()
