@@ -22,7 +22,7 @@ export function paintBrief(root, whole, desk) {
         row.agent ? fact("card_agent", h("bdi", {}, row.mine ? `${row.agent.name} (${t("desk_you").toLocaleLowerCase()})` : row.agent.name)) : null,
         row.team && me.teams.length > 1 ? fact("card_team", h("bdi", {}, row.team)) : null,
         fact("card_language", tongue(row.locale)),
-        brief.since ? fact("card_waiting", moment(brief.since)) : null,
+        row.waiting_since ? fact("card_waiting", moment(row.waiting_since)) : null,
         row.due_at ? fact("card_due", h("time", { "data-due": row.due_at })) : null,
         brief.reopened ? fact("desk_reopened", "× " + number(brief.reopened)) : null,
         row.topic ? fact("card_topic", h("bdi", {}, row.topic)) : null,
