@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,13 @@ def sample(node: ast.expr) -> Iterator[str]:
         yield from (*sample(node.body), *sample(node.orelse))
 
 
-def raised() -> Iterator[tuple[str, str]]:
+@cache
+def raised() -> list[tuple[str, str]]:
     """(file and line, sentence) of every refusal that a page may show."""
+    return list(_raised())
+
+
+def _raised() -> Iterator[tuple[str, str]]:
     for room in ROOMS:
         path = ROOT / room
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
@@ -43,7 +49,7 @@ def raised() -> Iterator[tuple[str, str]]:
 
 
 def test_every_refusal_that_a_page_may_show_has_words_in_each_language() -> None:
-    found = list(raised())
+    found = raised()
     assert len(found) > 80
     assert [(place, one) for place, one in found if key_of(one) is None] == []
 
