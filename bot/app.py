@@ -98,6 +98,8 @@ from surveys.rollups.keeping import Rollups, on_merged
 from surveys.timing import rules_from
 
 log = structlog.get_logger()
+PRESSES_KEPT = timedelta(seconds=150)  # Telegram forgets a pressed button after that
+PRESSES_GONE = "buttons pressed meanwhile are gone; what was typed comes, and what is typed now counts as an answer"
 DAY = timedelta(days=1)
 SETTLE_ROUNDS = 100
 
@@ -282,10 +284,12 @@ class App:
             await self.storage.read(schema.check)
             await self.desk.keep()
             await self.delivery.recover()
-            await self.storage.write(watchdog.begin)
+            away = await self.storage.write(watchdog.begin)
         except BaseException:
             await self.storage.close()
             raise
+        if away >= PRESSES_KEPT:
+            log.warning("nobody was here", at_least_s=int(away.total_seconds()), told=PRESSES_GONE)
         for channel in self.channels:
             await channel.start()
         for worker in self.workers.values():

@@ -42,10 +42,14 @@ def set_timer(
     tx.wake("timers")
 
 
-def set_once(tx: Tx, kind: str, key: str, due_at: datetime) -> None:
-    """As `set_timer`, but a timer of that key that waits already stays as it is, also when two nodes set it at once."""
+def set_once(tx: Tx, kind: str, key: str, due_at: datetime) -> datetime:
+    """As `set_timer`, but a timer of that key that waits already stays as it is, also when two nodes set it at once.
+
+    Returns when it is due.
+    """
     timer_rows.add_once(tx, kind, key, due_at)
     tx.wake("timers")
+    return timer_rows.due_at(tx.conn, key) or due_at  # another node may ring it at this moment
 
 
 def cancel(tx: Tx, key: str) -> None:

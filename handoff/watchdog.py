@@ -19,9 +19,9 @@ EVERY = timedelta(minutes=10)
 LATE = timedelta(minutes=10)  # so long past, a next action is not just busy
 
 
-def begin(tx: Tx) -> None:
-    """Set the watch, unless it is set: called at each start, on every node."""
-    timers.set_once(tx, KIND, KIND, tx.now + EVERY)
+def begin(tx: Tx) -> timedelta:
+    """Set the watch, unless it is set: called at each start, on every node. Returns for how long at least nobody was here."""
+    return max(timedelta(), tx.now - timers.set_once(tx, KIND, KIND, tx.now + EVERY))
 
 
 def sweep(tx: Tx, _timer: timers.Timer) -> None:

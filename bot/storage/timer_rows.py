@@ -46,6 +46,11 @@ def add_once(tx: Tx, kind: str, key: str, due_at: datetime) -> None:
     tx.conn.execute(made.on_conflict_do_nothing())
 
 
+def due_at(conn: Connection, key: str) -> datetime | None:
+    found: datetime | None = conn.execute(select(t.timers.c.due_at).where(t.timers.c.key == key)).scalar()
+    return found
+
+
 def remove(tx: Tx, key: str) -> None:
     _REMOVE.run(tx.conn, of=key)
 

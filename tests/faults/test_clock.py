@@ -91,8 +91,9 @@ async def test_f20_f49_a_question_asked_before_a_long_absence_still_takes_one_an
     await agent.http.aclose()
     question = await kari.hears(lambda seen: len(seen.labels) >= 5, timeout=30)
     await both.dies()
-    both.sets_clock(minutes=10)
+    both.sets_clock(hours=3)
     await both.starts()
+    assert "nobody was here" in both.logged()
     await kari.says("6")
     async with asyncio.timeout(30):
         while not books.rows("SELECT * FROM survey_responses"):  # noqa: ASYNC110 - another process

@@ -187,13 +187,15 @@ async def test_a_case_whose_holder_left_the_desk_waits_for_another(house: House)
 
 
 async def test_the_watch_is_one_timer_that_goes_on(house: House) -> None:
-    await house.do(watchdog.begin)
+    assert await house.do(watchdog.begin) == timedelta()
     await house.later(hours=2)
 
     def watches(conn: Any) -> list[datetime]:
         return list(conn.execute(select(t.timers.c.due_at).where(t.timers.c.kind == watchdog.KIND)).scalars())
 
     assert await house.look(watches) == [house.now + watchdog.EVERY]
+    house.now += timedelta(hours=3)  # and nobody rings it
+    assert await house.do(watchdog.begin) == timedelta(hours=3) - watchdog.EVERY
 
 
 async def test_who_went_away_is_back_at_their_time_and_the_audit_knows(house: House) -> None:
