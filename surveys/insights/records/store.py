@@ -43,6 +43,7 @@ a, lb, p, pc, w, v, im, c = (
 N = TypeVar("N", Alarm, Problem, Wish, Improvement)
 DATES = ("due_on", "verified_on", "starts_on")
 AT_ONCE = 500  # parameters of one statement
+KNOWN_BY = 50  # a wish is known by the words of the first who had it: thousands say nothing new
 
 
 # ── alarms ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -267,11 +268,12 @@ def votes(conn: Reader, wish_id: str) -> list[Vote]:
     ]
 
 
-def texts(conn: Reader, wish_ids: Collection[str]) -> dict[str, list[tuple[str, str]]]:
-    """Wish → (text, locale) of its votes, the oldest first."""
+def texts(conn: Reader, wish_ids: Collection[str], each: int = KNOWN_BY) -> dict[str, list[tuple[str, str]]]:
+    """Wish → (text, locale) of its votes, the oldest first, at most so many of `each` wish."""
     found: dict[str, list[tuple[str, str]]] = {}
-    query = select(v.c.wish_id, v.c.text, v.c.locale).where(v.c.wish_id.in_(wish_ids)).order_by(v.c.at, v.c.id)
-    for row in conn.execute(query):
+    place = func.row_number().over(partition_by=v.c.wish_id, order_by=(v.c.at, v.c.id)).label("place")
+    said = select(v.c.wish_id, v.c.text, v.c.locale, place).where(v.c.wish_id.in_(wish_ids)).subquery()
+    for row in conn.execute(select(said).where(said.c.place <= each).order_by(said.c.wish_id, said.c.place)):
         found.setdefault(row.wish_id, []).append((row.text, row.locale))
     return found
 
