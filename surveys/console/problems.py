@@ -66,7 +66,8 @@ async def show(visit: Visit) -> Response:
         found = store.problem(conn, problem_id)
         return {
             "problem": found,
-            "cases": store.linked(conn, problem_id),
+            "cases": store.linked(conn, problem_id, MOST_SHOWN),
+            "all": store.linked_in_all(conn, problem_id),
             "came": told(conn, found.notice_id),
             "back": problems.recurrence(conn, found, now),
             "topics": figures.topics(conn, now - RECENT),
@@ -74,12 +75,12 @@ async def show(visit: Visit) -> Response:
 
     found = await read(visit, query)
     problem = found["problem"]
-    rows = [{"case": one, "at": moment(visit, one.opened_at)} for one in found["cases"][:MOST_SHOWN]]
+    rows = [{"case": one, "at": moment(visit, one.opened_at)} for one in found["cases"]]
     return await visit.page(
         "mend_problem.html",
         **{**found, "cases": rows},
-        count=len(found["cases"]),
-        waiting=len({one.customer_id for one in found["cases"]}),
+        count=found["all"][0],
+        waiting=found["all"][1],
         languages=languages(visit, problem.message),
         standing=problem.state in STANDING,
         fixed=moment(visit, problem.fixed_at),

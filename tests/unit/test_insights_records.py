@@ -223,6 +223,8 @@ async def test_however_many_wait_for_a_fix_all_are_told_batch_by_batch(
         for added in (6, 0):
             count = await here.write(lambda tx: problems.link_topic(tx, problem_id, "refund", since, until, ME))
             assert count == added
+        assert await here.read(lambda conn: records.linked_in_all(conn, problem_id)) == (6, 5)
+        assert len(await here.read(lambda conn: records.linked(conn, problem_id, 2))) == 2
         fixed = await here.write(lambda tx: problems.close(tx, here.notices, problem_id, ME))
         for _ in range(6):
             await here.told()

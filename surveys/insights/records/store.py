@@ -157,7 +157,7 @@ def put_problem(tx: Tx, one: Problem) -> None:
     _put(tx, p, one)
 
 
-def linked(conn: Reader, problem_id: str) -> list[Linked]:
+def linked(conn: Reader, problem_id: str, limit: int) -> list[Linked]:
     """Its cases, the newest first."""
     query = (
         select(pc.c.case_id, c.c.customer_id, c.c.number, t.customers.c.name, c.c.status, c.c.topic, c.c.opened_at)
@@ -165,11 +165,19 @@ def linked(conn: Reader, problem_id: str) -> list[Linked]:
         .join(t.customers, t.customers.c.id == c.c.customer_id)
         .where(pc.c.problem_id == problem_id)
         .order_by(c.c.opened_at.desc(), c.c.id)
+        .limit(limit)
     )
     return [
         Linked(row.case_id, row.customer_id, row.number, row.name, row.status, row.topic, row.opened_at)
         for row in conn.execute(query)
     ]
+
+
+def linked_in_all(conn: Reader, problem_id: str) -> tuple[int, int]:
+    """(how many cases, of how many customers)."""
+    query = select(func.count(), func.count(distinct(pc.c.customer_id))).where(pc.c.problem_id == problem_id)
+    cases, people = conn.execute(query).one()
+    return int(cases), int(people)
 
 
 def count_linked(conn: Reader) -> dict[str, int]:
