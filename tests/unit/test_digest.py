@@ -72,7 +72,9 @@ def test_every_score_has_its_n_and_interval_and_the_gap_to_the_goal() -> None:
     said = "\n".join(words.lines(WEEK, now, before, {"csat": 85}, [("Dark mode", 3)], "en"))
     assert "2026-03-02" in said
     assert "25 cases; the week before: 9" in said
-    assert "▲ Satisfied (CSAT, 4–5 of 5): **90%** (80% – 95%; n = 50) · before: 60% · goal: 85% (can't tell yet)" in said
+    assert (
+        "▲ Satisfied (CSAT, 4–5 of 5): **90%** (80% – 95%; n = 50) · before: 60% · goal: 85% (can't tell yet)" in said
+    )
     assert "3 answers, fewer than 5 are not shown" in said
     assert "parcel: 12 (before: 4)" in said
     assert "x: 1" not in said
