@@ -35,6 +35,8 @@ from surveys.figures.shape import Question
 from surveys.for_api import make
 from surveys.insights.reports import REPORTS as TO_MEND
 from surveys.insights.reports import Setting
+from surveys.pages import board
+from surveys.pages import store as pages
 from surveys.rollups import store
 from surveys.rollups.keeping import Rollups
 from surveys.rollups.raw import store as raw
@@ -62,6 +64,18 @@ REPORTS: dict[str, Question] = {
     "times by week and team": Question(by=("week", "team"), metrics=("ttr", "frt", "next_response")),
     "load by weekday and hour": Question(by=("weekday", "hour"), metrics=("escalated",)),
 }
+
+
+YEAR = Question(END - timedelta(days=DAYS), END)
+PAGE = (
+    YEAR,
+    replace(YEAR, since=synthetic.START - timedelta(days=DAYS), until=synthetic.START),
+    replace(YEAR, by=("week",), metrics=("ces7", "ttr")),
+    replace(YEAR, by=("weekday", "hour"), metrics=("escalated",)),
+    replace(YEAR, by=("week", "topic"), metrics=("escalated",)),
+    replace(YEAR, by=("channel",), metrics=("ces7", *board.COLUMNS)),
+)
+"""What the console's page of figures asks."""
 
 
 def always(_team: str | None) -> Hours:
@@ -218,6 +232,7 @@ async def _measure(engine: str, storage: Storage, cases: int, rounds: int) -> li
     asked |= {name: partial(rollups.ask, question) for name, question in REPORTS.items()}
     whole = Question(by=("team",))
     asked["stafett report --by team"] = lambda: storage.read_apart(lambda conn: make(conn, whole, always, NOW))
+    asked["the page of figures, of a year"] = partial(_page, storage, rollups)
     setting = Setting(NOW, UTC, lambda at: at.hour >= 8)
     for name, report in TO_MEND.items():
         asked[f"to mend: {name}"] = lambda report=report: storage.read_apart(lambda conn: report(conn, setting))  # type: ignore[misc]
@@ -234,6 +249,11 @@ async def _measure(engine: str, storage: Storage, cases: int, rounds: int) -> li
         detail += f", {len(found.figures):,} figures" if hasattr(found, "figures") else ""
         rows.append(Row("g", f"{engine}: {name}", median(taken), BOUNDS[engine], unit=" s", detail=detail))
     return [*rows, await _felt(engine, storage, rollups, 20 * rounds)]
+
+
+async def _page(storage: Storage, rollups: Rollups) -> None:
+    await asyncio.gather(*(rollups.ask(question) for question in PAGE))
+    await storage.read_apart(pages.values)
 
 
 async def _felt(engine: str, storage: Storage, rollups: Rollups, writes: int) -> Row:

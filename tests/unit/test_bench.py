@@ -75,7 +75,7 @@ async def test_every_report_is_measured_and_what_the_chat_feels_of_it() -> None:
     wrong, first, *measured, felt = await reports.run(tiny=True)
     assert (wrong.ratio, first.unit) == (0, " s")
     to_mend = [f"to mend: {name}" for name in reports.TO_MEND]
-    names = [*reports.REPORTS, "stafett report --by team", *to_mend]
+    names = [*reports.REPORTS, "stafett report --by team", "the page of figures, of a year", *to_mend]
     assert [row.what for row in measured] == [f"SQLite: {name}" for name in names]
     assert all(row.ratio > 0 and row.unit == " s" for row in measured)
     assert felt.unit == " ms"
