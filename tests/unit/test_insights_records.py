@@ -169,7 +169,7 @@ async def test_an_alarm_is_dismissed_or_becomes_a_problem_with_its_cases_once(on
         (alarm,) = await here.read(records.alarms)
         _, since, until = weeks(here.now, 1, ZONE)[0]
         made = await here.write(lambda tx: alarms.to_problem(tx, alarm.id, "Refunds fail", since, until, ME))
-        assert len(await here.read(lambda conn: records.linked(conn, made.id))) == 40
+        assert len(await here.read(lambda conn: records.linked(conn, made.id, 100))) == 40
         with pytest.raises(Conflict):
             await here.write(lambda tx: alarms.dismiss(tx, alarm.id, ME))
         with pytest.raises(NotFound):
