@@ -27,6 +27,7 @@ from bot.outbox import settle
 from bot.storage import customers, history, merging
 from bot.storage import tables as t
 from bot.storage.tx import Tx
+from bot.timers import set_timer
 from handoff import brief, cases, store
 from handoff.case import Case
 from handoff.for_bot import CasesForBot
@@ -333,6 +334,20 @@ async def test_taken_back_in_time_nobody_ever_reads_it(house: House) -> None:
     assert "Silly customer" not in said
     assert "Ask billing" not in said
     assert await house.notes(case) == ["Ask billing"]
+
+
+async def test_taken_back_at_the_last_moment_the_ring_that_was_under_way_says_nothing(house: House) -> None:
+    """Its timer was in another node's hands when the words were taken back: what the relay says then counts."""
+    case = await house.taken("ann")
+    relay = await house.do(cases.draft, case.id, "ann", "Silly customer", desk="wall", ref="p1")
+    assert await house.do(cases.take_back, "wall", "p1") is True
+    where = {"customer_id": relay.customer_id, "case_id": relay.case_id}
+    await house.do(set_timer, "relay", "again", house.now, **where, data={"relay": relay.id})
+    await house.later(minutes=1)
+    assert "Silly customer" not in await house.said(case.customer_id)
+    after = await house.look(store.relay, "wall", "p1")
+    assert after is not None
+    assert after.state == "taken_back"
 
 
 async def test_an_edit_in_the_window_changes_the_draft_and_later_the_customers_copy(house: House) -> None:
