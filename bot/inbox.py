@@ -15,12 +15,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import date, datetime, timedelta
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 import structlog
 
 from bot import failpoints, outbox, timers
-from bot.errors import DatabaseFault
 from bot.events import ReachabilityChanged, TurnFailed
 from bot.model import (
     Answered,
@@ -73,7 +73,7 @@ class Inbox:
     async def receive(self, inbound: Inbound) -> Receipt:
         """Commit, then return: the caller may acknowledge. The same `(source, key)` again is a duplicate."""
         failpoints.reach("received")
-        receipt = await self._storage.write(lambda tx: self._receive(tx, inbound))
+        receipt = await self._storage.write(lambda tx: self._receive(tx, inbound), quick=True)
         failpoints.reach("committed")
         self.duplicates += receipt.duplicate
         return receipt
@@ -84,7 +84,7 @@ class Inbox:
 
     async def receive_answer(self, customer_id: str, key: str, answer: Answered) -> None:
         """A connector's answer comes back as a turn of its own."""
-        await self._storage.write(lambda tx: self._receive_answer(tx, customer_id, key, answer))
+        await self._storage.write(lambda tx: self._receive_answer(tx, customer_id, key, answer), quick=True)
 
     async def drop(self, source: str, raw: bytes, error: str, key: str | None = None) -> None:
         """Malformed: count it, keep the raw copy for inspection and replay, go on. A source has so many kept a day."""
@@ -106,11 +106,11 @@ class Inbox:
         return await self._storage.read(inbox_rows.next_due)
 
     async def _again(self, source: str, key: str) -> None:
-        await self._storage.write(lambda tx: self._react_again(tx, source, key))
+        await self._storage.write(lambda tx: self._react_again(tx, source, key), quick=True)
 
     async def receive_event(self, customer_id: str, key: str, event: Occurred) -> None:
         """Something happened elsewhere; the same `key` twice is once. Nobody of that id: nothing."""
-        await self._storage.write(lambda tx: self._receive_answer(tx, customer_id, key, event, "event"))
+        await self._storage.write(lambda tx: self._receive_answer(tx, customer_id, key, event, "event"), quick=True)
 
     def occurred(self, tx: Tx, customer_id: str, key: str, event: Occurred) -> None:
         """As `receive_event`, in somebody's own transaction."""
@@ -122,12 +122,12 @@ class Inbox:
             return  # we have stopped; the next start wakes them
         try:
             await self._release_all(waits_for)
-        except DatabaseFault as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, they are asked for again
             log.warning("parked turns wait on", waits_for=waits_for, error=str(error))  # `run` releases what is overdue
 
     async def _release_all(self, waits_for: str) -> None:
-        for row in await self._storage.write(lambda tx: inbox_rows.parked(tx, waits_for)):
-            await self._storage.write(lambda tx, one=row: self._release_one(tx, one))  # type: ignore[misc]
+        for row in await self._storage.write(lambda tx: inbox_rows.parked(tx, waits_for), quick=True):
+            await self._storage.write(lambda tx, one=row: self._release_one(tx, one), quick=True)  # type: ignore[misc]
 
     async def wake_parked(self, prefix: str) -> None:
         """After a start: what was parked for something that only the last process knew."""
@@ -140,6 +140,9 @@ class Inbox:
 
     # ── inside a transaction ───────────────────────────────────────────────────────────────────────────────────────
     def _receive(self, tx: Tx, inbound: Inbound) -> Receipt:
+        happening = inbound.happening
+        if isinstance(happening, Wrote) and not happening.album and not inbound.also:
+            return self._receive_words(tx, inbound, happening)
         seen = self._seen(tx, inbound)
         if seen is not None:
             return seen
@@ -147,16 +150,8 @@ class Inbox:
         known = said_already(tx, who.id, inbound.happening)
         if known is not None:
             return known
-        happening, where = inbound.happening, identity
-        if not identity.reachable or identity.customer_id != who.id:
-            where = replace(identity, customer_id=who.id, reachable=True)
         if happening.__class__ in {Wrote, Chose}:
-            customers.wrote_at(tx, where, inbound.sender.address)
-            if not identity.reachable:  # who writes can be reached, whatever we heard before
-                customers.set_reachable(tx, identity.id, reachable=True)
-                tx.emit(ReachabilityChanged(where, reachable=True))
-        if isinstance(happening, Wrote) and not happening.album:
-            return self._receive_words(tx, inbound, happening, who, where)
+            self._wrote_at(tx, who, identity, inbound.sender.address)
         self._insert(tx, inbound, who.id)
         if isinstance(happening, Wrote) and happening.album:
             self._park_album(tx, inbound, happening.album)
@@ -170,16 +165,39 @@ class Inbox:
             inbox_rows.done(tx, inbound.source, inbound.key)
         return Receipt(who.id, message.id if message else None, message.seq if message else None)
 
-    def _receive_words(self, tx: Tx, inbound: Inbound, wrote: Wrote, who: Customer, where: Identity) -> Receipt:
+    def _receive_words(self, tx: Tx, inbound: Inbound, wrote: Wrote) -> Receipt:
         """What nearly all is: one message. All of it is known here, so nothing that was written is read again, and the row
         is written once; a turn that fails, or is parked, writes over it.
         """
+        found = customers.known_as(tx, inbound.sender)
+        if found is None:  # nobody is made for a delivery that was seen: they may have been erased since
+            if (seen := self._seen(tx, inbound)) is not None:
+                return seen
+            found = customers.create(tx, inbound.sender, self.default_locale)
+        if (known := said_already(tx, found[0].id, wrote)) is not None:
+            return self._seen(tx, inbound) or known
         wrote = wrote if wrote.id else replace(wrote, id=new_id())
-        self._insert(tx, inbound, who.id, message_id=wrote.id, state="done", handled_at=tx.now)
+        is_awaited = self._insert_new(tx, inbound, wrote, found[0].id)
+        if is_awaited is None and (seen := self._seen(tx, inbound)) is not None:
+            return seen
+        who, identity = customers.refreshed(tx, found, inbound.sender)
+        where = self._wrote_at(tx, who, identity, inbound.sender.address)
         message = store_written(tx, where, wrote, who)
         self._react(tx, inbound.source, inbound.key, Turn(tx, who, where, wrote, message))
-        self._apply_parked(tx, inbound)
+        if is_awaited:
+            self._apply_parked(tx, inbound)
         return Receipt(who.id, message.id, message.seq)
+
+    def _wrote_at(self, tx: Tx, who: Customer, identity: Identity, address: str) -> Identity:
+        """They wrote there: answers go there, and whoever writes can be reached, whatever we heard before."""
+        where = identity
+        if not identity.reachable or identity.customer_id != who.id:
+            where = replace(identity, customer_id=who.id, reachable=True)
+        customers.wrote_at(tx, where, address)
+        if not identity.reachable:
+            customers.set_reachable(tx, identity.id, reachable=True)
+            tx.emit(ReachabilityChanged(where, reachable=True))
+        return where
 
     def _seen(self, tx: Tx, inbound: Inbound) -> Receipt | None:
         row = inbox_rows.find(tx, inbound.source, (inbound.key, *inbound.also))
@@ -191,18 +209,22 @@ class Inbox:
             row.customer_id, row.message_id, message.seq if message else None, duplicate=True, conflict=conflict
         )
 
-    def _insert(self, tx: Tx, inbound: Inbound, customer_id: str, **values: Any) -> None:
+    def _insert(self, tx: Tx, inbound: Inbound, customer_id: str) -> None:
         row = {
             "source": inbound.source,
             "customer_id": customer_id,
             "body_hash": body_hash(inbound.happening),
         }
-        happening = to_json(inbound.happening, inbound.sender)
-        whole = {"key": inbound.key, "raw": inbound.raw or None, "happening": happening, "state": "new"}
-        inbox_rows.add(tx, **row, **{**whole, **values})
+        inbox_rows.add(tx, **_row(inbound, customer_id), state="new")
         for key in dict.fromkeys(inbound.also):
             if key != inbound.key:
                 inbox_rows.add(tx, **row, key=key, state="alias")
+
+    def _insert_new(self, tx: Tx, inbound: Inbound, wrote: Wrote, customer_id: str) -> bool | None:
+        """The row of a message, as done. Whether edits of it have come before it; None: it has been here already."""
+        awaited_as = f"{inbound.sender.channel}:{wrote.ref}" if wrote.ref else ""
+        done = {"message_id": wrote.id, "state": "done", "handled_at": tx.now}
+        return inbox_rows.add_new(tx, awaited_as, **_row(inbound, customer_id), **done)
 
     def _apply(self, tx: Tx, inbound: Inbound, identity: Identity) -> Message | None:
         """Write what happened into the history. None: there is nothing to react to."""
@@ -394,6 +416,18 @@ class Inbox:
             tx.wake("inbox")
 
 
+def _row(inbound: Inbound, customer_id: str) -> dict[str, Any]:
+    """What is known of a delivery before anything is made of it."""
+    return {
+        "source": inbound.source,
+        "key": inbound.key,
+        "customer_id": customer_id,
+        "body_hash": body_hash(inbound.happening),
+        "raw": inbound.raw or None,
+        "happening": to_json(inbound.happening, inbound.sender),
+    }
+
+
 def place_of(wrote: Wrote) -> tuple[int, str]:
     """Where a message stands among those of one place: platforms count them up. Without a name, as it came."""
     return (len(wrote.ref), wrote.ref) if wrote.ref else (0, "")
@@ -493,6 +527,8 @@ def turn_of(tx: Tx, row: Row) -> Turn:
 
 def body_hash(happening: Happening) -> str:
     """What must be equal for two deliveries of one id to be the same message."""
+    if isinstance(happening, Wrote) and not happening.files:  # what nearly all is: as below, without making an encoder
+        return hashlib.sha256(f"[{encode_basestring_ascii(happening.text)}, []]".encode()).hexdigest()
     if isinstance(happening, Wrote):
         content: Any = [happening.text, [file.id for file in happening.files]]
     elif isinstance(happening, Chose):

@@ -215,6 +215,29 @@ def settle(
     """A row came to its end (sent | failed | expired): mark it, remember the platform's name, tell the house."""
     row = outbox_rows.end(tx, outbox_id, outcome, ext_id, error)
     said = history.message(tx.conn, row.message_id) if row.message_id else None
+    _tell(tx, row, said, outcome, ext_id=ext_id, error=error, data=data)
+
+
+def settle_sent(tx: Tx, sent: Sequence[tuple[Any, str | None, Mapping[str, Any]]]) -> None:
+    """As `settle`, for many that were sent: (the outbox's row, the platform's name, the sender's word on it)."""
+    outbox_rows.end_sent(tx, [(row.id, ext_id) for row, ext_id, _ in sent])
+    said = history.by_ids(tx.conn, {row.message_id for row, *_ in sent if row.message_id})
+    for row, ext_id, data in sent:
+        _tell(tx, row, said.get(row.message_id), "sent", ext_id=ext_id, data=data)
+
+
+def _tell(
+    tx: Tx,
+    row: Any,
+    said: Message | None,
+    outcome: str,
+    *,
+    ext_id: str | None = None,
+    error: str | None = None,
+    data: Mapping[str, Any] | None = None,
+) -> None:
+    """Remember the platform's name of it, and tell the house. `row` as it was or is: what it is about does not change."""
+    outbox_id = row.id
     if ext_id and said is not None:
         history.remember_ref(tx, said.channel, ext_id, said, outbox_id)
     tx.emit(

@@ -153,12 +153,23 @@ def reply_to(tx: Tx, customer_id: str) -> Identity | None:
 
 def resolve(tx: Tx, sender: Sender, default_locale: str) -> tuple[Customer, Identity, bool]:
     """The customer behind a sender, made on first sight: (customer, identity, whether new). Locks their turns."""
-    found = _who(tx, sender)
-    while found is not None and tx.lock_customer(found[0].id):
-        found = _who(tx, sender)  # while we waited for the lock, a merge may have moved them
+    found = known_as(tx, sender)
     if found is None:
         made = create(tx, sender, default_locale)
         return (*made, True)
+    return (*refreshed(tx, found, sender), False)
+
+
+def known_as(tx: Tx, sender: Sender) -> tuple[Customer, Identity] | None:
+    """The customer behind a sender whom we know. Locks their turns."""
+    found = _who(tx, sender)
+    while found is not None and tx.lock_customer(found[0].id):
+        found = _who(tx, sender)  # while we waited for the lock, a merge may have moved them
+    return found
+
+
+def refreshed(tx: Tx, found: tuple[Customer, Identity], sender: Sender) -> tuple[Customer, Identity]:
+    """With what the platform tells of them now."""
     who, known = found
     known = _refreshed(tx, known, sender)
     if not who.name and sender.name:
@@ -168,7 +179,7 @@ def resolve(tx: Tx, sender: Sender, default_locale: str) -> tuple[Customer, Iden
     if any(who.attributes.get(name) != value for name, value in told.items()):
         who = replace(who, attributes={**who.attributes, **told})
         tx.conn.execute(update(t.customers).where(t.customers.c.id == who.id).values(attributes=dict(who.attributes)))
-    return who, known, False
+    return who, known
 
 
 def _who(tx: Tx, sender: Sender) -> tuple[Customer, Identity] | None:

@@ -1,7 +1,7 @@
 """The database: opened, written, read, closed; SQLite or PostgreSQL by its URL.
 
-SQLite has one writer thread that also checkpoints, with group commit (writer.py); reads go through aiosqlite on
-read-only connections. PostgreSQL has asyncpg and its own row locks; any number of nodes share it.
+SQLite has one writer that also checkpoints, with group commit (writer.py); reads go through aiosqlite on read-only
+connections. PostgreSQL has asyncpg and its own row locks; any number of nodes share it.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from bot.errors import DatabaseFault
 from bot.model import Clock, system_clock
 from bot.storage.apart import Apart
 from bot.storage.json_text import JSON_TEXT
+from bot.storage.prepared import look_first, put_in, put_off
 from bot.storage.shared_clock import SharedClock
-from bot.storage.tx import Tx, Wiring
+from bot.storage.tx import Tx, Undone, Wiring
 from bot.storage.writer import SqliteWriter
 
 T = TypeVar("T")
@@ -141,19 +142,21 @@ class Storage:
             self._lock.close()
             self._lock = None
 
-    async def write(self, unit: Callable[[Tx], T], *, urgent: bool = False) -> T:
-        """Run the unit in a transaction and return its result once that is durable.
+    async def write(self, unit: Callable[[Tx], T], *, urgent: bool = False, quick: bool = False) -> T:
+        """Run the unit in a transaction and return its result once that is durable. It may be run again from the start.
 
-        `urgent` work (a lease to be renewed) stands in no queue for one of the shared connections to PostgreSQL.
+        `urgent` work (a lease to be renewed) stands in no queue for one of the shared connections to PostgreSQL. `quick` work
+        takes a few milliseconds at most: SQLite runs it on the event loop, see `bot.storage.writer`.
         """
         if self._writer is not None:
-            return await self._writer.submit(unit)
+            return await self._writer.submit(unit, quick=quick)
         if self.is_sqlite or self.read_only:
             msg = "this command only reads; the database was opened read-only"
             raise DatabaseFault(msg)
+        engine = self._urgent if urgent and self._urgent else self._engine
         for attempt in range(TRIES):
             try:
-                return await self._write_once(unit, self._urgent if urgent and self._urgent else self._engine)
+                return await self._try_to_write(unit, engine)
             except (OSError, DBAPIError) as error:
                 lost = isinstance(error, OSError) or _is_connection_error(error)
                 if attempt < TRIES - 1 and asks_for_retry(error):
@@ -164,6 +167,17 @@ class Storage:
                 else:
                     raise
         raise AssertionError("unreachable")  # pragma: no cover
+
+    async def _try_to_write(self, unit: Callable[[Tx], T], engine: AsyncEngine) -> T:
+        """First as if nothing could go wrong (`bot.storage.tx.Undone`)."""
+        try:
+            return await self._write_once(unit, engine, careful=False)
+        except Undone:
+            pass
+        except DBAPIError as error:
+            if asks_for_retry(error) or _is_connection_error(error):
+                raise
+        return await self._write_once(unit, engine, careful=True)
 
     async def truncate_log(self) -> None:
         """SQLite: leave no copy of erased rows in the write-ahead log. PostgreSQL recycles its own."""
@@ -180,14 +194,25 @@ class Storage:
         finally:
             await engine.dispose()
 
-    async def _write_once(self, unit: Callable[[Tx], T], engine: AsyncEngine) -> T:
+    async def _write_once(self, unit: Callable[[Tx], T], engine: AsyncEngine, *, careful: bool) -> T:
+        """Raises Undone unless it is careful."""
         afterwards: list[Callable[[], None]] = []
         stamps: list[Stamp] = []
 
         def run(conn: Connection) -> T:
             stamps.append(stamp := Stamp.of(conn))
             now = self.shared_clock.heard(stamp.now) if self.shared_clock else self.clock()
-            return unit(Tx(conn, now, self.wiring, afterwards, self.shared_clock))
+            tx = Tx(conn, now, self.wiring, afterwards, self.shared_clock, careful=careful)
+            if careful:
+                return unit(tx)
+            put_off(conn)
+            try:
+                result = unit(tx)
+            except BaseException:
+                put_in(conn, write=False)
+                raise
+            put_in(conn)
+            return result
 
         async with engine.connect() as conn:
             transaction = await conn.begin()
@@ -261,7 +286,9 @@ class Storage:
         return engine
 
     def _on_postgresql(self, **pool: Any) -> AsyncEngine:
-        return create_async_engine(self.url, connect_args=dict(POSTGRESQL), **JSON_TEXT, **pool)
+        engine = create_async_engine(self.url, connect_args=dict(POSTGRESQL), **JSON_TEXT, **pool)
+        event.listen(engine.sync_engine, "before_cursor_execute", look_first)
+        return engine
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -14,15 +14,16 @@ from bot.events import MessageDeleted, MessageEdited, MessageStored, TimelineGre
 from bot.model import Author, AuthorKind, Body, Choice, FileRef, Message, SurveyCard, TimelineEntry, new_id
 from bot.storage import inbox_rows
 from bot.storage import tables as t
-from bot.storage.prepared import Prepared
+from bot.storage.prepared import Prepared, Waiting, among
 from bot.storage.tx import Tx
 
 
-def _message() -> Any:
+def _messages() -> Any:
+    """Of each message first the one that stands: its copies follow."""
     m, c = t.messages, t.customers
     merged_away, copied = c.c.merged_into.is_not(None), m.c.copied_from.is_not(None)
-    query = select(m).join(c, c.c.id == m.c.customer_id).where(m.c.id == bindparam("of"))
-    return query.order_by(merged_away, and_(copied, m.c.deleted_at.is_not(None)), copied).limit(1)
+    query = select(m).join(c, c.c.id == m.c.customer_id).where(among(m.c.id, "some"))
+    return query.order_by(merged_away, and_(copied, m.c.deleted_at.is_not(None)), copied)
 
 
 def _placing() -> tuple[Any, Any]:
@@ -33,13 +34,13 @@ def _placing() -> tuple[Any, Any]:
     return counted.returning(c.c.last_seq, last), counted.returning(c.c.last_seq)
 
 
-_MESSAGE = Prepared(_message())
+_MESSAGES = Prepared(_messages())
 _OF_CUSTOMER = (t.messages.c.customer_id == bindparam("whose"), t.messages.c.id == bindparam("which"))
 _ITS_MESSAGE = Prepared(select(t.messages).where(*_OF_CUSTOMER))
 _ADD_MESSAGE, _ADD_LINE = Prepared(insert(t.messages)), Prepared(insert(t.timeline))
 _ADD_REF = Prepared(postgresql.insert(t.message_refs).on_conflict_do_nothing())  # SQLite's words are the same
 _CHANGE = Prepared(update(t.messages).where(*_OF_CUSTOMER))
-_NEXT_PLACE, _NEXT_SEQ = (Prepared(one) for one in _placing())
+_NEXT_PLACE, _NEXT_SEQ = (Prepared(one, beside=("timeline",)) for one in _placing())  # what waits is in `Tx.lines`
 _REF = Prepared(
     select(t.message_refs.c.message_id).where(
         t.message_refs.c.channel == bindparam("on"), t.message_refs.c.ref == bindparam("called")
@@ -55,12 +56,12 @@ def next_seq(tx: Tx, customer_id: str) -> int:
 
 def _next_place(tx: Tx, customer_id: str) -> tuple[int, datetime]:
     """The next number, and the time that stands there: never before that of the last one, though our clock were set back."""
-    last: datetime | None = tx.known.get(("last line", customer_id))
+    last = tx.lines.get(customer_id)
     if last is None:
         seq, last = _NEXT_PLACE.one(tx.conn, whose=customer_id, updated_at=tx.now)
     else:
         seq = _NEXT_SEQ.scalar(tx.conn, whose=customer_id, updated_at=tx.now)
-    at = tx.known["last line", customer_id] = tx.now if last is None else max(tx.now, last)
+    at = tx.lines[customer_id] = tx.now if last is None else max(tx.now, last)
     return seq, at
 
 
@@ -89,7 +90,7 @@ def append(
         at=at,
         meta=dict(meta or {}),
     )
-    _ADD_MESSAGE.run(tx.conn, **_values(message))
+    tx.known["waiting", message.id] = _ADD_MESSAGE.later(tx.conn, **_values(message))
     if message.seq is not None:
         _number(tx, message, (message.seq, at), "message", body.text)
     tx.emit(MessageStored(message))
@@ -137,7 +138,9 @@ def set_meta(tx: Tx, message: Message, **values: Any) -> None:
 def put_in_case(tx: Tx, message: Message, case_id: str) -> Message:
     if message.case_id == case_id:
         return message
-    _CHANGE.run(tx.conn, whose=message.customer_id, which=message.id, case_id=case_id)
+    waiting: Waiting | None = tx.known.get(("waiting", message.id))
+    if waiting is None or not waiting.change(case_id=case_id):
+        _CHANGE.run(tx.conn, whose=message.customer_id, which=message.id, case_id=case_id)
     return replace(message, case_id=case_id)
 
 
@@ -149,14 +152,19 @@ def _update(message: Message) -> Any:
 def _number(tx: Tx, message: Message, place: tuple[int, datetime], kind: str, text: str) -> None:
     seq, at = place
     of = {"customer_id": message.customer_id, "message_id": message.id}
-    _ADD_LINE.run(tx.conn, **of, seq=seq, kind=kind, text=text, at=at)
+    _ADD_LINE.later(tx.conn, **of, seq=seq, kind=kind, text=text, at=at)
     tx.emit(TimelineGrew(message.customer_id, seq))
 
 
 def message(conn: Connection, message_id: str) -> Message | None:
     """The message by its id. A merged customer's messages are found under the customer who has them now."""
-    row = _MESSAGE.first(conn, of=message_id)
-    return None if row is None else to_message(row)
+    return by_ids(conn, (message_id,)).get(message_id)
+
+
+def by_ids(conn: Connection, message_ids: Collection[str]) -> dict[str, Message]:
+    """As `message`, for several."""
+    rows = _MESSAGES.all(conn, some=list(message_ids)) if message_ids else []
+    return {row.id: to_message(row) for row in reversed(rows)}
 
 
 def of_customer(conn: Connection, customer_id: str, message_id: str) -> Message | None:
@@ -182,7 +190,7 @@ def refs(conn: Connection, message_id: str) -> list[tuple[str, str]]:
 def remember_ref(tx: Tx, channel: str, ref: str, message: Message, outbox_id: str | None = None) -> None:
     """A name that is known already stays with its message."""
     of = {"customer_id": message.customer_id, "message_id": message.id}
-    _ADD_REF.run(tx.conn, channel=channel, ref=ref, outbox_id=outbox_id, **of)
+    _ADD_REF.later(tx.conn, channel=channel, ref=ref, outbox_id=outbox_id, **of)
 
 
 def messages(conn: Connection, customer_id: str, *, after: int = 0, limit: int = 100) -> list[Message]:

@@ -6,7 +6,21 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, literal_column, null, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    null,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql
 
 from bot.model import FileRef
 from bot.storage import tables as t
@@ -29,6 +43,13 @@ _PARKED = Prepared(
     .order_by(t.inbox.c.received_at, t.messages.c.seq, t.inbox.c.key)
 )
 _ADD = Prepared(insert(t.inbox))
+_PARKED_FOR = t.inbox.alias("p")
+_AWAITED = exists().where(
+    _PARKED_FOR.c.waits_for == bindparam("named_so"), _PARKED_FOR.c.state == literal_column("'parked'")
+)
+_ADD_NEW = Prepared(
+    postgresql.insert(t.inbox).on_conflict_do_nothing().returning(_AWAITED)
+)  # SQLite's words are the same
 _MARK = Prepared(update(t.inbox).where(*_BY_KEY))
 InboxRow = Any  # one row of t.inbox
 
@@ -46,6 +67,12 @@ def row(tx: Tx, source: str, key: str) -> InboxRow:
 
 def add(tx: Tx, **values: Any) -> None:
     _ADD.run(tx.conn, received_at=tx.now, **values)
+
+
+def add_new(tx: Tx, waits_for: str, **values: Any) -> bool | None:
+    """Add a row unless its key is known: then None. Whether anything is parked for what it brings."""
+    row = _ADD_NEW.first(tx.conn, received_at=tx.now, named_so=waits_for, **values)
+    return None if row is None else bool(row[0])
 
 
 def mark(tx: Tx, source: str, key: str, **values: Any) -> None:

@@ -35,7 +35,7 @@ _MARK = Prepared(insert(t.figure_marks))
 
 def mark(conn: Connection, family: str, ref: str) -> None:
     """That case, answer or invitation is not as it was when its fact was made."""
-    _MARK.run(conn, family=family, ref=ref)
+    _MARK.later(conn, family=family, ref=ref)
 
 
 def mark_cases_of(tx: Tx, *customer_ids: str) -> None:

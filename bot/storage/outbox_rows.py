@@ -36,7 +36,14 @@ SPREAD = 500  # rows of a lane that get a time of their own
 # What every send asks and writes, made ready once.
 _ADD = Prepared(insert(t.outbox))
 _END = Prepared(update(t.outbox).where(t.outbox.c.id == bindparam("of")).returning(t.outbox))
-_HELD_BY = select(t.outbox.c.id).where(among(t.outbox.c.id, "ids"), t.outbox.c.lease_owner == bindparam("by"))
+_SENT = Prepared(
+    update(t.outbox)
+    .where(t.outbox.c.id == bindparam("of"))
+    .values(
+        state="sent", ext_id=bindparam("called"), error=None, lease_owner=None, sent_at=bindparam("then", type_=t.Utc())
+    )
+)
+_HELD_BY = select(t.outbox).where(among(t.outbox.c.id, "ids"), t.outbox.c.lease_owner == bindparam("by"))
 _HELD, _HELD_AND_LOCKED = Prepared(_HELD_BY), Prepared(_HELD_BY.order_by(t.outbox.c.n).with_for_update())
 _TAKE = Prepared(
     update(t.outbox)
@@ -52,7 +59,7 @@ _TAKE = Prepared(
 
 
 def add(tx: Tx, values: Mapping[str, Any]) -> None:
-    _ADD.run(tx.conn, **{"state": "ready", "created_at": tx.now, **values})
+    _ADD.later(tx.conn, **{"state": "ready", "created_at": tx.now, **values})
 
 
 def end(tx: Tx, outbox_id: str, state: str, ext_id: str | None, error: str | None) -> Any:
@@ -86,10 +93,15 @@ def address_of(conn: Connection, message_id: str) -> str | None:
     return payload.get("address") if isinstance(payload, dict) else None
 
 
-def held(tx: Tx, ids: Collection[str], owner: str) -> set[str]:
+def end_sent(tx: Tx, sent: Collection[tuple[str, str | None]]) -> None:
+    """Mark rows as sent: (id, the platform's name of it)."""
+    _SENT.run_many(tx.conn, [{"of": one, "called": ext_id, "then": tx.now} for one, ext_id in sent])
+
+
+def held(tx: Tx, ids: Collection[str], owner: str) -> dict[str, Any]:
     """Those of the rows that this owner still holds: who was away for longer than its lease writes nothing (fencing)."""
     query = _HELD_AND_LOCKED if tx.conn.dialect.name == "postgresql" else _HELD
-    return {row.id for row in query.all(tx.conn, ids=list(ids), by=owner)}
+    return {row.id: row for row in query.all(tx.conn, ids=list(ids), by=owner)}
 
 
 def strand(
@@ -113,7 +125,7 @@ def strand(
 
 def renew(tx: Tx, owner: str, in_flight: Collection[str], lease: timedelta) -> set[str]:
     """This owner lives, and goes on with these. Returns those that are still its own."""
-    mine = held(tx, in_flight, owner)  # locked in the order in which groups of outcomes are: no deadlocks
+    mine = set(held(tx, in_flight, owner))  # locked in the order in which groups of outcomes are: no deadlocks
     tx.conn.execute(update(t.outbox).where(t.outbox.c.id.in_(mine)).values(lease_until=tx.now + lease))
     return mine
 

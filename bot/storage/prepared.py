@@ -10,12 +10,16 @@ that know their columns. For one row found by its key that is nine tenths of the
 
 A statement stands at module level and names what changes by `bindparam`; an INSERT or UPDATE takes its columns from the names
 that it is given. A list of values goes in by `among`.
+
+What is inserted by `later` goes in together with what else is, by one call for each table: when a statement looks at such a
+table, or at the end. Many turns share a transaction, and most of what they write nobody reads in it.
 """
 
 from __future__ import annotations
 
+import re
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,22 +30,29 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import Boolean
 
+from bot.storage import tables as t
+
 Convert = Callable[[Any], Any]
+PENDING = "stafett pending"  # in a connection's `info`, while rows may wait
 
 
 class Prepared:
-    """A statement of Core. Each of its methods runs it, in the connection's transaction."""
+    """A statement of Core. Each of its methods runs it, in the connection's transaction.
 
-    __slots__ = ("_forms", "statement")
+    `beside` are tables that it looks at, but never at a row that could still wait to be inserted (see `later`).
+    """
 
-    def __init__(self, statement: Any) -> None:
+    __slots__ = ("_beside", "_forms", "statement")
+
+    def __init__(self, statement: Any, beside: Collection[str] = ()) -> None:
         self.statement = statement
+        self._beside = frozenset(beside)
         self._forms: dict[tuple[str, ...], _Form] = {}
 
     def all(self, conn: Connection, /, **values: Any) -> list[Any]:
         """The rows, as named tuples."""
         form = self._form(conn, values)
-        cursor = _run(conn, form.sql, form.bound(values))
+        cursor = _run(conn, form.sql, form.bound(values), form.tables)
         try:
             return form.rows(cursor.fetchall())
         finally:
@@ -67,23 +78,32 @@ class Prepared:
     def run(self, conn: Connection, /, **values: Any) -> int:
         """How many rows it changed."""
         form = self._form(conn, values)
-        cursor = _run(conn, form.sql, form.bound(values))
+        cursor = _run(conn, form.sql, form.bound(values), form.tables)
         changed: int = cursor.rowcount
         cursor.close()
         return changed
+
+    def later(self, conn: Connection, /, **values: Any) -> Waiting | None:
+        """An INSERT that takes place before anybody looks; at once (None), where nothing may wait. It is never undone alone."""
+        form = self._form(conn, values)
+        pending: Pending | None = conn.info.get(PENDING)
+        if pending is not None:
+            return pending.add(form, form.bound(values))
+        _run(conn, form.sql, form.bound(values), form.tables).close()
+        return None
 
     def run_many(self, conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Once for each of these, which all have the same names; not at all for none."""
         if rows:
             form = self._form(conn, rows[0])
-            _run(conn, form.sql, [form.bound(values) for values in rows], many=True).close()
+            _run(conn, form.sql, [form.bound(values) for values in rows], form.tables, many=True).close()
 
     def _form(self, conn: Connection, values: Mapping[str, Any]) -> _Form:
         dialect = conn.dialect
         key = (dialect.name, *values)
         form = self._forms.get(key)
         if form is None:
-            form = self._forms[key] = _compiled(self.statement, dialect, tuple(values))
+            form = self._forms[key] = _compiled(self.statement, dialect, tuple(values), self._beside)
         return form
 
 
@@ -96,6 +116,7 @@ class _Form:
     fixed: Mapping[str, Any]  # what stands in the statement itself
     row: Callable[[Iterable[Any]], Any]
     converts: tuple[tuple[int, Convert], ...]  # columns that come out otherwise than the driver gives them
+    tables: frozenset[str]  # that it may look at or change
 
     def bound(self, values: Mapping[str, Any]) -> list[Any]:
         if self.fixed:
@@ -114,7 +135,7 @@ class _Form:
         return made
 
 
-def _compiled(statement: Any, dialect: Dialect, names: tuple[str, ...]) -> _Form:
+def _compiled(statement: Any, dialect: Dialect, names: tuple[str, ...], beside: frozenset[str]) -> _Form:
     keys = list(names) if statement.is_dml else None
     made: SQLCompiler = statement.compile(dialect=dialect, column_keys=keys)
     if "POSTCOMPILE" in made.string:
@@ -140,7 +161,11 @@ def _compiled(statement: Any, dialect: Dialect, names: tuple[str, ...]) -> _Form
         fixed,
         _named([name for name, _ in columns]),
         tuple((place, convert) for place, convert in enumerate(ways) if convert is not None),
+        frozenset(t.metadata.tables.keys() & set(_WORD.findall(made.string)) - beside),
     )
+
+
+_WORD = re.compile(r"\w+")
 
 
 def _named(columns: list[str]) -> Callable[[Iterable[Any]], Any]:
@@ -152,10 +177,87 @@ def _named(columns: list[str]) -> Callable[[Iterable[Any]], Any]:
     return made
 
 
-def _run(conn: Connection, sql: str, values: Any, *, many: bool = False) -> Any:
-    """The cursor, for its rows."""
+class Pending:
+    """Rows that are to be inserted, by statement, in the order in which the statements first came."""
+
+    __slots__ = ("_rows", "_tables")
+
+    def __init__(self) -> None:
+        self._rows: dict[str, list[list[Any]]] = {}
+        self._tables: set[str] = set()
+
+    def add(self, form: _Form, row: list[Any]) -> Waiting:
+        rows = self._rows.get(form.sql)
+        if rows is None:
+            rows = self._rows[form.sql] = []
+            self._tables |= form.tables
+        rows.append(row)
+        return Waiting(self, form, row, rows)
+
+    def holds(self, form: _Form, rows: list[list[Any]]) -> bool:
+        """Whether these have not been written yet."""
+        return self._rows.get(form.sql) is rows
+
+    def are_looked_at(self, tables: frozenset[str] | None) -> bool:
+        """`None`: by who knows what."""
+        return bool(self._rows) and (tables is None or not self._tables.isdisjoint(tables))
+
+    def write(self, conn: Connection) -> None:
+        for sql, some in self.drop().items():
+            _run(conn, sql, some, many=True).close()
+
+    def drop(self) -> dict[str, list[list[Any]]]:
+        rows, self._rows, self._tables = self._rows, {}, set()
+        return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A row that waits to be inserted."""
+
+    _pending: Pending
+    _form: _Form
+    _row: list[Any]
+    _among: list[list[Any]]
+
+    def change(self, **values: Any) -> bool:
+        """What an UPDATE of it would do. False: it waits no more."""
+        if not self._pending.holds(self._form, self._among):
+            return False
+        for place, (name, convert) in enumerate(self._form.binds):
+            if name in values:
+                self._row[place] = values[name] if convert is None else convert(values[name])
+        return True
+
+
+def put_off(conn: Connection) -> Pending:
+    """From now on, and until `put_in`, rows may wait on this connection."""
+    found = conn.info[PENDING] = Pending()
+    return found
+
+
+def put_in(conn: Connection, *, write: bool = True) -> None:
+    """What waits goes in, or (the transaction is undone) nowhere; nothing waits any more."""
+    pending: Pending | None = None if conn.invalidated else conn.info.pop(PENDING, None)
+    if pending is not None and write:
+        pending.write(conn)
+    elif pending is not None:
+        pending.drop()
+
+
+def look_first(conn: Connection, *_: Any) -> None:
+    """Before a statement that is not prepared (SQLAlchemy's `before_cursor_execute`)."""
+    pending: Pending | None = conn.info.get(PENDING)
+    if pending is not None and pending.are_looked_at(None):
+        pending.write(conn)
+
+
+def _run(conn: Connection, sql: str, values: Any, tables: frozenset[str] = frozenset(), *, many: bool = False) -> Any:
+    """The cursor, for its rows. `tables`: those that it looks at."""
     if not conn.in_transaction():
         conn.begin()  # as `conn.execute` does
+    if tables and (pending := conn.info.get(PENDING)) is not None and pending.are_looked_at(tables):
+        pending.write(conn)
     raw: Any = conn.connection.dbapi_connection
     cursor = raw.cursor()
     try:

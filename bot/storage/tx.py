@@ -61,7 +61,11 @@ class Tx:
     clock: SharedClock | None = None  # where nodes share the database: its own
     known: dict[Any, Any] = field(default_factory=dict)
     locked: set[str] = field(default_factory=set)  # customers
+    lines: dict[str, datetime] = field(
+        default_factory=dict
+    )  # customer → the time of their last line, over all units of a commit
     depth: int = 0  # savepoints that are open
+    careful: bool = True  # savepoints are real; else they are pretended, and undoing one takes `Undone`
 
     def emit(self, event: object) -> None:
         """Tell every subscriber of this event, inside this transaction: all of it commits, or none."""
@@ -78,6 +82,7 @@ class Tx:
     def forget(self) -> None:
         """Rows may be other than we know: somebody else's transaction was waited for, or ours was undone in part."""
         self.known.clear()
+        self.lines.clear()
 
     def savepoint(self) -> Savepoint:
         """What follows can be undone alone: `commit()` or `rollback()` it; `is_active` until then, or until all is undone."""
@@ -101,6 +106,14 @@ class Tx:
         return True
 
 
+class Undone(BaseException):
+    """A part of this transaction is to be undone alone, and no savepoint was set: run all of it again, with care.
+
+    Turns hardly ever fail, and a savepoint costs as much as what is done within it. So whoever runs units runs them first as
+    if nothing could go wrong, and only where something does, from the start and with real savepoints. No room catches this.
+    """
+
+
 class Savepoint:
     """By the driver, as it is: SQLAlchemy's own costs more than most of what is done within it. Named by their depth."""
 
@@ -112,18 +125,23 @@ class Savepoint:
         self._afterwards = len(tx.afterwards)
         self.is_open = True
         tx.depth += 1
-        command(tx.conn, f"SAVEPOINT s{self._depth}")
+        if tx.careful:
+            command(tx.conn, f"SAVEPOINT s{self._depth}")
 
     @property
     def is_active(self) -> bool:
         return self.is_open and is_alive(self._tx.conn)
 
     def commit(self) -> None:
-        command(self._tx.conn, f"RELEASE SAVEPOINT s{self._depth}")
+        if self._tx.careful:
+            command(self._tx.conn, f"RELEASE SAVEPOINT s{self._depth}")
         self._close()
 
     def rollback(self) -> None:
+        """Raises Undone where the savepoint was pretended."""
         self._close()
+        if not self._tx.careful:
+            raise Undone
         del self._tx.afterwards[self._afterwards :]
         self._tx.locked.clear()  # PostgreSQL lets go of what was locked since
         self._tx.forget()

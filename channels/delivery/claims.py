@@ -114,6 +114,9 @@ class Claims:
         self._named = {name: at for name, at in self._named.items() if at > tx.now}
         self._named[limit.name] = until
 
+    def _have_told(self, until: datetime) -> None:
+        self._late_until = until
+
     # ── one look ───────────────────────────────────────────────────────────────────────────────────────────────────
     def _look_around(self, tx: Tx, vias: Collection[str], found: Found) -> None:
         """Every second: what a dead sender left, and what has come to wait for too long meanwhile."""
@@ -123,7 +126,8 @@ class Claims:
         found.stranded = self._leases.strand(tx)
         late = tx.now - outbox.LATE
         found.late += outbox_rows.grown_late(tx, self._late_until, late, vias) if late > self._late_until else []
-        self._late_until = max(late, self._late_until)
+        told = max(late, self._late_until)
+        tx.after_commit(lambda: self._have_told(told))
 
     def _sort(self, tx: Tx, heads: Sequence[Any], room: int, found: Found) -> None:
         busy = self._leases.lanes()

@@ -115,7 +115,7 @@ class Leases:
             await asyncio.sleep(BEAT)
             asked, ids = monotonic(), list(self.held)
             try:
-                kept = await self._storage.write(partial(self._renew, ids=ids), urgent=True)
+                kept = await self._storage.write(partial(self._renew, ids=ids), urgent=True, quick=True)
             except DatabaseFault:
                 self.cut_off()
                 continue

@@ -58,7 +58,7 @@ class DeliveryLoop:
             return None  # a finished send wakes us
         asked = monotonic()
         try:
-            claimed, self._next = await self._storage.write(self._claim)
+            claimed, self._next = await self._storage.write(self._claim, quick=True)
         except DatabaseFault:
             self._leases.cut_off()
             raise
@@ -95,7 +95,7 @@ class DeliveryLoop:
         """Wait for the commit that is under way: what it claims is `sending` already, and would not leave."""
         if not self._leases.shared:
             with contextlib.suppress(DatabaseFault):
-                await self._storage.write(lambda _tx: None)
+                await self._storage.write(lambda _tx: None, quick=True)
 
     async def forget_old(self) -> None:
         """Rates that were kept with chats and channels which have been quiet for long."""
@@ -177,7 +177,7 @@ class DeliveryLoop:
                 held = {of: held for of in ids if (held := self._leases.held.get(of)) is not None}
                 self._mark(held.values(), concluded=True)
                 try:
-                    await self._storage.write(partial(self._outcomes.write, group=group))
+                    await self._storage.write(partial(self._outcomes.write, group=group), quick=True)
                 except BaseException:
                     self._mark(held.values(), concluded=False)
                     raise

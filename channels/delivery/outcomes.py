@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 
 from bot.errors import FileRefused, NotSent, RateLimited, Refused
-from bot.outbox import enqueue, settle
+from bot.outbox import enqueue, settle, settle_sent
 from bot.storage import outbox_rows
 from bot.storage.engine import lost_a_lock
 from bot.storage.tx import Tx
@@ -62,6 +62,7 @@ class Outcome:
     write: Callable[[Tx], None]
     counts: tuple[str, ...] = ()
     end: Callable[[Tx], object] | None = None
+    sent: Sent | None = None  # it is nothing but sent, and may be written together with others
 
 
 class Outcomes:
@@ -74,7 +75,7 @@ class Outcomes:
         self._held_up = held_up
 
     def sent(self, delivery: Delivery, sent: Sent) -> Outcome:
-        return self._settled(delivery, "sent", ext_id=sent.ext_id, data=sent.data)
+        return replace(self._settled(delivery, "sent", ext_id=sent.ext_id, data=sent.data), sent=sent)
 
     def not_sent(self, delivery: Delivery, error: NotSent) -> Outcome:
         counts = ("retried", "rate_limited") if isinstance(error, RateLimited) else ("retried",)
@@ -113,8 +114,11 @@ class Outcomes:
         mine = [one for one in group if one.delivery.id in ours]
 
         def together() -> None:
+            plain = [(ours[one.delivery.id], one.sent) for one in mine if one.sent is not None]
+            settle_sent(tx, [(row, sent.ext_id, sent.data or {}) for row, sent in plain])
             for one in mine:
-                one.write(tx)
+                if one.sent is None:
+                    one.write(tx)
 
         if not safely(tx, together):
             for one in mine:

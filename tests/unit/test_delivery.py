@@ -526,11 +526,11 @@ async def test_an_outcome_that_could_not_be_written_is_written_later_and_not_sen
     async with rooms(database_url) as house:
         write, broken = house.storage.write, True
 
-        async def flaky(unit: Any) -> Any:
+        async def flaky(unit: Any, **how: Any) -> Any:
             if broken and house.sender.sent:
                 msg = "away"
                 raise DatabaseFault(msg)
-            return await write(unit)
+            return await write(unit, **how)
 
         house.storage.write = flaky  # type: ignore[method-assign]
         await queue(house, "a", "b")

@@ -24,7 +24,10 @@ SPOKEN = (t.messages, t.timeline, t.inbox, t.outbox, t.dead_letters)
 
 
 class Moody:
-    """A taker that fails as often as it is told to, after it has said half of what it wanted."""
+    """A taker that fails as often as it is told to, after it has said half of what it wanted.
+
+    A turn that fails is run anew at once, with real savepoints: that is the same try.
+    """
 
     def __init__(self, failures: int, only: str = "") -> None:
         self.failures = failures
@@ -33,9 +36,11 @@ class Moody:
 
     def __call__(self, turn: Turn) -> bool:
         if not self.only or turn.text == self.only:
-            self.tries += 1
+            number = self.tries + 1
+            fails = number <= self.failures
+            self.tries = number if turn.tx.careful or not fails else self.tries
             say(turn.tx, turn.customer.id, Body(text="half"), author=BOT)
-            if self.tries <= self.failures:
+            if fails:
                 msg = "boom"
                 raise ValueError(msg)
         return echo(turn)

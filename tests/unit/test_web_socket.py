@@ -71,9 +71,9 @@ async def test_an_ack_comes_only_after_the_commit(house: House, monkeypatch: pyt
     kari = await house.visitor()
     write, gate = house.app.storage.write, asyncio.Event()
 
-    async def held(unit: Any) -> Any:
+    async def held(unit: Any, **how: Any) -> Any:
         await gate.wait()
-        return await write(unit)
+        return await write(unit, **how)
 
     monkeypatch.setattr(house.app.storage, "write", held)
     client_id = str(uuid.uuid4())
@@ -92,7 +92,7 @@ async def test_what_could_not_be_stored_is_not_acknowledged_and_comes_again(
 ) -> None:
     kari = await house.visitor()
 
-    async def fails(_unit: Any) -> Any:
+    async def fails(_unit: Any, **_how: Any) -> Any:
         msg = "disk full"
         raise DatabaseFault(msg)
 
