@@ -80,7 +80,7 @@ def _lint_commands() -> tuple[tuple[str, list[str]], ...]:
 
 def _pytest_commands(wishes: list[str]) -> tuple[tuple[str, list[str]], ...]:
     """Everything with two workers; then what kills and freezes processes, alone, so that its time limits mean something."""
-    pytest = [sys.executable, "-m", "pytest"]
+    pytest = [sys.executable, "-m", "pytest", "--durations=25"]  # so that whoever waits sees for what
     own_workers = any(wish.startswith(("-n", "--numprocesses", "--pdb", "-x")) for wish in wishes)
     if wishes:
         return (("pytest", [*pytest, *(() if own_workers else WORKERS), *wishes]),)

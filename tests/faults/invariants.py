@@ -132,7 +132,8 @@ def nothing_lies_idle(books: Books) -> None:
 
 def sends_have_ended(books: Books) -> None:
     open_ones = "SELECT * FROM outbox WHERE via != 'web' AND state NOT IN ('sent', 'failed', 'expired')"
-    assert books.rows(open_ones) == []
+    left = books.rows(open_ones)
+    assert not left, left
     assert books.rows("SELECT * FROM outbox WHERE state = 'failed' AND error IS NULL") == []
     assert (
         books.rows(

@@ -91,7 +91,8 @@ class House:
         wiring.outlets = {"telegram": self.channel.outlet}
         wiring.wake = lambda name: self.workers[name].wake()
         wiring.subscribers = {
-            kind: [lambda _, event: self.heard.append(event)] for kind in (SendSettled, ReachabilityChanged)
+            kind: [lambda tx, event: tx.after_commit(lambda: self.heard.append(event))]
+            for kind in (SendSettled, ReachabilityChanged)
         }
         self.delivery.wake = self.workers["outbox"].wake
         await self.delivery.recover()

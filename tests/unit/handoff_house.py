@@ -177,7 +177,7 @@ async def build(url: str, **desk: Any) -> House:
     house = House(storage, a_desk(**desk), wall, heard)
     made["house"] = house
     for kind in dict.fromkeys((*wired, CaseResolved, CaseReopened)):
-        wired[kind] = [*wired.get(kind, ()), lambda _tx, event: heard.append(event)]
+        wired[kind] = [*wired.get(kind, ()), lambda tx, event: tx.after_commit(lambda: heard.append(event))]
     storage.wiring.subscribers = wired
     storage.wiring.outlets = {"web": Outlet("web"), "telegram": Outlet("telegram")}
     storage.wiring.desk = lambda: house.desk

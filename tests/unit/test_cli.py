@@ -173,7 +173,7 @@ def test_the_bot_talks_in_the_terminal_and_nothing_is_stored(place: Path) -> Non
 def test_a_first_answer_is_seen_though_no_score_is_shown_yet(place: Path) -> None:
     works("db", "upgrade")
     (place / "a.csv").write_text(CSV, encoding="utf-8")
-    assert "1 answers imported" in works("responses", "import", "a.csv")
+    assert "1 answer imported" in works("responses", "import", "a.csv")
     assert "0 answers imported, 1 were there already" in works("responses", "import", "a.csv")
     told = works("report")
     assert "not shown" in told

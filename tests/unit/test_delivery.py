@@ -375,7 +375,9 @@ async def test_after_24_hours_it_is_given_up(database_url: str) -> None:
 
 async def test_a_refusal_is_final_and_told(database_url: str) -> None:
     told: list[SendSettled] = []
-    async with rooms(database_url, subscribers={SendSettled: [lambda _, event: told.append(event)]}) as house:
+    async with rooms(
+        database_url, subscribers={SendSettled: [lambda tx, event: tx.after_commit(lambda: told.append(event))]}
+    ) as house:
         house.sender.script = [Refused("blocked by the user")]
         await queue(house, "a", "b")
         await house.deliver()
@@ -384,7 +386,9 @@ async def test_a_refusal_is_final_and_told(database_url: str) -> None:
 
 async def test_words_that_went_with_a_refused_file_leave_in_its_place(database_url: str) -> None:
     told: list[SendSettled] = []
-    async with rooms(database_url, subscribers={SendSettled: [lambda _, event: told.append(event)]}) as house:
+    async with rooms(
+        database_url, subscribers={SendSettled: [lambda tx, event: tx.after_commit(lambda: told.append(event))]}
+    ) as house:
         house.sender.script = [FileRefused("no such file", {"text": "see this"}, {"file_id": "f"})]
         (first,) = await queue(house, "see this", kind="photo")
         await queue(house, "next")
@@ -818,7 +822,9 @@ async def test_lanes_that_share_a_place_stand_in_line_over_all_nodes(
 async def test_who_waits_in_line_for_more_than_a_minute_is_told_of(sqlite_url: str, house_time: SetClock) -> None:
     told: list[SendDelayed] = []
     async with rooms(
-        sqlite_url, clock=house_time, subscribers={SendDelayed: [lambda _, event: told.append(event)]}
+        sqlite_url,
+        clock=house_time,
+        subscribers={SendDelayed: [lambda tx, event: tx.after_commit(lambda: told.append(event))]},
     ) as house:
         house.delivery.senders = {"slack": house.sender}
         for number in range(70):
@@ -895,7 +901,9 @@ async def test_what_leaves_more_than_a_minute_late_is_told_once_and_by_then_only
     told: list[SendDelayed] = []
     clock = SetClock()
     async with rooms(
-        database_url, clock=clock, subscribers={SendDelayed: [lambda _, event: told.append(event)]}
+        database_url,
+        clock=clock,
+        subscribers={SendDelayed: [lambda tx, event: tx.after_commit(lambda: told.append(event))]},
     ) as house:
         await house.hears("hi")
         who = await house.customer()

@@ -97,7 +97,7 @@ async def test_of_two_nodes_one_tells_the_week_and_nobody_tells_it_again(databas
     nodes = [Storage(database_url, lambda: clock[0]) for _ in range(1 if database_url.startswith("sqlite") else 2)]
     tellers = []
     for node in nodes:
-        node.wiring = Wiring(subscribers={DigestMade: [lambda _tx, event: heard.append(event)]})
+        node.wiring = Wiring(subscribers={DigestMade: [lambda tx, event: tx.after_commit(lambda: heard.append(event))]})
         await node.open()
         ask = Rollups(node, lambda _team: Hours(OSLO)).ask
         tellers.append(Teller(node, lambda: Desk("Fjord", time_zone="Europe/Oslo"), ask))

@@ -147,7 +147,9 @@ async def test_f40_after_five_tries_it_is_a_dead_letter_that_somebody_is_told_of
 ) -> None:
     moody, told = Moody(99, only="poison"), []
     async with rooms(
-        database_url, takers=[moody], subscribers={TurnFailed: [lambda _, event: told.append(event)]}
+        database_url,
+        takers=[moody],
+        subscribers={TurnFailed: [lambda tx, event: tx.after_commit(lambda: told.append(event))]},
     ) as house:
         await house.hears("poison")
         await house.hears("and you?")

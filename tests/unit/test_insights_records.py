@@ -91,9 +91,9 @@ async def house(url: str) -> AsyncIterator[House]:
     heard: list[Any] = []
     notices = telling.Notices(lambda: DESK)
     listeners: dict[type, list[Any]] = {
-        TeamTold: [lambda _, event: heard.append(event)],
+        TeamTold: [lambda tx, event: tx.after_commit(lambda: heard.append(event))],
         TopicGiven: [on_topic_given],
-        CaseChanged: [lambda _, event: heard.append(event)],
+        CaseChanged: [lambda tx, event: tx.after_commit(lambda: heard.append(event))],
         SendSettled: [notices.on_send_settled],
     }
     async with rooms(url, subscribers=listeners) as found:
