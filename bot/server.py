@@ -183,6 +183,24 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    async def _wait_tasks_to_complete(self) -> None:
+        """Until all connections have ended. uvicorn has asked those that it had; one that was just being made (a widget that
+        comes back at once) is asked as well, or the stop would wait for as long as it may.
+        """
+        asking = asyncio.create_task(self._ask_newcomers(set(self.server_state.connections)))
+        try:
+            await super()._wait_tasks_to_complete()
+        finally:
+            asking.cancel()
+
+    async def _ask_newcomers(self, asked: set[Any]) -> None:
+        while True:
+            await asyncio.sleep(0.1)
+            newcomers = self.server_state.connections - asked
+            asked |= newcomers
+            for one in newcomers:
+                one.shutdown()
+
 
 def bind(host: str, port: int) -> socket.socket:
     """The listening socket. Raises SettingsFault when the address is taken or not ours."""

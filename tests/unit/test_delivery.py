@@ -262,12 +262,17 @@ async def test_what_a_commit_claims_while_we_stop_leaves_before_we_have_stopped(
     async with rooms(sqlite_url) as house:
         claimed, durable = threading.Event(), threading.Event()
 
-        def courier(tx: Any) -> None:
-            house.delivery.courier(tx)
+        writer = house.storage._writer
+        assert writer is not None
+        committed = writer._committed
+
+        def slowly() -> Exception | None:
             claimed.set()
             durable.wait(30)
+            return committed()
 
-        house.storage.wiring.courier = courier
+        house.storage.wiring.courier = house.delivery.courier
+        writer._committed = slowly  # type: ignore[method-assign]
         heard = asyncio.create_task(house.hears("hi"))
         await asyncio.to_thread(claimed.wait, 30)
         stopping = asyncio.create_task(house.delivery.stop())

@@ -9,13 +9,14 @@ from typing import Any
 
 import httpx2
 import pytest
+import uvicorn
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from websockets.exceptions import InvalidState
 
 from bot.errors import SettingsFault
-from bot.server import Socket, asgi, bind, fastest_loop
+from bot.server import Server, Socket, asgi, bind, fastest_loop
 from bot.settings import Settings
 
 
@@ -161,3 +162,22 @@ def test_a_client_that_is_saying_goodbye_does_not_spoil_the_stop() -> None:
     socket.stop_keepalive = lambda: None  # type: ignore[method-assign]
     socket.shutdown()
     assert socket.transport.closed
+
+
+async def test_a_connection_that_is_made_while_the_server_stops_is_asked_to_end_as_well() -> None:
+    """uvicorn asks those that it has; a widget that comes back at once would hold up the stop until its time is over."""
+    server = Server(uvicorn.Config(asgi(StubApp())))
+    server.servers = []
+
+    class Connection:
+        def shutdown(self) -> None:
+            server.server_state.connections.discard(self)  # type: ignore[arg-type]
+
+    first, late = Connection(), Connection()
+    server.server_state.connections.add(first)  # type: ignore[arg-type]
+    waiting = asyncio.create_task(server._wait_tasks_to_complete())
+    await asyncio.sleep(0)
+    server.server_state.connections.add(late)  # type: ignore[arg-type]
+    first.shutdown()
+    await asyncio.wait_for(waiting, 30)
+    assert server.server_state.connections == set()
