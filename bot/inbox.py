@@ -178,7 +178,10 @@ class Inbox:
             return self._seen(tx, inbound) or known
         wrote = wrote if wrote.id else replace(wrote, id=new_id())
         is_awaited = self._insert_new(tx, inbound, wrote, found[0].id)
-        if is_awaited is None and (seen := self._seen(tx, inbound)) is not None:
+        if is_awaited is None:
+            if (seen := self._seen(tx, inbound)) is None:
+                msg = f"the key {inbound.key} is taken, and nobody has it"
+                raise LookupError(msg)
             return seen
         who, identity = customers.refreshed(tx, found, inbound.sender)
         where = self._wrote_at(tx, who, identity, inbound.sender.address)

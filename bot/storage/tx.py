@@ -52,6 +52,8 @@ class Tx:
 
     `known` is what stores have read or written in it and what therefore still stands, so that a turn reads its customer and
     its case once. A store writes there what it writes to the database; whoever changes rows past their store calls `forget`.
+    `lines` is one for all units of a commit: those lines of timelines may still wait to be inserted.
+    `lines` is shared by all units of one commit, whose lines of a timeline may still wait to be inserted.
     """
 
     conn: Connection
@@ -61,9 +63,7 @@ class Tx:
     clock: SharedClock | None = None  # where nodes share the database: its own
     known: dict[Any, Any] = field(default_factory=dict)
     locked: set[str] = field(default_factory=set)  # customers
-    lines: dict[str, datetime] = field(
-        default_factory=dict
-    )  # customer → the time of their last line, over all units of a commit
+    lines: dict[str, datetime] = field(default_factory=dict)  # customer → the time of their last line
     depth: int = 0  # savepoints that are open
     careful: bool = True  # savepoints are real; else they are pretended, and undoing one takes `Undone`
 
@@ -82,7 +82,6 @@ class Tx:
     def forget(self) -> None:
         """Rows may be other than we know: somebody else's transaction was waited for, or ours was undone in part."""
         self.known.clear()
-        self.lines.clear()
 
     def savepoint(self) -> Savepoint:
         """What follows can be undone alone: `commit()` or `rollback()` it; `is_active` until then, or until all is undone."""
@@ -101,6 +100,7 @@ class Tx:
         now = LOCK.scalar(self.conn, customer_id=customer_id)
         self.locked.add(customer_id)
         self.forget()
+        self.lines.pop(customer_id, None)
         if now is not None and self.clock is not None:
             self.now = self.clock.heard(now)
         return True

@@ -215,9 +215,8 @@ def is_over(tx: Tx, row: Any) -> bool:
     if row.epoch is not None and row.state in {"ready", "retry"} and row.held_epoch != row.epoch:
         settled(tx, row.id, "expired", error=outbox.TAKEN_OVER)
         return True
-    if (
-        row.expires_at is not None and row.expires_at <= tx.now and row.state != "uncertain"
-    ):  # that may have left in time
+    may_have_left = row.state == "uncertain"  # in time
+    if row.expires_at is not None and row.expires_at <= tx.now and not may_have_left:
         settled(tx, row.id, "expired", error=outbox.TOO_LATE)
         return True
     return False

@@ -19,7 +19,7 @@ from tests.fakes.slack import SlackServer
 from tests.fakes.telegram import TelegramServer
 from tests.support.house import Agent, Visitor, free_port
 
-PATIENCE = 60.0  # seconds, on a machine that has other things to do: a stop alone may take twenty
+PATIENCE = 20.0  # seconds, on a machine that has other things to do
 LOOK_AGAIN = 0.01
 ROOT = Path(__file__).parents[2]
 
