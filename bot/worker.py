@@ -51,7 +51,9 @@ class Worker:
         wait: float | None = 0.0
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), wait)
+                # Not `wait_for`: before Python 3.12 it loses a cancellation that comes as the event does, and `stop` hangs.
+                async with asyncio.timeout(wait):
+                    await self._woken.wait()
             self._woken.clear()
             try:
                 due = await self._work()

@@ -82,7 +82,8 @@ class Feed:
         poll = self._storage.poll
         for _ in range(int(HEARTBEAT_S) if poll else 1):
             try:
-                await asyncio.wait_for(listener.bell.wait(), poll.total_seconds() if poll else HEARTBEAT_S)
+                async with asyncio.timeout(poll.total_seconds() if poll else HEARTBEAT_S):
+                    await listener.bell.wait()
             except TimeoutError:
                 if poll and await self._storage.read(store.last_step) > reached:
                     return True

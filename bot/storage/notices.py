@@ -131,7 +131,8 @@ class Notices:
         self._tell(tuple(LOOK), LOOK)
         while not raw.is_closed():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), ALIVE)
+                async with asyncio.timeout(ALIVE):
+                    await self._news.wait()
             self._news.clear()
             if not self._waiting:
                 await raw.execute("SELECT 1", timeout=ANSWER_WITHIN)

@@ -209,7 +209,8 @@ class SlackConnection:
     async def user_soon(self, team: str, user: str) -> SlackUser:
         """As `user`, but within 2 s and without a fault: `is_known` is False where Slack could not say."""
         with suppress(TimeoutError, SendFault):
-            return await asyncio.wait_for(self.user(team, user), PATIENCE)
+            async with asyncio.timeout(PATIENCE):
+                return await self.user(team, user)
         return SlackUser(user, team, is_known=False)
 
     async def upload(
@@ -352,7 +353,8 @@ class SlackConnection:
             self.counters.foreign += 1
             return Reply()
         if not self._known.is_set():
-            await asyncio.wait_for(self._known.wait(), PATIENCE)
+            async with asyncio.timeout(PATIENCE):
+                await self._known.wait()
         if not is_for(payload.body, self.team_id, self.app_id):
             self.counters.foreign += 1
             return Reply()

@@ -83,7 +83,8 @@ class WidgetSocket:
     async def _hello(self) -> bool:
         while True:
             try:
-                raw = await asyncio.wait_for(self._read_text(), HELLO_WITHIN)
+                async with asyncio.timeout(HELLO_WITHIN):
+                    raw = await self._read_text()
             except TimeoutError:
                 await self.close(POLICY, "no hello")
                 return False

@@ -47,7 +47,8 @@ class Live:
             yield 'retry: 2000\ndata: {"kind": "hello"}\n\n'
             while True:
                 try:
-                    event = await asyncio.wait_for(queue.get(), PING_S)
+                    async with asyncio.timeout(PING_S):
+                        event = await queue.get()
                 except TimeoutError:
                     if not await still_in():
                         return
