@@ -44,6 +44,8 @@ LOOKED_AT = 50_000
 BY = ("channel", "outcome", "ttr")
 """What strata are made by."""
 COMPARED = ("channel", "team", "outcome", "topic")
+ALWAYS_THERE = frozenset({"outcome"})
+"""What each case that ended has: where it is missing we don't know it, and whose is not known is not compared."""
 Cell = tuple[int, ...]
 
 
@@ -89,10 +91,14 @@ def _compared(asks: Table, reached: Array, gave: Array) -> Iterator[Compared]:
     """Of rows by their numbers: those that were delivered, and of them those that were answered."""
     import numpy as np
 
-    n, m = len(gave), len(reached) - len(gave)
     for dimension in COMPARED:
         codes, texts = asks.codes[dimension], asks.names[dimension]
         each, theirs = (np.bincount(codes[rows], minlength=len(texts)).tolist() for rows in (reached, gave))
+        if dimension in ALWAYS_THERE and "" in texts:
+            each[texts.index("")] = theirs[texts.index("")] = 0
+        n, m = sum(theirs), sum(each) - sum(theirs)
+        if min(n, m) < SHOWN_FROM:
+            continue
         for text, all_of, a in sorted(zip(texts, each, theirs, strict=True), key=lambda one: (-one[1], one[0])):
             if SHOWN_FROM <= all_of < n + m:
                 b = all_of - a

@@ -178,6 +178,25 @@ def test_who_is_alike_is_not_told_apart_and_few_are_not_compared() -> None:
     assert (few["compared"], few["weighted"]) == ([], None)
 
 
+def test_whose_outcome_is_not_known_is_not_told_apart_by_it() -> None:
+    """Who was asked before outcomes were kept has none: that says when they were asked, and nothing of who answers."""
+    known = [
+        *[ask(5.0)] * 10,
+        *[ask(None)] * 10,
+        *[ask(1.0, outcome="no_solution")] * 5,
+        *[ask(None, outcome="no_solution")] * 15,
+    ]
+    old = [*[ask(5.0, outcome="")] * 3, *[ask(None, outcome="")] * 40]
+    made = report.build(Question(), tables(asks=[*known, *old]), NOON)
+    found = [one for one in made["non_response"][0]["compared"] if one["dimension"] == "outcome"]
+    told = [
+        (one["value"], one["answered"], one["silent"], round(one["of_answered"], 4), one["of_silent"]) for one in found
+    ]
+    assert sorted(told) == [("no_solution", 5, 15, 0.3333, 0.6), ("resolved", 10, 10, 0.6667, 0.4)]
+    (nobody,) = report.build(Question(), tables(asks=old * 2), NOON)["non_response"]
+    assert not [one for one in nobody["compared"] if one["dimension"] == "outcome"]
+
+
 def test_the_page_shows_the_weighted_score_beside_the_plain_one_in_each_language() -> None:
     given = [{"at": AT, "instrument": "csat5", "score": one["score"]} for one in ASKS_OF_A_MONTH if "score" in one]
     made = answer(Question(), tables(asks=ASKS_OF_A_MONTH, answers=given), NOON)
