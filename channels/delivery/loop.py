@@ -42,6 +42,7 @@ class DeliveryLoop:
         self._secretary: asyncio.Task[None] | None = None
         self._stopping = False
         self._turned_away = False  # a commit found no room
+        self._claimed: tuple[object, int] = (None, 0)  # a transaction, and how many rows it has claimed
         self._next: datetime | None = None  # when `run` wants to look again
         self.wake: Callable[[], None] = lambda: None
         self.overloaded: Callable[[], None] = lambda: None  # there is more than we can send at once
@@ -56,19 +57,17 @@ class DeliveryLoop:
         if self._room <= 0:
             self.overloaded()
             return None  # a finished send wakes us
-        asked = monotonic()
         try:
-            claimed, self._next = await self._storage.write(self._claim, quick=True)
+            self._next = await self._storage.write(partial(self._take, asked=monotonic()), quick=True)
         except DatabaseFault:
             self._leases.cut_off()
             raise
-        self._begin(claimed, asked)
         return self._next
 
     def courier(self, tx: Tx) -> None:
         """What a commit has put into the outbox is claimed by that commit, and leaves as soon as it is durable."""
         self._turned_away = True  # before we count: it runs in the writer's thread
-        if self._room <= 0:
+        if self._room_in(tx) <= 0:
             return  # a finished send looks again
         self._turned_away = False
         claimed, due = self._claim(tx)
@@ -106,6 +105,11 @@ class DeliveryLoop:
     def _room(self) -> int:
         return 0 if self._stopping else AT_ONCE - len(self._tasks)
 
+    def _room_in(self, tx: Tx) -> int:
+        """Less what this very commit has claimed already, and what is therefore not begun yet."""
+        transaction, claimed = self._claimed
+        return self._room - (claimed if transaction is tx.conn.get_transaction() else 0)
+
     def _under_way(self) -> set[asyncio.Task[None]]:
         return self._tasks | ({self._secretary} if self._secretary is not None else set())
 
@@ -136,9 +140,17 @@ class DeliveryLoop:
     def _recover(self, tx: Tx) -> None:
         self._count(tx, "uncertain", self._claims.recover(tx))
 
+    def _take(self, tx: Tx, asked: float) -> datetime | None:
+        """What it claims is begun before anything else is claimed."""
+        claimed, due = self._claim(tx)
+        tx.after_commit(partial(self._begin, claimed, asked))
+        return due
+
     def _claim(self, tx: Tx) -> tuple[list[tuple[Delivery, str]], datetime | None]:
         """The heads of lanes that may leave now, marked `sending`; and when to look again."""
-        claimed, found = self._claims.claim(tx, self.senders, self._room)
+        room = self._room_in(tx)
+        claimed, found = self._claims.claim(tx, self.senders, room)
+        self._claimed = (tx.conn.get_transaction(), self._room - room + len(claimed))
         self._count(tx, "uncertain", found.stranded)
         self._count(tx, "expired", found.expired)
         return claimed, min(found.later, default=None)
@@ -195,7 +207,7 @@ class DeliveryLoop:
         """Send, and return what to write about it."""
         failpoints.reach("claimed")
         try:
-            async with asyncio.timeout(SEND_WITHIN), self._leases.while_held(delivery.id):
+            async with self._leases.while_held(delivery.id, SEND_WITHIN):
                 sent = await self.senders[delivery.via].send(delivery)
         except NotSent as error:
             return self._outcomes.not_sent(delivery, error)
@@ -214,7 +226,7 @@ class DeliveryLoop:
 
     async def _resolve(self, delivery: Delivery) -> None:
         try:
-            async with asyncio.timeout(SEND_WITHIN), self._leases.while_held(delivery.id):
+            async with self._leases.while_held(delivery.id, SEND_WITHIN):
                 found = await self.senders[delivery.via].resolve(delivery)
         except Exception as error:  # noqa: BLE001 - the platform could not be asked: that says nothing about the message
             log.warning("resolver failed", via=delivery.via, error=repr(error))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -75,7 +75,7 @@ class Outcomes:
         self._held_up = held_up
 
     def sent(self, delivery: Delivery, sent: Sent) -> Outcome:
-        return replace(self._settled(delivery, "sent", ext_id=sent.ext_id, data=sent.data), sent=sent)
+        return self._settled(delivery, "sent", sent, ext_id=sent.ext_id, data=sent.data)
 
     def not_sent(self, delivery: Delivery, error: NotSent) -> Outcome:
         counts = ("retried", "rate_limited") if isinstance(error, RateLimited) else ("retried",)
@@ -86,7 +86,7 @@ class Outcomes:
             return Outcome(delivery, partial(self._words_alone, delivery=delivery, error=error), ("failed",))
         return self._settled(delivery, "failed", error=str(error))
 
-    def _settled(self, delivery: Delivery, outcome: str, **how: Any) -> Outcome:
+    def _settled(self, delivery: Delivery, outcome: str, sent: Sent | None = None, **how: Any) -> Outcome:
         write = partial(settle, outbox_id=delivery.id, outcome=outcome, **how)
         end = partial(
             outbox_rows.end,
@@ -95,7 +95,7 @@ class Outcomes:
             ext_id=how.get("ext_id"),
             error=how.get("error"),
         )
-        return Outcome(delivery, write, (outcome,), end)
+        return Outcome(delivery, write, (outcome,), end, sent)
 
     def nobody_knows(self, delivery: Delivery, error: str) -> Outcome:
         return Outcome(delivery, partial(self._unsure, delivery=delivery, error=error), ("uncertain",))

@@ -19,6 +19,7 @@ from bot.storage import tables as t
 from bot.storage.engine import Storage
 from channels.delivery import DeliveryLoop, claims
 from channels.delivery.leases import SHARED_LEASE
+from channels.delivery.loop import AT_ONCE
 from channels.delivery.outcomes import FIRST_BACKOFF, LAST_BACKOFF, Counters, backoff
 from channels.delivery.paces import Paces, limits
 from channels.port import Delivery, Sent, Verdict
@@ -229,6 +230,32 @@ async def test_who_was_turned_away_by_sends_that_had_just_ended_is_looked_at_aga
         assert woken
         await house.deliver()
         assert len(house.sender.sent) == 33
+
+
+async def test_a_commit_in_which_the_loop_looks_and_a_courier_goes_along_claims_no_more_than_may_leave_at_once(
+    sqlite_url: str,
+) -> None:
+    async with rooms(sqlite_url) as house:
+        for number in range(40):
+            await queue(house, "x", lane=f"paper:{number}")
+        released = asyncio.Event()
+
+        async def waits(_: Delivery) -> None:
+            await released.wait()
+
+        house.sender.script = [waits] * 64
+        house.storage.wiring.courier = house.delivery.courier
+
+        def unit(tx: Any) -> None:
+            enqueue(tx, via="paper", lane="paper:one more", kind="text", payload={"text": "x"})
+
+        before = house.storage.commits
+        await asyncio.gather(house.delivery.run(), house.storage.write(unit, quick=True))
+        assert house.storage.commits - before == 1
+        assert (await states(house)).count("sending") == AT_ONCE
+        released.set()
+        await left(house)
+        assert len(house.sender.sent) == 41
 
 
 async def test_a_courier_that_stumbles_undoes_no_turn_and_leaves_the_work_to_its_worker(sqlite_url: str) -> None:
