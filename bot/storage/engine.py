@@ -24,6 +24,7 @@ from sqlalchemy.pool import NullPool
 
 from bot.errors import DatabaseFault
 from bot.model import Clock, system_clock
+from bot.storage.ahead import Coming
 from bot.storage.apart import Apart
 from bot.storage.json_text import JSON_TEXT
 from bot.storage.prepared import look_first, put_in, put_off
@@ -142,14 +143,17 @@ class Storage:
             self._lock.close()
             self._lock = None
 
-    async def write(self, unit: Callable[[Tx], T], *, urgent: bool = False, quick: bool = False) -> T:
+    async def write(
+        self, unit: Callable[[Tx], T], *, urgent: bool = False, quick: bool = False, coming: Coming | None = None
+    ) -> T:
         """Run the unit in a transaction and return its result once that is durable. It may be run again from the start.
 
         `urgent` work (a lease to be renewed) stands in no queue for one of the shared connections to PostgreSQL. `quick` work
-        takes a few milliseconds at most: SQLite runs it on the event loop, see `bot.storage.writer`.
+        takes a few milliseconds at most: SQLite runs it on the event loop, see `bot.storage.writer`. `coming` is the delivery
+        that it takes in, for which may be read ahead.
         """
         if self._writer is not None:
-            return await self._writer.submit(unit, quick=quick)
+            return await self._writer.submit(unit, quick=quick, coming=coming)
         if self.is_sqlite or self.read_only:
             msg = "this command only reads; the database was opened read-only"
             raise DatabaseFault(msg)

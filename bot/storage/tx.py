@@ -52,8 +52,6 @@ class Tx:
 
     `known` is what stores have read or written in it and what therefore still stands, so that a turn reads its customer and
     its case once. A store writes there what it writes to the database; whoever changes rows past their store calls `forget`.
-    `lines` is one for all units of a commit: those lines of timelines may still wait to be inserted.
-    `lines` is shared by all units of one commit, whose lines of a timeline may still wait to be inserted.
     """
 
     conn: Connection
@@ -63,7 +61,6 @@ class Tx:
     clock: SharedClock | None = None  # where nodes share the database: its own
     known: dict[Any, Any] = field(default_factory=dict)
     locked: set[str] = field(default_factory=set)  # customers
-    lines: dict[str, datetime] = field(default_factory=dict)  # customer → the time of their last line
     depth: int = 0  # savepoints that are open
     careful: bool = True  # savepoints are real; else they are pretended, and undoing one takes `Undone`
 
@@ -87,6 +84,10 @@ class Tx:
         """What follows can be undone alone: `commit()` or `rollback()` it; `is_active` until then, or until all is undone."""
         return Savepoint(self)
 
+    def holds(self, customer_id: str) -> bool:
+        """Whether nobody else can write about them before this transaction ends."""
+        return customer_id in self.locked or self.conn.dialect.name != "postgresql"
+
     def lock_customer(self, customer_id: str) -> bool:
         """One turn at a time per customer, over all nodes (SQLite has one writer, and needs nothing): whether it may have
         waited for others.
@@ -100,7 +101,6 @@ class Tx:
         now = LOCK.scalar(self.conn, customer_id=customer_id)
         self.locked.add(customer_id)
         self.forget()
-        self.lines.pop(customer_id, None)
         if now is not None and self.clock is not None:
             self.now = self.clock.heard(now)
         return True
