@@ -39,7 +39,7 @@ class Coming:
 
 
 class Ahead:
-    """What was read for the turns of one commit."""
+    """What was read for the turns of one commit. The rows of PostgreSQL that it is of are locked."""
 
     __slots__ = ("_found", "_pending")
 
@@ -58,13 +58,18 @@ class Ahead:
             return {}
         return found.known
 
+    def of(self, coming: Coming) -> str | None:
+        """The customer whose turn it is, if anything was read for it."""
+        found = self._found.get(coming)
+        return found.of[0] if found is not None else None
+
 
 @dataclass(frozen=True, slots=True)
 class _Found:
     """For one turn: what its transaction is to know, and the keys of the rows that this is of."""
 
     known: dict[Any, Any]
-    of: tuple[str | None, ...]
+    of: tuple[str, str | None]  # customer and case
 
 
 def read_ahead(tx: Tx, pending: Pending, coming: Iterable[Coming]) -> Ahead:
@@ -76,7 +81,8 @@ def _read(tx: Tx, coming: Iterable[Coming]) -> Mapping[Coming, _Found]:
     first: dict[tuple[str, str], Coming] = {}
     for one in coming:
         first.setdefault((one.channel, one.external_id), one)
-    if len(first) < FEW:
+    locks = tx.conn.dialect.name == "postgresql"
+    if len(first) < FEW and not locks:
         return {}
     by_channel, by_source = defaultdict[str, list[Coming]](list), defaultdict[str, list[Coming]](list)
     for one in first.values():
@@ -84,8 +90,11 @@ def _read(tx: Tx, coming: Iterable[Coming]) -> Mapping[Coming, _Found]:
         by_source[one.source].append(one)
     rows: dict[str, Any] = {}
     for channel, some in by_channel.items():
-        for row in customers.who_are(tx.conn, channel, [one.external_id for one in some]):
-            rows.setdefault(row.customer_id, row)  # one of each customer, who may write in two places at once
+        names = [one.external_id for one in some]
+        free = tx.lock_free(channel, names) if locks else None
+        for row in customers.who_are(tx.conn, channel, names):
+            if free is None or row.customer_id in free:
+                rows.setdefault(row.customer_id, row)  # one of each customer, who may write in two places at once
     cases = _cases(tx, [row.live_case for row in rows.values() if row.live_case is not None])
     awaited = inbox_rows.awaited(tx, [one.awaited_as for one in first.values() if one.awaited_as])
     seen = {

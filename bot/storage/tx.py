@@ -62,6 +62,7 @@ class Tx:
     known: dict[Any, Any] = field(default_factory=dict)
     locked: set[str] = field(default_factory=set)  # customers
     depth: int = 0  # savepoints that are open
+    shared: bool = False  # turns of other customers are in it as well: nobody waits for a lock (`bot.storage.together`)
     careful: bool = True  # savepoints are real; else they are pretended, and undoing one takes `Undone`
 
     def emit(self, event: object) -> None:
@@ -75,6 +76,13 @@ class Tx:
     def after_commit(self, action: Callable[[], None]) -> None:
         """Run on the event loop once this is durable, never if it is rolled back."""
         self.afterwards.append(action)
+
+    def lock_free(self, channel: str, external_ids: Sequence[str]) -> set[str]:
+        """PostgreSQL: of the customers behind these senders lock those whose turn nobody has, and return them. `now` is then."""
+        rows = LOCK_FREE.all(self.conn, on=channel, called=list(external_ids))
+        if rows and self.clock is not None:
+            self.now = self.clock.heard(max(now for _, now in rows))
+        return {customer_id for customer_id, _ in rows}
 
     def forget(self) -> None:
         """Rows may be other than we know: somebody else's transaction was waited for, or ours was undone in part."""
@@ -92,12 +100,15 @@ class Tx:
         """One turn at a time per customer, over all nodes (SQLite has one writer, and needs nothing): whether it may have
         waited for others.
 
-        We may have waited: `now` becomes the moment after that, so that whoever writes later in a timeline wrote later.
+        We may have waited: `now` becomes the moment after that, so that whoever writes later in a timeline wrote later. Raises
+        Undone where turns of others would wait with us.
         """
         if self.conn.dialect.name != "postgresql":
             return False
         if customer_id in self.locked:
             return False
+        if self.shared:
+            raise Undone
         now = LOCK.scalar(self.conn, customer_id=customer_id)
         self.locked.add(customer_id)
         self.forget()
@@ -109,8 +120,9 @@ class Tx:
 class Undone(BaseException):
     """A part of this transaction is to be undone alone, and no savepoint was set: run all of it again, with care.
 
-    Turns hardly ever fail, and a savepoint costs as much as what is done within it. So whoever runs units runs them first as
-    if nothing could go wrong, and only where something does, from the start and with real savepoints. No room catches this.
+    Or it wants what only a transaction of its own may wait for. Turns hardly ever fail, and a savepoint costs as much as what is
+    done within it. So whoever runs units runs them first as if nothing could go wrong, and only where something does, from the
+    start and with real savepoints. No room catches this.
     """
 
 
@@ -169,3 +181,11 @@ LOCK = Prepared(
     )
 )
 """The time is read from what the lock gave out, so after it."""
+
+LOCK_FREE = Prepared(
+    text(
+        "WITH locked AS MATERIALIZED (SELECT customer_id FROM conversations WHERE customer_id IN "
+        "(SELECT customer_id FROM identities WHERE channel = :on AND external_id = ANY(:called)) "
+        "FOR UPDATE SKIP LOCKED) SELECT customer_id, clock_timestamp() FROM locked"
+    )
+)
