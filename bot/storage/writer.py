@@ -292,13 +292,18 @@ class SqliteWriter:
 
 
 def _tell(answers: Sequence[Answer]) -> None:
-    """On the event loop, once for all of a commit: what is to follow it, each thing once, then its results."""
-    told: set[Callable[[], None]] = set()
-    for _, _, _, afterwards in answers:
-        for action in afterwards:
-            if action not in told:  # a hundred turns wake a worker once
-                told.add(action)
-                asyncio.get_running_loop().call_soon(action)
+    """On the event loop, once for all of a commit: what is to follow it, each thing once, then its results.
+
+    At once, so that what leaves is on its way before those who wait for the commit go on.
+    """
+    for action in dict.fromkeys(
+        action for *_, afterwards in answers for action in afterwards
+    ):  # a hundred wake a worker once
+        try:
+            action()
+        except Exception as raised:  # noqa: BLE001 - it is nobody's who waits here
+            loop = asyncio.get_running_loop()
+            loop.call_exception_handler({"message": "what was to follow a commit failed", "exception": raised})
     for future, result, error, _ in answers:
         if future.done():
             continue
