@@ -45,6 +45,7 @@ from bot.model import (
     new_id,
 )
 from bot.storage import customers, history, inbox_rows, letters
+from bot.storage.ahead import Coming
 from bot.storage.engine import Storage, lost_a_lock
 from bot.storage.tx import Tx
 from bot.turn import Pressed, Taker, Turn, take
@@ -73,7 +74,7 @@ class Inbox:
     async def receive(self, inbound: Inbound) -> Receipt:
         """Commit, then return: the caller may acknowledge. The same `(source, key)` again is a duplicate."""
         failpoints.reach("received")
-        receipt = await self._storage.write(lambda tx: self._receive(tx, inbound), quick=True)
+        receipt = await self._storage.write(lambda tx: self._receive(tx, inbound), quick=True, coming=coming(inbound))
         failpoints.reach("committed")
         self.duplicates += receipt.duplicate
         return receipt
@@ -225,9 +226,13 @@ class Inbox:
 
     def _insert_new(self, tx: Tx, inbound: Inbound, wrote: Wrote, customer_id: str) -> bool | None:
         """The row of a message, as done. Whether edits of it have come before it; None: it has been here already."""
-        awaited_as = f"{inbound.sender.channel}:{wrote.ref}" if wrote.ref else ""
-        done = {"message_id": wrote.id, "state": "done", "handled_at": tx.now}
-        return inbox_rows.add_new(tx, awaited_as, **_row(inbound, customer_id), **done)
+        row = _row(inbound, customer_id)
+        row |= {"message_id": wrote.id, "state": "done", "handled_at": tx.now}
+        is_awaited: bool | None = tx.known.pop(("delivery", inbound.source, inbound.key), None)  # see bot.storage.ahead
+        if is_awaited is None:
+            return inbox_rows.add_new(tx, awaited_as(inbound), **row)
+        inbox_rows.add_unseen(tx, **row)
+        return is_awaited
 
     def _apply(self, tx: Tx, inbound: Inbound, identity: Identity) -> Message | None:
         """Write what happened into the history. None: there is nothing to react to."""
@@ -417,6 +422,20 @@ class Inbox:
             self._let_go(tx, from_json(row.happening)[0], row.customer_id or "")
         else:
             tx.wake("inbox")
+
+
+def coming(inbound: Inbound) -> Coming | None:
+    """What is read ahead of it: nothing for what is no plain message."""
+    wrote, sender = inbound.happening, inbound.sender
+    if not isinstance(wrote, Wrote) or wrote.album or inbound.also or wrote.id:
+        return None
+    return Coming(inbound.source, inbound.key, sender.channel, sender.external_id, awaited_as(inbound))
+
+
+def awaited_as(inbound: Inbound) -> str:
+    """Under this name waits what has come before it."""
+    ref = getattr(inbound.happening, "ref", "")
+    return f"{inbound.sender.channel}:{ref}" if ref else ""
 
 
 def _row(inbound: Inbound, customer_id: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from bot.errors import NotAllowed, NotFound
 from bot.model import LIVE, CaseStatus, FileRef, new_id
 from bot.storage import customers, marks
 from bot.storage import tables as t
-from bot.storage.prepared import Prepared
+from bot.storage.prepared import Changes, Prepared
 from bot.storage.tx import Tx
 from handoff import terms
 from handoff.case import AgentView, Case, CaseEvent, Relay
@@ -47,7 +47,7 @@ _CASES = (
     .order_by(t.cases.c.opened_at.desc(), t.cases.c.id.desc())
     .limit(bindparam("at_most"))
 )
-_CHANGE = Prepared(update(t.cases).where(t.cases.c.id == bindparam("of")))
+_CHANGES = Changes(t.cases, "id")
 _CHANGE_AND_READ = Prepared(update(t.cases).where(t.cases.c.id == bindparam("of")).returning(t.cases))
 _COUNT_QUESTION = Prepared(
     update(t.cases).where(t.cases.c.id == bindparam("of")).values(questions=t.cases.c.questions + 1)
@@ -67,7 +67,10 @@ def case(conn: Connection, case_id: str) -> Case | None:
 def case_now(tx: Tx, case_id: str) -> Case | None:
     """As `case`, read at most once in a transaction."""
     known: Case | None = tx.known.get(("case", case_id))
-    found = known or case(tx.conn, case_id)
+    if known is not None:
+        return known
+    row = tx.known.pop(("case row", case_id), None)  # see `bot.storage.ahead`
+    found = case(tx.conn, case_id) if row is None else to_case(row)
     return None if found is None else _learn(tx, found)
 
 
@@ -206,15 +209,19 @@ def change(tx: Tx, case_: Case, **values: Any) -> Case:
     known: Case | None = tx.known.get(("case", case_.id))
     if known is None or not values.keys() <= _PLAIN:
         return _learn(tx, to_case(_CHANGE_AND_READ.one(tx.conn, of=case_.id, updated_at=tx.now, **values)))
-    _CHANGE.run(tx.conn, of=case_.id, updated_at=tx.now, **values)
+    _CHANGES.later(tx.conn, case_.id, {**values, "updated_at": tx.now})
     return _learn(tx, replace(known, updated_at=tx.now, **values))
 
 
 def count_question(tx: Tx, case_id: str) -> None:
-    _COUNT_QUESTION.run(tx.conn, of=case_id)
     known: Case | None = tx.known.get(("case", case_id))
-    if known is not None:
-        _learn(tx, replace(known, questions=known.questions + 1))
+    if known is not None and tx.holds(known.customer_id):
+        asked = known.questions + 1
+        _CHANGES.later(tx.conn, case_id, {"questions": asked})
+        _learn(tx, replace(known, questions=asked))
+    else:
+        _COUNT_QUESTION.run(tx.conn, of=case_id)
+        tx.known.pop(("case", case_id), None)
 
 
 def compare_and_set(tx: Tx, case_: Case, **values: Any) -> Case | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, insert, literal_column, select, up
 
 from bot.model import LIVE, Customer, Identity, Sender, new_id
 from bot.storage import tables as t
-from bot.storage.prepared import Prepared
+from bot.storage.prepared import Changes, Prepared, among
 from bot.storage.tx import Tx
 
 FOLLOWED = ("time_zone",)  # labels from platforms that are the last told; the others stay as they first came
@@ -26,13 +26,20 @@ _IDENTITIES = Prepared(
     .where(t.identities.c.customer_id == bindparam("of"))
     .order_by(t.identities.c.created_at, t.identities.c.id)
 )
-_WHO = Prepared(
+_LAST_LINE = (
+    select(t.timeline.c.at)
+    .where(t.timeline.c.customer_id == t.conversations.c.customer_id, t.timeline.c.seq == t.conversations.c.last_seq)
+    .scalar_subquery()
+)
+_EVERYBODY = (
     select(
         t.identities,
         t.conversations.c.epoch,
         t.conversations.c.reply_identity_id,
         t.conversations.c.reply_address,
         t.conversations.c.bot_state,
+        t.conversations.c.last_seq,
+        _LAST_LINE.label("last_line_at"),
         t.customers.c.name.label("customer_name"),
         t.customers.c.locale.label("customer_locale"),
         t.customers.c.created_at.label("customer_since"),
@@ -43,13 +50,15 @@ _WHO = Prepared(
     .join(t.customers, t.customers.c.id == t.identities.c.customer_id)
     .join(t.conversations, t.conversations.c.customer_id == t.customers.c.id)
     .outerjoin(t.cases, (t.cases.c.customer_id == t.customers.c.id) & t.cases.c.status.in_(_LIVE))
-    .where(*_BY_NAME)
 )
+_WHO = Prepared(_EVERYBODY.where(*_BY_NAME))
+_THESE = (t.identities.c.channel == bindparam("on"), among(t.identities.c.external_id, "called"))
+_WHO_OF_THESE = Prepared(_EVERYBODY.where(*_THESE))
 _LIVE_CASE = Prepared(select(t.cases.c.id).where(t.cases.c.customer_id == bindparam("of"), t.cases.c.status.in_(_LIVE)))
 _ADD_CUSTOMER, _ADD_IDENTITY, _ADD_CONVERSATION = (
     Prepared(insert(table)) for table in (t.customers, t.identities, t.conversations)
 )
-_CHANGE = Prepared(update(t.conversations).where(t.conversations.c.customer_id == bindparam("of")))
+CHANGES = Changes(t.conversations, "customer_id")
 _MOVE = Prepared(
     update(t.conversations)
     .where(t.conversations.c.customer_id == bindparam("of"))
@@ -182,14 +191,21 @@ def refreshed(tx: Tx, found: tuple[Customer, Identity], sender: Sender) -> tuple
     return who, known
 
 
+def who_are(conn: Connection, channel: str, external_ids: Collection[str]) -> list[Any]:
+    """A row for each of these senders whom we know: what `known_as` asks for of one, all at once."""
+    return _WHO_OF_THESE.all(conn, on=channel, called=list(external_ids))
+
+
 def _who(tx: Tx, sender: Sender) -> tuple[Customer, Identity] | None:
     """All that a turn wants to know of a customer, in one look."""
-    row = _WHO.first(tx.conn, on=sender.channel, called=sender.external_id)
+    row = tx.known.pop(("sender", sender.channel, sender.external_id), None)  # it stands until somebody writes
+    row = row or _WHO.first(tx.conn, on=sender.channel, called=sender.external_id)
     if row is None:
         return None
     known = tx.known["identity", row.id] = to_identity(row)
     tx.known["talk", row.customer_id] = to_conversation(row)
     tx.known["live case", row.customer_id] = row.live_case
+    tx.known["place", row.customer_id] = row.last_seq, row.last_line_at
     if row.merged_into is None:
         made = row.customer_name, row.customer_locale, row.customer_since, row.customer_attributes or {}
         return Customer(row.customer_id, *made), known
@@ -228,6 +244,7 @@ def create(tx: Tx, sender: Sender, default_locale: str) -> tuple[Customer, Ident
     tx.known["identity", identity_id] = where
     tx.known["talk", customer_id] = Conversation(customer_id, 0, **there)
     tx.known["live case", customer_id] = None
+    tx.known["place", customer_id] = 0, None
     return who, where
 
 
@@ -249,7 +266,7 @@ def wrote_at(tx: Tx, identity_: Identity, address: str) -> None:
     before = talk(tx, identity_.customer_id)
     if (before.reply_identity_id, before.reply_address) != (identity_.id, address):
         there: dict[str, Any] = {"reply_identity_id": identity_.id, "reply_address": address}
-        _CHANGE.run(tx.conn, of=before.customer_id, updated_at=tx.now, **there)
+        CHANGES.later(tx.conn, before.customer_id, {**there, "updated_at": tx.now})
         tx.known["talk", before.customer_id] = replace(before, **there)
 
 
@@ -260,7 +277,7 @@ def set_reachable(tx: Tx, identity_id: str, *, reachable: bool) -> None:
 
 def set_bot_state(tx: Tx, customer_id: str, state: Mapping[str, Any]) -> None:
     """`state` is JSON; frozen dataclasses in it are objects of their fields."""
-    _CHANGE.run(tx.conn, of=customer_id, updated_at=tx.now, bot_state=dict(state))
+    CHANGES.later(tx.conn, customer_id, {"bot_state": dict(state), "updated_at": tx.now})
     tx.known.pop(("talk", customer_id), None)
 
 

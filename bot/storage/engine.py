@@ -10,9 +10,10 @@ import asyncio
 import contextlib
 import os
 import random
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, TypeVar
 from urllib.parse import quote
@@ -24,10 +25,12 @@ from sqlalchemy.pool import NullPool
 
 from bot.errors import DatabaseFault
 from bot.model import Clock, system_clock
+from bot.storage.ahead import Coming, read_ahead
 from bot.storage.apart import Apart
 from bot.storage.json_text import JSON_TEXT
-from bot.storage.prepared import look_first, put_in, put_off
+from bot.storage.prepared import Pending, look_first, put_in, put_off
 from bot.storage.shared_clock import SharedClock
+from bot.storage.together import Asked, Together
 from bot.storage.tx import Tx, Undone, Wiring
 from bot.storage.writer import SqliteWriter
 
@@ -77,6 +80,7 @@ class Storage:
         self._lock: IO[bytes] | None = None
         self._is_open = False
         self._engine: AsyncEngine = self._async_engine()
+        self._turns = Together(self._write_shared, lambda unit: self._write_alone(unit, self._engine))
         self._apart = Apart(self.url, {**POSTGRESQL, "server_settings": REPORTING})
         self._urgent: AsyncEngine | None = None if self.is_sqlite else self._on_postgresql(pool_size=1, max_overflow=1)
 
@@ -142,18 +146,25 @@ class Storage:
             self._lock.close()
             self._lock = None
 
-    async def write(self, unit: Callable[[Tx], T], *, urgent: bool = False, quick: bool = False) -> T:
+    async def write(
+        self, unit: Callable[[Tx], T], *, urgent: bool = False, quick: bool = False, coming: Coming | None = None
+    ) -> T:
         """Run the unit in a transaction and return its result once that is durable. It may be run again from the start.
 
         `urgent` work (a lease to be renewed) stands in no queue for one of the shared connections to PostgreSQL. `quick` work
-        takes a few milliseconds at most: SQLite runs it on the event loop, see `bot.storage.writer`.
+        takes a few milliseconds at most: SQLite runs it on the event loop, see `bot.storage.writer`. `coming` is the delivery
+        that it takes in, for which may be read ahead.
         """
         if self._writer is not None:
-            return await self._writer.submit(unit, quick=quick)
+            return await self._writer.submit(unit, quick=quick, coming=coming)
+        if coming is not None and self._is_open:
+            return await self._turns.submit(unit, coming)
         if self.is_sqlite or self.read_only:
             msg = "this command only reads; the database was opened read-only"
             raise DatabaseFault(msg)
-        engine = self._urgent if urgent and self._urgent else self._engine
+        return await self._write_alone(unit, self._urgent if urgent and self._urgent else self._engine)
+
+    async def _write_alone(self, unit: Callable[[Tx], T], engine: AsyncEngine) -> T:
         for attempt in range(TRIES):
             try:
                 return await self._try_to_write(unit, engine)
@@ -196,23 +207,32 @@ class Storage:
 
     async def _write_once(self, unit: Callable[[Tx], T], engine: AsyncEngine, *, careful: bool) -> T:
         """Raises Undone unless it is careful."""
+
+        def run(tx: Tx) -> T:
+            return unit(tx) if careful else _put_off(tx.conn, lambda _: unit(tx))
+
+        return await self._in_transaction(run, engine, careful=careful)
+
+    async def _write_shared(self, batch: Sequence[Asked]) -> dict[int, Any]:
+        """See `bot.storage.together`. Raises what one of them raised; of none of them anything is left then."""
+
+        def run(tx: Tx) -> dict[int, Any]:
+            return _put_off(tx.conn, partial(_turns, tx, batch))
+
+        try:
+            return await self._in_transaction(run, self._engine, careful=False)
+        except Undone:
+            return {}
+
+    async def _in_transaction(self, work: Callable[[Tx], T], engine: AsyncEngine, *, careful: bool) -> T:
+        """What follows the commit is done, each thing once."""
         afterwards: list[Callable[[], None]] = []
         stamps: list[Stamp] = []
 
         def run(conn: Connection) -> T:
             stamps.append(stamp := Stamp.of(conn))
             now = self.shared_clock.heard(stamp.now) if self.shared_clock else self.clock()
-            tx = Tx(conn, now, self.wiring, afterwards, self.shared_clock, careful=careful)
-            if careful:
-                return unit(tx)
-            put_off(conn)
-            try:
-                result = unit(tx)
-            except BaseException:
-                put_in(conn, write=False)
-                raise
-            put_in(conn)
-            return result
+            return work(Tx(conn, now, self.wiring, afterwards, self.shared_clock, careful=careful))
 
         async with engine.connect() as conn:
             transaction = await conn.begin()
@@ -225,7 +245,7 @@ class Storage:
                 if not await self._was_committed(stamps[0]):
                     raise
         self._commits += 1
-        for action in afterwards:
+        for action in dict.fromkeys(afterwards):
             action()
         return result
 
@@ -289,6 +309,30 @@ class Storage:
         engine = create_async_engine(self.url, connect_args=dict(POSTGRESQL), **JSON_TEXT, **pool)
         event.listen(engine.sync_engine, "before_cursor_execute", look_first)
         return engine
+
+
+def _put_off(conn: Connection, work: Callable[[Pending], T]) -> T:
+    """What rows may wait within it go in at its end."""
+    pending = put_off(conn)
+    try:
+        result = work(pending)
+    except BaseException:
+        put_in(conn, write=False)
+        raise
+    put_in(conn)
+    return result
+
+
+def _turns(tx: Tx, batch: Sequence[Asked], pending: Pending) -> dict[int, Any]:
+    """Of those turns that can be taken now, what they give."""
+    ahead = read_ahead(tx, pending, [one.coming for one in batch])
+    results: dict[int, Any] = {}
+    for place, one in enumerate(batch):
+        customer_id = ahead.of(one.coming)
+        if customer_id is not None:
+            known = ahead.known(one.coming)
+            results[place] = one.unit(replace(tx, known=known, locked={customer_id}, shared=True))
+    return results
 
 
 @dataclass(frozen=True, slots=True)

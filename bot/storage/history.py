@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql
 
 from bot.events import MessageDeleted, MessageEdited, MessageStored, TimelineGrew
 from bot.model import Author, AuthorKind, Body, Choice, FileRef, Message, SurveyCard, TimelineEntry, new_id
-from bot.storage import inbox_rows
+from bot.storage import customers, inbox_rows
 from bot.storage import tables as t
 from bot.storage.prepared import Prepared, Waiting, among
 from bot.storage.tx import Tx
@@ -26,12 +26,12 @@ def _messages() -> Any:
     return query.order_by(merged_away, and_(copied, m.c.deleted_at.is_not(None)), copied)
 
 
-def _placing() -> tuple[Any, Any]:
+def _placing() -> Any:
     c, line = t.conversations, t.timeline
     before = (line.c.customer_id == bindparam("whose"), line.c.seq == c.c.last_seq - 1)
     last = select(line.c.at).where(*before).scalar_subquery()
     counted = update(c).where(c.c.customer_id == bindparam("whose")).values(last_seq=c.c.last_seq + 1)
-    return counted.returning(c.c.last_seq, last), counted.returning(c.c.last_seq)
+    return counted.returning(c.c.last_seq, last)
 
 
 _MESSAGES = Prepared(_messages())
@@ -40,7 +40,7 @@ _ITS_MESSAGE = Prepared(select(t.messages).where(*_OF_CUSTOMER))
 _ADD_MESSAGE, _ADD_LINE = Prepared(insert(t.messages)), Prepared(insert(t.timeline))
 _ADD_REF = Prepared(postgresql.insert(t.message_refs).on_conflict_do_nothing())  # SQLite's words are the same
 _CHANGE = Prepared(update(t.messages).where(*_OF_CUSTOMER))
-_NEXT_PLACE, _NEXT_SEQ = (Prepared(one, beside=("timeline",)) for one in _placing())  # what waits is in `Tx.lines`
+_NEXT_PLACE = Prepared(_placing())
 _REF = Prepared(
     select(t.message_refs.c.message_id).where(
         t.message_refs.c.channel == bindparam("on"), t.message_refs.c.ref == bindparam("called")
@@ -56,12 +56,14 @@ def next_seq(tx: Tx, customer_id: str) -> int:
 
 def _next_place(tx: Tx, customer_id: str) -> tuple[int, datetime]:
     """The next number, and the time that stands there: never before that of the last one, though our clock were set back."""
-    last = tx.lines.get(customer_id)
-    if last is None:
+    known = tx.known.get(("place", customer_id)) if tx.holds(customer_id) else None
+    if known is None:
         seq, last = _NEXT_PLACE.one(tx.conn, whose=customer_id, updated_at=tx.now)
     else:
-        seq = _NEXT_SEQ.scalar(tx.conn, whose=customer_id, updated_at=tx.now)
-    at = tx.lines[customer_id] = tx.now if last is None else max(tx.now, last)
+        seq, last = known[0] + 1, known[1]
+        customers.CHANGES.later(tx.conn, customer_id, {"last_seq": seq, "updated_at": tx.now})
+    at = tx.now if last is None else max(tx.now, last)
+    tx.known["place", customer_id] = seq, at
     return seq, at
 
 

@@ -42,6 +42,12 @@ _PARKED = Prepared(
     .where(t.inbox.c.waits_for == bindparam("what"), t.inbox.c.state == "parked")
     .order_by(t.inbox.c.received_at, t.messages.c.seq, t.inbox.c.key)
 )
+_KEYS = Prepared(select(t.inbox.c.key).where(t.inbox.c.source == bindparam("by"), among(t.inbox.c.key, "keys")))
+_WAITS_FOR = Prepared(
+    select(t.inbox.c.waits_for).where(
+        among(t.inbox.c.waits_for, "named_so"), t.inbox.c.state == literal_column("'parked'")
+    )
+)
 _ADD = Prepared(insert(t.inbox))
 _PARKED_FOR = t.inbox.alias("p")
 _AWAITED = exists().where(
@@ -73,6 +79,21 @@ def add_new(tx: Tx, waits_for: str, **values: Any) -> bool | None:
     """Add a row unless its key is known: then None. Whether anything is parked for what it brings."""
     row = _ADD_NEW.first(tx.conn, received_at=tx.now, named_so=waits_for, **values)
     return None if row is None else bool(row[0])
+
+
+def add_unseen(tx: Tx, **values: Any) -> None:
+    """Add a row whose key nobody has, as it was read in this transaction."""
+    _ADD.later(tx.conn, received_at=tx.now, **values)
+
+
+def keys(tx: Tx, source: str, some: Sequence[str]) -> list[str]:
+    """Those of them that are known."""
+    return [key for (key,) in _KEYS.all(tx.conn, by=source, keys=list(some))]
+
+
+def awaited(tx: Tx, names: Sequence[str]) -> set[str]:
+    """Those of them for which something is parked."""
+    return {name for (name,) in _WAITS_FOR.all(tx.conn, named_so=list(names))} if names else set()
 
 
 def mark(tx: Tx, source: str, key: str, **values: Any) -> None:

@@ -12,7 +12,8 @@ A statement stands at module level and names what changes by `bindparam`; an INS
 that it is given. A list of values goes in by `among`.
 
 What is inserted by `later` goes in together with what else is, by one call for each table: when a statement looks at such a
-table, or at the end. Many turns share a transaction, and most of what they write nobody reads in it.
+table, or at the end. Many turns share a transaction, and most of what they write nobody reads in it. The same holds for rows that
+are changed by their key (`Changes`): however often a turn changes its case, the row is written once.
 """
 
 from __future__ import annotations
@@ -23,7 +24,20 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ARRAY, JSON, ColumnElement, Connection, Dialect, UnaryExpression, any_, bindparam, func, select
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Table,
+    UnaryExpression,
+    any_,
+    bindparam,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.exc import DBAPIError, NoResultFound
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import operators
@@ -37,22 +51,18 @@ PENDING = "stafett pending"  # in a connection's `info`, while rows may wait
 
 
 class Prepared:
-    """A statement of Core. Each of its methods runs it, in the connection's transaction.
+    """A statement of Core. Each of its methods runs it, in the connection's transaction."""
 
-    `beside` are tables that it looks at, but never at a row that could still wait to be inserted (see `later`).
-    """
+    __slots__ = ("_forms", "statement")
 
-    __slots__ = ("_beside", "_forms", "statement")
-
-    def __init__(self, statement: Any, beside: Collection[str] = ()) -> None:
+    def __init__(self, statement: Any) -> None:
         self.statement = statement
-        self._beside = frozenset(beside)
         self._forms: dict[tuple[str, ...], _Form] = {}
 
     def all(self, conn: Connection, /, **values: Any) -> list[Any]:
         """The rows, as named tuples."""
-        form = self._form(conn, values)
-        cursor = _run(conn, form.sql, form.bound(values), form.tables)
+        form = self.form(conn, values)
+        cursor = _run(conn, form.sql, form.bound(values), form)
         try:
             return form.rows(cursor.fetchall())
         finally:
@@ -77,34 +87,51 @@ class Prepared:
 
     def run(self, conn: Connection, /, **values: Any) -> int:
         """How many rows it changed."""
-        form = self._form(conn, values)
-        cursor = _run(conn, form.sql, form.bound(values), form.tables)
+        form = self.form(conn, values)
+        cursor = _run(conn, form.sql, form.bound(values), form)
         changed: int = cursor.rowcount
         cursor.close()
         return changed
 
     def later(self, conn: Connection, /, **values: Any) -> Waiting | None:
         """An INSERT that takes place before anybody looks; at once (None), where nothing may wait. It is never undone alone."""
-        form = self._form(conn, values)
+        form = self.form(conn, values)
         pending: Pending | None = conn.info.get(PENDING)
         if pending is not None:
             return pending.add(form, form.bound(values))
-        _run(conn, form.sql, form.bound(values), form.tables).close()
+        _run(conn, form.sql, form.bound(values), form).close()
         return None
 
     def run_many(self, conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Once for each of these, which all have the same names; not at all for none."""
         if rows:
-            form = self._form(conn, rows[0])
-            _run(conn, form.sql, [form.bound(values) for values in rows], form.tables, many=True).close()
+            form = self.form(conn, rows[0])
+            _run(conn, form.sql, [form.bound(values) for values in rows], form, many=True).close()
 
-    def _form(self, conn: Connection, values: Mapping[str, Any]) -> _Form:
+    def form(self, conn: Connection, names: Collection[str]) -> _Form:
         dialect = conn.dialect
-        key = (dialect.name, *values)
+        key = (dialect.name, *names)
         form = self._forms.get(key)
         if form is None:
-            form = self._forms[key] = _compiled(self.statement, dialect, tuple(values), self._beside)
+            form = self._forms[key] = _compiled(self.statement, dialect, tuple(names))
         return form
+
+
+class Changes:
+    """Rows of a table, each found by its key, whose columns are set: the last value that a column is given stands."""
+
+    __slots__ = ("statement",)
+
+    def __init__(self, table: Table, key: str) -> None:
+        self.statement = Prepared(update(table).where(table.c[key] == bindparam("of")))
+
+    def later(self, conn: Connection, of: str, values: Mapping[str, Any]) -> None:
+        """Takes place before anybody looks; at once, where nothing may wait. It is never undone alone."""
+        pending: Pending | None = conn.info.get(PENDING)
+        if pending is not None:
+            pending.change(self, of, values)
+        else:
+            self.statement.run(conn, of=of, **values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +144,7 @@ class _Form:
     row: Callable[[Iterable[Any]], Any]
     converts: tuple[tuple[int, Convert], ...]  # columns that come out otherwise than the driver gives them
     tables: frozenset[str]  # that it may look at or change
+    changes: bool  # them
 
     def bound(self, values: Mapping[str, Any]) -> list[Any]:
         if self.fixed:
@@ -135,7 +163,7 @@ class _Form:
         return made
 
 
-def _compiled(statement: Any, dialect: Dialect, names: tuple[str, ...], beside: frozenset[str]) -> _Form:
+def _compiled(statement: Any, dialect: Dialect, names: tuple[str, ...]) -> _Form:
     keys = list(names) if statement.is_dml else None
     made: SQLCompiler = statement.compile(dialect=dialect, column_keys=keys)
     if "POSTCOMPILE" in made.string:
@@ -161,7 +189,8 @@ def _compiled(statement: Any, dialect: Dialect, names: tuple[str, ...], beside: 
         fixed,
         _named([name for name, _ in columns]),
         tuple((place, convert) for place, convert in enumerate(ways) if convert is not None),
-        frozenset(t.metadata.tables.keys() & set(_WORD.findall(made.string)) - beside),
+        frozenset(t.metadata.tables.keys() & set(_WORD.findall(made.string))),
+        statement.is_dml,
     )
 
 
@@ -178,13 +207,20 @@ def _named(columns: list[str]) -> Callable[[Iterable[Any]], Any]:
 
 
 class Pending:
-    """Rows that are to be inserted, by statement, in the order in which the statements first came."""
+    """Rows that are to be inserted, by statement, in the order in which the statements first came; then those to be changed.
 
-    __slots__ = ("_rows", "_tables")
+    It also tells what changes while it is there: `changed` are the tables that statements changed at once, `touched` the keys of
+    rows that wait to be changed. What was read ahead of these need not stand any more (see `bot.storage.ahead`).
+    """
+
+    __slots__ = ("_changes", "_rows", "_tables", "changed", "touched")
 
     def __init__(self) -> None:
         self._rows: dict[str, list[list[Any]]] = {}
+        self._changes: dict[Changes, dict[str, dict[str, Any]]] = {}
         self._tables: set[str] = set()
+        self.changed: set[str] = set()
+        self.touched: set[str] = set()
 
     def add(self, form: _Form, row: list[Any]) -> Waiting:
         rows = self._rows.get(form.sql)
@@ -194,21 +230,41 @@ class Pending:
         rows.append(row)
         return Waiting(self, form, row, rows)
 
+    def change(self, changes: Changes, of: str, values: Mapping[str, Any]) -> None:
+        rows = self._changes.get(changes)
+        if rows is None:
+            rows = self._changes[changes] = {}
+            self._tables.add(changes.statement.statement.table.name)
+        row = rows.get(of)
+        if row is None:
+            rows[of] = dict(values)
+            self.touched.add(of)
+        else:
+            row.update(values)
+
     def holds(self, form: _Form, rows: list[list[Any]]) -> bool:
         """Whether these have not been written yet."""
         return self._rows.get(form.sql) is rows
 
     def are_looked_at(self, tables: frozenset[str] | None) -> bool:
         """`None`: by who knows what."""
-        return bool(self._rows) and (tables is None or not self._tables.isdisjoint(tables))
+        return bool(self._tables) and (tables is None or not self._tables.isdisjoint(tables))
 
     def write(self, conn: Connection) -> None:
-        for sql, some in self.drop().items():
+        rows, changes = self._rows, self._changes
+        self.drop()
+        for sql, some in rows.items():
             _run(conn, sql, some, many=True).close()
+        for one, by_key in changes.items():
+            alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+            for of, values in by_key.items():
+                alike.setdefault(tuple(sorted(values)), []).append({**values, "of": of})
+            for names, some_rows in alike.items():
+                form = one.statement.form(conn, ("of", *names))
+                _run(conn, form.sql, [form.bound(row) for row in some_rows], many=True).close()
 
-    def drop(self) -> dict[str, list[list[Any]]]:
-        rows, self._rows, self._tables = self._rows, {}, set()
-        return rows
+    def drop(self) -> None:
+        self._rows, self._changes, self._tables = {}, {}, set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,19 +301,25 @@ def put_in(conn: Connection, *, write: bool = True) -> None:
         pending.drop()
 
 
-def look_first(conn: Connection, *_: Any) -> None:
+def look_first(conn: Connection, _cursor: Any, sql: str, *_: Any) -> None:
     """Before a statement that is not prepared (SQLAlchemy's `before_cursor_execute`)."""
     pending: Pending | None = conn.info.get(PENDING)
-    if pending is not None and pending.are_looked_at(None):
-        pending.write(conn)
+    if pending is not None:
+        if pending.are_looked_at(None):
+            pending.write(conn)
+        if not sql.startswith("SELECT"):
+            pending.changed |= t.metadata.tables.keys() & set(_WORD.findall(sql))
 
 
-def _run(conn: Connection, sql: str, values: Any, tables: frozenset[str] = frozenset(), *, many: bool = False) -> Any:
-    """The cursor, for its rows. `tables`: those that it looks at."""
+def _run(conn: Connection, sql: str, values: Any, form: _Form | None = None, *, many: bool = False) -> Any:
+    """The cursor, for its rows. Without `form` it looks at nothing that may wait, and changes nothing that anybody has read."""
     if not conn.in_transaction():
         conn.begin()  # as `conn.execute` does
-    if tables and (pending := conn.info.get(PENDING)) is not None and pending.are_looked_at(tables):
-        pending.write(conn)
+    if form is not None and (pending := conn.info.get(PENDING)) is not None:
+        if pending.are_looked_at(form.tables):
+            pending.write(conn)
+        if form.changes:
+            pending.changed |= form.tables
     raw: Any = conn.connection.dbapi_connection
     cursor = raw.cursor()
     try:

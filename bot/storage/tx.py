@@ -52,8 +52,6 @@ class Tx:
 
     `known` is what stores have read or written in it and what therefore still stands, so that a turn reads its customer and
     its case once. A store writes there what it writes to the database; whoever changes rows past their store calls `forget`.
-    `lines` is one for all units of a commit: those lines of timelines may still wait to be inserted.
-    `lines` is shared by all units of one commit, whose lines of a timeline may still wait to be inserted.
     """
 
     conn: Connection
@@ -63,8 +61,8 @@ class Tx:
     clock: SharedClock | None = None  # where nodes share the database: its own
     known: dict[Any, Any] = field(default_factory=dict)
     locked: set[str] = field(default_factory=set)  # customers
-    lines: dict[str, datetime] = field(default_factory=dict)  # customer → the time of their last line
     depth: int = 0  # savepoints that are open
+    shared: bool = False  # turns of other customers are in it as well: nobody waits for a lock (`bot.storage.together`)
     careful: bool = True  # savepoints are real; else they are pretended, and undoing one takes `Undone`
 
     def emit(self, event: object) -> None:
@@ -79,6 +77,13 @@ class Tx:
         """Run on the event loop once this is durable, never if it is rolled back."""
         self.afterwards.append(action)
 
+    def lock_free(self, channel: str, external_ids: Sequence[str]) -> set[str]:
+        """PostgreSQL: of the customers behind these senders lock those whose turn nobody has, and return them. `now` is then."""
+        rows = LOCK_FREE.all(self.conn, on=channel, called=list(external_ids))
+        if rows and self.clock is not None:
+            self.now = self.clock.heard(max(now for _, now in rows))
+        return {customer_id for customer_id, _ in rows}
+
     def forget(self) -> None:
         """Rows may be other than we know: somebody else's transaction was waited for, or ours was undone in part."""
         self.known.clear()
@@ -87,20 +92,26 @@ class Tx:
         """What follows can be undone alone: `commit()` or `rollback()` it; `is_active` until then, or until all is undone."""
         return Savepoint(self)
 
+    def holds(self, customer_id: str) -> bool:
+        """Whether nobody else can write about them before this transaction ends."""
+        return customer_id in self.locked or self.conn.dialect.name != "postgresql"
+
     def lock_customer(self, customer_id: str) -> bool:
         """One turn at a time per customer, over all nodes (SQLite has one writer, and needs nothing): whether it may have
         waited for others.
 
-        We may have waited: `now` becomes the moment after that, so that whoever writes later in a timeline wrote later.
+        We may have waited: `now` becomes the moment after that, so that whoever writes later in a timeline wrote later. Raises
+        Undone where turns of others would wait with us.
         """
         if self.conn.dialect.name != "postgresql":
             return False
         if customer_id in self.locked:
             return False
+        if self.shared:
+            raise Undone
         now = LOCK.scalar(self.conn, customer_id=customer_id)
         self.locked.add(customer_id)
         self.forget()
-        self.lines.pop(customer_id, None)
         if now is not None and self.clock is not None:
             self.now = self.clock.heard(now)
         return True
@@ -109,8 +120,9 @@ class Tx:
 class Undone(BaseException):
     """A part of this transaction is to be undone alone, and no savepoint was set: run all of it again, with care.
 
-    Turns hardly ever fail, and a savepoint costs as much as what is done within it. So whoever runs units runs them first as
-    if nothing could go wrong, and only where something does, from the start and with real savepoints. No room catches this.
+    Or it wants what only a transaction of its own may wait for. Turns hardly ever fail, and a savepoint costs as much as what is
+    done within it. So whoever runs units runs them first as if nothing could go wrong, and only where something does, from the
+    start and with real savepoints. No room catches this.
     """
 
 
@@ -169,3 +181,11 @@ LOCK = Prepared(
     )
 )
 """The time is read from what the lock gave out, so after it."""
+
+LOCK_FREE = Prepared(
+    text(
+        "WITH locked AS MATERIALIZED (SELECT customer_id FROM conversations WHERE customer_id IN "
+        "(SELECT customer_id FROM identities WHERE channel = :on AND external_id = ANY(:called)) "
+        "FOR UPDATE SKIP LOCKED) SELECT customer_id, clock_timestamp() FROM locked"
+    )
+)

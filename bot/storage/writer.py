@@ -22,7 +22,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
@@ -33,6 +32,7 @@ from sqlalchemy.pool import StaticPool
 
 from bot.errors import DatabaseFault
 from bot.model import Clock
+from bot.storage.ahead import Coming, read_ahead
 from bot.storage.json_text import JSON_TEXT
 from bot.storage.prepared import look_first, put_in, put_off
 from bot.storage.tx import Tx, Undone, Wiring
@@ -60,6 +60,7 @@ class Asked:
     unit: Unit
     future: asyncio.Future[Any]
     quick: bool
+    coming: Coming | None = None
 
 
 class SqliteWriter:
@@ -94,7 +95,7 @@ class SqliteWriter:
         self._thread = threading.Thread(target=self._run, name="stafett-writer", daemon=True)
         self._thread.start()
 
-    async def submit(self, unit: Callable[[Tx], T], *, quick: bool = False) -> T:
+    async def submit(self, unit: Callable[[Tx], T], *, quick: bool = False, coming: Coming | None = None) -> T:
         """`quick`: it takes a few milliseconds at most, and may run on the event loop."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
@@ -102,7 +103,7 @@ class SqliteWriter:
             if self._closed:
                 msg = "the database is closed; stafett is stopping"
                 raise DatabaseFault(msg)
-            self._waiting.append(Asked(unit, future, quick))
+            self._waiting.append(Asked(unit, future, quick, coming))
             begins, self._busy = not self._busy, True
             self._on = loop if begins else self._on
         if begins:
@@ -195,13 +196,17 @@ class SqliteWriter:
 
     def _units(self, batch: list[Asked], *, careful: bool) -> list[Answer]:
         """Raises what a unit raised, unless with care: then it stands in its answer, and only what broke the whole is raised."""
-        conn, answers, many, lines = self._conn, list[Answer](), len(batch), dict[str, datetime]()
+        conn, answers, many, ahead = self._conn, list[Answer](), len(batch), None
         conn.begin()
         if not careful:
-            put_off(conn)
+            ahead = read_ahead(
+                self._tx(careful=False), put_off(conn), [one.coming for one in batch if one.coming is not None]
+            )
         until = monotonic() + QUICK
         for place, one in enumerate(batch):
-            tx = Tx(conn, self._clock(), self._wiring, careful=careful, lines=lines)
+            tx = self._tx(careful=careful)
+            if ahead is not None:
+                tx.known = ahead.known(one.coming)
             if careful:
                 result, failed = _guarded(conn, one.unit, tx)
             else:
@@ -213,6 +218,9 @@ class SqliteWriter:
         self._send_off([afterwards for *_, afterwards in answers], careful=careful)
         put_in(conn)
         return answers
+
+    def _tx(self, *, careful: bool) -> Tx:
+        return Tx(self._conn, self._clock(), self._wiring, careful=careful)
 
     def _put_back(self, batch: list[Asked], place: int) -> None:
         """The event loop has other work as well: these are next."""
@@ -273,7 +281,7 @@ class SqliteWriter:
         asking = [afterwards for afterwards in following if woken in afterwards]
         if courier is None or not asking:
             return
-        tx = Tx(self._conn, self._clock(), self._wiring, careful=careful)
+        tx = self._tx(careful=careful)
         failed = (_guarded if careful else _run)(self._conn, courier, tx)[1]
         if failed is not None and not careful:
             raise Undone from failed  # it is no unit's own fault
@@ -284,13 +292,18 @@ class SqliteWriter:
 
 
 def _tell(answers: Sequence[Answer]) -> None:
-    """On the event loop, once for all of a commit: what is to follow it, each thing once, then its results."""
-    told: set[Callable[[], None]] = set()
-    for _, _, _, afterwards in answers:
-        for action in afterwards:
-            if action not in told:  # a hundred turns wake a worker once
-                told.add(action)
-                asyncio.get_running_loop().call_soon(action)
+    """On the event loop, once for all of a commit: what is to follow it, each thing once, then its results.
+
+    At once, so that what leaves is on its way before those who wait for the commit go on.
+    """
+    for action in dict.fromkeys(
+        action for *_, afterwards in answers for action in afterwards
+    ):  # a hundred wake a worker once
+        try:
+            action()
+        except Exception as raised:  # noqa: BLE001 - it is nobody's who waits here
+            loop = asyncio.get_running_loop()
+            loop.call_exception_handler({"message": "what was to follow a commit failed", "exception": raised})
     for future, result, error, _ in answers:
         if future.done():
             continue
