@@ -62,7 +62,12 @@ async def test_a_newcomer_is_told_what_to_do_and_then_plays_the_agent(at_desk: P
     await expect(page.get_by_role("textbox")).to_have_count(0)  # nothing can go out before the claim
 
     await page.keyboard.press("c")
-    await expect(page.get_by_role("textbox", name="Reply to customer")).to_be_focused()
+    box = page.get_by_role("textbox", name="Reply to customer")
+    await expect(box).to_be_enabled()
+    await expect(box).not_to_be_focused()  # the next letter is a key as well, and no word to the customer
+    await page.keyboard.press("r")
+    await expect(box).to_be_focused()
+    await expect(box).to_have_value("")
     await page.keyboard.type("It came back to us. I send it again **today**.")
     await page.keyboard.press("Enter")
     await expect(page.locator(".undo")).to_contain_text("Goes to the customer in")
@@ -88,6 +93,47 @@ async def test_a_newcomer_is_told_what_to_do_and_then_plays_the_agent(at_desk: P
     await expect(page.locator(".bar")).to_contain_text("Resolved")
     ended = await site.house.case(case)
     assert (ended.outcome, ended.topic, ended.resolved_by) == ("resolved", "returned parcel", "agent")
+
+
+async def test_who_claims_and_replies_in_one_go_writes_in_that_case_and_who_claims_and_goes_on_writes_in_none(
+    at_desk: Page, site: Site
+) -> None:
+    """The claim takes a moment: R waits for it, and another case may be looked at before it comes."""
+    page = at_desk
+    await site.told()
+    await site.told("Ola Hansen")
+    box = page.get_by_role("textbox", name="Reply to customer")
+    held = asyncio.Event()
+
+    async def slowly(route: Route) -> None:
+        await held.wait()
+        await route.continue_()
+
+    await page.route("**/claim", slowly)
+    for name in ("Kari Nordmann", "Ola Hansen"):
+        await expect(page.get_by_role("option", name=name)).to_be_visible()
+    await page.get_by_role("option", name="Ola Hansen").click()
+    await expect(page.locator(".bar h2")).to_have_text("Ola Hansen")
+    await page.keyboard.press("c")
+    await page.keyboard.press("r")
+    held.set()
+    await expect(box).to_be_focused()
+    await expect(box).to_have_value("")
+    await page.keyboard.press("Escape")
+
+    held.clear()
+    await page.get_by_role("tab", name="Queue").click()
+    await page.get_by_role("option", name="Kari Nordmann").click()
+    await expect(page.locator(".bar h2")).to_have_text("Kari Nordmann")
+    await page.get_by_role("button", name="Claim").first.click()
+    await page.get_by_role("tab", name="Mine").click()
+    await page.get_by_role("option", name="Ola Hansen").click()
+    await expect(page.locator(".bar h2")).to_have_text("Ola Hansen")
+    await page.keyboard.press("Escape")
+    async with page.expect_response("**/claim"):
+        held.set()
+    await expect(page.get_by_role("option", name="Kari Nordmann")).to_be_visible()  # among mine now
+    await expect(box).not_to_be_focused()
 
 
 async def taken(page: Page, site: Site) -> str:

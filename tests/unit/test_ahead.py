@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, text
 
@@ -22,14 +22,15 @@ from bot.turn import Turn
 from handoff import store as cases
 from tests.support.rooms import Rooms, echo, rooms, wrote
 
-PEOPLE = (("paper", "kari"), ("stone", "kari"), ("paper", "ola"), ("paper", "per"), ("paper", "newcomer"))
+OLA, PER = ("paper", "ola"), ("paper", "per")
+PEOPLE = (("paper", "kari"), ("stone", "kari"), OLA, PER, ("paper", "newcomer"))
 """The two first are one customer, the last is nobody yet."""
 TEXTS = ("hello", "open a case", "ask", "remember", "tell ola", "rename ola", "boom")
 deliveries = st.tuples(
     st.sampled_from(["wrote", "wrote", "wrote", "edited", "agent"]),
     st.sampled_from(PEOPLE),
     st.sampled_from(TEXTS),
-    st.integers(0, 12),  # the key of a delivery, and the name of its message
+    st.integers(0, 3),  # the key of a delivery, and the name of its message
 )
 
 
@@ -77,10 +78,10 @@ def asked(house: Rooms, run: str, delivery: Any) -> Any:
         return house.inbox.receive(Inbound(channel, f"{key} edit", sender, Edited(ref, f"{words}, rather")))
 
     def agent(tx: Tx) -> None:
-        found = customers.identity(tx.conn, channel, who)
+        found = customers.known_as(tx, Sender(channel, who, address=who))
         if found is not None:
-            tx.lock_customer(found.customer_id)
-            say(tx, found.customer_id, Body(text="a person here"), author=BOT)
+            say(tx, found[0].id, Body(text="a person here"), author=BOT)
+            customers.set_bot_state(tx, found[0].id, {"times": 70 + number})
 
     return house.storage.write(agent, quick=True)
 
@@ -94,7 +95,14 @@ async def stands(house: Rooms, run: str) -> Any:
             talk = await house.storage.read(lambda conn, of=one.customer_id: customers.conversation(conn, of))  # type: ignore[misc]
             live = await house.storage.read(lambda conn, of=one.customer_id: cases.live_case(conn, of))  # type: ignore[misc]
             case = None if live is None else (live.questions, live.flow)
-            found[f"{channel} {who}"] = await house.said(one.customer_id), talk.bot_state, talk.reply_address, case
+            names = {row.author_name for row in await house.rows("messages") if row.customer_id == one.customer_id}
+            found[f"{channel} {who}"] = (
+                await house.said(one.customer_id),
+                names,
+                talk.bot_state,
+                talk.reply_address,
+                case,
+            )
     states = [
         (row.key, row.state, row.waits_for, row.attempts)
         for row in await house.rows("inbox")
@@ -120,6 +128,9 @@ async def test_together_is_as_one_by_one(sqlite_url: str, tmp_path: Any) -> None
 
         @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
         @given(st.lists(deliveries, min_size=2, max_size=8))
+        @example([("edited", OLA, "hello", 1), ("wrote", PER, "hello", 1), ("wrote", OLA, "hello", 1)])
+        @example([("wrote", PER, "rename ola", 1), ("wrote", OLA, "hello", 2)])
+        @example([("agent", OLA, "", 1), ("wrote", PER, "hello", 2), ("wrote", OLA, "remember", 1)])
         def holds(plan: list[Any]) -> None:
             asyncio.run_coroutine_threadsafe(check(plan), loop).result()
 

@@ -58,14 +58,15 @@ const desk = {
   refresh: () => Promise.all([readList(), readCase()]),
 
   // ── doing ──
-  async act(verb, body) {
+  /** After a claim the reply box is at hand; `write`: with the caret in it. */
+  async act(verb, body, write = matchMedia("(hover: hover)").matches) {
     if (!state.id) return false;
     const id = state.id;
     try {
       await post(`cases/${id}/${verb}`, body);
       if (verb === "claim" && state.view === "queue") state.view = "mine";
       await desk.refresh();
-      if (verb === "claim" || verb === "assign") composer.switch(state.whole?.case.mine ? "reply" : "note", matchMedia("(hover: hover)").matches);
+      if (state.id === id && (verb === "claim" || verb === "assign")) composer.switch(state.whole?.case.mine ? "reply" : "note", write);
       return true;
     } catch (error) {
       toast(reason(error), "bad");
@@ -361,14 +362,20 @@ function typing() {
 }
 
 // ── keys ──
+// A key that does something never moves the caret into the box as well: the next letter would go to the customer.
+let claiming = Promise.resolve();
+function toReply() {
+  const id = state.id;
+  claiming.then(() => { if (state.id === id) composer.switch("reply"); });  // who presses C and R at once means both
+}
 addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open], .menu") || event.target.closest("input, textarea, select")) return;
   const row = state.whole?.case;
   switch (event.key.toLowerCase()) {
     case "j": step(1); break;
     case "k": step(-1); break;
-    case "c": if (row && !row.over && !row.agent) desk.act("claim"); break;
-    case "r": if (row) composer.switch("reply"); break;
+    case "c": if (row && !row.over && !row.agent) claiming = desk.act("claim", undefined, false); break;
+    case "r": if (row) toReply(); break;
     case "n": if (row) composer.switch("note"); break;
     case "m": if (row) composer.macros(); break;
     case "e": if (row?.may_act) desk.resolve(); break;

@@ -129,7 +129,7 @@ export function paintBar(root, whole, desk) {
         row.waiting_since ? h("span", { class: "soft" }, icon("clock"), h("time", { class: "wait", "data-since": row.waiting_since })) : null,
         h("span", { class: "soft no" }, "#" + (row.number ?? "")))),
     h("div", { class: "acts" },
-      row.over ? null : !row.agent ? act(t("button_claim"), () => desk.act("claim"), "primary", "C") : held && row.may_act ? act(t("desk_take_over"), () => desk.act("assign", { agent: me.agent.id }), "", "C") : null,
+      row.over ? null : !row.agent ? act(t("button_claim"), () => desk.act("claim"), "primary", "C") : held && row.may_act ? act(t("desk_take_over"), () => desk.act("assign", { agent: me.agent.id })) : null,
       row.mine && row.status === "snoozed" ? act(t("desk_wake"), () => desk.act("wake"), "") : null,
       row.mine && !row.over ? act(t("button_resolve"), desk.resolve, "primary", "E") : null,
       !row.over && !row.may_act ? null : tool("more", t("button_more"), desk.caseMenu, { "aria-haspopup": "menu" }),
