@@ -35,7 +35,7 @@ class DeliveryLoop:
         self.counters = Counters()
         self._leases = Leases(storage, lost=lambda: self.counters.add("leases_lost"), beaten=self._beaten)
         self._claims = Claims(self._leases)
-        self._outcomes = Outcomes(self._leases.owner, self._claims.held_up)
+        self._outcomes = Outcomes(self._leases.owner, self._claims.held_up, self._is_awaited)
         self._tasks: set[asyncio.Task[None]] = set()
         self._owed: list[Outcome] = []  # what came of sends, and is not written down yet
         self._writing = asyncio.Lock()
@@ -55,6 +55,7 @@ class DeliveryLoop:
         self._next = None
         await self._write_owed()
         if self._room <= 0:
+            self._turned_away, self._claims.nobody_waits = True, False
             self.overloaded()
             return None  # a finished send wakes us
         try:
@@ -64,15 +65,17 @@ class DeliveryLoop:
             raise
         return self._next
 
-    def courier(self, tx: Tx) -> None:
+    def courier(self, tx: Tx, asked: int) -> None:
         """What a commit has put into the outbox is claimed by that commit, and leaves as soon as it is durable."""
         self._turned_away = True  # before we count: it runs in the writer's thread
-        if self._room_in(tx) <= 0:
+        room = self._room_in(tx)
+        if room <= 0:
+            self._claims.nobody_waits = False
             return  # a finished send looks again
         self._turned_away = False
-        claimed, due = self._claim(tx)
-        asked = monotonic()
-        tx.after_commit(lambda: self._begin(claimed, asked, due))
+        added = self._claims.claim_added(tx, self.senders, room, asked)
+        claimed, due = self._claim(tx) if added is None else (added, None)
+        tx.after_commit(partial(self._begin, claimed, monotonic(), due))
 
     async def idle(self) -> None:
         """Wait until nothing is in flight, and what came of it is written down."""
@@ -123,6 +126,10 @@ class DeliveryLoop:
             task.add_done_callback(self._finished)
         if due is not None and (self._next is None or due < self._next):
             self.wake()
+
+    def _is_awaited(self) -> bool:
+        """Whether somebody may wait for any send to end, whichever it is."""
+        return self._leases.shared or not self._claims.nobody_waits
 
     def _beaten(self) -> None:
         if self._owed:
