@@ -66,9 +66,16 @@ class State:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> State:
         """From `as_json`, a round through JSON in between; unknown keys of another version are left out."""
-        known: dict[str, Any] = {f.name: stored[f.name] for f in fields(cls) if f.name in stored}
-        known |= {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+        if not stored:
+            return BEGINNING
+        known: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in stored.items() if name in _KEPT
+        }
         return cls(**known)
+
+
+BEGINNING = State()
+_KEPT = frozenset(one.name for one in fields(State))
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,10 @@ def _is_shouted(text: str) -> bool:
 def alike(one: str, other: str) -> bool:
     """Jaccard of the two folded texts' trigrams."""
     left, right = _trigrams(one), _trigrams(other)
-    return bool(left) and len(left & right) >= ALIKE * len(left | right)
+    fewer, more = sorted((len(left), len(right)))
+    if not fewer or fewer < ALIKE * more:  # were all of the shorter one in the other, they would not be alike
+        return False
+    return one == other or len(left & right) >= ALIKE * len(left | right)
 
 
 @lru_cache(maxsize=1000)

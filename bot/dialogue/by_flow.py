@@ -39,7 +39,7 @@ def take(talk: Talk) -> bool:
     files = turn.message.body.files if turn.message else ()
     if files and not turn.text.strip():
         return run(talk, flows.Files(files))
-    if run(talk, flows.Text(turn.text, files)):
+    if run(talk, flows.Text(turn.text, files, talk.said)):
         return True
     if talk.flow.waiting == "call":  # their next words wait for the connector's answer, as they do
         turn.park_for = f"call:{talk.flow.call_token}"

@@ -58,9 +58,10 @@ def step(desk: Desk, state: FlowState, event: Event, context: Context) -> Outcom
         return machine.outcome()
     match event:
         case Text():
-            handled = _said(machine, event.text, event.files)
+            said = tokens(event.text) if event.said is None else event.said
+            handled = _said(machine, event.text, said[:_HEARD], event.files)
         case Files():
-            handled = _said(machine, "", event.files)
+            handled = _said(machine, "", (), event.files)
         case Picked():
             handled = _pressed(machine, event)
         case CallDone():
@@ -80,8 +81,7 @@ def step(desk: Desk, state: FlowState, event: Event, context: Context) -> Outcom
 # ── words ──
 
 
-def _said(machine: Machine, text: str, files: Sequence[FileRef]) -> bool:
-    said = tokens(text)[:_HEARD]
+def _said(machine: Machine, text: str, said: tuple[str, ...], files: Sequence[FileRef]) -> bool:
     ask = machine.open_question()
     if cut := _interrupt(machine, said, ask, safety=True):
         _cut_in(machine, *cut)
@@ -324,7 +324,7 @@ def is_request(desk: Desk, text: str) -> bool:
     return bool(phrases.triggers.find(said, ""))
 
 
-def asks_for_human(desk: Desk, text: str) -> bool:
-    """Whether this text is a call for a human, were nothing pending."""
-    said = tokens(text)[:_HEARD]
-    return "human" in of_desk(desk).interrupts.find(said, "")
+def asks_for_human(desk: Desk, text: str, said: tuple[str, ...] | None = None) -> bool:
+    """Whether this text is a call for a human, were nothing pending. `said` are its words, where it has been taken apart."""
+    said = tokens(text) if said is None else said
+    return "human" in of_desk(desk).interrupts.find(said[:_HEARD], "")

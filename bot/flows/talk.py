@@ -19,10 +19,11 @@ from bot.model import Choice, FileRef
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """The customer wrote; `files` came with it."""
+    """The customer wrote; `files` came with it. `said` are its words, where it has been taken apart."""
 
     text: str
     files: tuple[FileRef, ...] = ()
+    said: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

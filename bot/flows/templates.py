@@ -110,6 +110,11 @@ def places(template: str) -> tuple[Place, ...]:
     return tuple(found)
 
 
+def is_fixed(template: str) -> bool:
+    """Whether it is said as it is written, whatever the values are."""
+    return type(template) is str and not places(template)
+
+
 def render(template: str, names: Mapping[str, Any], locale: str, *, markdown: bool = True) -> str:
     """The template with its values. `markdown` false gives plain text for programs: nothing escaped or isolated."""
     if type(template) is not str:
