@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from struct import unpack
 from typing import Any
 
 Clock = Callable[[], datetime]
@@ -27,6 +28,9 @@ def system_clock() -> datetime:
 
 _ids = threading.Lock()
 _last_stamp = 0
+_spare: list[int] = []
+"""Chance that is not used yet: the system is asked for much of it at once. A child of this process has none of it."""
+os.register_at_fork(after_in_child=_spare.clear)
 
 
 def new_id() -> str:
@@ -36,10 +40,20 @@ def new_id() -> str:
     """
     global _last_stamp  # noqa: PLW0603 - the one thing that makes them rise
     with _ids:
-        _last_stamp = stamp = max(time.time_ns() * 4096 // 1_000_000, _last_stamp + 1)
-    random = int.from_bytes(os.urandom(8)) & ((1 << 62) - 1)
-    value = f"{(stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0x2 << 62 | random:032x}"
-    return f"{value[:8]}-{value[8:12]}-{value[12:16]}-{value[16:20]}-{value[20:]}"
+        stamp = time.time_ns() * 4096 // 1_000_000
+        if stamp <= _last_stamp:
+            stamp = _last_stamp + 1
+        _last_stamp = stamp
+        if not _spare:
+            _spare.extend(unpack("256Q", os.urandom(2048)))
+        chance = _spare.pop()
+    return "%08x-%04x-7%03x-%04x-%012x" % (  # noqa: UP031 - twice as fast here, and each message takes several
+        stamp >> 28,
+        stamp >> 12 & 0xFFFF,
+        stamp & 0xFFF,
+        0x8000 | chance >> 50,
+        chance & 0xFFFF_FFFF_FFFF,
+    )
 
 
 class AuthorKind(StrEnum):
