@@ -12,11 +12,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from enum import StrEnum
 from struct import unpack
 from typing import Any
+
+from bot.nouns import noun
 
 Clock = Callable[[], datetime]
 """Gives now, in UTC. Tests hand in one that they set."""
@@ -82,7 +84,7 @@ LIVE = WITH_PEOPLE | {CaseStatus.BOT}
 """At most one case of a customer has one of these."""
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Author:
     kind: AuthorKind
     name: str = ""
@@ -93,7 +95,7 @@ BOT = Author(AuthorKind.BOT)
 SYSTEM = Author(AuthorKind.SYSTEM)
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Choice:
     """One button: `value` is what the program gets, `label` what people read."""
 
@@ -101,7 +103,7 @@ class Choice:
     label: str
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class FileRef:
     """A stored file. `id` is random and unguessable; `size` in bytes; `type` a sniffed MIME type."""
 
@@ -111,7 +113,7 @@ class FileRef:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class SurveyCard:
     """What a channel needs to draw a survey's question: the scale from `min` to `max` and its ends in words."""
 
@@ -123,7 +125,7 @@ class SurveyCard:
     high: str
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Body:
     """What a message says.
 
@@ -138,7 +140,7 @@ class Body:
     survey: SurveyCard | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Message:
     """One entry of the timeline. `seq` is None for a note: customers never see it."""
 
@@ -155,7 +157,7 @@ class Message:
     deleted_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class TimelineEntry:
     """What takes a `seq`: a message, an edit of one, or its deletion. `message.body` is that version's."""
 
@@ -165,7 +167,7 @@ class TimelineEntry:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Identity:
     """One address of a customer: `(channel, external_id)`. `address` is where to send, in the channel's words."""
 
@@ -179,7 +181,7 @@ class Identity:
     reachable: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Customer:
     id: str
     name: str
@@ -188,7 +190,7 @@ class Customer:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Sender:
     """Who wrote, as the platform tells it. Only `channel` and `external_id` identify; the rest are labels.
 
@@ -205,7 +207,7 @@ class Sender:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class RemoteFile:
     """A file that still lies with the platform: the adapter fetches it by `ref` after the commit."""
 
@@ -215,7 +217,7 @@ class RemoteFile:
     size: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Wrote:
     """The customer wrote. `ref` names the message on its platform, for later edits (unique per channel)."""
 
@@ -231,7 +233,7 @@ class Wrote:
     extra: Mapping[str, Any] = field(default_factory=dict)  # location, contact: structured, beside the text
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Chose:
     """The customer pressed a button of our message `message_id`. `value` (or its place, `index`) says which."""
 
@@ -242,7 +244,7 @@ class Chose:
     ref: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Edited:
     """The customer changed the message that its platform calls `ref`.
 
@@ -254,19 +256,19 @@ class Edited:
     version: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Deleted:
     ref: str
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Reachability:
     """The customer blocked us on this channel (`reachable` false), or let us in again."""
 
     reachable: bool
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Answered:
     """A connector's answer to the bot's request `token`. `outcome` is ok | timeout | error | an HTTP status."""
 
@@ -275,7 +277,7 @@ class Answered:
     value: Any = None
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Occurred:
     """Something of another system that concerns a customer: `parcel.delivered`. Flows wait for it, or begin with it."""
 
@@ -286,7 +288,7 @@ class Occurred:
 Happening = Wrote | Chose | Edited | Deleted | Reachability | Answered | Occurred
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Inbound:
     """What a channel hands to the inbox: parsed, but not yet believed.
 
@@ -303,7 +305,7 @@ class Inbound:
     also: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Receipt:
     """The inbox's answer, given only after the commit. `seq` is that of the stored message, if it made one."""
 

@@ -21,6 +21,7 @@ from bot.answers.decide import SHOWN, NoAnswer, Search, Sure, Thresholds, Unsure
 from bot.answers.grounded import LONGEST_PASSAGE, MOST_PASSAGES, Passage
 from bot.answers.words import base_locale, words
 from bot.model import Choice
+from bot.nouns import noun
 from bot.texts import Texts, escape_markdown, say
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ LABEL_LENGTH = 75
 """Slack's limit of a button's label, the shortest of the channels (Telegram and the widget wrap)."""
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class State:
     """Where the talk about articles stands in one case.
 

@@ -21,6 +21,7 @@ from typing import Any
 from bot.answers.signals import alike, anger, is_danger
 from bot.flows.expressions import Expression, Scope
 from bot.flows.words import tokens
+from bot.nouns import noun
 from bot.texts import Texts
 
 KINDS = ("asked", "safety", "failure", "not_helped", "unsure", "repeated", "loop", "anger", "vip", "detractor")
@@ -75,7 +76,7 @@ DEFAULT: tuple[Rule, ...] = tuple(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Memory:
     """`said` the last texts, folded · `anger` points of the last turns · `offered` whether a human was offered.
 
