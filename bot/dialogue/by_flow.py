@@ -88,6 +88,8 @@ def _desk_for(talk: Talk) -> Desk:
     wanted = [(one.flow, one.hash) for one in talk.flow.frames]
     wanted += [(flow, planned.before) for flow, planned in desk.versions.rollout.items()]
     missing = [content for flow, content in wanted if desk.flow(flow, content) is None]
+    if not missing:
+        return desk
     for content in missing:
         if content not in known:
             row = flow_rows.find(talk.tx.conn, content)

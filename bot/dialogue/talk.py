@@ -73,6 +73,7 @@ class Talk:
 
     bot: Bot
     turn: Turn
+    desk: Desk  # in force as the turn began
     case: CaseNoun
     flow: flows.FlowState
     kb: articles.State
@@ -100,10 +101,6 @@ class Talk:
     @property
     def tx(self) -> Tx:
         return self.turn.tx
-
-    @property
-    def desk(self) -> Desk:
-        return self.bot.desk()
 
     @property
     def customer_id(self) -> str:
@@ -172,6 +169,7 @@ def begin(bot: Bot, turn: Turn, case: CaseNoun) -> Talk:
     return Talk(
         bot,
         turn,
+        bot.desk(),
         case,
         flows.FlowState.from_json(state.get("flow") or {}),
         articles.State.from_json(state.get("kb") or {}),
