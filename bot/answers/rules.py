@@ -163,7 +163,9 @@ def _again(memory: Memory, said: tuple[str, ...]) -> int:
     """How often this was said before, or the bot has repeated itself."""
     folded = " ".join(said)
     again = sum(alike(folded, before) for before in memory.said) if len(said) >= FEWEST_WORDS else 0
-    return max(again, *(count - 1 for count in Counter(memory.told).values()), 0)
+    if len(set(memory.told)) < len(memory.told):
+        again = max(again, max(Counter(memory.told).values()) - 1)
+    return again
 
 
 def told(memory: Memory, texts: Sequence[str], *, got_on: bool) -> Memory:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from bot.flows.heard import Heard
 from bot.texts import Texts
@@ -48,8 +48,17 @@ def anger(
 def _stands(
     key: str, said: tuple[str, ...], own: Texts | None, words: Mapping[str, tuple[str, ...]] | None = None
 ) -> bool:
-    lists = tuple((locale, tuple(listed)) for locale, listed in words.items()) if words else in_all(key, own)
-    return bool(_heard(lists).find(said, ""))
+    if words:
+        heard = _heard(tuple((locale, tuple(listed)) for locale, listed in words.items()))
+    else:
+        heard = _heard(in_all(key, own)) if own and key in own else _of_product(key)
+    return bool(heard.find(said, ""))
+
+
+@cache
+def _of_product(key: str) -> Heard:
+    """To hash the words themselves takes longer than to look for them."""
+    return _heard(in_all(key))
 
 
 def _is_shouted(text: str) -> bool:

@@ -77,7 +77,8 @@ class Machine:
         self.desk = desk
         self.state = state
         self.context = context
-        self.locale = match_locale(context.locale, desk.locales)
+        known = context.locale in desk.locales
+        self.locale = context.locale if known else match_locale(context.locale, desk.locales)
         self.customer = dict(context.customer)
         self.frames: list[Running] = []
         self.slots = dict(state.slots)

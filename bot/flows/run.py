@@ -88,11 +88,12 @@ def _said(machine: Machine, text: str, said: tuple[str, ...], files: Sequence[Fi
     if heard and (cut := _interrupt(machine, heard, said, ask, safety=True)):
         _cut_in(machine, *cut)
         return True
-    if machine.waiting == "call":
+    waiting = machine.waiting
+    if waiting == "call":
         return False
-    if machine.waiting == "escalate":
+    if waiting == "escalate":
         machine.leave()  # the human is done, or the customer goes on with the bot: what follows is new
-    if machine.waiting == "confirm":
+    if waiting == "confirm":
         return _confirms(machine, text, said, heard)
     if ask is None:
         return _from_nothing(machine, text, said, heard)
