@@ -333,7 +333,7 @@ async def test_a_courier_that_stumbles_undoes_no_turn_and_leaves_the_work_to_its
     async with rooms(sqlite_url) as house:
         woken: list[str] = []
 
-        def stumbles(tx: Any) -> None:
+        def stumbles(tx: Any, _asked: int) -> None:
             tx.conn.execute(t.outbox.delete())
             raise ZeroDivisionError
 
