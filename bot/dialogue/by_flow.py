@@ -99,12 +99,13 @@ def _desk_for(talk: Talk) -> Desk:
 
 
 def _context(talk: Talk) -> flows.Context:
-    tx, cases = talk.tx, talk.bot.cases
+    tx, cases, names = talk.tx, talk.bot.cases, talk.names()
     is_open = cases.is_open(tx.now)
     return flows.Context(
         now=tx.now,
         locale=talk.locale,
-        **talk.names(),
+        customer=names["customer"],
+        case=names["case"],
         is_open=is_open,
         agents_available=lambda: cases.agents_available(tx, tx.now),
         knows=lambda text, locale: _knows(talk, text, locale),
