@@ -85,11 +85,11 @@ def _comes_back(talk: Talk, flow: str) -> bool:
 def _desk_for(talk: Talk) -> Desk:
     """The desk in force, with the versions of flows that this conversation runs in, and which have since changed."""
     desk, known = talk.desk, talk.bot.old
+    if not talk.flow.frames and not desk.versions.rollout:
+        return desk
     wanted = [(one.flow, one.hash) for one in talk.flow.frames]
     wanted += [(flow, planned.before) for flow, planned in desk.versions.rollout.items()]
     missing = [content for flow, content in wanted if desk.flow(flow, content) is None]
-    if not missing:
-        return desk
     for content in missing:
         if content not in known:
             row = flow_rows.find(talk.tx.conn, content)
