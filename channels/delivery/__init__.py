@@ -11,8 +11,10 @@
 
 Where one process writes (SQLite), the claim is the last thing done in the very commit that gave it reason: a turn that said
 something, a send that came to its end. So what is said leaves after one commit and is marked by one more, and both share theirs
-with all that happens at the moment; the loop itself looks only when something is due later. Where nodes share a database, each
-looks when it is woken, in a transaction of its own: locks on what all share are not kept for the length of a turn.
+with all that happens at the moment; the loop itself looks only when something is due later. As long as nobody waits, nobody is
+looked for: what the commit itself has added is `sending` before it is inserted, and the end of a send asks for a look only where
+another one may leave because of it. Where nodes share a database, each looks when it is woken, in a transaction of its own:
+locks on what all share are not kept for the length of a turn.
 
 A claimed row is held under a lease. Where nodes share a database the lease is short, and the node that lives renews it
 every few seconds; one that was frozen or cut off for longer drops what it was sending when it wakes, and may write nothing
