@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from bot import alerts, figures, replays
+from bot import absence, alerts, figures, replays
 from bot.answers.searcher import Searcher
 from bot.api.feed import Feed
 from bot.api.local import route as local_door
@@ -98,7 +98,6 @@ from surveys.rollups.keeping import Rollups, on_merged
 from surveys.timing import rules_from
 
 log = structlog.get_logger()
-PRESSES_KEPT = timedelta(seconds=150)  # Telegram forgets a pressed button after that
 PRESSES_GONE = "buttons pressed meanwhile are gone; what was typed comes, and what is typed now counts as an answer"
 DAY = timedelta(days=1)
 SETTLE_ROUNDS = 100
@@ -251,6 +250,8 @@ class App:
             relationship.SWEEP: self.campaigns.sweep,
             relationship.ASK: self.campaigns.ask_due,
             alerts.KIND: alerts.due,
+            absence.SWEEP: absence.sweep,
+            absence.ASK: absence.ask,
             outreach.LIST: self.outreach.list_due,
             outreach.ONE: self.outreach.one_due,
             **self.mending.ringers(),
@@ -288,7 +289,7 @@ class App:
         except BaseException:
             await self.storage.close()
             raise
-        if away >= PRESSES_KEPT:
+        if away >= absence.PRESSES_KEPT:
             log.warning("nobody was here", at_least_s=int(away.total_seconds()), told=PRESSES_GONE)
         for channel in self.channels:
             await channel.start()

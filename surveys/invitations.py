@@ -23,7 +23,7 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from bot import outbox, timers
+from bot import absence, outbox, timers
 from bot.events import CaseReopened, CaseResolved, SendSettled
 from bot.model import BOT, Body
 from bot.quiet import next_quiet
@@ -171,7 +171,7 @@ class Invitations:
         if event.message_id is None or event.said is None or not event.said.meta.keys() & {"survey", "survey_goal"}:
             return
         asked = store.invitation_of_message(tx.conn, event.message_id)
-        if asked is None:
+        if asked is None or absence.MARK in event.said.meta:  # told once, when it first arrived
             return
         if event.outcome == "sent":
             if asked.state == "cancelled":

@@ -79,12 +79,12 @@ def _lint_commands() -> tuple[tuple[str, list[str]], ...]:
 
 
 def _pytest_commands(wishes: list[str]) -> tuple[tuple[str, list[str]], ...]:
-    """Everything with two workers; then what kills and freezes processes, alone, so that its time limits mean something."""
+    """Everything; then what kills and freezes processes, apart, so that its time limits mean something. Two workers each."""
     pytest = [sys.executable, "-m", "pytest", "--durations=25"]  # so that whoever waits sees for what
     own_workers = any(wish.startswith(("-n", "--numprocesses", "--pdb", "-x")) for wish in wishes)
     if wishes:
         return (("pytest", [*pytest, *(() if own_workers else WORKERS), *wishes]),)
-    return (("pytest", [*pytest, *WORKERS, f"--ignore={FAULTS}"]), ("pytest of faults", [*pytest, FAULTS]))
+    return (("pytest", [*pytest, *WORKERS, f"--ignore={FAULTS}"]), ("pytest of faults", [*pytest, *WORKERS, FAULTS]))
 
 
 def keep_scratch_in_memory() -> None:

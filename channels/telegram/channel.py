@@ -21,6 +21,7 @@ from bot.texts import say
 from channels.telegram import store
 from channels.telegram.buttons import CHOSEN, keyboard
 from channels.telegram.faults import BAD_TOKEN, BadToken
+from channels.telegram.heard import Heard
 from channels.telegram.inbound import KINDS, LOCALES
 from channels.telegram.intake import Intake
 from channels.telegram.leader import Leader
@@ -60,6 +61,7 @@ class TelegramChannel:
         self.token_refused = False
         self.bot_id = bot_id(self._token)
         self.outlet = TelegramOutlet()
+        self._heard = Heard(storage)
         self.sender = TelegramSender(
             storage, inbox, self.bot_id, lambda: self._calls if self._connected.is_set() else None
         )
@@ -90,7 +92,7 @@ class TelegramChannel:
         return self.webhook.routes() if self.webhook else ()
 
     def faults(self) -> Sequence[str]:
-        return (self._fault,) if self._fault else ()
+        return tuple(fault for fault in (self._fault, self._heard.fault()) if fault)
 
     async def ready(self) -> None:
         """Waits until Telegram has said who we are. Raises SettingsFault if it knows no bot by this token."""
@@ -170,7 +172,7 @@ class TelegramChannel:
 
     async def _poll(self, calls: Calls) -> None:
         leader = Leader(self._storage, self._owner)
-        polling = Polling(calls, self.intake, self._told, leader.leads)
+        polling = Polling(calls, self.intake, self._told, leader.leads, self._heard)
         beating = asyncio.create_task(leader.beats(), name="stafett-telegram-lease")
         try:
             await self._until_it_works(calls.delete_webhook)
@@ -204,6 +206,7 @@ class TelegramChannel:
             await calls.set_webhook(url, secret.get_secret_value() if secret else "", KINDS)
 
         await self._until_it_works(put)
+        await self._heard()
         while True:
             await asyncio.sleep(WATCH)
             try:
@@ -217,6 +220,7 @@ class TelegramChannel:
                 self._told(f"Telegram can't reach {url}: {why}")
             else:
                 self._told(None)
+                await self._heard()
 
     async def _set_commands(self, calls: Calls) -> None:
         """The bot's menu, in each language; the first one for all others."""

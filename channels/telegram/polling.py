@@ -39,13 +39,24 @@ class Unreadable(Exception):
 
 
 class Polling:
-    """`run` goes on until it is cancelled. `may_poll`: whether this node is the one; `told` hears faults, None: all is well."""
+    """`run` goes on until it is cancelled. `may_poll`: whether this node is the one; `told` hears faults, None: all is well.
 
-    def __init__(self, calls: Calls, intake: Intake, told: Told, may_poll: Callable[[], Awaitable[bool]]) -> None:
+    `heard` is called after each answer whose updates are committed.
+    """
+
+    def __init__(
+        self,
+        calls: Calls,
+        intake: Intake,
+        told: Told,
+        may_poll: Callable[[], Awaitable[bool]],
+        heard: Callable[[], Awaitable[None]],
+    ) -> None:
         self._calls = calls
         self._intake = intake
         self._told = told
         self._may_poll = may_poll
+        self._heard = heard
         self._offset = (
             0  # in memory: after a restart Telegram tells again what was not confirmed, and the inbox knows it
         )
@@ -64,6 +75,8 @@ class Polling:
             if not await self._may_poll():
                 return STANDBY
             rest = await self._ask()
+            if rest == 0:
+                await self._heard()
         except NotSent as error:
             return self._failed(str(error))
         except Exception as error:  # noqa: BLE001 - polling never ends by a failure; nothing was confirmed, all comes again

@@ -90,6 +90,10 @@ class Updates:
         for item in items:
             self._deliver(Pending(item.update, item.queue, item.expires, once=item.once or strange))
 
+    def forget_presses(self) -> None:
+        """As 150 seconds do it."""
+        self.pending = [item for item in self.pending if "callback_query" not in item.update]
+
     def repeat(self, count: int) -> None:
         for update in self.delivered[-count:]:
             self._deliver(Pending(update, "repeat", self.now().timestamp() + KEPT, once=True))

@@ -20,6 +20,11 @@ from tests.fakes.telegram import TelegramServer
 
 SAME = "CASE WHEN m.customer_id = o.customer_id THEN 1 ELSE 0 END"  # histories that were merged hold a message twice
 WAITS = "message_id IS NULL AND waits_for NOT LIKE 'album:%'"  # an edit, for a message that never came
+INPUTS = f"SELECT 'input ' || key AS what, state FROM inbox WHERE state = 'new' OR (state = 'parked' AND NOT ({WAITS}))"
+SENDS = (
+    "SELECT 'send ' || via || ' ' || kind || ' ' || coalesce(error, '') AS what, state FROM outbox"
+    " WHERE via != 'web' AND state IN ('ready', 'sending', 'retry', 'uncertain')"
+)
 LIVE_CASES = "('bot', 'queued', 'open', 'pending', 'snoozed')"
 PATIENCE = 30.0
 
@@ -44,16 +49,28 @@ class Books:
 
     async def at_rest(self) -> None:
         """Until no input is unhandled and no send is on its way."""
+        left: list[dict[str, Any]] = []
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while left := await asyncio.to_thread(self.unfinished):  # noqa: ASYNC110 - another process works; it sets no event here
+                    await asyncio.sleep(0.02)
+        except TimeoutError as error:
+            raise AssertionError(f"no rest within {PATIENCE} s: {left}") from error
+
+    async def has(self, query: str, *values: Any) -> None:
+        """Until there are rows, and the first value of the first is not 0."""
+
+        def look() -> bool:
+            found = self.rows(query, *values)
+            return bool(found) and bool(next(iter(found[0].values())))
+
         async with asyncio.timeout(PATIENCE):
-            while self.unfinished():  # noqa: ASYNC110 - another process works; it sets no event here
+            while not await asyncio.to_thread(look):  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.02)
 
     def unfinished(self) -> list[dict[str, Any]]:
-        inputs = self.rows(
-            f"SELECT key, state, waits_for FROM inbox WHERE state = 'new' OR (state = 'parked' AND NOT ({WAITS}))"
-        )
-        sends = "SELECT id, kind, state, error FROM outbox WHERE via != 'web' AND state IN ('ready', 'sending', 'retry', 'uncertain')"
-        return inputs + self.rows(sends)
+        """As one look sees it."""
+        return self.rows(f"{INPUTS} UNION ALL {SENDS}")
 
 
 def check(

@@ -78,6 +78,53 @@ async def test_f38_what_fell_due_while_the_program_was_down_happens_once_after_t
     check(books, ["talk to a human"], tg)
 
 
+async def test_f20_who_may_have_pressed_a_button_while_nobody_was_here_is_asked_once_more(
+    both: Program, tg: TelegramServer
+) -> None:
+    """A survey and a menu, both answered by buttons that Telegram forgot; the third had typed. And health tells of the gap."""
+    both.sets_clock(seconds=0)
+    await both.starts()
+    books = Books(both.database)
+    kari, ola, per = tg.person(1001, "Kari"), tg.person(1002, "Ola"), tg.person(1003, "Per")
+    agent, case_id = await reaches_people(both, kari, books)
+    (await agent.does(case_id, "resolve", outcome="resolved", topic="delivery")).raise_for_status()
+    await agent.http.aclose()
+    survey = await kari.hears(lambda seen: len(seen.labels) >= 5, timeout=30)
+    told = [f"{one}: {words}" for one in ("Ola", "Per") for words in ("zxq vbn", "qwp lkj")]
+    for person, text in zip((ola, ola, per, per), told, strict=True):
+        await person.says(text)
+        await person.hears("Sorry", timeout=30)
+    menu = await ola.hears(lambda seen: bool(seen.labels), timeout=30) if not ola.sees[-1].labels else ola.sees[-1]
+    await tg.settled(timeout=30)
+    await books.at_rest()
+    await both.dies()
+    await kari.presses(survey, "6")
+    await ola.presses(menu, menu.labels[0])
+    tg.updates.forget_presses()
+    await per.says("never mind")
+    both.sets_clock(hours=3)
+    await both.starts()
+    await per.hears(lambda seen: True, timeout=30)
+    await books.has("SELECT count(*) FROM timers WHERE kind = 'absence'")
+    assert await both.figure("faults") == 1
+    both.sets_clock(hours=3, minutes=1)
+    visitor = await both.visitor()  # wakes the program
+    await visitor.says(QUESTION)
+    questions = [await person.hears("ask once more", timeout=30) for person in (kari, ola)]
+    assert questions[0].labels == survey.labels
+    assert questions[1].labels == menu.labels
+    await kari.presses(questions[0], "6")
+    await kari.presses(survey, "6")
+    await books.has("SELECT count(*) FROM survey_responses")
+    await tg.settled(timeout=30)
+    await books.at_rest()
+    assert [row["score"] for row in books.rows("SELECT score FROM survey_responses")] == [6]
+    assert not any("ask once more" in text for text in per.texts)
+    assert books.one("SELECT count(*) FROM survey_invitations WHERE state = 'answered'") == 1
+    check(books, ["talk to a human", *told, "never mind", QUESTION], tg)
+    await visitor.leaves()
+
+
 async def test_f20_f49_a_question_asked_before_a_long_absence_still_takes_one_answer(
     both: Program, tg: TelegramServer
 ) -> None:

@@ -39,9 +39,7 @@ class House:
 
     async def until(self, of: postgres.Cluster, query: str) -> None:
         """Until it counts something."""
-        async with asyncio.timeout(PATIENCE):
-            while not self.books(of).one(query):  # noqa: ASYNC110 - another process
-                await asyncio.sleep(0.05)
+        await self.books(of).has(query)
 
     async def doctor(self) -> Finding:
         """What `stafett doctor` says of a failover."""

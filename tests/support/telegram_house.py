@@ -14,6 +14,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
+from bot import absence
 from bot.events import ReachabilityChanged, SendSettled
 from bot.inbox import Inbox
 from bot.model import BOT, Body, Choice, Identity, Message
@@ -76,7 +77,8 @@ class House:
         self.inbox = Inbox(self.storage, [self._take])
         self.channel = TelegramChannel(self.settings, self.storage, self.inbox)
         self.delivery = DeliveryLoop(self.storage, {"telegram": self.channel.sender})
-        timers = Timers(self.storage, {"album": self.inbox.album_complete})
+        rung = {"album": self.inbox.album_complete, absence.SWEEP: absence.sweep, absence.ASK: absence.ask}
+        timers = Timers(self.storage, rung)
         works = {"outbox": self.delivery.run, "timers": timers.run, "inbox": self.inbox.run}
         self.workers = {name: Worker(name, work, clock, self.storage.poll) for name, work in works.items()}
         self.heard: list[Any] = []
