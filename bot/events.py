@@ -7,14 +7,15 @@ Who hears what is one table, in `bot/app.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
 from bot.model import CaseStatus, Identity, Message
+from bot.nouns import noun
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class TimelineGrew:
     """The customer's timeline has an entry with this `seq`: live views (the widget, desks) look again."""
 
@@ -22,25 +23,25 @@ class TimelineGrew:
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class MessageStored:
     """A message is in the history; `case_id` on it says in which case. Notes come too (`seq` None)."""
 
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class MessageEdited:
     message: Message
     before: str
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class MessageDeleted:
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class EscalationAsked:
     """The bot gives up the baton: handoff queues the case. `text` is said to the customer, if not empty.
 
@@ -63,7 +64,7 @@ class EscalationAsked:
     goes_on: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class CloseAsked:
     """The bot ends the case. `by` is flow | customer | silence."""
 
@@ -76,7 +77,7 @@ class CloseAsked:
     survey: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class CaseChanged:
     """A case moved or what people see of it changed: widget and desks look again."""
 
@@ -85,7 +86,7 @@ class CaseChanged:
     status: CaseStatus
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class CaseResolved:
     case_id: str
     customer_id: str
@@ -93,13 +94,13 @@ class CaseResolved:
     by: str
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class CaseReopened:
     case_id: str
     customer_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class SendSettled:
     """What became of an outbox row. `outcome` is sent | failed | expired; `ext_id` the platform's name of it.
 
@@ -121,7 +122,7 @@ class SendSettled:
     said: Message | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class SendDelayed:
     """A row will leave more than a minute after it was said: a limit, a platform that asks to wait, or one that is down.
 
@@ -137,13 +138,13 @@ class SendDelayed:
     until: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class ReachabilityChanged:
     identity: Identity
     reachable: bool
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class SurveyAnswered:
     response_id: str
     case_id: str | None
@@ -154,7 +155,7 @@ class SurveyAnswered:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class AlertChanged:
     """A low score is to be looked after, or what is known of it changed: see `bot/alerts.py`.
 
@@ -165,7 +166,7 @@ class AlertChanged:
     what: str
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class FollowUpAsked:
     """A customer whose case is over needs people again: they said so when they were asked how it was.
 
@@ -182,7 +183,7 @@ class FollowUpAsked:
     reopen: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class GoalTold:
     """Whether a customer whose case is over got what they came for: their word stands above its agent's (R40).
 
@@ -195,7 +196,7 @@ class GoalTold:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class TalkLogged:
     """An agent wrote down what a customer said elsewhere: on the phone, at the counter. `score` comes with its instrument."""
 
@@ -213,14 +214,14 @@ class TalkLogged:
     at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class CustomersMerged:
     winner_id: str
     loser_id: str
     undone: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class CustomerErased:
     """Everything held on this customer is gone. `identities` were their addresses, as (channel, external id)."""
 
@@ -228,7 +229,7 @@ class CustomerErased:
     identities: Sequence[tuple[str, str]] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class TurnFailed:
     """A turn was tried too often: the message is a dead letter, and somebody should look."""
 
@@ -237,7 +238,7 @@ class TurnFailed:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Recorded:
     """Something worth keeping beside the case: a wish, a complaint, a question without an answer."""
 
@@ -247,21 +248,21 @@ class Recorded:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class StepsTaken:
     """A turn went through a flow: one mapping a step, as `bot.flows.talk.Outcome.trace` has them."""
 
     trace: Sequence[Mapping[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class DeskRefused:
     """A change of the desk has faults, so the desk before it stays in force; each fault is `file:line:column: message`."""
 
     faults: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class NotifyAsked:
     """A flow tells colleagues something in Slack; customers never see it."""
 
@@ -271,7 +272,7 @@ class NotifyAsked:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class TopicGiven:
     """Somebody said what a case was about; its room writes it down. `by` as the audit names them."""
 
@@ -280,7 +281,7 @@ class TopicGiven:
     by: str
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class TeamTold:
     """The house tells the team something, once: `key` of a text, filled in with `values`; `path` leads to its page.
 
@@ -293,7 +294,7 @@ class TeamTold:
     form: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class DigestMade:
     """What a week was like, for the team: told once. `text` is Markdown, `file_id` its picture.
 

@@ -12,10 +12,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from enum import StrEnum
+from struct import unpack
 from typing import Any
+
+from bot.nouns import noun
 
 Clock = Callable[[], datetime]
 """Gives now, in UTC. Tests hand in one that they set."""
@@ -27,6 +30,9 @@ def system_clock() -> datetime:
 
 _ids = threading.Lock()
 _last_stamp = 0
+_spare: list[int] = []
+"""Chance that is not used yet: the system is asked for much of it at once. A child of this process has none of it."""
+os.register_at_fork(after_in_child=_spare.clear)
 
 
 def new_id() -> str:
@@ -36,10 +42,20 @@ def new_id() -> str:
     """
     global _last_stamp  # noqa: PLW0603 - the one thing that makes them rise
     with _ids:
-        _last_stamp = stamp = max(time.time_ns() * 4096 // 1_000_000, _last_stamp + 1)
-    random = int.from_bytes(os.urandom(8)) & ((1 << 62) - 1)
-    value = f"{(stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0x2 << 62 | random:032x}"
-    return f"{value[:8]}-{value[8:12]}-{value[12:16]}-{value[16:20]}-{value[20:]}"
+        stamp = time.time_ns() * 4096 // 1_000_000
+        if stamp <= _last_stamp:
+            stamp = _last_stamp + 1
+        _last_stamp = stamp
+        if not _spare:
+            _spare.extend(unpack("256Q", os.urandom(2048)))
+        chance = _spare.pop()
+    return "%08x-%04x-7%03x-%04x-%012x" % (  # noqa: UP031 - twice as fast here, and each message takes several
+        stamp >> 28,
+        stamp >> 12 & 0xFFFF,
+        stamp & 0xFFF,
+        0x8000 | chance >> 50,
+        chance & 0xFFFF_FFFF_FFFF,
+    )
 
 
 class AuthorKind(StrEnum):
@@ -68,7 +84,7 @@ LIVE = WITH_PEOPLE | {CaseStatus.BOT}
 """At most one case of a customer has one of these."""
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Author:
     kind: AuthorKind
     name: str = ""
@@ -79,7 +95,7 @@ BOT = Author(AuthorKind.BOT)
 SYSTEM = Author(AuthorKind.SYSTEM)
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Choice:
     """One button: `value` is what the program gets, `label` what people read."""
 
@@ -87,7 +103,7 @@ class Choice:
     label: str
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class FileRef:
     """A stored file. `id` is random and unguessable; `size` in bytes; `type` a sniffed MIME type."""
 
@@ -97,7 +113,7 @@ class FileRef:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class SurveyCard:
     """What a channel needs to draw a survey's question: the scale from `min` to `max` and its ends in words."""
 
@@ -109,7 +125,7 @@ class SurveyCard:
     high: str
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Body:
     """What a message says.
 
@@ -124,7 +140,7 @@ class Body:
     survey: SurveyCard | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Message:
     """One entry of the timeline. `seq` is None for a note: customers never see it."""
 
@@ -141,7 +157,7 @@ class Message:
     deleted_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class TimelineEntry:
     """What takes a `seq`: a message, an edit of one, or its deletion. `message.body` is that version's."""
 
@@ -151,7 +167,7 @@ class TimelineEntry:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Identity:
     """One address of a customer: `(channel, external_id)`. `address` is where to send, in the channel's words."""
 
@@ -165,7 +181,7 @@ class Identity:
     reachable: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Customer:
     id: str
     name: str
@@ -174,7 +190,7 @@ class Customer:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Sender:
     """Who wrote, as the platform tells it. Only `channel` and `external_id` identify; the rest are labels.
 
@@ -191,7 +207,7 @@ class Sender:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class RemoteFile:
     """A file that still lies with the platform: the adapter fetches it by `ref` after the commit."""
 
@@ -201,7 +217,7 @@ class RemoteFile:
     size: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Wrote:
     """The customer wrote. `ref` names the message on its platform, for later edits (unique per channel)."""
 
@@ -217,7 +233,7 @@ class Wrote:
     extra: Mapping[str, Any] = field(default_factory=dict)  # location, contact: structured, beside the text
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Chose:
     """The customer pressed a button of our message `message_id`. `value` (or its place, `index`) says which."""
 
@@ -228,7 +244,7 @@ class Chose:
     ref: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Edited:
     """The customer changed the message that its platform calls `ref`.
 
@@ -240,19 +256,19 @@ class Edited:
     version: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Deleted:
     ref: str
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Reachability:
     """The customer blocked us on this channel (`reachable` false), or let us in again."""
 
     reachable: bool
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Answered:
     """A connector's answer to the bot's request `token`. `outcome` is ok | timeout | error | an HTTP status."""
 
@@ -261,7 +277,7 @@ class Answered:
     value: Any = None
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Occurred:
     """Something of another system that concerns a customer: `parcel.delivered`. Flows wait for it, or begin with it."""
 
@@ -272,7 +288,7 @@ class Occurred:
 Happening = Wrote | Chose | Edited | Deleted | Reachability | Answered | Occurred
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Inbound:
     """What a channel hands to the inbox: parsed, but not yet believed.
 
@@ -289,7 +305,7 @@ class Inbound:
     also: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Receipt:
     """The inbox's answer, given only after the commit. `seq` is that of the stored message, if it made one."""
 

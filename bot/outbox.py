@@ -11,12 +11,13 @@ if need be, and each file), so that a file that fails never repeats the text. Ro
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from bot.events import SendDelayed, SendSettled
 from bot.model import Author, AuthorKind, Body, Identity, Message, new_id
+from bot.nouns import noun
 from bot.storage import customers, history, outbox_rows
 from bot.storage.tx import Tx
 
@@ -26,7 +27,7 @@ TOO_LATE = "it would have come too late"
 """Why rows expire unsent, as `SendSettled.error` has it."""
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Part:
     """One send. `kind` and `payload` (JSON) are the channel's own words."""
 

@@ -38,10 +38,10 @@ class Tally:
         self._storage = storage
         self._reached, self._answered = Counter[tuple[str, str, str]](), Counter[tuple[str, str, str]]()
         self._since: datetime | None = None
+        self._today: tuple[tuple[str, int], str] = ("", 0), ""  # what was found for a minute of a time zone
 
     def heard(self, tx: Tx, event: StepsTaken) -> None:
-        now = tx.now
-        day = now.astimezone(zone_of(tx)).date().isoformat()
+        now, day = tx.now, self._day(tx)
         tx.after_commit(lambda: self._add(event.trace, day, now))
         if self._since is None:
             tx.wake("tally")
@@ -74,6 +74,13 @@ class Tally:
         except DatabaseFault as error:
             log.warning("counts_not_kept", reason=str(error))
 
+    def _day(self, tx: Tx) -> str:
+        """Today. Found anew each minute, for wherever it is midnight a minute begins."""
+        place = zone_name(tx), int(tx.now.timestamp()) // 60
+        if self._today[0] != place:
+            self._today = place, tx.now.astimezone(zone_of(tx)).date().isoformat()
+        return self._today[1]
+
     def _add(self, trace: Trace, day: str, now: datetime) -> None:
         for flow, step, came, answered in taken(trace):
             self._reached[flow, step, day] += came
@@ -83,7 +90,11 @@ class Tally:
 
 def zone_of(tx: Tx) -> ZoneInfo:
     """Days are those of the desk, as in all other figures."""
-    return ZoneInfo(getattr(tx.wiring.desk(), "time_zone", "UTC"))
+    return ZoneInfo(zone_name(tx))
+
+
+def zone_name(tx: Tx) -> str:
+    return str(getattr(tx.wiring.desk(), "time_zone", "UTC"))
 
 
 def taken(trace: Trace) -> Iterator[tuple[str, str, bool, bool]]:

@@ -25,7 +25,10 @@ class Pressed:
 
 @dataclass(slots=True)
 class Turn:
-    """What a taker sees. `message` is what the customer said, already stored; None for a connector's answer."""
+    """What a taker sees. `message` is what the customer said, already stored; None for a connector's answer.
+
+    `text` is that of the message; `command` a slash command in it without its slash, lower case: `/Link ABC` → "link".
+    """
 
     tx: Tx
     customer: Customer
@@ -35,18 +38,12 @@ class Turn:
     pressed: Pressed | None = None
     park_for: str | None = None  # set by a taker: run this turn again when that has happened
     extra: dict[str, Any] = field(default_factory=dict)
+    text: str = field(init=False)
+    command: str | None = field(init=False)
 
-    @property
-    def text(self) -> str:
-        return self.message.body.text if self.message else ""
-
-    @property
-    def command(self) -> str | None:
-        """A slash command without its slash, lower case: `/Link ABC` → "link"."""
-        if self.pressed is not None or not self.text.startswith("/"):
-            return None
-        head = self.text[1:].split(maxsplit=1)
-        return head[0].split("@")[0].lower() if head else None
+    def __post_init__(self) -> None:
+        self.text = self.message.body.text if self.message else ""
+        self.command = _command(self.text) if self.pressed is None and self.text.startswith("/") else None
 
     @property
     def argument(self) -> str:
@@ -56,6 +53,11 @@ class Turn:
     @property
     def answered(self) -> Answered | None:
         return self.happening if isinstance(self.happening, Answered) else None
+
+
+def _command(text: str) -> str | None:
+    head = text[1:].split(maxsplit=1)
+    return head[0].split("@")[0].lower() if head else None
 
 
 Taker = Callable[[Turn], bool]

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from bot.model import LIVE, WITH_PEOPLE, CaseStatus, FileRef, Message
+from bot.nouns import noun
 
 OUTCOMES = ("resolved", "no_solution", "duplicate", "abandoned", "spam")
 """How a case can end. `no_solution` needs a reason, which the customer is told."""
@@ -18,7 +19,7 @@ TIME_ZONE = "time_zone"
 """Among a customer's attributes: an IANA name, as their platform tells it."""
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Case:
     """An episode of a customer's conversation: a row of `cases`."""
 

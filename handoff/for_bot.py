@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class CasesForBot:
     def __init__(self, desk: Callable[[], Desk]) -> None:
         self._desk = desk
-        self._opened: tuple[Desk, datetime, bool] | None = None  # what was found for a minute
+        self._opened: tuple[Desk, int, bool] | None = None  # what was found for a minute
 
     def ensure_open(self, tx: Tx, customer_id: str, channel: str) -> Case:
         return cases.ensure_open(tx, customer_id, channel)
@@ -58,9 +58,10 @@ class CasesForBot:
         return sum(hours.is_open(desk, one.team or terms.default_team(desk), now) for one in there)
 
     def is_open(self, now: datetime) -> bool:
-        desk, minute = self._desk(), now.replace(second=0, microsecond=0)  # hours are given by the minute
+        desk, minute = self._desk(), int(now.timestamp()) // 60  # hours are given by the minute
         if self._opened is None or self._opened[0] is not desk or self._opened[1] != minute:
-            self._opened = desk, minute, hours.is_open(desk, terms.default_team(desk), minute)
+            begun = now.replace(second=0, microsecond=0)
+            self._opened = desk, minute, hours.is_open(desk, terms.default_team(desk), begun)
         return self._opened[2]
 
     def opens_at(self, now: datetime) -> datetime | None:

@@ -6,7 +6,6 @@ questions at all. What it must not know: how the search works, what is said to t
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -145,7 +144,7 @@ def small_talk(text: str, locale: str, own: Texts | None = None) -> str | None:
 
 def is_blank(text: str) -> bool:
     """Nothing to search for: no letter and no digit (empty, emoji, punctuation)."""
-    return not any(unicodedata.category(char)[0] in "LN" for char in text)
+    return not any(map(str.isalnum, text))
 
 
 def yes_no(text: str, locale: str, own: Texts | None = None) -> bool | None:

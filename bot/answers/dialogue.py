@@ -21,6 +21,7 @@ from bot.answers.decide import SHOWN, NoAnswer, Search, Sure, Thresholds, Unsure
 from bot.answers.grounded import LONGEST_PASSAGE, MOST_PASSAGES, Passage
 from bot.answers.words import base_locale, words
 from bot.model import Choice
+from bot.nouns import noun
 from bot.texts import Texts, escape_markdown, say
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ LABEL_LENGTH = 75
 """Slack's limit of a button's label, the shortest of the channels (Telegram and the widget wrap)."""
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class State:
     """Where the talk about articles stands in one case.
 
@@ -66,9 +67,16 @@ class State:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> State:
         """From `as_json`, a round through JSON in between; unknown keys of another version are left out."""
-        known: dict[str, Any] = {f.name: stored[f.name] for f in fields(cls) if f.name in stored}
-        known |= {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+        if not stored:
+            return BEGINNING
+        known: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in stored.items() if name in _KEPT
+        }
         return cls(**known)
+
+
+BEGINNING = State()
+_KEPT = frozenset(one.name for one in fields(State))
 
 
 @dataclass(frozen=True, slots=True)

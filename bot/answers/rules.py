@@ -15,16 +15,19 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bot.answers.signals import alike, anger, is_danger
 from bot.flows.expressions import Expression, Scope
 from bot.flows.words import tokens
+from bot.nouns import noun
 from bot.texts import Texts
 
 KINDS = ("asked", "safety", "failure", "not_helped", "unsure", "repeated", "loop", "anger", "vip", "detractor")
 """What a rule is about (`when:`). `vip` and `detractor` only raise the priority of another's."""
+LISTENING = frozenset({"safety", "loop", "anger"})
+"""Rules that speak up at what a customer says."""
 RAISING = ("vip", "detractor")
 TIMES: Mapping[str, int] = {"not_helped": 2, "unsure": 2, "loop": 2}
 """How often it takes (`times:`), of the rules that count."""
@@ -73,7 +76,7 @@ DEFAULT: tuple[Rule, ...] = tuple(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Memory:
     """`said` the last texts, folded · `anger` points of the last turns · `offered` whether a human was offered.
 
@@ -90,8 +93,13 @@ class Memory:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Memory:
-        said, points, told = (tuple(stored.get(key) or ()) for key in ("said", "anger", "told"))
-        return cls(said, points, bool(stored.get("offered")), told)
+        if not stored:
+            return NOTHING
+        said, points, told = stored.get("said"), stored.get("anger"), stored.get("told")
+        return cls(tuple(said or ()), tuple(points or ()), bool(stored.get("offered")), tuple(told or ()))
+
+
+NOTHING = Memory()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,54 +121,60 @@ class Dress:
     raised: tuple[str, ...] = ()
 
 
-def hear(rules: Sequence[Rule], memory: Memory, text: str, own: Texts | None = None) -> tuple[Memory, Verdict | None]:
+def hear(
+    rules: Sequence[Rule],
+    memory: Memory,
+    text: str,
+    own: Texts | None = None,
+    said: tuple[str, ...] | None = None,
+) -> tuple[Memory, Verdict | None]:
     """What the first rule that speaks up says to a customer's words, and what is remembered of them.
 
-    `own` are the desk's texts, which may bring word lists.
+    `own` are the desk's texts, which may bring word lists; `said` the words of the text, where it has been taken apart.
     """
-    said = tokens(text)
-    folded = " ".join(said)
-    again = sum(alike(folded, before) for before in memory.said) if len(said) >= FEWEST_WORDS else 0
-    again = max(again, *(count - 1 for count in Counter(memory.told).values()), 0)
-    angry = next((rule for rule in rules if rule.when == "anger"), None)
+    said = tokens(text) if said is None else said
+    angry = find(rules, "anger")
     points = anger(text, said, angry.words, own) if angry is not None else 0
-    after = replace(
-        memory,
-        said=(*memory.said, folded)[-REMEMBERED:],
-        anger=(*memory.anger, points)[-TURNS:],
-    )
+    texts, lately = (*memory.said, " ".join(said))[-REMEMBERED:], (*memory.anger, points)[-TURNS:]
     for rule in rules:
-        fetch = _speaks(rule, after, said, again, points, own)
+        fetch = _speaks(rule, memory, said, lately, own) if rule.when in LISTENING else None
         if fetch is not None:
-            return replace(after, offered=True), Verdict(rule, fetch)
-    return after, None
+            return Memory(texts, lately, offered=True, told=memory.told), Verdict(rule, fetch)
+    return Memory(texts, lately, memory.offered, memory.told), None
 
 
 def _speaks(
-    rule: Rule, memory: Memory, said: tuple[str, ...], again: int, points: int, own: Texts | None
+    rule: Rule, memory: Memory, said: tuple[str, ...], lately: tuple[int, ...], own: Texts | None
 ) -> bool | None:
-    """True: fetch; False: offer; None: this rule has nothing to say."""
+    """True: fetch; False: offer; None: this rule has nothing to say. `lately` are the points of anger with this turn's."""
     if rule.when == "safety":
         return True if is_danger(said, rule.words, own) else None
     if rule.when == "loop":
-        most = rule.times or TIMES["loop"]
+        most, again = rule.times or TIMES["loop"], _again(memory, said)
         strength = OFFER if again == most else FETCH if again > most else 0
-    elif rule.when == "anger":
-        strength = sum(memory.anger) if points else 0
     else:
-        return None
+        strength = sum(lately) if lately[-1] else 0
     if strength >= FETCH:
         return True
     return False if strength >= OFFER and not memory.offered else None
 
 
+def _again(memory: Memory, said: tuple[str, ...]) -> int:
+    """How often this was said before, or the bot has repeated itself."""
+    folded = " ".join(said)
+    again = sum(alike(folded, before) for before in memory.said) if len(said) >= FEWEST_WORDS else 0
+    if len(set(memory.told)) < len(memory.told):
+        again = max(again, max(Counter(memory.told).values()) - 1)
+    return again
+
+
 def told(memory: Memory, texts: Sequence[str], *, got_on: bool) -> Memory:
     """What the bot said in a turn is remembered, until the talk gets on: then repeating oneself begins anew."""
     if got_on:
-        return replace(memory, told=())
+        return Memory(memory.said, memory.anger, memory.offered) if memory.told else memory
     folded = [" ".join(said) for one in texts if len(said := tokens(one)) >= FEWEST_WORDS]
-    sums = (f"{zlib.crc32(one.encode('utf-8', 'replace')):x}" for one in dict.fromkeys(folded))
-    return replace(memory, told=(*memory.told, *sums)[-OWN_REMEMBERED:])
+    sums = [f"{zlib.crc32(one.encode('utf-8', 'replace')):x}" for one in dict.fromkeys(folded)]
+    return Memory(memory.said, memory.anger, memory.offered, (*memory.told, *sums)[-OWN_REMEMBERED:])
 
 
 def dress(rules: Sequence[Rule], code: str, priority: str | None, scope: Scope, *, unhappy: bool = False) -> Dress:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from bot.flows.heard import Heard
 from bot.texts import Texts
@@ -48,8 +48,17 @@ def anger(
 def _stands(
     key: str, said: tuple[str, ...], own: Texts | None, words: Mapping[str, tuple[str, ...]] | None = None
 ) -> bool:
-    lists = tuple((locale, tuple(listed)) for locale, listed in words.items()) if words else in_all(key, own)
-    return bool(_heard(lists).find(said, ""))
+    if words:
+        heard = _heard(tuple((locale, tuple(listed)) for locale, listed in words.items()))
+    else:
+        heard = _heard(in_all(key, own)) if own and key in own else _of_product(key)
+    return bool(heard.find(said, ""))
+
+
+@cache
+def _of_product(key: str) -> Heard:
+    """To hash the words themselves takes longer than to look for them."""
+    return _heard(in_all(key))
 
 
 def _is_shouted(text: str) -> bool:
@@ -61,7 +70,10 @@ def _is_shouted(text: str) -> bool:
 def alike(one: str, other: str) -> bool:
     """Jaccard of the two folded texts' trigrams."""
     left, right = _trigrams(one), _trigrams(other)
-    return bool(left) and len(left & right) >= ALIKE * len(left | right)
+    fewer, more = sorted((len(left), len(right)))
+    if not fewer or fewer < ALIKE * more:  # were all of the shorter one in the other, they would not be alike
+        return False
+    return one == other or len(left & right) >= ALIKE * len(left | right)
 
 
 @lru_cache(maxsize=1000)

@@ -39,7 +39,7 @@ def take(talk: Talk) -> bool:
     files = turn.message.body.files if turn.message else ()
     if files and not turn.text.strip():
         return run(talk, flows.Files(files))
-    if run(talk, flows.Text(turn.text, files)):
+    if run(talk, flows.Text(turn.text, files, talk.said)):
         return True
     if talk.flow.waiting == "call":  # their next words wait for the connector's answer, as they do
         turn.park_for = f"call:{talk.flow.call_token}"
@@ -88,6 +88,8 @@ def _desk_for(talk: Talk) -> Desk:
     wanted = [(one.flow, one.hash) for one in talk.flow.frames]
     wanted += [(flow, planned.before) for flow, planned in desk.versions.rollout.items()]
     missing = [content for flow, content in wanted if desk.flow(flow, content) is None]
+    if not missing:
+        return desk
     for content in missing:
         if content not in known:
             row = flow_rows.find(talk.tx.conn, content)

@@ -16,9 +16,9 @@ def hear(talk: Talk) -> bool:
     turn, desk = talk.turn, talk.desk
     if turn.message is None or turn.pressed is not None or turn.command is not None:
         return False
-    if is_blank(turn.text) or flows.asks_for_human(desk, turn.text):
+    if is_blank(turn.text) or flows.asks_for_human(desk, turn.text, talk.said):
         return False
-    talk.memory, verdict = rules.hear(desk.escalation.rules, talk.memory, turn.text, desk.texts)
+    talk.memory, verdict = rules.hear(desk.escalation.rules, talk.memory, turn.text, desk.texts, talk.said)
     if verdict is None:
         return False
     if not verdict.fetch:

@@ -14,6 +14,7 @@ from bot.answers.decide import Thresholds
 from bot.answers.searcher import Searcher
 from bot.desk_folder import Desk
 from bot.flows.schema import Flow
+from bot.flows.words import tokens
 from bot.model import BOT, Body, CaseStatus, Choice, FileRef
 from bot.outbox import say as send
 from bot.storage import customers, recording_rows
@@ -72,12 +73,13 @@ class Talk:
 
     bot: Bot
     turn: Turn
+    desk: Desk  # in force as the turn began
     case: CaseNoun
     flow: flows.FlowState
     kb: articles.State
     locale: str
     survey: Mapping[str, Any] | None = None
-    memory: rules.Memory = field(default_factory=rules.Memory)
+    memory: rules.Memory = rules.NOTHING
     offer: rules.Rule | None = None  # a human is offered, after what else there is to say
     over: bool = False  # people were fetched, or the case was closed
     missing: str = ""  # the language whose words a flow needed, and which are not loaded
@@ -87,14 +89,18 @@ class Talk:
     told: list[str] = field(default_factory=list)  # what the bot said in this turn
     got_on: bool = False  # a question was answered, an article told: nobody goes in circles
     knows: str | None = None  # the agent who had this topic before
+    _said: tuple[str, ...] | None = None
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """The words of what the customer wrote, which is taken apart once."""
+        if self._said is None:
+            self._said = tokens(self.turn.text)
+        return self._said
 
     @property
     def tx(self) -> Tx:
         return self.turn.tx
-
-    @property
-    def desk(self) -> Desk:
-        return self.bot.desk()
 
     @property
     def customer_id(self) -> str:
@@ -163,6 +169,7 @@ def begin(bot: Bot, turn: Turn, case: CaseNoun) -> Talk:
     return Talk(
         bot,
         turn,
+        bot.desk(),
         case,
         flows.FlowState.from_json(state.get("flow") or {}),
         articles.State.from_json(state.get("kb") or {}),
@@ -183,11 +190,13 @@ def _record_beginning(bot: Bot, turn: Turn, case: CaseNoun) -> None:
 
 
 def remember(talk: Talk) -> None:
-    state: dict[str, Any] = {"case": talk.case.id, "flow": talk.flow, "kb": talk.kb}
+    state: dict[str, Any] = {"case": talk.case.id, "flow": talk.flow}
+    if talk.kb != articles.BEGINNING:
+        state["kb"] = talk.kb
     memory = rules.told(talk.memory, talk.told, got_on=talk.got_on)
     if talk.turn.park_for:  # the turn will be run again: what it says must not count twice
         memory = rules.Memory.from_json(customers.talk(talk.tx, talk.customer_id).bot_state.get("rules") or {})
-    if memory != rules.Memory():
+    if memory != rules.NOTHING:
         state["rules"] = memory
     if talk.language:
         state["language"] = talk.language

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from bot.flows.schema import Flow
 
 Phrases = Mapping[str, Sequence[str]]
+_ALEPH = "\u05d0"
+"""Before this letter no word begins with a Hebrew one, and none needs to be taken apart."""
 KEPT = 8
 """Desks whose phrases are kept: the one in force, and a few that are being tested or replaced."""
 
@@ -33,7 +35,7 @@ class Heard:
     """The phrases of some owners (flows, interrupts)."""
 
     def __init__(self, owners: Iterable[tuple[str, Phrases]]) -> None:
-        self._first: dict[str, list[_Listed]] = {}
+        self._first: dict[str, list[_Listed]] = {}  # by their first words
         for owner, phrases in owners:
             for place, locale in enumerate(phrases):
                 for text in phrases[locale]:
@@ -42,9 +44,11 @@ class Heard:
 
     def find(self, said: Sequence[str], locale: str) -> dict[str, Found]:
         """For each owner with a phrase in the message the longest one; of equal ones that of the customer's language."""
+        if self._first.keys().isdisjoint(said) and max(said, default="") < _ALEPH:
+            return {}  # most messages: no phrase begins with a word of theirs, and none of them is Hebrew
         best: dict[str, tuple[tuple[int, bool, int], Found]] = {}
         for at, word in enumerate(said):
-            for first in _stems(word):
+            for first in _stems(word) if word >= _ALEPH else (word,):
                 for one in self._first.get(first, ()):
                     length = len(one.wanted)
                     if tuple(said[at + 1 : at + length]) != one.wanted[1:]:

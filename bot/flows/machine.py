@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -77,7 +77,8 @@ class Machine:
         self.desk = desk
         self.state = state
         self.context = context
-        self.locale = match_locale(context.locale, desk.locales)
+        known = context.locale in desk.locales
+        self.locale = context.locale if known else match_locale(context.locale, desk.locales)
         self.customer = dict(context.customer)
         self.frames: list[Running] = []
         self.slots = dict(state.slots)
@@ -87,7 +88,8 @@ class Machine:
         self.effects: list[Effect] = []
         self.trace: list[Mapping[str, Any]] = []
         self.tokens = 0
-        self.visits: dict[str, int] = {}
+        self.steps = 0
+        self.visits: dict[tuple[int, str, str], list[tuple[dict[str, Any], dict[str, Any]]]] = {}  # slots at each
 
     # ── in and out ──
     def find_place(self) -> bool:
@@ -221,7 +223,9 @@ class Machine:
     # ── saying ──
     def text(self, wording: Wording) -> str:
         template = wording.get(self.locale) or wording.get(self.desk.locales[0]) or next(iter(wording.values()), "")
-        return templates.render(template, self.names(), self.locale) if self.frames else template
+        if not self.frames or templates.is_fixed(template):
+            return template
+        return templates.render(template, self.names(), self.locale)
 
     def own_words(self, key: str) -> str:
         return escape_markdown(say(key, self.locale, self.desk.texts))
@@ -238,6 +242,8 @@ class Machine:
     def plain(self, wording: Wording) -> str:
         """Of a text for programs: no Markdown."""
         template = wording.get(self.locale) or next(iter(wording.values()), "")
+        if templates.is_fixed(template):
+            return template
         return templates.render(template, self.names(), self.locale, markdown=False)
 
     def choices(self, flow: Flow, asked: Step) -> tuple[Choice, ...]:
@@ -487,10 +493,13 @@ class Machine:
             do(self, flow, here)
 
     def _tripped(self, flow: Flow, here: Step) -> bool:
-        held = json.dumps([self.slots, self.top.slots], sort_keys=True, default=str)
-        name = f"{len(self.frames)}/{flow.id}/{here.id}/{held}"
-        self.visits[name] = self.visits.get(name, 0) + 1
-        return sum(self.visits.values()) > MOST_STEPS or self.visits[name] > MOST_VISITS or len(self.frames) > DEEPEST
+        self.steps += 1
+        depth = len(self.frames)
+        visits = self.visits.setdefault((depth, flow.id, here.id), [])
+        visits.append((dict(self.slots), dict(self.top.slots)))
+        if self.steps > MOST_STEPS or depth > DEEPEST:
+            return True
+        return len(visits) > MOST_VISITS and _times_as_last(visits) > MOST_VISITS
 
     def move(self, target: str | None) -> None:
         """To that step of the top frame; None or END ends its flow, and the one below it goes on."""
@@ -536,6 +545,12 @@ class Machine:
         for name, value in values.items():
             if name in self.top.flow.slots:
                 self.assign(self.top.flow, name, value)
+
+
+def _times_as_last(visits: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> int:
+    """How often the slots were what they are at the last visit."""
+    held = [json.dumps(slots, sort_keys=True, default=str) for slots in visits]
+    return held.count(held[-1])
 
 
 def may_pass(outcome: str) -> bool:

@@ -11,6 +11,7 @@ A word of an interrupt that is the whole message ("cancel") is never taken as th
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bot.answers.decide import yes_no
@@ -35,13 +36,13 @@ from bot.flows.talk import (
 from bot.flows.words import Found, tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bot.desk_folder.desk import Desk, Interrupt
     from bot.model import FileRef
 
 SAFETY = frozenset({"human", "stop"})
 """Interrupts that come before the open question."""
+Cuts = Mapping[str, Found]
+"""The interrupts that stand in a message, by id."""
 _HEARD = 500
 """Words of a message in which phrases are looked for."""
 _FEW_WORDS = 6
@@ -58,9 +59,10 @@ def step(desk: Desk, state: FlowState, event: Event, context: Context) -> Outcom
         return machine.outcome()
     match event:
         case Text():
-            handled = _said(machine, event.text, event.files)
+            said = tokens(event.text) if event.said is None else event.said
+            handled = _said(machine, event.text, said[:_HEARD], event.files)
         case Files():
-            handled = _said(machine, "", event.files)
+            handled = _said(machine, "", (), event.files)
         case Picked():
             handled = _pressed(machine, event)
         case CallDone():
@@ -80,21 +82,22 @@ def step(desk: Desk, state: FlowState, event: Event, context: Context) -> Outcom
 # ── words ──
 
 
-def _said(machine: Machine, text: str, files: Sequence[FileRef]) -> bool:
-    said = tokens(text)[:_HEARD]
+def _said(machine: Machine, text: str, said: tuple[str, ...], files: Sequence[FileRef]) -> bool:
     ask = machine.open_question()
-    if cut := _interrupt(machine, said, ask, safety=True):
+    heard = of_desk(machine.desk).interrupts.find(said, machine.locale)
+    if heard and (cut := _interrupt(machine, heard, said, ask, safety=True)):
         _cut_in(machine, *cut)
         return True
-    if machine.waiting == "call":
+    waiting = machine.waiting
+    if waiting == "call":
         return False
-    if machine.waiting == "escalate":
+    if waiting == "escalate":
         machine.leave()  # the human is done, or the customer goes on with the bot: what follows is new
-    if machine.waiting == "confirm":
-        return _confirms(machine, text, said)
+    if waiting == "confirm":
+        return _confirms(machine, text, said, heard)
     if ask is None:
-        return _from_nothing(machine, text, said)
-    alone = _interrupt(machine, said, ask, safety=False)
+        return _from_nothing(machine, text, said, heard)
+    alone = _interrupt(machine, heard, said, ask, safety=False)
     if alone and alone[1].whole and machine.is_free_text(ask[1]):
         _cut_in(machine, *alone)
         return True
@@ -118,24 +121,24 @@ def _tries_to_answer(ask: tuple[Flow, Step], text: str) -> bool:
     return slot.type in {"text", "number", "phone", "date"} and any(char.isdigit() for char in text)
 
 
-def _from_nothing(machine: Machine, text: str, said: tuple[str, ...]) -> bool:
+def _from_nothing(machine: Machine, text: str, said: tuple[str, ...], heard: Cuts) -> bool:
     if _triggered(machine, text, said) or _told_by_value(machine, text, said):
         return True
-    cut = _interrupt(machine, said, None, safety=False)
+    cut = _interrupt(machine, heard, said, None, safety=False)
     if cut is None or cut[0].do in {"cancel", "back"}:
         return False  # there is nothing to leave
     _cut_in(machine, *cut)
     return True
 
 
-def _confirms(machine: Machine, text: str, said: tuple[str, ...]) -> bool:
+def _confirms(machine: Machine, text: str, said: tuple[str, ...], heard: Cuts) -> bool:
     """An article was told and "did this help?" asked: yes, no, or something new."""
     helped = yes_no(text, machine.locale, machine.desk.texts)
     pressed = [one.value for one in machine.yes_or_no() if tokens(one.label) == said]
     if helped is not None or pressed:
         machine.confirmed(helped=bool(helped) or pressed == ["yes"])
         return True
-    if cut := _interrupt(machine, said, None, safety=False):
+    if cut := _interrupt(machine, heard, said, None, safety=False):
         _cut_in(machine, *cut)
         return True
     if not _triggered(machine, text, said):
@@ -158,9 +161,8 @@ def _answered(machine: Machine, ask: tuple[Flow, Step], text: str, files: Sequen
 
 
 def _interrupt(
-    machine: Machine, said: tuple[str, ...], ask: tuple[Flow, Step] | None, *, safety: bool
+    machine: Machine, heard: Cuts, said: tuple[str, ...], ask: tuple[Flow, Step] | None, *, safety: bool
 ) -> tuple[Interrupt, Found] | None:
-    heard = of_desk(machine.desk).interrupts.find(said, machine.locale)
     for interrupt in machine.desk.interrupts if heard else ():
         if (interrupt.id in SAFETY) != safety:
             continue
@@ -324,7 +326,7 @@ def is_request(desk: Desk, text: str) -> bool:
     return bool(phrases.triggers.find(said, ""))
 
 
-def asks_for_human(desk: Desk, text: str) -> bool:
-    """Whether this text is a call for a human, were nothing pending."""
-    said = tokens(text)[:_HEARD]
-    return "human" in of_desk(desk).interrupts.find(said, "")
+def asks_for_human(desk: Desk, text: str, said: tuple[str, ...] | None = None) -> bool:
+    """Whether this text is a call for a human, were nothing pending. `said` are its words, where it has been taken apart."""
+    said = tokens(text) if said is None else said
+    return "human" in of_desk(desk).interrupts.find(said[:_HEARD], "")

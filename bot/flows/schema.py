@@ -274,9 +274,15 @@ class Flow:
     migrate: Migration | None = None
     file: str = ""
     source: str = field(default="", repr=False, compare=False)
+    _places: Mapping[str, int] = field(init=False, repr=False, compare=False)  # of the steps, by their ids
+
+    def __post_init__(self) -> None:
+        places = {step.id: place for place, step in reversed(tuple(enumerate(self.steps)))}
+        object.__setattr__(self, "_places", places)
 
     def step(self, step_id: str) -> Step | None:
-        return next((step for step in self.steps if step.id == step_id), None)
+        place = self._places.get(step_id)
+        return None if place is None else self.steps[place]
 
     def after(self, step: Step) -> str | None:
         """The id of the step that follows, by its `next` or by the order of the file; None at the end."""
@@ -286,5 +292,5 @@ class Flow:
 
     def below(self, step: Step) -> str | None:
         """The id of the step that stands below it in the file; None for the last one."""
-        below = self.steps.index(step) + 1
+        below = self._places[step.id] + 1
         return self.steps[below].id if below < len(self.steps) else None

@@ -7,25 +7,27 @@ conversation cannot put an answer into the wrong question.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from datetime import datetime
 from typing import Any
 
 from bot.answers.grounded import Passage
 from bot.model import Choice, FileRef
+from bot.nouns import noun
 
 # ── events: what happened ──
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Text:
-    """The customer wrote; `files` came with it."""
+    """The customer wrote; `files` came with it. `said` are its words, where it has been taken apart."""
 
     text: str
     files: tuple[FileRef, ...] = ()
+    said: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Picked:
     """The customer pressed a button; `token` is that of the question it stood under."""
 
@@ -33,12 +35,12 @@ class Picked:
     token: str
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Files:
     files: tuple[FileRef, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class CallDone:
     """A connector's answer. `outcome` is ok | timeout | error | an HTTP status such as "404"."""
 
@@ -47,19 +49,19 @@ class CallDone:
     value: Any = None
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class StartFlow:
     flow_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class TimedOut:
     """A timer of ours rang: a question's `timeout`, or a `wait`."""
 
     token: str
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Happened:
     """Something of another system: `parcel.delivered`. Its `values` fill the slots of these names in the flow that hears it."""
 
@@ -67,7 +69,7 @@ class Happened:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class FetchHuman:
     """A rule of the desk says so. What the flows were told goes along; they end here."""
 
@@ -82,7 +84,7 @@ Event = Text | Picked | Files | CallDone | StartFlow | TimedOut | Happened | Fet
 # ── effects: what to do about it ──
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Say:
     """To the customer: Markdown, already in their language. `token` marks a question; its buttons carry it back."""
 
@@ -92,7 +94,7 @@ class Say:
     files: tuple[FileRef, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Call:
     """Ask a connector over HTTP, in `after_s` seconds. `once` is an idempotency key or None.
 
@@ -107,7 +109,7 @@ class Call:
     after_s: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Fetch:
     """Get the picture at `url` for the customer; it comes back as `CallDone(token, "ok", {"id", "name", "type", "size"})`."""
 
@@ -115,7 +117,7 @@ class Fetch:
     url: str
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class AskModel:
     """Have a language model reword passages that answer `question`; `order` is the admin's wish, `longest` characters.
 
@@ -129,7 +131,7 @@ class AskModel:
     longest: int
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Escalate:
     """Fetch a human. `reason_code` is flow | asked | retry | breaker | connector | version | a code of the desk's.
 
@@ -147,14 +149,14 @@ class Escalate:
     survey: Survey | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Close:
     outcome: str
     topic: str | None = None
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Survey:
     """Chooses instrument and delay for this case. Asking is the survey engine's, at resolution."""
 
@@ -162,30 +164,30 @@ class Survey:
     delay_s: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class SetCustomer:
     slot: str
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class SwitchLocale:
     locale: str
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Record:
     kind: str
     values: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Notify:
     channel: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class SetTimer:
     token: str
     after_s: int
@@ -198,7 +200,7 @@ Effect = (
 # ── state: where the conversation stands ──
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Frame:
     """One running flow. `slots` are those of scope flow; `asked` the questions answered here, in order."""
 
@@ -210,7 +212,7 @@ class Frame:
     asked: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Pending:
     """What the top frame waits for. `kind` is ask | confirm (did this help?) | call | wait | escalate."""
 
@@ -220,7 +222,7 @@ class Pending:
     token: str
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class FlowState:
     """Where the flows of one case stand. `slots` are those of scope case; `retries` wrong answers by "flow/step".
 
@@ -273,7 +275,7 @@ class FlowState:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Told:
     """What an article surely answers, in a few paragraphs of Markdown; `name` is the article's id, for the trace."""
 
@@ -281,7 +283,7 @@ class Told:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Found:
     """What the articles say to a step's question. `band` is sure | unsure | none; only a sure one has `name` and `text`.
 
@@ -294,7 +296,7 @@ class Found:
     passages: tuple[Passage, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Context:
     """What a step depends on beside its state. `customer` and `case` are what expressions see under these names.
 
@@ -322,7 +324,7 @@ class Context:
         return not self.is_open or (there() if callable(there) else there) <= 0
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Outcome:
     """`handled` false: no flow wanted it (ask the articles), or a connector is waited for (`state.waiting`).
 

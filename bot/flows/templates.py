@@ -110,6 +110,11 @@ def places(template: str) -> tuple[Place, ...]:
     return tuple(found)
 
 
+def is_fixed(template: str) -> bool:
+    """Whether it is said as it is written, whatever the values are."""
+    return type(template) is str and not places(template)
+
+
 def render(template: str, names: Mapping[str, Any], locale: str, *, markdown: bool = True) -> str:
     """The template with its values. `markdown` false gives plain text for programs: nothing escaped or isolated."""
     if type(template) is not str:
@@ -153,7 +158,7 @@ def _shown(place: Place, names: Mapping[str, Any], locale: str, *, markdown: boo
     for one in place.filters:
         value = "" if value is None else value if one == "link" else FILTERS[one](value, locale)
     text = shown(value)[:LONGEST_VALUE]
-    if not markdown:
+    if not markdown or (text.isascii() and text.isalnum()):  # one plain word
         return text
     text = _BREAKS.sub(" ", text).strip()  # a value stays within its paragraph; a number keeps its narrow spaces
     one_word = text.isascii() and text.isalnum()

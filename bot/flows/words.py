@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+
+from bot.nouns import noun
 
 _WORD = re.compile(r"\w+")
 _LETTERS = str.maketrans(
@@ -47,7 +48,7 @@ def phrase(text: str) -> tuple[str, ...]:
     return tokens(text)
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Found:
     """A phrase in a message: its language, how many words it has, and whether the message is nothing else."""
 

@@ -69,7 +69,8 @@ def _message(tx: Tx, event: str, message: Message) -> None:
 
 def _wanted(tx: Tx, kind: str) -> list[Any]:
     """The webhooks of the desk in force that want to hear of it."""
-    return [hook for hook in getattr(tx.wiring.desk(), "webhooks", ()) if kind in hook.events]
+    hooks_there = getattr(tx.wiring.desk(), "webhooks", ())
+    return [hook for hook in hooks_there if kind in hook.events] if hooks_there else []
 
 
 def _put(tx: Tx, hook_id: str, kind: str, body: Mapping[str, Any], customer_id: str | None) -> None:

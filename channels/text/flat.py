@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from bot.nouns import noun
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -29,7 +30,7 @@ _AROUND_ADDRESS = ".,;:!?'*_~)"
 _FORBIDDEN_IN_URL = re.compile(r"[\x00-\x20\x7f-\x9f\\<>\"`{}|^]")
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Span:
     """`text[start:end]` (code points) has a style. `value` is a link's URL, or a code block's language."""
 
@@ -39,7 +40,7 @@ class Span:
     value: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Flat:
     """Plain text and its spans, properly nested, outer before inner."""
 

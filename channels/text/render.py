@@ -85,6 +85,8 @@ def plain_to_html(text: str) -> str:
 def to_telegram(md: str) -> tuple[str, list[Entity]]:
     """Markdown as Telegram's text and entities, to be sent without parse_mode."""
     flat = flatten(md)
+    if not flat.spans:
+        return flat.text, []
     offset = _utf16_offsets(flat.text)
     entities: list[Entity] = []
     for span in _for_telegram(flat):
