@@ -222,7 +222,7 @@ def settle(
 def settle_sent(tx: Tx, sent: Sequence[tuple[Any, str | None, Mapping[str, Any]]]) -> None:
     """As `settle`, for many that were sent: (the outbox's row, the platform's name, the sender's word on it)."""
     outbox_rows.end_sent(tx, [(row.id, ext_id) for row, ext_id, _ in sent])
-    said = history.by_ids(tx.conn, {row.message_id for row, *_ in sent if row.message_id})
+    said = history.older(tx.conn, {row.message_id for row, *_ in sent if row.message_id})
     for row, ext_id, data in sent:
         _tell(tx, row, said.get(row.message_id), "sent", ext_id=ext_id, data=data)
 

@@ -34,7 +34,7 @@ def _placing() -> Any:
     return counted.returning(c.c.last_seq, last)
 
 
-_MESSAGES = Prepared(_messages())
+_MESSAGES, _OLDER_MESSAGES = Prepared(_messages()), Prepared(_messages(), beside=True)
 _OF_CUSTOMER = (t.messages.c.customer_id == bindparam("whose"), t.messages.c.id == bindparam("which"))
 _ITS_MESSAGE = Prepared(select(t.messages).where(*_OF_CUSTOMER))
 _ADD_MESSAGE, _ADD_LINE = Prepared(insert(t.messages)), Prepared(insert(t.timeline))
@@ -160,12 +160,13 @@ def _number(tx: Tx, message: Message, place: tuple[int, datetime], kind: str, te
 
 def message(conn: Connection, message_id: str) -> Message | None:
     """The message by its id. A merged customer's messages are found under the customer who has them now."""
-    return by_ids(conn, (message_id,)).get(message_id)
+    row = _MESSAGES.first(conn, some=[message_id])
+    return None if row is None else to_message(row)
 
 
-def by_ids(conn: Connection, message_ids: Collection[str]) -> dict[str, Message]:
-    """As `message`, for several."""
-    rows = _MESSAGES.all(conn, some=list(message_ids)) if message_ids else []
+def older(conn: Connection, message_ids: Collection[str]) -> dict[str, Message]:
+    """As `message`, for several that were there before this transaction."""
+    rows = _OLDER_MESSAGES.all(conn, some=list(message_ids)) if message_ids else []
     return {row.id: to_message(row) for row in reversed(rows)}
 
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from bot.storage import tables as t
-from bot.storage.prepared import Prepared, among
+from bot.storage.prepared import Prepared, Waiting, among, is_changed
 from bot.storage.tx import Tx
 
 LIVE = ("ready", "sending", "retry", "uncertain")
@@ -41,10 +41,11 @@ _SENT = Prepared(
     .where(t.outbox.c.id == bindparam("of"))
     .values(
         state="sent", ext_id=bindparam("called"), error=None, lease_owner=None, sent_at=bindparam("then", type_=t.Utc())
-    )
+    ),
+    beside=True,
 )
 _HELD_BY = select(t.outbox).where(among(t.outbox.c.id, "ids"), t.outbox.c.lease_owner == bindparam("by"))
-_HELD, _HELD_AND_LOCKED = Prepared(_HELD_BY), Prepared(_HELD_BY.order_by(t.outbox.c.n).with_for_update())
+_HELD_AND_LOCKED = Prepared(_HELD_BY.order_by(t.outbox.c.n).with_for_update(), beside=True)
 _TAKE = Prepared(
     update(t.outbox)
     .where(t.outbox.c.n == bindparam("head"))
@@ -58,8 +59,27 @@ _TAKE = Prepared(
 )
 
 
+NOBODYS: Mapping[str, Any] = {"attempts": 0, "lease_owner": None, "lease_until": None, "started_at": None}
+
+
 def add(tx: Tx, values: Mapping[str, Any]) -> None:
-    _ADD.later(tx.conn, **{"state": "ready", "created_at": tx.now, **values})
+    _ADD.later(tx.conn, **{"state": "ready", "created_at": tx.now, **values, **NOBODYS})
+
+
+def just_added(tx: Tx) -> list[Waiting]:
+    """This transaction's own rows, which nobody but it has seen; none where the baton may have moved since they were said."""
+    return [] if is_changed(tx.conn, t.conversations) else _ADD.waiting(tx.conn)
+
+
+def start_at_once(tx: Tx, owner: str, lease: timedelta, rows: Collection[Waiting]) -> None:
+    """As `start`, before they are even written: their lanes are free, see `busy`."""
+    for row in rows:
+        row.change(state="sending", attempts=1, lease_owner=owner, lease_until=tx.now + lease, started_at=tx.now)
+
+
+def busy(tx: Tx, lanes: Collection[str]) -> bool:
+    """Whether anything was in one of these lanes before this transaction, and has not come to its end."""
+    return _BUSY.first(tx.conn, lanes=list(lanes)) is not None
 
 
 def end(tx: Tx, outbox_id: str, state: str, ext_id: str | None, error: str | None) -> Any:
@@ -99,7 +119,10 @@ def end_sent(tx: Tx, sent: Collection[tuple[str, str | None]]) -> None:
 
 
 def held(tx: Tx, ids: Collection[str], owner: str) -> dict[str, Any]:
-    """Those of the rows that this owner still holds: who was away for longer than its lease writes nothing (fencing)."""
+    """Those of the rows that this owner still holds: who was away for longer than its lease writes nothing (fencing).
+
+    On SQLite with `is_awaited`: whether another row waits for its end in its lane.
+    """
     query = _HELD_AND_LOCKED if tx.conn.dialect.name == "postgresql" else _HELD
     return {row.id: row for row in query.all(tx.conn, ids=list(ids), by=owner)}
 
@@ -203,6 +226,16 @@ def _still_free() -> Select[Any]:
     return _heads().where(*free).with_for_update(skip_locked=True, of=o)
 
 
+def _held_and_awaited() -> Select[Any]:
+    o, f = t.outbox, t.outbox.alias("f")
+    awaited = exists().where(f.c.lane == o.c.lane, f.c.n > o.c.n, live(f.c.state))
+    return _HELD_BY.add_columns(awaited.label("is_awaited"))
+
+
+_HELD = Prepared(_held_and_awaited(), beside=True)
+_BUSY = Prepared(
+    select(t.outbox.c.n).where(among(t.outbox.c.lane, "lanes"), live(t.outbox.c.state)).limit(1), beside=True
+)
 _HEADS, _HEADS_LOCKED = Prepared(_heads()), Prepared(_still_free())
 
 

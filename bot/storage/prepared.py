@@ -51,18 +51,22 @@ PENDING = "stafett pending"  # in a connection's `info`, while rows may wait
 
 
 class Prepared:
-    """A statement of Core. Each of its methods runs it, in the connection's transaction."""
+    """A statement of Core. Each of its methods runs it, in the connection's transaction.
 
-    __slots__ = ("_forms", "statement")
+    `beside`: it is about rows that were there before this transaction, and lets what waits to be inserted wait on (see `later`).
+    """
 
-    def __init__(self, statement: Any) -> None:
+    __slots__ = ("_beside", "_forms", "statement")
+
+    def __init__(self, statement: Any, *, beside: bool = False) -> None:
         self.statement = statement
+        self._beside = beside
         self._forms: dict[tuple[str, ...], _Form] = {}
 
     def all(self, conn: Connection, /, **values: Any) -> list[Any]:
         """The rows, as named tuples."""
         form = self.form(conn, values)
-        cursor = _run(conn, form.sql, form.bound(values), form)
+        cursor = _run(conn, form.sql, form.bound(values), form, beside=self._beside)
         try:
             return form.rows(cursor.fetchall())
         finally:
@@ -88,7 +92,7 @@ class Prepared:
     def run(self, conn: Connection, /, **values: Any) -> int:
         """How many rows it changed."""
         form = self.form(conn, values)
-        cursor = _run(conn, form.sql, form.bound(values), form)
+        cursor = _run(conn, form.sql, form.bound(values), form, beside=self._beside)
         changed: int = cursor.rowcount
         cursor.close()
         return changed
@@ -98,15 +102,20 @@ class Prepared:
         form = self.form(conn, values)
         pending: Pending | None = conn.info.get(PENDING)
         if pending is not None:
-            return pending.add(form, form.bound(values))
+            return pending.add(form, values)
         _run(conn, form.sql, form.bound(values), form).close()
         return None
+
+    def waiting(self, conn: Connection) -> list[Waiting]:
+        """What was inserted by `later` in this transaction and still waits."""
+        pending: Pending | None = conn.info.get(PENDING)
+        return [one for form in self._forms.values() for one in pending.of(form)] if pending is not None else []
 
     def run_many(self, conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Once for each of these, which all have the same names; not at all for none."""
         if rows:
             form = self.form(conn, rows[0])
-            _run(conn, form.sql, [form.bound(values) for values in rows], form, many=True).close()
+            _run(conn, form.sql, [form.bound(values) for values in rows], form, many=True, beside=self._beside).close()
 
     def form(self, conn: Connection, names: Collection[str]) -> _Form:
         dialect = conn.dialect
@@ -216,19 +225,22 @@ class Pending:
     __slots__ = ("_changes", "_rows", "_tables", "changed", "touched")
 
     def __init__(self) -> None:
-        self._rows: dict[str, list[list[Any]]] = {}
+        self._rows: dict[str, list[Waiting]] = {}
         self._changes: dict[Changes, dict[str, dict[str, Any]]] = {}
         self._tables: set[str] = set()
         self.changed: set[str] = set()
         self.touched: set[str] = set()
 
-    def add(self, form: _Form, row: list[Any]) -> Waiting:
+    def add(self, form: _Form, values: Mapping[str, Any]) -> Waiting:
         rows = self._rows.get(form.sql)
         if rows is None:
             rows = self._rows[form.sql] = []
             self._tables |= form.tables
-        rows.append(row)
-        return Waiting(self, form, row, rows)
+        rows.append(made := Waiting(self, form, values, form.bound(values), rows))
+        return made
+
+    def of(self, form: _Form) -> Sequence[Waiting]:
+        return self._rows.get(form.sql, ())
 
     def change(self, changes: Changes, of: str, values: Mapping[str, Any]) -> None:
         rows = self._changes.get(changes)
@@ -242,7 +254,7 @@ class Pending:
         else:
             row.update(values)
 
-    def holds(self, form: _Form, rows: list[list[Any]]) -> bool:
+    def holds(self, form: _Form, rows: list[Waiting]) -> bool:
         """Whether these have not been written yet."""
         return self._rows.get(form.sql) is rows
 
@@ -254,7 +266,7 @@ class Pending:
         rows, changes = self._rows, self._changes
         self.drop()
         for sql, some in rows.items():
-            _run(conn, sql, some, many=True).close()
+            _run(conn, sql, [waiting.row for waiting in some], many=True).close()
         for one, by_key in changes.items():
             alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
             for of, values in by_key.items():
@@ -269,12 +281,13 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A row that waits to be inserted."""
+    """A row that waits to be inserted: its values as they were given, and as they go in."""
 
     _pending: Pending
     _form: _Form
-    _row: list[Any]
-    _among: list[list[Any]]
+    values: Mapping[str, Any]
+    row: list[Any]
+    _among: list[Waiting]
 
     def change(self, **values: Any) -> bool:
         """What an UPDATE of it would do. False: it waits no more."""
@@ -282,8 +295,14 @@ class Waiting:
             return False
         for place, (name, convert) in enumerate(self._form.binds):
             if name in values:
-                self._row[place] = values[name] if convert is None else convert(values[name])
+                self.row[place] = values[name] if convert is None else convert(values[name])
         return True
+
+
+def is_changed(conn: Connection, table: Table) -> bool:
+    """Whether a statement has changed rows of it at once, since rows may wait on this connection."""
+    pending: Pending | None = conn.info.get(PENDING)
+    return pending is None or table.name in pending.changed
 
 
 def put_off(conn: Connection) -> Pending:
@@ -311,12 +330,14 @@ def look_first(conn: Connection, _cursor: Any, sql: str, *_: Any) -> None:
             pending.changed |= t.metadata.tables.keys() & set(_WORD.findall(sql))
 
 
-def _run(conn: Connection, sql: str, values: Any, form: _Form | None = None, *, many: bool = False) -> Any:
+def _run(
+    conn: Connection, sql: str, values: Any, form: _Form | None = None, *, many: bool = False, beside: bool = False
+) -> Any:
     """The cursor, for its rows. Without `form` it looks at nothing that may wait, and changes nothing that anybody has read."""
     if not conn.in_transaction():
         conn.begin()  # as `conn.execute` does
     if form is not None and (pending := conn.info.get(PENDING)) is not None:
-        if pending.are_looked_at(form.tables):
+        if not beside and pending.are_looked_at(form.tables):
             pending.write(conn)
         if form.changes:
             pending.changed |= form.tables

@@ -281,8 +281,9 @@ class SqliteWriter:
         asking = [afterwards for afterwards in following if woken in afterwards]
         if courier is None or not asking:
             return
+        asked = sum(afterwards.count(woken) for afterwards in asking)
         tx = self._tx(careful=careful)
-        failed = (_guarded if careful else _run)(self._conn, courier, tx)[1]
+        failed = (_guarded if careful else _run)(self._conn, lambda tx: courier(tx, asked), tx)[1]
         if failed is not None and not careful:
             raise Undone from failed  # it is no unit's own fault
         if failed is None:  # else its worker tries, and says what is wrong

@@ -9,13 +9,14 @@ full hides no other; replies go before what nobody waits for.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot import outbox
 from bot.storage import outbox_rows, pace_rows
+from bot.storage.json_text import dumps, loads
 from bot.storage.tx import Tx
 from channels.delivery.leases import Leases, monotonic
 from channels.delivery.outcomes import LONGEST_WAIT, safely, settled
@@ -53,6 +54,7 @@ class Claims:
         self._stranded_at: datetime | None = None
         self._late_until = datetime.min.replace(tzinfo=UTC)  # what was due until then, and is late, has been told
         self._looked_at: datetime | None = None
+        self.nobody_waits = False  # when we looked last, all that was due could leave
 
     def recover(self, tx: Tx) -> int:
         """After a start: what was under way is uncertain. Returns how many rows. Nothing waits for a clock of another day."""
@@ -66,6 +68,7 @@ class Claims:
             self._late_until = tx.now - outbox.LATE
             outbox_rows.hurry(tx, tx.now)
         self._looked_at = tx.now
+        self.nobody_waits = False
         found = Found()
         self._look_around(tx, vias, found)
         windows = {(via, bulk) for via in vias for bulk in (False, True)}
@@ -76,6 +79,8 @@ class Claims:
         outbox_rows.start(tx, self._leases.owner, self._leases.lease, found.taken)
         outbox_rows.put_off(tx, found.put_off)
         tell(tx, found.late)
+        if len(found.taken) == len(heads) < room and not (self._resting or self._shut):
+            tx.after_commit(self._have_taken_all)
         found.later += [until for until in (*self._resting.values(), *self._shut.values()) if until > tx.now]
         moved = found.taken or found.put_off or found.expired or found.shut or self._resting
         if len(found.taken) < room <= len(heads) and moved:
@@ -84,6 +89,26 @@ class Claims:
             due = outbox_rows.next_due(tx.conn, tx.now, vias)
             found.later += [due] if due is not None else []
         return [(delivery_of(tx, row), row.state) for row in found.taken], found
+
+    def claim_added(self, tx: Tx, vias: Collection[str], room: int, asked: int) -> list[tuple[Delivery, str]] | None:
+        """What this commit itself has put into the outbox, if it can leave without a look at what else there is: it is written
+        down as `sending` right away. `asked`: how often it was asked to look; None: look.
+
+        That is how nearly every answer leaves: nobody waits, each of them is alone in its lane, and no limit is near.
+        """
+        rows = outbox_rows.just_added(tx) if self.nobody_waits and not self._is_time_to_look(tx) else []
+        lanes = {row.values["lane"] for row in rows}
+        if not 0 < len(rows) == asked == len(lanes) <= room or not lanes.isdisjoint(self._leases.lanes()):
+            return None
+        if not all(is_plain(tx, row.values, vias) for row in rows) or outbox_rows.busy(tx, lanes):
+            return None
+        if any(until > tx.now for until in self._named.values()):
+            return None
+        spends = [limits(row.values["bucket"], row.values["kind"], bulk=row.values["bulk"]) for row in rows]
+        if not self._paces.spend_all(spends, monotonic()):
+            return None
+        outbox_rows.start_at_once(tx, self._leases.owner, self._leases.lease, rows)
+        return [(new_delivery(tx, row.values), "ready") for row in rows]
 
     def held_up(self, tx: Tx, delivery: Delivery, wait: float, limited: bool) -> datetime:
         """A send has to wait for so many seconds: what is queued behind it waits too, and if that is long, it is told.
@@ -114,13 +139,19 @@ class Claims:
         self._named = {name: at for name, at in self._named.items() if at > tx.now}
         self._named[limit.name] = until
 
+    def _have_taken_all(self) -> None:
+        self.nobody_waits = True
+
     def _have_told(self, until: datetime) -> None:
         self._late_until = until
+
+    def _is_time_to_look(self, tx: Tx) -> bool:
+        return self._stranded_at is None or not timedelta() <= tx.now - self._stranded_at < STRAND_EVERY
 
     # ── one look ───────────────────────────────────────────────────────────────────────────────────────────────────
     def _look_around(self, tx: Tx, vias: Collection[str], found: Found) -> None:
         """Every second: what a dead sender left, and what has come to wait for too long meanwhile."""
-        if self._stranded_at is not None and timedelta() <= tx.now - self._stranded_at < STRAND_EVERY:
+        if not self._is_time_to_look(tx):
             return
         self._stranded_at = tx.now
         found.stranded = self._leases.strand(tx)
@@ -222,6 +253,12 @@ def is_over(tx: Tx, row: Any) -> bool:
     return False
 
 
+def is_plain(tx: Tx, row: Mapping[str, Any], vias: Collection[str]) -> bool:
+    """Whether a row that was just added may leave at once, if its lane and its limits let it."""
+    is_due = row["due_at"] <= tx.now and (row["expires_at"] is None or row["expires_at"] > tx.now)
+    return is_due and row["via"] in vias and not shares_place(row["bucket"], row["lane"], row["kind"])
+
+
 def tell(tx: Tx, late: Collection[int]) -> None:
     if late:
         safely(tx, lambda: outbox.delayed(tx, late))
@@ -246,4 +283,21 @@ def delivery_of(tx: Tx, row: Any) -> Delivery:
         row.message_id,
         (row.started_at or row.created_at) if asked else tx.now,
         row.created_at,
+    )
+
+
+def new_delivery(tx: Tx, row: Mapping[str, Any]) -> Delivery:
+    """Of a row that was just added, as if it were read: what it carries has gone through JSON."""
+    return Delivery(
+        row["id"],
+        row["via"],
+        row["kind"],
+        loads(dumps(row["payload"])),
+        row["lane"],
+        1,
+        row["customer_id"],
+        row["case_id"],
+        row["message_id"],
+        tx.now,
+        row["created_at"],
     )

@@ -36,13 +36,14 @@ class Held:
 
     lane: str
     until: float
-    timeout: asyncio.Timeout | None = None
+    timeout: asyncio.Timeout | None = None  # of the send that is under way, which …
+    at_most: float = float("inf")  # … lasts until then even if the claim is kept
     concluded: bool = False  # what came of it is being written down: who follows in its lane may be claimed with that
 
     def last(self, until: float) -> None:
         self.until = until
         if self.timeout is not None:
-            self.timeout.reschedule(until)
+            self.timeout.reschedule(min(until, self.at_most))
 
 
 class Leases:
@@ -86,19 +87,23 @@ class Leases:
         grace = AFTER_OUTAGE if monotonic() < self._cut_off_until else timedelta()
         return outbox_rows.strand(tx, self.owner, list(self.held), others_may_live=self.shared, grace=grace)
 
-    @contextlib.asynccontextmanager
-    async def while_held(self, outbox_id: str) -> AsyncIterator[None]:
-        """Ends by TimeoutError when the lease does: a node that was frozen sends nothing of what others have by now.
+    def while_held(self, outbox_id: str, within: float) -> contextlib.AbstractAsyncContextManager[object]:
+        """Ends by TimeoutError after `within` seconds, or when the lease does: a node that was frozen sends nothing of what
+        others have by now.
 
         A timer that is overdue when the process wakes is served before the work that waited, so before its next step.
         """
-        held = self.held.get(outbox_id)
+        held, at_most = self.held.get(outbox_id), monotonic() + within
         if held is None or held.until == float("inf"):
-            yield
-            return
+            return asyncio.timeout_at(at_most)
+        held.at_most = at_most
+        return self._while_kept(held)
+
+    @contextlib.asynccontextmanager
+    async def _while_kept(self, held: Held) -> AsyncIterator[None]:
         if held.until <= monotonic():
             raise TimeoutError  # already: not even the first step
-        async with asyncio.timeout_at(held.until) as timeout:
+        async with asyncio.timeout_at(min(held.until, held.at_most)) as timeout:
             held.timeout = timeout
             try:
                 yield

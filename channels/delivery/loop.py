@@ -35,13 +35,14 @@ class DeliveryLoop:
         self.counters = Counters()
         self._leases = Leases(storage, lost=lambda: self.counters.add("leases_lost"), beaten=self._beaten)
         self._claims = Claims(self._leases)
-        self._outcomes = Outcomes(self._leases.owner, self._claims.held_up)
+        self._outcomes = Outcomes(self._leases.owner, self._claims.held_up, self._is_awaited)
         self._tasks: set[asyncio.Task[None]] = set()
         self._owed: list[Outcome] = []  # what came of sends, and is not written down yet
         self._writing = asyncio.Lock()
         self._secretary: asyncio.Task[None] | None = None
         self._stopping = False
         self._turned_away = False  # a commit found no room
+        self._claimed: tuple[object, int] = (None, 0)  # a transaction, and how many rows it has claimed
         self._next: datetime | None = None  # when `run` wants to look again
         self.wake: Callable[[], None] = lambda: None
         self.overloaded: Callable[[], None] = lambda: None  # there is more than we can send at once
@@ -54,26 +55,27 @@ class DeliveryLoop:
         self._next = None
         await self._write_owed()
         if self._room <= 0:
+            self._turned_away, self._claims.nobody_waits = True, False
             self.overloaded()
             return None  # a finished send wakes us
-        asked = monotonic()
         try:
-            claimed, self._next = await self._storage.write(self._claim, quick=True)
+            self._next = await self._storage.write(partial(self._take, asked=monotonic()), quick=True)
         except DatabaseFault:
             self._leases.cut_off()
             raise
-        self._begin(claimed, asked)
         return self._next
 
-    def courier(self, tx: Tx) -> None:
+    def courier(self, tx: Tx, asked: int) -> None:
         """What a commit has put into the outbox is claimed by that commit, and leaves as soon as it is durable."""
         self._turned_away = True  # before we count: it runs in the writer's thread
-        if self._room <= 0:
+        room = self._room_in(tx)
+        if room <= 0:
+            self._claims.nobody_waits = False
             return  # a finished send looks again
         self._turned_away = False
-        claimed, due = self._claim(tx)
-        asked = monotonic()
-        tx.after_commit(lambda: self._begin(claimed, asked, due))
+        added = self._claims.claim_added(tx, self.senders, room, asked)
+        claimed, due = self._claim(tx) if added is None else (added, None)
+        tx.after_commit(partial(self._begin, claimed, monotonic(), due))
 
     async def idle(self) -> None:
         """Wait until nothing is in flight, and what came of it is written down."""
@@ -106,6 +108,11 @@ class DeliveryLoop:
     def _room(self) -> int:
         return 0 if self._stopping else AT_ONCE - len(self._tasks)
 
+    def _room_in(self, tx: Tx) -> int:
+        """Less what this very commit has claimed already, and what is therefore not begun yet."""
+        transaction, claimed = self._claimed
+        return self._room - (claimed if transaction is tx.conn.get_transaction() else 0)
+
     def _under_way(self) -> set[asyncio.Task[None]]:
         return self._tasks | ({self._secretary} if self._secretary is not None else set())
 
@@ -119,6 +126,10 @@ class DeliveryLoop:
             task.add_done_callback(self._finished)
         if due is not None and (self._next is None or due < self._next):
             self.wake()
+
+    def _is_awaited(self) -> bool:
+        """Whether somebody may wait for any send to end, whichever it is."""
+        return self._leases.shared or not self._claims.nobody_waits
 
     def _beaten(self) -> None:
         if self._owed:
@@ -136,9 +147,17 @@ class DeliveryLoop:
     def _recover(self, tx: Tx) -> None:
         self._count(tx, "uncertain", self._claims.recover(tx))
 
+    def _take(self, tx: Tx, asked: float) -> datetime | None:
+        """What it claims is begun before anything else is claimed."""
+        claimed, due = self._claim(tx)
+        tx.after_commit(partial(self._begin, claimed, asked))
+        return due
+
     def _claim(self, tx: Tx) -> tuple[list[tuple[Delivery, str]], datetime | None]:
         """The heads of lanes that may leave now, marked `sending`; and when to look again."""
-        claimed, found = self._claims.claim(tx, self.senders, self._room)
+        room = self._room_in(tx)
+        claimed, found = self._claims.claim(tx, self.senders, room)
+        self._claimed = (tx.conn.get_transaction(), self._room - room + len(claimed))
         self._count(tx, "uncertain", found.stranded)
         self._count(tx, "expired", found.expired)
         return claimed, min(found.later, default=None)
@@ -195,7 +214,7 @@ class DeliveryLoop:
         """Send, and return what to write about it."""
         failpoints.reach("claimed")
         try:
-            async with asyncio.timeout(SEND_WITHIN), self._leases.while_held(delivery.id):
+            async with self._leases.while_held(delivery.id, SEND_WITHIN):
                 sent = await self.senders[delivery.via].send(delivery)
         except NotSent as error:
             return self._outcomes.not_sent(delivery, error)
@@ -214,7 +233,7 @@ class DeliveryLoop:
 
     async def _resolve(self, delivery: Delivery) -> None:
         try:
-            async with asyncio.timeout(SEND_WITHIN), self._leases.while_held(delivery.id):
+            async with self._leases.while_held(delivery.id, SEND_WITHIN):
                 found = await self.senders[delivery.via].resolve(delivery)
         except Exception as error:  # noqa: BLE001 - the platform could not be asked: that says nothing about the message
             log.warning("resolver failed", via=delivery.via, error=repr(error))

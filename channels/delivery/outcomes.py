@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -22,6 +22,7 @@ from bot.outbox import enqueue, settle, settle_sent
 from bot.storage import outbox_rows
 from bot.storage.engine import lost_a_lock
 from bot.storage.tx import Tx
+from channels.delivery.paces import shares_place
 from channels.port import Delivery, Sent, Verdict
 
 log = structlog.get_logger()
@@ -67,15 +68,21 @@ class Outcome:
 
 class Outcomes:
     """`owner` holds the rows. `held_up` is told that a send has to wait for so many seconds, and whether by a 429; it says
-    when the row is due.
+    when the row is due. `is_awaited`: whether somebody may wait for any send to end, whichever it is.
     """
 
-    def __init__(self, owner: str, held_up: Callable[[Tx, Delivery, float, bool], datetime]) -> None:
+    def __init__(
+        self,
+        owner: str,
+        held_up: Callable[[Tx, Delivery, float, bool], datetime],
+        is_awaited: Callable[[], bool],
+    ) -> None:
         self._owner = owner
         self._held_up = held_up
+        self._is_awaited = is_awaited
 
     def sent(self, delivery: Delivery, sent: Sent) -> Outcome:
-        return replace(self._settled(delivery, "sent", ext_id=sent.ext_id, data=sent.data), sent=sent)
+        return self._settled(delivery, "sent", sent, ext_id=sent.ext_id, data=sent.data)
 
     def not_sent(self, delivery: Delivery, error: NotSent) -> Outcome:
         counts = ("retried", "rate_limited") if isinstance(error, RateLimited) else ("retried",)
@@ -86,7 +93,7 @@ class Outcomes:
             return Outcome(delivery, partial(self._words_alone, delivery=delivery, error=error), ("failed",))
         return self._settled(delivery, "failed", error=str(error))
 
-    def _settled(self, delivery: Delivery, outcome: str, **how: Any) -> Outcome:
+    def _settled(self, delivery: Delivery, outcome: str, sent: Sent | None = None, **how: Any) -> Outcome:
         write = partial(settle, outbox_id=delivery.id, outcome=outcome, **how)
         end = partial(
             outbox_rows.end,
@@ -95,7 +102,7 @@ class Outcomes:
             ext_id=how.get("ext_id"),
             error=how.get("error"),
         )
-        return Outcome(delivery, write, (outcome,), end)
+        return Outcome(delivery, write, (outcome,), end, sent)
 
     def nobody_knows(self, delivery: Delivery, error: str) -> Outcome:
         return Outcome(delivery, partial(self._unsure, delivery=delivery, error=error), ("uncertain",))
@@ -124,7 +131,8 @@ class Outcomes:
             for one in mine:
                 if not safely(tx, partial(one.write, tx)) and one.end is not None:
                     one.end(tx)
-        tx.wake("outbox")  # their lanes are free
+        if self._is_awaited() or any(one.sent is None for one in mine) or any(frees(row) for row in ours.values()):
+            tx.wake("outbox")
 
     def _retry(self, tx: Tx, delivery: Delivery, error: NotSent) -> None:
         reason, retry_after = str(error), error.retry_after
@@ -174,6 +182,11 @@ class Outcomes:
 
     def _set(self, tx: Tx, delivery: Delivery, **values: Any) -> None:
         outbox_rows.change_mine(tx, delivery.id, self._owner, **values)
+
+
+def frees(row: Any) -> bool:
+    """Whether another one may leave because this one was sent: it is behind it in its lane, or in line at the same place."""
+    return bool(row.is_awaited) or shares_place(row.bucket, row.lane, row.kind)
 
 
 def settled(

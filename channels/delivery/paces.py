@@ -106,6 +106,16 @@ class Paces:
             self.free = {name: at for name, at in self.free.items() if at > now - RESTED}
         return 0.0, None
 
+    def spend_all(self, many: Sequence[Sequence[Limit]], now: float) -> bool:
+        """Spends for all of these, or for none of them."""
+        before = {one.name: self.free.get(one.name) for spends in many for one in spends}
+        if all(self.wait(spends, now)[1] is None for spends in many):
+            return True
+        self.free.update({name: at for name, at in before.items() if at is not None})
+        for name in [name for name, at in before.items() if at is None]:
+            self.free.pop(name, None)
+        return False
+
     def next(self, spends: Sequence[Limit], now: float) -> float:
         """Seconds until the next one may leave that spends the same, nothing else considered."""
         return max([0.0, *(self._free(one, now) - now for one in spends if not one.is_wide)])

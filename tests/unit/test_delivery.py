@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +20,7 @@ from bot.storage import tables as t
 from bot.storage.engine import Storage
 from channels.delivery import DeliveryLoop, claims
 from channels.delivery.leases import SHARED_LEASE
+from channels.delivery.loop import AT_ONCE
 from channels.delivery.outcomes import FIRST_BACKOFF, LAST_BACKOFF, Counters, backoff
 from channels.delivery.paces import Paces, limits
 from channels.port import Delivery, Sent, Verdict
@@ -231,11 +233,107 @@ async def test_who_was_turned_away_by_sends_that_had_just_ended_is_looked_at_aga
         assert len(house.sender.sent) == 33
 
 
+async def test_a_commit_in_which_the_loop_looks_and_a_courier_goes_along_claims_no_more_than_may_leave_at_once(
+    sqlite_url: str,
+) -> None:
+    async with rooms(sqlite_url) as house:
+        await house.delivery.run()  # so that all statements are ready, and the next look takes no time
+        for number in range(40):
+            await queue(house, "x", lane=f"paper:{number}")
+        released = asyncio.Event()
+
+        async def waits(_: Delivery) -> None:
+            await released.wait()
+
+        house.sender.script = [waits] * 64
+        house.storage.wiring.courier = house.delivery.courier
+
+        def unit(tx: Any) -> None:
+            enqueue(tx, via="paper", lane="paper:one more", kind="text", payload={"text": "x"})
+
+        await asyncio.gather(house.delivery.run(), house.storage.write(unit, quick=True))
+        assert (await states(house)).count("sending") == AT_ONCE
+        released.set()
+        await left(house)
+        assert len(house.sender.sent) == 41
+
+
+@pytest.fixture
+async def at_once(sqlite_url: str) -> AsyncIterator[Rooms]:
+    """A house with a courier, which has looked and found that nobody waits."""
+    async with rooms(sqlite_url) as house:
+        house.storage.wiring.courier = house.delivery.courier
+        await house.delivery.run()
+        yield house
+
+
+async def test_an_answer_that_nobody_waits_for_is_written_down_as_sending_without_a_look_at_all_others(
+    at_once: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await at_once.hears("they are known from now on")
+    await left(at_once)
+    looks: list[str] = []
+    monkeypatch.setattr(at_once.delivery._claims, "claim", lambda *_: looks.append("looked"))
+    await at_once.hears("hi")
+    await left(at_once)
+    _, sent = await at_once.rows("outbox")
+    assert (sent.state, sent.attempts, sent.lease_owner, sent.started_at) == ("sent", 1, None, at_once.clock.now)
+    assert at_once.sender.sent[1].payload == sent.payload
+    assert looks == [], "neither when it left, nor when its end was written down"
+
+
+async def test_an_answer_waits_for_the_one_before_it_in_its_lane_and_leaves_when_that_has_ended(at_once: Rooms) -> None:
+    released = asyncio.Event()
+
+    async def waits(_: Delivery) -> None:
+        await released.wait()
+
+    at_once.sender.script = [waits]
+    await queue(at_once, "first")
+    await queue(at_once, "second")
+    assert await states(at_once) == ["sending", "ready"]
+    released.set()
+    await left(at_once)
+    assert at_once.sender.texts == ["first", "second"]
+
+
+async def test_what_was_said_before_the_baton_moved_in_the_same_commit_does_not_leave(at_once: Rooms) -> None:
+    await at_once.hears("hi")
+    await left(at_once)
+    who = await at_once.customer()
+
+    def unit(tx: Any) -> None:
+        say(tx, who, Body(text="the bot talks on"), author=BOT)
+        customers.move_baton(tx, who)
+
+    await at_once.storage.write(unit)
+    await left(at_once)
+    assert await states(at_once) == ["sent", "expired"]
+
+
+async def test_answers_that_leave_at_once_spend_what_their_chat_takes(at_once: Rooms) -> None:
+    for number in range(4):
+        await queue(at_once, str(number), lane="telegram:5", bucket="telegram:5")
+        while (await states(at_once)).count("sending"):
+            await at_once.delivery.idle()
+            await asyncio.sleep(0)
+    assert await states(at_once) == ["sent", "sent", "sent", "ready"]
+
+
+def test_limits_are_spent_for_all_or_for_none() -> None:
+    paces, one, other = Paces(), limits("telegram:1"), limits("telegram:2")
+    assert paces.spend_all([one, other], now=100.0)
+    before = dict(paces.free)
+    assert not paces.spend_all([other, one, one, one], now=100.0), "a fourth in one chat"
+    assert paces.free == before
+    assert paces.spend_all([other, one, one], now=100.0)
+
+
 async def test_a_courier_that_stumbles_undoes_no_turn_and_leaves_the_work_to_its_worker(sqlite_url: str) -> None:
     async with rooms(sqlite_url) as house:
         woken: list[str] = []
 
-        def stumbles(tx: Any) -> None:
+        def stumbles(tx: Any, _asked: int) -> None:
             tx.conn.execute(t.outbox.delete())
             raise ZeroDivisionError
 
