@@ -14,14 +14,14 @@ An event that no longer fits (a second press, an old button) has no effects.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from bot.answers.decide import SHOWN, NoAnswer, Search, Sure, Thresholds, Unsure, decide, is_blank, small_talk, yes_no
 from bot.answers.grounded import LONGEST_PASSAGE, MOST_PASSAGES, Passage
 from bot.answers.words import base_locale, words
 from bot.model import Choice
-from bot.nouns import noun
+from bot.nouns import but, noun
 from bot.texts import Texts, escape_markdown, say
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ def _asked(state: State, text: str, search: Search, context: Context) -> Outcome
 
 
 def _searched(state: State, text: str, search: Search, context: Context) -> Outcome:
-    state = replace(state, question=text, questions=(*state.questions, text)[-REMEMBERED:], shown=(), awaiting="")
+    state = but(state, question=text, questions=(*state.questions, text)[-REMEMBERED:], shown=(), awaiting="")
     hits = search(text, context.locale)
     decision = decide(hits, context.thresholds)
     if isinstance(decision, Sure) and decision.hit.article.id in state.tried:
@@ -286,7 +286,7 @@ def _helped(state: State, yes: bool, search: Search, context: Context) -> Outcom
         if state.awaiting == "choice":
             return Outcome(state)
         return Outcome(State(), (Confirmed(state.shown[0], context.say("kb_glad")),))
-    state = replace(
+    state = but(
         state,
         not_helped=state.not_helped + 1,
         tried=(*state.tried, *state.shown)[-REMEMBERED:],
@@ -295,7 +295,7 @@ def _helped(state: State, yes: bool, search: Search, context: Context) -> Outcom
     most = context.limits.not_helped
     if most is not None and state.not_helped >= most:
         return _fetch(state, NOT_HELPED, context)
-    state = replace(state, offered=True)
+    state = but(state, offered=True)
     if others := _others(search(state.question, context.locale), state.tried):
         return _clarify(state, "kb_sorry_others", others, context, with_human=True)
     return Outcome(state, (Rephrase(context.say("kb_sorry_rephrase"), (_human(context),)),))
@@ -306,7 +306,7 @@ def _chose(state: State, article_id: str | None, context: Context) -> Outcome:
         return _miss(state, "kb_none", context) if state.awaiting == "choice" else Outcome(state)
     article = context.article(article_id, context.locale)
     if article is None:
-        return Outcome(replace(state, awaiting=""), (Rephrase(context.say("kb_article_gone"), (_human(context),)),))
+        return Outcome(but(state, awaiting=""), (Rephrase(context.say("kb_article_gone"), (_human(context),)),))
     return _answer(_understood(state), article, context)
 
 
@@ -314,7 +314,7 @@ def _chose(state: State, article_id: str | None, context: Context) -> Outcome:
 
 
 def _answer(state: State, article: Article, context: Context) -> Outcome:
-    state = replace(state, shown=(article.id,), awaiting="helped")
+    state = but(state, shown=(article.id,), awaiting="helped")
     choices = (Choice(YES, context.say("kb_helped")), Choice(NO, context.say("kb_not_helped")))
     return Outcome(state, (Answer(article, answer_text(article, context), choices),))
 
@@ -408,7 +408,7 @@ def language_name(locale: str, within: str) -> str:
 
 def _clarify(state: State, key: str, hits: Sequence[Hit], context: Context, *, with_human: bool = False) -> Outcome:
     with_human = with_human or _often_missed(state, context) or state.offered
-    state = replace(
+    state = but(
         state, shown=tuple(hit.article.id for hit in hits), awaiting="choice", offered=state.offered or with_human
     )
     titles = tuple(Choice(ARTICLE + hit.article.id, _label(hit.article.title)) for hit in hits)
@@ -418,13 +418,13 @@ def _clarify(state: State, key: str, hits: Sequence[Hit], context: Context, *, w
 
 def _miss(state: State, key: str, context: Context) -> Outcome:
     """Not understood: say so; too often: offer a human; after that fetch one, unless the desk does not want that."""
-    state = replace(_missed(state), awaiting="", shown=())
+    state = but(_missed(state), awaiting="", shown=())
     if not _often_missed(state, context):
         return Outcome(state, (NotUnderstood(context.say(key), (_human(context),), state.question),))
     if state.offered and context.limits.misses is not None:
         return _fetch(state, NOT_UNDERSTOOD, context)
     offer = OfferHuman(context.say("not_understood_offer_human"), (_human(context),), state.question)
-    return Outcome(replace(state, offered=True), (offer,))
+    return Outcome(but(state, offered=True), (offer,))
 
 
 def _fetch(state: State, reason: str, context: Context) -> Outcome:
@@ -437,14 +437,14 @@ def _often_missed(state: State, context: Context) -> bool:
 
 
 def _missed(state: State) -> State:
-    return replace(state, misses=(*state.misses, True)[-REMEMBERED:])
+    return but(state, misses=(*state.misses, True)[-REMEMBERED:])
 
 
 def _understood(state: State) -> State:
     """A question that was understood; when none of the last was missed, the offer of a human is over, too."""
     misses = (*state.misses, False)[-REMEMBERED:]
     lately = any(misses[-OFTEN - 1 :])
-    return replace(state, misses=misses, offered=state.offered and (lately or state.not_helped > 0))
+    return but(state, misses=misses, offered=state.offered and (lately or state.not_helped > 0))
 
 
 def _human(context: Context) -> Choice:

@@ -85,11 +85,11 @@ def _comes_back(talk: Talk, flow: str) -> bool:
 def _desk_for(talk: Talk) -> Desk:
     """The desk in force, with the versions of flows that this conversation runs in, and which have since changed."""
     desk, known = talk.desk, talk.bot.old
+    if not talk.flow.frames and not desk.versions.rollout:
+        return desk
     wanted = [(one.flow, one.hash) for one in talk.flow.frames]
     wanted += [(flow, planned.before) for flow, planned in desk.versions.rollout.items()]
     missing = [content for flow, content in wanted if desk.flow(flow, content) is None]
-    if not missing:
-        return desk
     for content in missing:
         if content not in known:
             row = flow_rows.find(talk.tx.conn, content)
@@ -99,12 +99,13 @@ def _desk_for(talk: Talk) -> Desk:
 
 
 def _context(talk: Talk) -> flows.Context:
-    tx, cases = talk.tx, talk.bot.cases
+    tx, cases, names = talk.tx, talk.bot.cases, talk.names()
     is_open = cases.is_open(tx.now)
     return flows.Context(
         now=tx.now,
         locale=talk.locale,
-        **talk.names(),
+        customer=names["customer"],
+        case=names["case"],
         is_open=is_open,
         agents_available=lambda: cases.agents_available(tx, tx.now),
         knows=lambda text, locale: _knows(talk, text, locale),

@@ -148,11 +148,12 @@ class Machine:
             self.pending = None
             self.retries = {}
             self.why = ""
+        frames = [
+            Frame(one.flow.id, one.flow.hash, one.step_id, one.entered_at, one.slots, tuple(one.asked))
+            for one in self.frames
+        ]
         state = FlowState(
-            frames=tuple(
-                Frame(one.flow.id, one.flow.hash, one.step_id, one.entered_at, one.slots, tuple(one.asked))
-                for one in self.frames
-            ),
+            frames=tuple(frames),
             slots=self.slots,
             retries=self.retries,
             pending=self.pending,
