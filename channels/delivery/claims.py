@@ -166,7 +166,7 @@ class Claims:
         paces, now = self._paces_for(tx, {one.name for limited in spends.values() for one in limited})
         before, behind = dict(paces.free), dict[str, int]()
         begun = self._begun_elsewhere(tx, heads)  # places that lanes share
-        crowded = len(heads) >= room or bool(self._resting)  # others wait: who has had a turn stands behind them
+        pauses: list[tuple[Any, float]] = []
         for row in heads:
             if len(found.taken) >= room:
                 break
@@ -184,9 +184,7 @@ class Claims:
                 found.taken.append(row)
                 if shares:
                     begun.add(row.bucket)
-                pause = paces.next(spends[row.n], now)
-                if pause > 0 or crowded:
-                    self._spread(tx, row, tx.now + SECOND * pause, spends[row.n], found)
+                pauses.append((row, paces.next(spends[row.n], now)))
             elif slowest.is_wide:
                 self._rest(row, slowest, tx.now + timedelta(seconds=wait))
             elif shares:
@@ -199,6 +197,10 @@ class Claims:
                 until = tx.now + timedelta(seconds=wait + ahead / slowest.rate.per_second)
                 self._put_off(row, until, found)
                 self._spread(tx, row, until + SECOND / slowest.rate.per_second, spends[row.n], found)
+        crowded = len(heads) >= room or bool(self._resting)  # others wait: who has had a turn stands behind them
+        for row, pause in pauses:
+            if pause > 0 or crowded:
+                self._spread(tx, row, tx.now + SECOND * pause, spends[row.n], found)
         if self._leases.shared:
             spent = {name: at for name, at in paces.free.items() if before.get(name) != at}
             pace_rows.keep(tx, {name: datetime.fromtimestamp(at, UTC) for name, at in spent.items()})

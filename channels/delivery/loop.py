@@ -21,7 +21,7 @@ from channels.delivery.outcomes import Counters, Outcome, Outcomes
 from channels.port import Delivery, Sender
 
 log = structlog.get_logger()
-AT_ONCE = 32  # sends in flight
+AT_ONCE = 64  # sends in flight: who is beyond them costs a look at all who wait, again with each end of a send
 TOGETHER = 128  # outcomes that are written down in one go
 SEND_WITHIN = 100.0  # seconds; well before the lease ends, so that nobody else sends it meanwhile
 

@@ -192,9 +192,9 @@ async def test_what_a_courier_finds_to_be_due_later_wakes_the_loop_though_it_had
         soon = house.clock.now + timedelta(seconds=1)
         await queue(house, "soon", lane="paper:soon", due_at=soon)
         assert await house.delivery.run() == soon
-        house.sender.script = [waits] * 32
+        house.sender.script = [waits] * AT_ONCE
         house.clock.passes(seconds=1)
-        for number in range(31):
+        for number in range(AT_ONCE - 1):
             await queue(house, "x", lane=f"paper:{number}")
         assert await house.delivery.run() is None, "full"
         woken.clear()
@@ -216,13 +216,13 @@ async def test_who_was_turned_away_by_sends_that_had_just_ended_is_looked_at_aga
         monkeypatch.setattr(house.delivery, "_finished", ended.append)
 
         def unit(tx: Any) -> None:
-            for number in range(33):
+            for number in range(AT_ONCE + 1):
                 enqueue(tx, via="paper", lane=f"paper:{number}", kind="text", payload={"text": str(number)})
 
         await house.storage.write(unit)
         sent = 0
         async with asyncio.timeout(30):
-            while sent < 32:
+            while sent < AT_ONCE:
                 sent = (await states(house)).count("sent")
         assert woken == []
         monkeypatch.undo()
@@ -230,7 +230,7 @@ async def test_who_was_turned_away_by_sends_that_had_just_ended_is_looked_at_aga
             finished(task)
         assert woken
         await house.deliver()
-        assert len(house.sender.sent) == 33
+        assert len(house.sender.sent) == AT_ONCE + 1
 
 
 async def test_a_commit_in_which_the_loop_looks_and_a_courier_goes_along_claims_no_more_than_may_leave_at_once(
@@ -238,14 +238,14 @@ async def test_a_commit_in_which_the_loop_looks_and_a_courier_goes_along_claims_
 ) -> None:
     async with rooms(sqlite_url) as house:
         await house.delivery.run()  # so that all statements are ready, and the next look takes no time
-        for number in range(40):
+        for number in range(AT_ONCE + 8):
             await queue(house, "x", lane=f"paper:{number}")
         released = asyncio.Event()
 
         async def waits(_: Delivery) -> None:
             await released.wait()
 
-        house.sender.script = [waits] * 64
+        house.sender.script = [waits] * (2 * AT_ONCE)
         house.storage.wiring.courier = house.delivery.courier
 
         def unit(tx: Any) -> None:
@@ -255,7 +255,7 @@ async def test_a_commit_in_which_the_loop_looks_and_a_courier_goes_along_claims_
         assert (await states(house)).count("sending") == AT_ONCE
         released.set()
         await left(house)
-        assert len(house.sender.sent) == 41
+        assert len(house.sender.sent) == AT_ONCE + 9
 
 
 @pytest.fixture
@@ -837,7 +837,7 @@ async def test_a_customer_with_a_thousand_lines_takes_turns_with_the_others(
 ) -> None:
     async with rooms(database_url, clock=house_time) as house:
         house.delivery.senders["telegram"] = house.sender
-        for number in range(40):  # enough of them to fill all that leaves at once, and all that Telegram takes
+        for number in range(40):  # enough of them to fill all that Telegram takes
             lines = [f"{number}:{line}" for line in range(25)]
             await queue(house, *lines, lane=f"telegram:{number}", via="telegram", bucket=f"telegram:{number}")
             house.clock.passes(seconds=0.001)
