@@ -47,7 +47,7 @@ from sqlalchemy.types import Boolean
 from bot.storage import tables as t
 
 Convert = Callable[[Any], Any]
-PENDING = "stafett pending"  # in a connection's `info`, while rows may wait
+PENDING = "_stafett_pending"  # an attribute of the connection, while rows may wait; its `info` is ten times as far
 
 
 class Prepared:
@@ -100,7 +100,7 @@ class Prepared:
     def later(self, conn: Connection, /, **values: Any) -> Waiting | None:
         """An INSERT that takes place before anybody looks; at once (None), where nothing may wait. It is never undone alone."""
         form = self.form(conn, values)
-        pending: Pending | None = conn.info.get(PENDING)
+        pending: Pending | None = _pending(conn)
         if pending is not None:
             return pending.add(form, values)
         _run(conn, form.sql, form.bound(values), form).close()
@@ -108,7 +108,7 @@ class Prepared:
 
     def waiting(self, conn: Connection) -> list[Waiting]:
         """What was inserted by `later` in this transaction and still waits."""
-        pending: Pending | None = conn.info.get(PENDING)
+        pending: Pending | None = _pending(conn)
         return [one for form in self._forms.values() for one in pending.of(form)] if pending is not None else []
 
     def run_many(self, conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -136,7 +136,7 @@ class Changes:
 
     def later(self, conn: Connection, of: str, values: Mapping[str, Any]) -> None:
         """Takes place before anybody looks; at once, where nothing may wait. It is never undone alone."""
-        pending: Pending | None = conn.info.get(PENDING)
+        pending: Pending | None = _pending(conn)
         if pending is not None:
             pending.change(self, of, values)
         else:
@@ -148,7 +148,8 @@ class _Form:
     """A statement as one dialect says it, with these names given."""
 
     sql: str
-    binds: tuple[tuple[str, Convert | None], ...]  # by place; a name may stand at several
+    names: tuple[str, ...]  # of what goes in, by place; a name may stand at several
+    ways_in: tuple[tuple[int, Convert], ...]  # places whose values go in otherwise than they are given
     fixed: Mapping[str, Any]  # what stands in the statement itself
     row: Callable[[Iterable[Any]], Any]
     converts: tuple[tuple[int, Convert], ...]  # columns that come out otherwise than the driver gives them
@@ -158,7 +159,10 @@ class _Form:
     def bound(self, values: Mapping[str, Any]) -> list[Any]:
         if self.fixed:
             values = {**self.fixed, **values}
-        return [values[name] if convert is None else convert(values[name]) for name, convert in self.binds]
+        row = [values[name] for name in self.names]
+        for place, convert in self.ways_in:
+            row[place] = convert(row[place])
+        return row
 
     def rows(self, raw: Iterable[Sequence[Any]]) -> list[Any]:
         if not self.converts:
@@ -167,7 +171,8 @@ class _Form:
         for one in raw:
             cells = list(one)
             for place, convert in self.converts:
-                cells[place] = convert(cells[place])
+                if cells[place] is not None:  # which is None to all of them
+                    cells[place] = convert(cells[place])
             made.append(self.row(cells))
         return made
 
@@ -189,12 +194,11 @@ def _compiled(statement: Any, dialect: Dialect, names: tuple[str, ...]) -> _Form
     types = {name: one.type for name, one in made.binds.items()}
     columns = list(statement.exported_columns.items()) if hasattr(statement, "exported_columns") else []
     ways = [column.type.dialect_impl(dialect).result_processor(dialect, None) for _, column in columns]
+    ways_in = [types[name].dialect_impl(dialect).bind_processor(dialect) if name in types else None for name in places]
     return _Form(
         made.string,
-        tuple(
-            (name, types[name].dialect_impl(dialect).bind_processor(dialect) if name in types else None)
-            for name in places
-        ),
+        places,
+        tuple((place, convert) for place, convert in enumerate(ways_in) if convert is not None),
         fixed,
         _named([name for name, _ in columns]),
         tuple((place, convert) for place, convert in enumerate(ways) if convert is not None),
@@ -231,12 +235,12 @@ class Pending:
         self.changed: set[str] = set()
         self.touched: set[str] = set()
 
-    def add(self, form: _Form, values: Mapping[str, Any]) -> Waiting:
+    def add(self, form: _Form, values: dict[str, Any]) -> Waiting:
         rows = self._rows.get(form.sql)
         if rows is None:
             rows = self._rows[form.sql] = []
             self._tables |= form.tables
-        rows.append(made := Waiting(self, form, values, form.bound(values), rows))
+        rows.append(made := Waiting(self, form, values, rows))
         return made
 
     def of(self, form: _Form) -> Sequence[Waiting]:
@@ -266,7 +270,7 @@ class Pending:
         rows, changes = self._rows, self._changes
         self.drop()
         for sql, some in rows.items():
-            _run(conn, sql, [waiting.row for waiting in some], many=True).close()
+            _run(conn, sql, [one.form.bound(one.values) for one in some], many=True).close()
         for one, by_key in changes.items():
             alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
             for of, values in by_key.items():
@@ -279,41 +283,42 @@ class Pending:
         self._rows, self._changes, self._tables = {}, {}, set()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Waiting:
-    """A row that waits to be inserted: its values as they were given, and as they go in."""
+    """A row that waits to be inserted."""
 
     _pending: Pending
-    _form: _Form
-    values: Mapping[str, Any]
-    row: list[Any]
+    form: _Form
+    values: dict[str, Any]
     _among: list[Waiting]
 
     def change(self, **values: Any) -> bool:
         """What an UPDATE of it would do. False: it waits no more."""
-        if not self._pending.holds(self._form, self._among):
+        if not self._pending.holds(self.form, self._among):
             return False
-        for place, (name, convert) in enumerate(self._form.binds):
-            if name in values:
-                self.row[place] = values[name] if convert is None else convert(values[name])
+        self.values.update(values)
         return True
 
 
 def is_changed(conn: Connection, table: Table) -> bool:
     """Whether a statement has changed rows of it at once, since rows may wait on this connection."""
-    pending: Pending | None = conn.info.get(PENDING)
+    pending: Pending | None = _pending(conn)
     return pending is None or table.name in pending.changed
+
+
+def _pending(conn: Connection) -> Pending | None:
+    return conn.__dict__.get(PENDING)
 
 
 def put_off(conn: Connection) -> Pending:
     """From now on, and until `put_in`, rows may wait on this connection."""
-    found = conn.info[PENDING] = Pending()
+    found = conn.__dict__[PENDING] = Pending()
     return found
 
 
 def put_in(conn: Connection, *, write: bool = True) -> None:
     """What waits goes in, or (the transaction is undone) nowhere; nothing waits any more."""
-    pending: Pending | None = None if conn.invalidated else conn.info.pop(PENDING, None)
+    pending: Pending | None = None if conn.invalidated else conn.__dict__.pop(PENDING, None)
     if pending is not None and write:
         pending.write(conn)
     elif pending is not None:
@@ -322,7 +327,7 @@ def put_in(conn: Connection, *, write: bool = True) -> None:
 
 def look_first(conn: Connection, _cursor: Any, sql: str, *_: Any) -> None:
     """Before a statement that is not prepared (SQLAlchemy's `before_cursor_execute`)."""
-    pending: Pending | None = conn.info.get(PENDING)
+    pending: Pending | None = _pending(conn)
     if pending is not None:
         if pending.are_looked_at(None):
             pending.write(conn)
@@ -336,7 +341,7 @@ def _run(
     """The cursor, for its rows. Without `form` it looks at nothing that may wait, and changes nothing that anybody has read."""
     if not conn.in_transaction():
         conn.begin()  # as `conn.execute` does
-    if form is not None and (pending := conn.info.get(PENDING)) is not None:
+    if form is not None and (pending := _pending(conn)) is not None:
         if not beside and pending.are_looked_at(form.tables):
             pending.write(conn)
         if form.changes:

@@ -70,7 +70,7 @@ async def met(house: Rooms) -> None:
 def asked(house: Rooms, run: str, delivery: Any) -> Any:
     """What is delivered, as one that can be awaited."""
     kind, (channel, who), words, number = delivery
-    key, ref = f"{run} {who} {number}", f"{run}-{who}-{number}"
+    key, ref = f"{run} {channel} {who} {number}", f"{run}-{who}-{number}"
     if kind == "wrote":
         return house.inbox.receive(wrote(words, who, channel=channel, key=key, ref=ref))
     if kind == "edited":
@@ -146,9 +146,9 @@ async def test_on_postgresql_all_is_taken_in_once_and_the_timelines_have_no_gap(
             before = Counter((await words(house)).elements())
             async with asyncio.timeout(60):
                 await asyncio.gather(*(asked(house, run, delivery) for delivery in plan))
-            new = {f"{run} {who} {number}": said for kind, (_, who), said, number in reversed(plan) if kind == "wrote"}
+            new = {f"{run} {channel} {who} {number}" for kind, (channel, who), _, number in plan if kind == "wrote"}
             rows = {row.key: row for row in await house.rows("inbox") if row.key.startswith(run)}
-            assert {key for key in rows if not key.endswith("edit")} == set(new)
+            assert {key for key in rows if not key.endswith("edit")} == new
             assert sum((await words(house)).values()) == sum(before.values()) + len(new)
 
         loop = asyncio.get_running_loop()

@@ -587,7 +587,8 @@ async def test_every_live_case_always_has_a_next_action(house: House) -> None:
         lambda: house.do(cases.release, case.id, "ann", desk="wall"),
         lambda: house.do(cases.assign, case.id, "bob", desk="wall"),
         lambda: house.do(cases.transfer, case.id, "bob", "billing", desk="wall"),
-        lambda: house.later(days=3),
+        lambda: house.later(hours=2),
+        lambda: house.comes_back(days=3),
     ]
     for step in steps:
         await step()
