@@ -22,6 +22,8 @@ from channels.port import Delivery, Sender
 
 log = structlog.get_logger()
 AT_ONCE = 64  # sends in flight: who is beyond them costs a look at all who wait, again with each end of a send
+MANY = 4  # sends in flight, on one of several nodes; then …
+PAUSE = 0.004  # … what came of them waits so many seconds for more, to be written down by one transaction
 TOGETHER = 128  # outcomes that are written down in one go
 SEND_WITHIN = 100.0  # seconds; well before the lease ends, so that nobody else sends it meanwhile
 
@@ -191,6 +193,8 @@ class DeliveryLoop:
     async def _write_owed(self) -> None:
         """Where the database is away just now, the lanes wait until that is done."""
         async with self._writing:
+            if self._leases.shared and len(self._tasks) >= MANY:
+                await asyncio.sleep(PAUSE)
             while group := self._owed[:TOGETHER]:
                 ids = [one.delivery.id for one in group]
                 held = {of: held for of in ids if (held := self._leases.held.get(of)) is not None}
