@@ -44,6 +44,7 @@ from bot.model import (
     Wrote,
     new_id,
 )
+from bot.nouns import but
 from bot.storage import customers, history, inbox_rows, letters
 from bot.storage.ahead import Coming
 from bot.storage.engine import Storage, lost_a_lock
@@ -177,7 +178,7 @@ class Inbox:
             found = customers.create(tx, inbound.sender, self.default_locale)
         if (known := said_already(tx, found[0].id, wrote)) is not None:
             return self._seen(tx, inbound) or known
-        wrote = wrote if wrote.id else replace(wrote, id=new_id())
+        wrote = wrote if wrote.id else but(wrote, id=new_id())
         is_awaited = self._insert_new(tx, inbound, wrote, found[0].id)
         if is_awaited is None:
             if (seen := self._seen(tx, inbound)) is None:

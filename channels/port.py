@@ -9,15 +9,16 @@ suite `tests/contracts`, which then tells what is missing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol
 
+from bot.nouns import noun
 from bot.outbox import Outlet
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Delivery:
     """One claimed row of the outbox. `started_at` is when this attempt began (UTC)."""
 
@@ -34,7 +35,7 @@ class Delivery:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Sent:
     """Proof of delivery: the platform's name of it, and whatever else the rooms should hear (`SendSettled.data`)."""
 

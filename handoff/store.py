@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.errors import NotAllowed, NotFound
 from bot.model import LIVE, CaseStatus, FileRef, new_id
+from bot.nouns import but
 from bot.storage import customers, marks
 from bot.storage import tables as t
 from bot.storage.prepared import Changes, Prepared
@@ -210,7 +211,7 @@ def change(tx: Tx, case_: Case, **values: Any) -> Case:
     if known is None or not values.keys() <= _PLAIN:
         return _learn(tx, to_case(_CHANGE_AND_READ.one(tx.conn, of=case_.id, updated_at=tx.now, **values)))
     _CHANGES.later(tx.conn, case_.id, {**values, "updated_at": tx.now})
-    return _learn(tx, replace(known, updated_at=tx.now, **values))
+    return _learn(tx, but(known, updated_at=tx.now, **values))
 
 
 def count_question(tx: Tx, case_id: str) -> None:
@@ -218,7 +219,7 @@ def count_question(tx: Tx, case_id: str) -> None:
     if known is not None and tx.holds(known.customer_id):
         asked = known.questions + 1
         _CHANGES.later(tx.conn, case_id, {"questions": asked})
-        _learn(tx, replace(known, questions=asked))
+        _learn(tx, but(known, questions=asked))
     else:
         _COUNT_QUESTION.run(tx.conn, of=case_id)
         tx.known.pop(("case", case_id), None)

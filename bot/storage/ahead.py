@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
 
+from bot.nouns import noun
 from bot.storage import customers, inbox_rows
 from bot.storage import tables as t
 from bot.storage.prepared import Pending, Prepared, among
@@ -27,7 +27,7 @@ READ = frozenset({"identities", "customers", "conversations", "cases", "inbox"})
 _CASES = Prepared(select(t.cases).where(among(t.cases.c.id, "some")))
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Coming:
     """A delivery that a turn is about to take in. `awaited_as`: under this name waits what has come before it."""
 
@@ -64,7 +64,7 @@ class Ahead:
         return found.of[0] if found is not None else None
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class _Found:
     """For one turn: what its transaction is to know, and the keys of the rows that this is of."""
 

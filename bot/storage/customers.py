@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, literal_column, select, update
 
 from bot.model import LIVE, Customer, Identity, Sender, new_id
+from bot.nouns import noun
 from bot.storage import tables as t
 from bot.storage.prepared import Changes, Prepared, among
 from bot.storage.tx import Tx
@@ -67,7 +68,7 @@ _MOVE = Prepared(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Conversation:
     """What a customer's turns share. `reply_*` is where the customer wrote last."""
 

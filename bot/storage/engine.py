@@ -138,6 +138,7 @@ class Storage:
         if self._writer is not None:
             await asyncio.to_thread(self._writer.close)
             self._writer = None
+        await self._turns.idle()
         await self._engine.dispose()
         await self._apart.close()
         if self._urgent is not None:

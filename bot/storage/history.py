@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql
 
 from bot.events import MessageDeleted, MessageEdited, MessageStored, TimelineGrew
 from bot.model import Author, AuthorKind, Body, Choice, FileRef, Message, SurveyCard, TimelineEntry, new_id
+from bot.nouns import but
 from bot.storage import customers, inbox_rows
 from bot.storage import tables as t
 from bot.storage.prepared import Prepared, Waiting, among
@@ -143,7 +144,7 @@ def put_in_case(tx: Tx, message: Message, case_id: str) -> Message:
     waiting: Waiting | None = tx.known.get(("waiting", message.id))
     if waiting is None or not waiting.change(case_id=case_id):
         _CHANGE.run(tx.conn, whose=message.customer_id, which=message.id, case_id=case_id)
-    return replace(message, case_id=case_id)
+    return but(message, case_id=case_id)
 
 
 def _update(message: Message) -> Any:

@@ -318,11 +318,9 @@ def put_off(conn: Connection) -> Pending:
 
 def put_in(conn: Connection, *, write: bool = True) -> None:
     """What waits goes in, or (the transaction is undone) nowhere; nothing waits any more."""
-    pending: Pending | None = None if conn.invalidated else conn.__dict__.pop(PENDING, None)
-    if pending is not None and write:
+    pending: Pending | None = conn.__dict__.pop(PENDING, None)
+    if pending is not None and write and not conn.invalidated:
         pending.write(conn)
-    elif pending is not None:
-        pending.drop()
 
 
 def look_first(conn: Connection, _cursor: Any, sql: str, *_: Any) -> None:

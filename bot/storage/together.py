@@ -62,6 +62,11 @@ class Together:
             self._running = asyncio.create_task(self._run(), name="stafett-turns")
         return await future  # who gives up cancels this; what is queued is committed all the same
 
+    async def idle(self) -> None:
+        """Wait until nobody's turn is under way."""
+        while under_way := self._apart | ({self._running} if self._running is not None else set()):
+            await asyncio.wait(under_way)
+
     async def _run(self) -> None:
         try:
             await self._take_turns()

@@ -21,7 +21,6 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
@@ -32,6 +31,7 @@ from sqlalchemy.pool import StaticPool
 
 from bot.errors import DatabaseFault
 from bot.model import Clock
+from bot.nouns import noun
 from bot.storage.ahead import Coming, read_ahead
 from bot.storage.json_text import JSON_TEXT
 from bot.storage.prepared import look_first, put_in, put_off
@@ -53,7 +53,7 @@ Answer = tuple[
 ]  # whose, what, why not, what follows
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Asked:
     """A unit that waits, and who waits for it."""
 

@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 
 from bot.errors import FileRefused, NotSent, RateLimited, Refused
+from bot.nouns import noun
 from bot.outbox import enqueue, settle, settle_sent
 from bot.storage import outbox_rows
 from bot.storage.engine import lost_a_lock
@@ -52,7 +53,7 @@ class Counters:
             self.rate_limited_by[via] = self.rate_limited_by.get(via, 0) + 1
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Outcome:
     """What is to be written about a send, and what it counts as once that is written: nobody sees a count before its row.
 

@@ -18,6 +18,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bot.nouns import noun
+
 MANY = 10_000  # buckets that are remembered before those that are free again are forgotten
 RESTED = 60.0  # seconds after which any of them is as good as new
 ALMOST = 1e-6  # seconds: what sums of floats may be off by
@@ -52,7 +54,7 @@ METHODS = {"edit": "update", "card": "update", "redraw": "update", "delete": "de
 WIDE = ("telegram.all", "telegram.bulk", "slack.all")
 
 
-@dataclass(frozen=True, slots=True)
+@noun(frozen=True, slots=True)
 class Limit:
     """`name` is shared by all who spend from it."""
 
