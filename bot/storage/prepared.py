@@ -350,7 +350,7 @@ def _run(
         (cursor.executemany if many else cursor.execute)(sql, values)
     except conn.dialect.loaded_dbapi.Error as error:
         cursor.close()
-        raise _translated(conn, sql, error) from error
+        raise translated(conn, sql, error) from error
     except BaseException as end:
         if isinstance(end, OSError) or not isinstance(end, Exception):
             conn.invalidate(end)  # cut off in the middle: who had it next would be inside of this transaction
@@ -371,7 +371,7 @@ def is_alive(conn: Connection) -> bool:
     return bool(raw.in_transaction) if conn.dialect.name == "sqlite" else True
 
 
-def _translated(conn: Connection, sql: str, error: Exception) -> BaseException:
+def translated(conn: Connection, sql: str, error: Exception) -> BaseException:
     """The driver's error as SQLAlchemy's. A connection that is gone, or holds a plan of an older schema, is given up."""
     dialect = conn.dialect
     base: Any = dialect.loaded_dbapi.Error

@@ -34,7 +34,7 @@ from bot.model import Clock
 from bot.nouns import noun
 from bot.storage.ahead import Coming, read_ahead
 from bot.storage.json_text import JSON_TEXT
-from bot.storage.prepared import look_first, put_in, put_off
+from bot.storage.prepared import look_first, put_in, put_off, translated
 from bot.storage.tx import Tx, Undone, Wiring
 
 T = TypeVar("T")
@@ -375,4 +375,9 @@ def _prepare(dbapi: sqlite3.Connection, _record: object) -> None:
 
 
 def _begin_immediate(conn: Connection) -> None:
-    conn.exec_driver_sql("BEGIN IMMEDIATE")
+    """By the driver: it is asked for with each commit, and there is a transaction only after it."""
+    raw: Any = conn.connection.dbapi_connection
+    try:
+        raw.execute("BEGIN IMMEDIATE").close()
+    except sqlite3.Error as error:
+        raise translated(conn, "BEGIN IMMEDIATE", error) from error

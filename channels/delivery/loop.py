@@ -22,6 +22,7 @@ from channels.port import Delivery, Sender
 
 log = structlog.get_logger()
 AT_ONCE = 64  # sends in flight: who is beyond them costs a look at all who wait, again with each end of a send
+DOWNLOADS = 16  # of them: files that are fetched, each with up to 20 MB in memory
 MANY = 4  # sends in flight, on one of several nodes; then …
 PAUSE = 0.004  # … what came of them waits so many seconds for more, to be written down by one transaction
 TOGETHER = 128  # outcomes that are written down in one go
@@ -42,6 +43,7 @@ class DeliveryLoop:
         self._owed: list[Outcome] = []  # what came of sends, and is not written down yet
         self._writing = asyncio.Lock()
         self._secretary: asyncio.Task[None] | None = None
+        self._downloads = asyncio.Semaphore(DOWNLOADS)
         self._stopping = False
         self._turned_away = False  # a commit found no room
         self._claimed: tuple[object, int] = (None, 0)  # a transaction, and how many rows it has claimed
@@ -174,7 +176,9 @@ class DeliveryLoop:
             self._leases.let_go(delivery.id)  # we slept, and others may have it by now
             self.wake()
             return
-        self._conclude(await self._attempt(delivery))
+        async with self._downloads if delivery.kind == "fetch" else contextlib.nullcontext():
+            outcome = await self._attempt(delivery)
+        self._conclude(outcome)
 
     def _conclude(self, outcome: Outcome) -> None:
         """What came of it is written down with what else comes to its end meanwhile."""

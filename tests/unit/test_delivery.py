@@ -20,7 +20,7 @@ from bot.storage import tables as t
 from bot.storage.engine import Storage
 from channels.delivery import DeliveryLoop, claims
 from channels.delivery.leases import SHARED_LEASE
-from channels.delivery.loop import AT_ONCE
+from channels.delivery.loop import AT_ONCE, DOWNLOADS
 from channels.delivery.outcomes import FIRST_BACKOFF, LAST_BACKOFF, Counters, backoff
 from channels.delivery.paces import Paces, limits
 from channels.port import Delivery, Sent, Verdict
@@ -256,6 +256,29 @@ async def test_a_commit_in_which_the_loop_looks_and_a_courier_goes_along_claims_
         released.set()
         await left(house)
         assert len(house.sender.sent) == AT_ONCE + 9
+
+
+async def test_files_are_fetched_a_few_at_a_time_and_hold_up_no_words(sqlite_url: str) -> None:
+    """Each may have 20 MB, and is in memory as a whole."""
+    async with rooms(sqlite_url) as house:
+        for number in range(DOWNLOADS + 5):
+            await queue(house, "a file", lane=f"fetch:{number}", kind="fetch")
+        await queue(house, "words")
+        released, said = asyncio.Event(), asyncio.Event()
+
+        async def waits(_: Delivery) -> None:
+            await released.wait()
+
+        async def says(_: Delivery) -> None:
+            said.set()
+
+        house.sender.script = [*[waits] * DOWNLOADS, says]
+        await house.delivery.run()
+        await said.wait()
+        assert [one.kind for one in house.sender.tried] == ["fetch"] * DOWNLOADS + ["text"]
+        released.set()
+        await left(house)
+        assert len(house.sender.sent) == DOWNLOADS + 6
 
 
 @pytest.fixture
