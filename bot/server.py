@@ -144,13 +144,28 @@ class PlainHeaders:
 
 
 class Socket(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket. A client that is just saying goodbye when the server stops must not end the stop with a fault."""
+    """uvicorn's WebSocket. A client that is just coming, or saying goodbye, when the server stops must not end the stop with a
+    fault.
+    """
+
+    _is_asked_to_end = False
 
     def shutdown(self) -> None:
+        if not self.handshake_complete and self.initial_response is None:
+            self._is_asked_to_end = (
+                True  # uvicorn would answer at once, and the house's own answer would be one too many
+            )
+            return
         try:
             super().shutdown()
         except InvalidState:  # "connection is closing", by the other side: uvicorn only knows of its own closing
             self.transport.close()
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if self._is_asked_to_end:
+            self._is_asked_to_end = False
+            self.shutdown()
 
 
 class Server(uvicorn.Server):

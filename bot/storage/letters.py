@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, delete, false, func, insert, select, update
 
 from bot.model import new_id
 from bot.storage import tables as t
@@ -32,17 +32,24 @@ class Letter:
 
 
 def bury(tx: Tx, source: str, key: str | None, raw: bytes, error: str) -> bool:
-    """Keep it. False: this source has had its share of this day (UTC). One query more, of rows that are rare."""
+    """Keep it; what comes again under its key is kept already. False: this source has had its share of this day (UTC).
+
+    One query more, of rows that are rare.
+    """
     d = t.dead_letters
+    named = None if key is None else storable(key)
     today = tx.now.replace(hour=0, minute=0, second=0, microsecond=0)
-    count = tx.conn.execute(select(func.count()).where(d.c.source == source, d.c.at >= today)).scalar_one()
+    is_same = d.c.key == named if named is not None else false()  # platforms repeat what was not acknowledged in time
+    query = select(func.count(), func.count().filter(is_same)).where(d.c.source == source, d.c.at >= today)
+    count, known = tx.conn.execute(query).one()
+    if known:
+        return True
     if count > PER_DAY:
         return False
     values = {"id": new_id(), "source": source, "at": tx.now}
     if count == PER_DAY:
         tx.conn.execute(insert(d).values(**values, error=FULL))
         return False
-    named = None if key is None else storable(key)
     tx.conn.execute(insert(d).values(**values, key=named, raw=raw[:RAW], error=storable(error)[:500]))
     return True
 

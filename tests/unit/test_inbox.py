@@ -56,6 +56,13 @@ async def test_the_same_delivery_again_changes_nothing_and_gets_the_same_receipt
         assert house.inbox.duplicates == 1
 
 
+async def test_what_cannot_be_read_is_kept_once_however_often_it_is_delivered(database_url: str) -> None:
+    async with rooms(database_url) as house:
+        for key in ("E1", "E1", "E2", None, None):
+            await house.inbox.drop("slack", b"{", "no JSON", key)
+        assert sorted(str(row.key) for row in await house.rows("dead_letters")) == ["E1", "E2", "None", "None"]
+
+
 async def test_one_key_with_other_words_is_a_conflict(database_url: str) -> None:
     async with rooms(database_url) as house:
         await house.hears("hi", key="u1")

@@ -164,6 +164,45 @@ def test_a_client_that_is_saying_goodbye_does_not_spoil_the_stop() -> None:
     assert socket.transport.closed
 
 
+@pytest.mark.parametrize("answer", ["websocket.accept", "websocket.close"])
+async def test_who_is_just_coming_when_the_server_stops_gets_one_answer(answer: str, caplog: Any) -> None:
+    knocked, asked, may_answer = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    heard: list[str] = []
+
+    class Told(Socket):
+        def shutdown(self) -> None:
+            super().shutdown()
+            asked.set()
+
+    async def house(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            heard.append((await receive())["type"])
+            knocked.set()
+            await may_answer.wait()
+            await send({"type": answer})
+            heard.append((await receive())["type"])
+
+    server = Server(uvicorn.Config(house, ws=Told, lifespan="off", log_config=None))
+    listening = bind("127.0.0.1", 0)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    reader, writer = await asyncio.open_connection(*listening.getsockname())
+    writer.write(
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    await knocked.wait()
+    server.should_exit = True
+    await asked.wait()
+    may_answer.set()
+    said = await reader.read()
+    assert said.count(b"HTTP/1.1") == 1
+    assert said.startswith(b"HTTP/1.1 101" if answer == "websocket.accept" else b"HTTP/1.1 403")
+    await asyncio.wait_for(serving, 30)
+    writer.close()
+    assert heard == ["websocket.connect", "websocket.disconnect"]
+    assert "Exception" not in caplog.text
+
+
 async def test_a_connection_that_is_made_while_the_server_stops_is_asked_to_end_as_well() -> None:
     """uvicorn asks those that it has; a widget that comes back at once would hold up the stop until its time is over."""
     server = Server(uvicorn.Config(asgi(StubApp())))
