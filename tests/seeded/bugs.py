@@ -37,6 +37,20 @@ BUGS: tuple[Bug, ...] = (
         ("tests/unit/test_inbox.py", "tests/unit/test_web_socket.py", "tests/unit/test_web_frames.py"),
     ),
     Bug(
+        "what was read for a turn is believed, though a neighbour in its commit has changed it",
+        "bot/storage/ahead.py",
+        "            or not self._pending.changed.isdisjoint(READ)\n",
+        "",
+        ("tests/unit/test_ahead.py",),
+    ),
+    Bug(
+        "a turn that shares a transaction takes a customer whom another node holds",
+        "bot/storage/ahead.py",
+        "            if free is None or row.customer_id in free:\n",
+        "            if row is not None:\n",
+        ("tests/unit/test_ahead.py",),
+    ),
+    Bug(
         "a webhook is acknowledged before its message is stored",
         "channels/telegram/webhook.py",
         "            await self._take(body)\n",

@@ -196,7 +196,8 @@ async def test_who_is_held_by_another_transaction_holds_up_nobody_else(postgres_
         async with house.storage.own_connection() as (other, _):
             await other.execute(text("SELECT 1 FROM conversations WHERE customer_id = :of FOR UPDATE"), {"of": kari})
             waiting = [asyncio.ensure_future(house.hears("again", who)) for who in ("kari", "ola")]
-            await waiting[1]
+            async with asyncio.timeout(10):  # less than anybody waits for a lock
+                await waiting[1]
             assert not waiting[0].done()
             await other.rollback()
         await waiting[0]
