@@ -255,7 +255,7 @@ class Inbox:
     def _amend(self, tx: Tx, inbound: Inbound, identity: Identity, ref: str) -> None:
         original = history.by_ref(tx.conn, identity.channel, ref)
         if original is None:
-            self._park(tx, inbound, f"{identity.channel}:{ref}")
+            self._park(tx, inbound, amends(identity.channel, ref))
         elif original.customer_id == identity.customer_id and original.author.kind is AuthorKind.CUSTOMER:
             if original.deleted_at is not None:
                 inbox_rows.forget_raw(tx, inbound.source, inbound.key)  # an edit that comes late brings no word back
@@ -285,7 +285,7 @@ class Inbox:
         self._amend_by_parked(tx, inbound.sender.channel, ref)
 
     def _amend_by_parked(self, tx: Tx, channel: str, ref: str) -> None:
-        for row in inbox_rows.parked(tx, f"{channel}:{ref}"):
+        for row in inbox_rows.parked(tx, amends(channel, ref)):
             happening, sender = from_json(row.happening)
             identity = customers.identity(tx.conn, sender.channel, sender.external_id)
             if identity is not None and isinstance(happening, Edited | Deleted):
@@ -436,7 +436,12 @@ def coming(inbound: Inbound) -> Coming | None:
 def awaited_as(inbound: Inbound) -> str:
     """Under this name waits what has come before it."""
     ref = getattr(inbound.happening, "ref", "")
-    return f"{inbound.sender.channel}:{ref}" if ref else ""
+    return amends(inbound.sender.channel, ref) if ref else ""
+
+
+def amends(channel: str, ref: str) -> str:
+    """What an edit or a deletion waits for whose message has not come yet."""
+    return f"{channel}:{ref}"
 
 
 def _row(inbound: Inbound, customer_id: str) -> dict[str, Any]:

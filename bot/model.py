@@ -80,6 +80,8 @@ class CaseStatus(StrEnum):
 WITH_PEOPLE = frozenset({CaseStatus.QUEUED, CaseStatus.OPEN, CaseStatus.PENDING, CaseStatus.SNOOZED})
 """While a case has one of these, a human holds (or will hold) the baton and the bot is silent."""
 
+HELD = WITH_PEOPLE - {CaseStatus.QUEUED}
+"""An agent holds it: it is open, waits for its customer, or is put off."""
 LIVE = WITH_PEOPLE | {CaseStatus.BOT}
 """At most one case of a customer has one of these."""
 

@@ -152,9 +152,8 @@ class Socket(WebSocketsSansIOProtocol):
 
     def shutdown(self) -> None:
         if not self.handshake_complete and self.initial_response is None:
-            self._is_asked_to_end = (
-                True  # uvicorn would answer at once, and the house's own answer would be one too many
-            )
+            # uvicorn would answer at once, and the house's own answer, which is coming, would be one too many
+            self._is_asked_to_end = True
             return
         try:
             super().shutdown()

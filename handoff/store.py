@@ -13,7 +13,7 @@ from sqlalchemy import case as when
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.errors import NotAllowed, NotFound
-from bot.model import LIVE, CaseStatus, FileRef, new_id
+from bot.model import HELD, LIVE, CaseStatus, FileRef, new_id
 from bot.nouns import but
 from bot.storage import customers, marks
 from bot.storage import tables as t
@@ -31,7 +31,7 @@ Reader: TypeAlias = Connection
 MEASURED = 50  # so many last cases tell how long one takes
 NUMBERS = 10  # of cases that one of several nodes takes at a time
 _LIVE = tuple(LIVE)
-_HELD = (CaseStatus.OPEN, CaseStatus.PENDING, CaseStatus.SNOOZED)
+_HELD = tuple(HELD)
 _PRIORITY = {"urgent": 0, "high": 1, "normal": 2, "low": 3}
 
 

@@ -6,9 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Text, cast, exists, select
 
+from bot.model import HELD
 from bot.storage import tables as t
-
-HELD = ("open", "pending", "snoozed")  # by a person: the bot asks nothing
 
 
 def unanswered(conn: Connection, channel: str, since: datetime, until: datetime) -> list[tuple[str, str]]:
@@ -22,7 +21,7 @@ def unanswered(conn: Connection, channel: str, since: datetime, until: datetime)
     query = query.where(c.updated_at >= since, m.at >= since, m.at < until, m.channel == channel)
     query = query.where(m.author_kind.in_(("bot", "system")), m.deleted_at.is_(None), cast(m.choices, Text) != "[]")
     arrived = exists().where(r.message_id == m.id, r.channel == channel)
-    held = exists().where(t.cases.c.customer_id == m.customer_id, t.cases.c.status.in_(HELD))
+    held = exists().where(t.cases.c.customer_id == m.customer_id, t.cases.c.status.in_(HELD))  # the bot asks nothing
     merged = exists().where(t.customers.c.id == m.customer_id, t.customers.c.merged_into.is_not(None))
     found = conn.execute(query.where(arrived, ~held, ~merged).order_by(m.at, m.id))
     return [(row.customer_id, row.id) for row in found]

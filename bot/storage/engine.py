@@ -31,7 +31,7 @@ from bot.storage.json_text import JSON_TEXT
 from bot.storage.prepared import Pending, look_first, put_in, put_off
 from bot.storage.shared_clock import SharedClock
 from bot.storage.together import Asked, Together
-from bot.storage.tx import Tx, Undone, Wiring
+from bot.storage.tx import Tx, Undone, Wiring, follow
 from bot.storage.writer import SqliteWriter
 
 T = TypeVar("T")
@@ -246,8 +246,7 @@ class Storage:
                 if not await self._was_committed(stamps[0]):
                     raise
         self._commits += 1
-        for action in dict.fromkeys(afterwards):
-            action()
+        follow(afterwards)
         return result
 
     async def _was_committed(self, stamp: Stamp) -> bool:

@@ -7,8 +7,9 @@ driver), and it may be run again from the start when the database asks for a ret
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
@@ -116,6 +117,16 @@ class Tx:
         if now is not None and self.clock is not None:
             self.now = self.clock.heard(now)
         return True
+
+
+def follow(afterwards: Iterable[Callable[[], None]]) -> None:
+    """On the event loop, after a commit: each thing once. What fails is nobody's who waits for the commit: that stands."""
+    for action in dict.fromkeys(afterwards):  # a hundred turns wake a worker once
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001 - the loop's handler logs it
+            told = {"message": "what was to follow a commit failed", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(told)
 
 
 class Undone(BaseException):

@@ -35,7 +35,7 @@ from bot.nouns import noun
 from bot.storage.ahead import Coming, read_ahead
 from bot.storage.json_text import JSON_TEXT
 from bot.storage.prepared import look_first, put_in, put_off, translated
-from bot.storage.tx import Tx, Undone, Wiring
+from bot.storage.tx import Tx, Undone, Wiring, follow
 
 T = TypeVar("T")
 BATCH = 256
@@ -297,14 +297,7 @@ def _tell(answers: Sequence[Answer]) -> None:
 
     At once, so that what leaves is on its way before those who wait for the commit go on.
     """
-    for action in dict.fromkeys(
-        action for *_, afterwards in answers for action in afterwards
-    ):  # a hundred wake a worker once
-        try:
-            action()
-        except Exception as raised:  # noqa: BLE001 - it is nobody's who waits here
-            loop = asyncio.get_running_loop()
-            loop.call_exception_handler({"message": "what was to follow a commit failed", "exception": raised})
+    follow(action for *_, afterwards in answers for action in afterwards)
     for future, result, error, _ in answers:
         if future.done():
             continue

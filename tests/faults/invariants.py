@@ -26,7 +26,7 @@ SENDS = (
     " WHERE via != 'web' AND state IN ('ready', 'sending', 'retry', 'uncertain')"
 )
 LIVE_CASES = "('bot', 'queued', 'open', 'pending', 'snoozed')"
-PATIENCE = 60.0  # seconds; a machine that has other things to do is not a fault
+PATIENCE = 30.0  # seconds
 
 
 class Books:

@@ -25,7 +25,7 @@ from tests.support import needs, postgres
 from tests.support.house import Visitor
 
 QUESTION = "where is my order?"
-PATIENCE = 60.0  # seconds; that it is 10 at most is shown by its numbers in tests/unit/test_many_nodes.py
+PATIENCE = 30.0  # seconds; that it is 10 at most is shown by its numbers in tests/unit/test_many_nodes.py
 MARKED = "SELECT count(*) FROM outbox WHERE via = 'telegram' AND doubled"
 GONE = (AssertionError, OSError, TimeoutError, websockets.WebSocketException, httpx2.HTTPError)
 pytestmark = pytest.mark.postgresql
