@@ -5,8 +5,8 @@ reach us for longer, whoever was away, nobody knows who pressed one. What lives 
 the questions which may have been answered in vain are asked once more, in the same chat, with the same buttons: it is the
 same message, so a press on either copy counts, once. What it must not know: how a platform is listened to.
 
-Not asked again: who has written since (that is the answer), who talks with a person, an older question (it was left alone),
-and the same question twice.
+Not asked again: who has written since (that is the answer), who talks with a person, what was asked in a case that is over,
+an older question (it was left alone), and the same question twice.
 """
 
 from __future__ import annotations
@@ -55,14 +55,15 @@ def sweep(tx: Tx, timer: timers.Timer) -> None:
 def ask(tx: Tx, timer: timers.Timer) -> None:
     """Send the question once more, if it is still the last thing that was said."""
     who = customers.customer(tx.conn, timer.customer_id or "")
-    last = history.latest(tx.conn, who.id, 1) if who is not None else []
-    if who is None or not last or last[0].id != timer.data["message"] or MARK in last[0].meta:
+    if who is None or not asked_rows.is_unanswered(tx.conn, who.id, timer.data["message"]):
         return
-    where = customers.reply_to(tx, who.id)
-    if where is None or where.channel != last[0].channel or not where.reachable:
+    question, where = history.of_customer(tx.conn, who.id, timer.data["message"]), customers.reply_to(tx, who.id)
+    if question is None or MARK in question.meta:
         return
-    _send_again(tx, last[0], where, say("asked_again", who.locale))
-    history.set_meta(tx, last[0], **{MARK: tx.now.isoformat()})
+    if where is None or where.channel != question.channel or not where.reachable:
+        return
+    _send_again(tx, question, where, say("asked_again", who.locale))
+    history.set_meta(tx, question, **{MARK: tx.now.isoformat()})
 
 
 def _send_again(tx: Tx, question: Message, where: Identity, why: str) -> None:

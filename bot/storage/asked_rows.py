@@ -3,25 +3,54 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, Text, cast, exists, select
+from sqlalchemy import ColumnElement, Connection, Select, Text, and_, cast, exists, func, or_, select
 
-from bot.model import HELD
+from bot.model import HELD, WITH_PEOPLE, CaseStatus
 from bot.storage import tables as t
 
 
 def unanswered(conn: Connection, channel: str, since: datetime, until: datetime) -> list[tuple[str, str]]:
     """(customer, message) of questions that arrived on this channel and were asked in this time.
 
-    Reads all conversations that changed since then; it is asked after an absence only.
+    Found by what left since then, which ix_outbox_state_due_at knows: nothing leaves before it is said, and nothing is
+    read of those to whom nothing was. (A conversation does not say in an index when it changed.)
     """
+    m, o = t.messages.c, t.outbox.c
+    left = select(o.message_id).where(o.state == "sent", o.due_at >= since, o.message_id.is_not(None))
+    asked = (m.id.in_(left), m.at >= since, m.at < until, m.channel == channel)
+    found = conn.execute(_open_questions().where(*asked).order_by(m.at, m.id))
+    return [(row.customer_id, row.id) for row in found]
+
+
+def is_unanswered(conn: Connection, customer_id: str, message_id: str) -> bool:
+    """Whether this is a question that arrived, and still the last thing that was said to this customer."""
+    m = t.messages.c
+    return conn.execute(_open_questions().where(m.customer_id == customer_id, m.id == message_id)).first() is not None
+
+
+def _open_questions() -> Select[Any]:
     m, c, r = t.messages.c, t.conversations.c, t.message_refs.c
     last = (m.customer_id == c.customer_id) & (m.seq == c.last_seq)
-    query = select(m.customer_id, m.id).join_from(t.conversations, t.messages, last)
-    query = query.where(c.updated_at >= since, m.at >= since, m.at < until, m.channel == channel)
-    query = query.where(m.author_kind.in_(("bot", "system")), m.deleted_at.is_(None), cast(m.choices, Text) != "[]")
-    arrived = exists().where(r.message_id == m.id, r.channel == channel)
-    held = exists().where(t.cases.c.customer_id == m.customer_id, t.cases.c.status.in_(HELD))  # the bot asks nothing
+    arrived = exists().where(r.message_id == m.id, r.channel == m.channel)
     merged = exists().where(t.customers.c.id == m.customer_id, t.customers.c.merged_into.is_not(None))
-    found = conn.execute(query.where(arrived, ~held, ~merged).order_by(m.at, m.id))
-    return [(row.customer_id, row.id) for row in found]
+    by_the_house = (m.author_kind.in_(("bot", "system")), m.deleted_at.is_(None), cast(m.choices, Text) != "[]")
+    query = select(m.customer_id, m.id).join_from(t.messages, t.conversations, last)
+    return query.where(*by_the_house, arrived, ~merged, ~_with_a_person(), ~_about_what_is_over())
+
+
+def _with_a_person() -> ColumnElement[bool]:
+    """Somebody holds the customer's case, or fetches them: the bot's question was before that. What they were offered
+    while they wait in the queue stands.
+    """
+    m, case = t.messages.c, t.cases.c
+    in_queue = and_(case.status.in_(WITH_PEOPLE - HELD), case.escalated_at > m.at)
+    return exists().where(case.customer_id == m.customer_id, or_(case.status.in_(HELD), in_queue))
+
+
+def _about_what_is_over() -> ColumnElement[bool]:
+    """It belongs to a case that ended after it; the survey's question comes after the end."""
+    m, case = t.messages.c, t.cases.c
+    ended = case.status.in_((CaseStatus.RESOLVED, CaseStatus.CLOSED))
+    return exists().where(case.id == m.case_id, ended, func.coalesce(case.resolved_at, case.closed_at) > m.at)
