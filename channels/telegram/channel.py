@@ -66,7 +66,7 @@ class TelegramChannel:
             storage, inbox, self.bot_id, lambda: self._calls if self._connected.is_set() else None
         )
         self.intake = Intake(inbox, self.bot_id, self._was_pressed)
-        self.webhook = Webhook(secret.get_secret_value(), self.intake) if secret else None
+        self.webhook = Webhook(secret.get_secret_value(), self.intake, self._heard) if secret else None
 
     # ── Channel ────────────────────────────────────────────────────────────────────────────────────────────────────
     async def start(self) -> None:
@@ -206,21 +206,22 @@ class TelegramChannel:
             await calls.set_webhook(url, secret.get_secret_value() if secret else "", KINDS)
 
         await self._until_it_works(put)
-        await self._heard()
+        began = time.time()
         while True:
-            await asyncio.sleep(WATCH)
             try:
                 known, waiting, failed_at, why = await calls.webhook()
             except SendFault as error:
                 self._told(f"Telegram at {self._settings.telegram_api_url}: {error}")
-                continue
-            if known != url:
-                await self._until_it_works(put)
-            elif waiting and failed_at and time.time() - failed_at < RECENT:
-                self._told(f"Telegram can't reach {url}: {why}")
             else:
-                self._told(None)
-                await self._heard()
+                if known != url:
+                    await self._until_it_works(put)
+                elif waiting and failed_at >= max(began, time.time() - RECENT):
+                    self._told(f"Telegram can't reach {url}: {why}")
+                else:
+                    self._told(None)
+                    if not waiting:  # else it is heard when what waits has come: till then it may be in vain
+                        await self._heard()
+            await asyncio.sleep(WATCH)
 
     async def _set_commands(self, calls: Calls) -> None:
         """The bot's menu, in each language; the first one for all others."""

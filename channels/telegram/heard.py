@@ -1,7 +1,12 @@
-"""Whether Telegram and we have been talking all along: it forgets pressed buttons after 150 seconds."""
+"""Whether Telegram and we have been talking all along: it forgets pressed buttons after 150 seconds.
+
+What counts is that what people did reaches us: an answered poll; with a webhook, a post that was taken, or Telegram's word
+that nothing waits. That Telegram answers our calls says nothing: its posts may still be held up before our door.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -30,9 +35,14 @@ class Heard:
         self._storage = storage
         self._elapsed = elapsed
         self._last: float | None = None
+        self._one_at_a_time = asyncio.Lock()  # a webhook's posts come together
         self._missed: tuple[datetime, timedelta] | None = None
 
     async def __call__(self) -> None:
+        async with self._one_at_a_time:
+            await self._hear()
+
+    async def _hear(self) -> None:
         at, last = self._elapsed(), self._last
         if last is not None and at - last < EVERY:
             return

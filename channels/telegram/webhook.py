@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Awaitable, Callable
 
 import structlog
 from starlette.requests import ClientDisconnect
@@ -20,9 +21,12 @@ RETRY_AFTER = b"5"  # seconds; Telegram obeys up to 3,600
 
 
 class Webhook:
-    def __init__(self, secret: str, intake: Intake) -> None:
+    """`heard` is called after each post whose update is committed."""
+
+    def __init__(self, secret: str, intake: Intake, heard: Callable[[], Awaitable[None]]) -> None:
         self._secret = secret.encode()
         self._intake = intake
+        self._heard = heard
         self.forged = 0
 
     def routes(self) -> tuple[BaseRoute, ...]:
@@ -48,6 +52,7 @@ class Webhook:
             return 413
         try:
             await self._take(body)
+            await self._heard()
         except Exception as error:  # noqa: BLE001 - not committed, so not acknowledged: Telegram will tell it again
             log.warning("telegram webhook: not taken", error=type(error).__name__)
             return 503

@@ -19,23 +19,11 @@ from bot.turn import Turn
 from channels.telegram import store
 from tests.fakes.faults import Fault
 from tests.fakes.telegram import TelegramServer
-from tests.support.telegram_house import House, SetClock, unhurried
+from tests.support.telegram_house import House, SetClock
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 50
 
-__all__ = ["unhurried"]
 pytestmark = pytest.mark.usefixtures("unhurried")
-
-
-@pytest.fixture
-def clock() -> SetClock:
-    return SetClock()
-
-
-@pytest.fixture
-async def tg(clock: SetClock) -> AsyncIterator[TelegramServer]:
-    async with TelegramServer(clock=clock) as server:
-        yield server
 
 
 @pytest.fixture

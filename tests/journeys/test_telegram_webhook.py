@@ -4,49 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import io
-import socket
 from collections.abc import AsyncIterator
 
 import pytest
-import uvicorn
 from aiohttp import ClientSession
-from starlette.applications import Starlette
 
 from tests.fakes.telegram import TelegramServer
-from tests.support.telegram_house import House, SetClock, unhurried
+from tests.support.telegram_house import Door, House, SetClock
 
 SECRET = "a-secret-of-Telegram_0123456789"
 HEADER = "X-Telegram-Bot-Api-Secret-Token"
 
-__all__ = ["unhurried"]
 pytestmark = pytest.mark.usefixtures("unhurried")
 
 
 @pytest.fixture
-def clock() -> SetClock:
-    return SetClock()
-
-
-@pytest.fixture
-async def tg(clock: SetClock) -> AsyncIterator[TelegramServer]:
-    async with TelegramServer(clock=clock) as server:
-        yield server
-
-
-@pytest.fixture
 async def house(sqlite_url: str, tg: TelegramServer, clock: SetClock) -> AsyncIterator[House]:
-    listener = socket.create_server(("127.0.0.1", 0))
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    made = House(sqlite_url, tg, clock, telegram_webhook_secret=SECRET, public_url=url)
-    app = Starlette(routes=list(made.channel.routes()))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", loop="asyncio", lifespan="off", ws="none"))
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    serving = asyncio.create_task(server.serve([listener]))
-    async with made:
+    async with (
+        Door() as door,
+        House(sqlite_url, tg, clock, telegram_webhook_secret=SECRET, public_url=door.url) as made,
+    ):
+        door.house = made
         await made.until(lambda: tg.webhook)
         yield made
-    server.should_exit = True
-    await serving
 
 
 async def post(house: House, body: bytes, **headers: str) -> int:

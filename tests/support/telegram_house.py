@@ -6,13 +6,17 @@ Everything is real but Telegram itself and the clock, which stands still until a
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-import pytest
+import uvicorn
 from pydantic import SecretStr
 from sqlalchemy import select
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from bot import absence
 from bot.events import ReachabilityChanged, SendSettled
@@ -28,19 +32,34 @@ from bot.storage.tx import Tx
 from bot.timers import Timers
 from bot.turn import Turn
 from bot.worker import Worker
-from channels.delivery import DeliveryLoop, paces
-from channels.delivery.paces import Rate
+from channels.delivery import DeliveryLoop
 from channels.telegram.channel import TelegramChannel
 from tests.fakes.telegram import TelegramServer
 
 
-@pytest.fixture
-def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Telegram asks us to wait (429) as ever, but our own pace lets everything through: it would wait for a clock that
-    stands still. The pace itself is a matter of tests/unit/test_delivery.py.
-    """
-    patient = {name: Rate(rate.per_second, 100_000) for name, rate in paces.RATES.items()}
-    monkeypatch.setattr(paces, "RATES", patient)
+class Door:
+    """Where Telegram posts: a web server, as a proxy, whose house may be away. `async with Door() as door`."""
+
+    def __init__(self) -> None:
+        self.house: House | None = None  # None: 502
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        config = uvicorn.Config(self, log_level="error", loop="asyncio", lifespan="off", ws="none")
+        self._server = uvicorn.Server(config)
+        self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        routes = self.house.channel.routes() if self.house is not None else ()
+        shut = Response(status_code=502)
+        await (Starlette(routes=list(routes)) if routes else shut)(scope, receive, send)
+
+    async def __aenter__(self) -> Self:
+        self._serving = asyncio.create_task(self._server.serve([self._listener]))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        await self._serving
 
 
 class SetClock:
