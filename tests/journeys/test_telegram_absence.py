@@ -148,7 +148,7 @@ async def test_f20_by_webhook_what_was_pressed_while_the_door_was_shut_is_asked_
         for person in (kari, ola):
             await is_offered_the_menu(person)
         await tg.settled()
-        await house.until(lambda: house.rows("settings"))
+        await house.until(lambda: is_heard(house))
         door.house = None
         await kari.presses(kari.sees[-1], "Yes")
         await ola.says("the first one")
@@ -177,7 +177,7 @@ async def test_f20_by_webhook_that_telegram_answers_a_start_is_no_sign_that_it_r
         door.house = house
         await is_offered_the_menu(kari)
         await tg.settled()
-        await house.until(lambda: house.rows("settings"))
+        await house.until(lambda: is_heard(house))
         door.house = None
     await kari.presses(kari.sees[-1], "Yes")
     clock.at += timedelta(seconds=100)
