@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from starlette.responses import Response
@@ -15,7 +15,7 @@ from surveys.insights import reports, store, topics
 from surveys.insights.records import alarms, labelling
 from surveys.insights.records.store import case_by_number
 from surveys.insights.reports.issues import UNLABELLED_OF
-from surveys.insights.weeks import days_from
+from surveys.insights.weeks import monday_of
 
 MOST = 60  # topics on the page
 EXAMPLE = 200  # characters of a case's first words
@@ -32,12 +32,12 @@ async def show(visit: Visit) -> Response:
         {
             **one,
             "at": moment(visit, one["at"]),
-            "monday": day(visit, _monday(one["week"])),
+            "monday": day(visit, monday_of(one["week"])),
             "times": f"{one['cases'] / one['expected']:.1f}" if one["expected"] else "",
         }
         for one in found["alarms"]
     ]
-    weeks = [short_day(visit, _monday(one)) for one in found["weeks"]]
+    weeks = [short_day(visit, monday_of(one)) for one in found["weeks"]]
     open_ = [one for one in raised if one["state"] == "open"]
     past = [one for one in raised if one["state"] != "open"][:20]
     return await visit.page("mend_issues.html", rows=rows, weeks=weeks, open=open_, past=past, named=namer(visit))
@@ -48,19 +48,14 @@ def _bars(cases: list[int], most: int) -> list[tuple[int, int]]:
     return [(place * 8, round(24 * count / most) if most else 0) for place, count in enumerate(cases)]
 
 
-def _monday(week: str) -> date:
-    return datetime.strptime(f"{week}-1", "%G-W%V-%u").date()  # noqa: DTZ007 - a day, no moment
-
-
 async def decide(visit: Visit) -> Response:
     """`do` is dismiss | problem, of the alarm `id`."""
     alarm_id, by, storage = visit.form.one("id"), visit.person.who, visit.rooms.storage
     if visit.form.one("do") == "dismiss":
         await storage.write(lambda tx: alarms.dismiss(tx, alarm_id, by))
         return visit.go("/issues", "mend_alarm_dismissed")
-    since, until = days_from(_monday(visit.form.one("week")), 7, zone_of(visit))
-    title = visit.form.one("title")
-    made = await storage.write(lambda tx: alarms.to_problem(tx, alarm_id, title, since, until, by))
+    title, zone = visit.form.one("title"), zone_of(visit)
+    made = await storage.write(lambda tx: alarms.to_problem(tx, alarm_id, title, zone, by))
     return visit.go(f"/problems/{made.id}", "mend_problem_opened")
 
 

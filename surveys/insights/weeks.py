@@ -19,6 +19,11 @@ def start_of_week(at: datetime, zone: tzinfo) -> date:
     return day - timedelta(days=day.weekday())
 
 
+def monday_of(week: str) -> date:
+    """The first day of the ISO week "2026-W47"."""
+    return datetime.strptime(f"{week}-1", "%G-W%V-%u").date()  # noqa: DTZ007 - a day, no moment
+
+
 def midnight(day: date, zone: tzinfo) -> datetime:
     return datetime.combine(day, time(0), zone).astimezone(UTC)
 

@@ -167,8 +167,7 @@ async def test_an_alarm_is_dismissed_or_becomes_a_problem_with_its_cases_once(on
         await fill(here, {"refund": [*noise(1), 40], "invoice": [*noise(3), 11]})
         await here.watch.run()
         (alarm,) = await here.read(records.alarms)
-        _, since, until = weeks(here.now, 1, ZONE)[0]
-        made = await here.write(lambda tx: alarms.to_problem(tx, alarm.id, "Refunds fail", since, until, ME))
+        made = await here.write(lambda tx: alarms.to_problem(tx, alarm.id, "Refunds fail", ZONE, ME))
         assert len(await here.read(lambda conn: records.linked(conn, made.id, 100))) == 40
         with pytest.raises(Conflict):
             await here.write(lambda tx: alarms.dismiss(tx, alarm.id, ME))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 from bot.errors import Conflict
 from bot.events import TeamTold
@@ -18,6 +18,7 @@ from surveys.insights.records import store
 from surveys.insights.records.nouns import Alarm, AlarmState, Problem
 from surveys.insights.records.problems import open_problem
 from surveys.insights.spikes import Spike
+from surveys.insights.weeks import days_from, monday_of
 
 BY = "stafett"
 """Who drafts, where no person did."""
@@ -71,9 +72,10 @@ def dismiss(tx: Tx, alarm_id: str, by: str) -> Alarm:
     return found
 
 
-def to_problem(tx: Tx, alarm_id: str, title: str, since: datetime, until: datetime, by: str) -> Problem:
-    """A problem record with the week's cases in it. Raises NotFound, and Conflict for one that is over."""
+def to_problem(tx: Tx, alarm_id: str, title: str, zone: tzinfo, by: str) -> Problem:
+    """A problem record with the cases of its week in this zone. Raises NotFound, and Conflict for one that is over."""
     found = _open(tx, alarm_id)
+    since, until = days_from(monday_of(found.week), 7, zone)
     made = open_problem(tx, title, by, topic=found.topic)
     store.link_topic(tx, made.id, figures.cases_of(found.topic, since, until), by)
     store.end_alarm(tx, alarm_id, AlarmState.HANDLED, by, made.id)
