@@ -14,11 +14,12 @@ from bot.storage import tables as t
 def unanswered(conn: Connection, channel: str, since: datetime, until: datetime) -> list[tuple[str, str]]:
     """(customer, message) of questions that arrived on this channel and were asked in this time.
 
-    Found by what left since then, which ix_outbox_state_due_at knows: nothing leaves before it is said, and nothing is
-    read of those to whom nothing was. (A conversation does not say in an index when it changed.)
+    Found by the outbox's newest rows, read from its end to the first that is older: nothing leaves before it is said, and
+    nothing is read of those to whom nothing was. (A conversation does not say in an index when it changed.)
     """
     m, o = t.messages.c, t.outbox.c
-    left = select(o.message_id).where(o.state == "sent", o.due_at >= since, o.message_id.is_not(None))
+    older = select(o.n).where(o.created_at < since).order_by(o.n.desc()).limit(1).scalar_subquery()
+    left = select(o.message_id).where(o.n > func.coalesce(older, 0), o.state == "sent", o.message_id.is_not(None))
     asked = (m.id.in_(left), m.at >= since, m.at < until, m.channel == channel)
     found = conn.execute(_open_questions().where(*asked).order_by(m.at, m.id))
     return [(row.customer_id, row.id) for row in found]
