@@ -27,6 +27,7 @@ _IDENTITIES = Prepared(
     .where(t.identities.c.customer_id == bindparam("of"))
     .order_by(t.identities.c.created_at, t.identities.c.id)
 )
+_OF_IDENTITY = ("id", "customer_id", "channel", "external_id", "evidence", "address", "name", "reachable")
 _LAST_LINE = (
     select(t.timeline.c.at)
     .where(t.timeline.c.customer_id == t.conversations.c.customer_id, t.timeline.c.seq == t.conversations.c.last_seq)
@@ -34,7 +35,7 @@ _LAST_LINE = (
 )
 _EVERYBODY = (
     select(
-        t.identities,
+        *(t.identities.c[name] for name in _OF_IDENTITY),
         t.conversations.c.epoch,
         t.conversations.c.reply_identity_id,
         t.conversations.c.reply_address,

@@ -44,8 +44,19 @@ _SENT = Prepared(
     ),
     beside=True,
 )
-_HELD_BY = select(t.outbox).where(among(t.outbox.c.id, "ids"), t.outbox.c.lease_owner == bindparam("by"))
-_HELD_AND_LOCKED = Prepared(_HELD_BY.order_by(t.outbox.c.n).with_for_update(), beside=True)
+_HELD_BY = (
+    select(
+        *(t.outbox.c[name] for name in ("id", "lane", "kind", "bucket", "customer_id", "doubled")),
+        t.messages.c.channel.label("said_on"),
+        t.messages.c.author_kind.label("said_by"),
+        t.messages.c.meta.label("said_meta"),
+    )
+    .outerjoin(
+        t.messages, (t.messages.c.id == t.outbox.c.message_id) & (t.messages.c.customer_id == t.outbox.c.customer_id)
+    )
+    .where(among(t.outbox.c.id, "ids"), t.outbox.c.lease_owner == bindparam("by"))
+)
+_HELD_AND_LOCKED = Prepared(_HELD_BY.order_by(t.outbox.c.n).with_for_update(of=t.outbox), beside=True)
 _TAKE = Prepared(
     update(t.outbox)
     .where(t.outbox.c.n == bindparam("head"))
@@ -121,7 +132,8 @@ def end_sent(tx: Tx, sent: Collection[tuple[str, str | None]]) -> None:
 def held(tx: Tx, ids: Collection[str], owner: str) -> dict[str, Any]:
     """Those of the rows that this owner still holds: who was away for longer than its lease writes nothing (fencing).
 
-    On SQLite with `is_awaited`: whether another row waits for its end in its lane.
+    Of each what may have changed since it was claimed, and of its message `said_on`, `said_by` and `said_meta` (None where
+    that is not with the row's customer). On SQLite with `is_awaited`: whether another row waits for its end in its lane.
     """
     query = _HELD_AND_LOCKED if tx.conn.dialect.name == "postgresql" else _HELD
     return {row.id: row for row in query.all(tx.conn, ids=list(ids), by=owner)}

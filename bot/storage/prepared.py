@@ -22,6 +22,7 @@ import re
 from collections import namedtuple
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -30,6 +31,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Dialect,
+    Null,
     Table,
     UnaryExpression,
     any_,
@@ -42,9 +44,10 @@ from sqlalchemy.exc import DBAPIError, NoResultFound
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.types import Boolean
+from sqlalchemy.types import Boolean, TypeEngine
 
 from bot.storage import tables as t
+from bot.storage.json_text import dumps, loads
 
 Convert = Callable[[Any], Any]
 PENDING = "_stafett_pending"  # an attribute of the connection, while rows may wait; its `info` is ten times as far
@@ -148,7 +151,7 @@ class _Form:
     """A statement as one dialect says it, with these names given."""
 
     sql: str
-    names: tuple[str, ...]  # of what goes in, by place; a name may stand at several
+    pick: Callable[[Mapping[str, Any]], tuple[Any, ...]]  # what goes in, by place
     ways_in: tuple[tuple[int, Convert], ...]  # places whose values go in otherwise than they are given
     fixed: Mapping[str, Any]  # what stands in the statement itself
     row: Callable[[Iterable[Any]], Any]
@@ -156,10 +159,11 @@ class _Form:
     tables: frozenset[str]  # that it may look at or change
     changes: bool  # them
 
-    def bound(self, values: Mapping[str, Any]) -> list[Any]:
-        if self.fixed:
-            values = {**self.fixed, **values}
-        row = [values[name] for name in self.names]
+    def bound(self, values: Mapping[str, Any]) -> Sequence[Any]:
+        given = self.pick({**self.fixed, **values} if self.fixed else values)
+        if not self.ways_in:
+            return given
+        row = list(given)
         for place, convert in self.ways_in:
             row[place] = convert(row[place])
         return row
@@ -193,11 +197,11 @@ def _compiled(statement: Any, dialect: Dialect, names: tuple[str, ...]) -> _Form
     fixed |= {name: default.arg(None) if default.is_callable else default.arg for name, default in defaults.items()}
     types = {name: one.type for name, one in made.binds.items()}
     columns = list(statement.exported_columns.items()) if hasattr(statement, "exported_columns") else []
-    ways = [column.type.dialect_impl(dialect).result_processor(dialect, None) for _, column in columns]
-    ways_in = [types[name].dialect_impl(dialect).bind_processor(dialect) if name in types else None for name in places]
+    ways = [_way_out(column.type, dialect) for _, column in columns]
+    ways_in = [_way_in(types[name], dialect) if name in types else None for name in places]
     return _Form(
         made.string,
-        places,
+        _picked(places),
         tuple((place, convert) for place, convert in enumerate(ways_in) if convert is not None),
         fixed,
         _named([name for name, _ in columns]),
@@ -205,6 +209,34 @@ def _compiled(statement: Any, dialect: Dialect, names: tuple[str, ...]) -> _Form
         frozenset(t.metadata.tables.keys() & set(_WORD.findall(made.string))),
         statement.is_dml,
     )
+
+
+def _picked(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    """What takes the values of these names, by place; a name may stand at several."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda values: tuple(values[name] for name in names)
+
+
+def _way_in(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    """The type's own; for JSON in a text what that does, without the ways there."""
+    if isinstance(kind.dialect_impl(dialect), JSON) and dialect.name == "sqlite":
+        return _to_json
+    return kind.dialect_impl(dialect).bind_processor(dialect)
+
+
+def _way_out(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    if isinstance(kind.dialect_impl(dialect), JSON) and dialect.name == "sqlite":
+        return _from_json
+    return kind.dialect_impl(dialect).result_processor(dialect, None)
+
+
+def _to_json(value: Any) -> str | None:
+    return None if isinstance(value, Null) else dumps(None if value is JSON.NULL else value)
+
+
+def _from_json(text: Any) -> Any:
+    return loads(text) if isinstance(text, str) else text  # SQLite gives what is a number as one
 
 
 _WORD = re.compile(r"\w+")
