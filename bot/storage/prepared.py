@@ -48,6 +48,7 @@ from sqlalchemy.types import Boolean, TypeEngine
 
 from bot.storage import tables as t
 from bot.storage.json_text import dumps, loads
+from bot.storage.one_trip import as_one
 
 Convert = Callable[[Any], Any]
 PENDING = "_stafett_pending"  # an attribute of the connection, while rows may wait; its `info` is ten times as far
@@ -301,15 +302,20 @@ class Pending:
     def write(self, conn: Connection) -> None:
         rows, changes = self._rows, self._changes
         self.drop()
-        for sql, some in rows.items():
-            _run(conn, sql, [one.form.bound(one.values) for one in some], many=True).close()
+        parts = [(sql, [one.form.bound(one.values) for one in some]) for sql, some in rows.items()]
         for one, by_key in changes.items():
             alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
             for of, values in by_key.items():
                 alike.setdefault(tuple(sorted(values)), []).append({**values, "of": of})
             for names, some_rows in alike.items():
                 form = one.statement.form(conn, ("of", *names))
-                _run(conn, form.sql, [form.bound(row) for row in some_rows], many=True).close()
+                parts.append((form.sql, [form.bound(row) for row in some_rows]))
+        whole = as_one(parts) if conn.dialect.name == "postgresql" else None
+        if whole is not None:
+            _run(conn, *whole).close()
+            return
+        for sql, bound in parts:
+            _run(conn, sql, bound, many=True).close()
 
     def drop(self) -> None:
         self._rows, self._changes, self._tables = {}, {}, set()
