@@ -114,9 +114,7 @@ def _upgrade_sqlite(path: Path) -> bool:
     engine = create_engine(URL.create("sqlite+pysqlite", database=str(path)))
     try:
         with engine.begin() as conn:
-            conn.exec_driver_sql(
-                "BEGIN"
-            )  # the driver begins for rows only: so a migration is whole, or was never there
+            conn.exec_driver_sql("BEGIN")  # the driver does not, for tables: so a migration is whole, or never was
             return _upgrade(conn)
     except SQLAlchemyError as error:
         raise DatabaseFault(unreachable(str(path), error)) from error
