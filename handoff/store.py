@@ -17,6 +17,7 @@ from bot.model import HELD, LIVE, CaseStatus, FileRef, new_id
 from bot.nouns import but
 from bot.storage import customers, marks
 from bot.storage import tables as t
+from bot.storage.outbox_rows import unsent
 from bot.storage.prepared import Changes, Prepared
 from bot.storage.tx import Tx
 from handoff import terms
@@ -284,7 +285,8 @@ def to_case(row: Any) -> Case:
 def carry_over(tx: Tx, customer_id: str, before: int, epoch: int) -> None:
     """What was said before the baton moved, and still holds, may leave under the new epoch."""
     o = t.outbox
-    where = (o.c.customer_id == customer_id, o.c.epoch == before, o.c.state.in_(("ready", "retry")))
+    theirs = (o.c.customer_id == customer_id, o.c.epoch == before)
+    where = (*theirs, unsent(o.c.state), o.c.state.in_(("ready", "retry")))
     tx.conn.execute(update(o).where(*where).values(epoch=epoch))
 
 
