@@ -44,10 +44,14 @@ _PARKED = Prepared(
     .where(t.inbox.c.waits_for == bindparam("what"), t.inbox.c.state == "parked")
     .order_by(t.inbox.c.received_at, t.messages.c.seq, t.inbox.c.key)
 )
-_KEYS = Prepared(select(t.inbox.c.key).where(t.inbox.c.source == bindparam("by"), among(t.inbox.c.key, "keys")))
-_WAITS_FOR = Prepared(
-    select(t.inbox.c.waits_for).where(
-        among(t.inbox.c.waits_for, "named_so"), t.inbox.c.state == literal_column("'parked'")
+_KNOWN = Prepared(
+    union_all(
+        select(t.inbox.c.key, literal_column("0")).where(
+            t.inbox.c.source == bindparam("by"), among(t.inbox.c.key, "keys")
+        ),
+        select(t.inbox.c.waits_for, literal_column("1")).where(
+            among(t.inbox.c.waits_for, "named_so"), t.inbox.c.state == literal_column("'parked'")
+        ),
     )
 )
 _ADD = Prepared(insert(t.inbox))
@@ -93,14 +97,10 @@ def add_unseen(tx: Tx, **values: Any) -> None:
     _ADD.later(tx.conn, received_at=tx.now, **values)
 
 
-def keys(tx: Tx, source: str, some: Sequence[str]) -> list[str]:
-    """Those of them that are known."""
-    return [key for (key,) in _KEYS.all(tx.conn, by=source, keys=list(some))]
-
-
-def awaited(tx: Tx, names: Sequence[str]) -> set[str]:
-    """Those of them for which something is parked."""
-    return {name for (name,) in _WAITS_FOR.all(tx.conn, named_so=list(names))} if names else set()
+def known(tx: Tx, source: str, some: Sequence[str], names: Sequence[str]) -> tuple[set[str], set[str]]:
+    """Those of the keys that are known, and those of the names for which something is parked."""
+    rows = _KNOWN.all(tx.conn, by=source, keys=list(some), named_so=list(names))
+    return {one for one, is_name in rows if not is_name}, {one for one, is_name in rows if is_name}
 
 
 def mark(tx: Tx, source: str, key: str, **values: Any) -> None:

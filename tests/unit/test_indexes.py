@@ -19,6 +19,7 @@ from channels.web import store as web
 from handoff import store as cases
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+DELIVERY = "sqlite_autoindex_inbox_1"
 KEY, OF_CUSTOMER, OF_CASE = "sqlite_autoindex_messages_1", "ix_messages_customer_id_seq", "ix_messages_case_id"
 OPEN, AWAITING, RECEIVED = "ix_inbox_unhandled", "ix_inbox_awaiting", "ix_inbox_received_at"
 UNSENT, LIVE, SENDABLE = "ix_outbox_unsent", "ix_outbox_live", "ix_outbox_waiting"
@@ -123,7 +124,7 @@ ASKED: dict[str, tuple[Callable[[Tx], Any], set[str]]] = {
     "what a widget missed": (lambda tx: history.since(tx.conn, "c", 5), {KEY}),
     "a customer's files": (lambda tx: web.owned_file(tx.conn, "f", "c"), {OF_CUSTOMER}),
     "what is parked for one thing": (lambda tx: inbox_rows.parked(tx, "x"), {AWAITING, KEY}),
-    "what is parked for some": (lambda tx: inbox_rows.awaited(tx, ["x", "y"]), {AWAITING}),
+    "what is parked for some": (lambda tx: inbox_rows.known(tx, "x", ["y"], ["z"]), {AWAITING, DELIVERY}),
     "what is parked for a kind": (lambda tx: inbox_rows.parked_like(tx.conn, "words:"), {OPEN}),
     "what is tried again": (lambda tx: inbox_rows.due(tx.conn, NOON), {OPEN}),
     "when that is": (lambda tx: inbox_rows.next_due(tx.conn), {OPEN}),
