@@ -11,7 +11,7 @@ from dataclasses import field
 from datetime import datetime
 from typing import Any
 
-from bot.model import CaseStatus, Identity, Message
+from bot.model import AuthorKind, CaseStatus, Identity, Message
 from bot.nouns import noun
 
 
@@ -101,10 +101,25 @@ class CaseReopened:
 
 
 @noun(frozen=True, slots=True)
+class Said:
+    """Of a message: whose it is now, where and by whom it was said, and what else is kept with it."""
+
+    id: str
+    customer_id: str
+    channel: str
+    by: AuthorKind
+    meta: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, message: Message) -> Said:
+        return cls(message.id, message.customer_id, message.channel, message.author.kind, message.meta)
+
+
+@noun(frozen=True, slots=True)
 class SendSettled:
     """What became of an outbox row. `outcome` is sent | failed | expired; `ext_id` the platform's name of it.
 
-    `data` is the sender's own word on it (a Slack thread's ts, a fetched file's size); `said` the message it is a part of.
+    `data` is the sender's own word on it (a Slack thread's ts, a fetched file's size); `said` of the message it is a part of.
     """
 
     outbox_id: str
@@ -119,7 +134,7 @@ class SendSettled:
     error: str | None = None
     doubled: bool = False
     data: Mapping[str, Any] = field(default_factory=dict)
-    said: Message | None = None
+    said: Said | None = None
 
 
 @noun(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from bot.events import SendDelayed, SendSettled
+from bot.events import Said, SendDelayed, SendSettled
 from bot.model import Author, AuthorKind, Body, Identity, Message, new_id
 from bot.nouns import noun
 from bot.storage import customers, history, outbox_rows
@@ -216,45 +216,54 @@ def settle(
     """A row came to its end (sent | failed | expired): mark it, remember the platform's name, tell the house."""
     row = outbox_rows.end(tx, outbox_id, outcome, ext_id, error)
     said = history.message(tx.conn, row.message_id) if row.message_id else None
-    _tell(tx, row, said, outcome, ext_id=ext_id, error=error, data=data)
+    _tell(tx, row, row, Said.of(said) if said else None, outcome, ext_id=ext_id, error=error, data=data)
 
 
-def settle_sent(tx: Tx, sent: Sequence[tuple[Any, str | None, Mapping[str, Any]]]) -> None:
-    """As `settle`, for many that were sent: (the outbox's row, the platform's name, the sender's word on it)."""
-    outbox_rows.end_sent(tx, [(row.id, ext_id) for row, ext_id, _ in sent])
-    said = history.older(tx.conn, {row.message_id for row, *_ in sent if row.message_id})
-    for row, ext_id, data in sent:
-        _tell(tx, row, said.get(row.message_id), "sent", ext_id=ext_id, data=data)
+def settle_sent(tx: Tx, sent: Sequence[tuple[Any, Any, str | None, Mapping[str, Any]]]) -> None:
+    """As `settle`, for many that were sent: (what was sent, its row as `outbox_rows.held` has it, the platform's name, the
+    sender's word on it).
+    """
+    outbox_rows.end_sent(tx, [(row.id, ext_id) for _, row, ext_id, _ in sent])
+    for delivery, row, ext_id, data in sent:
+        _tell(tx, delivery, row, _said(tx, delivery, row), "sent", ext_id=ext_id, data=data)
+
+
+def _said(tx: Tx, delivery: Any, row: Any) -> Said | None:
+    """Of the message that was sent, as it came with the row."""
+    if row.said_on is not None:
+        return Said(delivery.message_id, row.customer_id, row.said_on, AuthorKind(row.said_by), row.said_meta or {})
+    found = history.message(tx.conn, delivery.message_id) if delivery.message_id else None  # a merge has moved it
+    return Said.of(found) if found else None
 
 
 def _tell(
     tx: Tx,
+    of: Any,
     row: Any,
-    said: Message | None,
+    said: Said | None,
     outcome: str,
     *,
     ext_id: str | None = None,
     error: str | None = None,
     data: Mapping[str, Any] | None = None,
 ) -> None:
-    """Remember the platform's name of it, and tell the house. `row` as it was or is: what it is about does not change."""
-    outbox_id = row.id
+    """Remember the platform's name of it, and tell the house. `of` says what was sent, `row` what may have changed since."""
     if ext_id and said is not None:
-        history.remember_ref(tx, said.channel, ext_id, said, outbox_id)
+        history.remember_ref(tx, said.channel, ext_id, said, of.id)
     tx.emit(
         SendSettled(
-            outbox_id=row.id,
-            via=row.via,
-            kind=row.kind,
+            outbox_id=of.id,
+            via=of.via,
+            kind=of.kind,
             outcome=outcome,
             customer_id=row.customer_id,
-            case_id=row.case_id,
-            message_id=row.message_id,
-            payload=row.payload,
+            case_id=of.case_id,
+            message_id=of.message_id,
+            payload=of.payload,
             ext_id=ext_id,
             error=error,
             doubled=row.doubled,
-            data=dict(data or {}),
+            data=data or {},
             said=said,
         )
     )

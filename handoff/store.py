@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from datetime import datetime, timedelta
+from operator import attrgetter
 from statistics import median
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,6 +18,7 @@ from bot.model import HELD, LIVE, CaseStatus, FileRef, new_id
 from bot.nouns import but
 from bot.storage import customers, marks
 from bot.storage import tables as t
+from bot.storage.outbox_rows import unsent
 from bot.storage.prepared import Changes, Prepared
 from bot.storage.tx import Tx
 from handoff import terms
@@ -70,8 +72,8 @@ def case_now(tx: Tx, case_id: str) -> Case | None:
     known: Case | None = tx.known.get(("case", case_id))
     if known is not None:
         return known
-    row = tx.known.pop(("case row", case_id), None)  # see `bot.storage.ahead`
-    found = case(tx.conn, case_id) if row is None else to_case(row)
+    row = tx.known.pop(("case row", case_id), None)  # read with its customer
+    found = case(tx.conn, case_id) if row is None else _made(_WITH_CUSTOMER(row))
     return None if found is None else _learn(tx, found)
 
 
@@ -273,18 +275,28 @@ def _one(conn: Connection, query: Select[Any]) -> Case | None:
     return None if row is None else to_case(row)
 
 
+_FIELDS = [one.name for one in fields(Case)]
+_BY_ITSELF, _WITH_CUSTOMER = attrgetter(*_FIELDS), attrgetter(*(f"{customers.LIVE_CASE}{name}" for name in _FIELDS))
+_STATUS, _AGENTS = _FIELDS.index("status"), _FIELDS.index("agents")
+
+
 def to_case(row: Any) -> Case:
-    fields = row._asdict()
-    fields["status"] = CaseStatus(fields["status"])
-    fields["agents"] = tuple(fields["agents"] or ())
-    return Case(**fields)
+    return _made(_BY_ITSELF(row))
+
+
+def _made(values: Iterable[Any]) -> Case:
+    held = list(values)
+    held[_STATUS] = CaseStatus(held[_STATUS])
+    held[_AGENTS] = tuple(held[_AGENTS] or ())
+    return Case(*held)
 
 
 # ── the baton ──────────────────────────────────────────────────────────────────────────────────────────────────────
 def carry_over(tx: Tx, customer_id: str, before: int, epoch: int) -> None:
     """What was said before the baton moved, and still holds, may leave under the new epoch."""
     o = t.outbox
-    where = (o.c.customer_id == customer_id, o.c.epoch == before, o.c.state.in_(("ready", "retry")))
+    theirs = (o.c.customer_id == customer_id, o.c.epoch == before)
+    where = (*theirs, unsent(o.c.state), o.c.state.in_(("ready", "retry")))
     tx.conn.execute(update(o).where(*where).values(epoch=epoch))
 
 

@@ -133,7 +133,7 @@ def on_settled(tx: Tx, event: SendSettled) -> None:
     """An agent's words were delivered, or not: the mark at the desk changes; a failure is noted in the case too."""
     if event.outcome == "sent" and event.doubled:
         on_perhaps_twice(tx, event)
-    by_agent = event.said is not None and event.said.author.kind is AuthorKind.AGENT
+    by_agent = event.said is not None and event.said.by is AuthorKind.AGENT
     relay = store.relay_of(tx.conn, event.message_id) if event.message_id and by_agent else None
     if relay is None or relay.state != "said":
         return

@@ -1,7 +1,7 @@
 """Reading ahead: what turns that share a commit will look at first is read for all of them together.
 
 Who writes, where their conversation and their live case stand, whether the delivery has been here, whether anything waits for it:
-four statements for a commit, instead of three or four for each turn. What is found is put where a turn looks first, into what its
+two statements for a commit, instead of two or three for each turn. What is found is put where a turn looks first, into what its
 transaction knows (`bot.storage.tx.Tx.known`).
 
 It stands until somebody writes about the same customer. Turns of other customers don't; whatever else happens in the commit
@@ -11,20 +11,16 @@ before a turn begins is noticed (`bot.storage.prepared.Pending`), and the turn r
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
-
-from sqlalchemy import select
 
 from bot.nouns import noun
 from bot.storage import customers, inbox_rows
-from bot.storage import tables as t
-from bot.storage.prepared import Pending, Prepared, among
+from bot.storage.prepared import Pending
 from bot.storage.tx import Tx
 
 FEW = 2  # with fewer there is nothing to be gained
 READ = frozenset({"identities", "customers", "conversations", "cases", "inbox"})
-_CASES = Prepared(select(t.cases).where(among(t.cases.c.id, "some")))
 
 
 @noun(frozen=True, slots=True)
@@ -95,13 +91,12 @@ def _read(tx: Tx, coming: Iterable[Coming]) -> Mapping[Coming, _Found]:
         for row in customers.who_are(tx.conn, channel, names):
             if free is None or row.customer_id in free:
                 rows.setdefault(row.customer_id, row)  # one of each customer, who may write in two places at once
-    cases = _cases(tx, [row.live_case for row in rows.values() if row.live_case is not None])
-    awaited = inbox_rows.awaited(tx, [one.awaited_as for one in first.values() if one.awaited_as])
-    seen = {
-        (source, key)
-        for source, some in by_source.items()
-        for key in inbox_rows.keys(tx, source, [one.key for one in some])
-    }
+    names = [one.awaited_as for one in first.values() if one.awaited_as]
+    seen, awaited = set[tuple[str, str]](), set[str]()
+    for source, some in by_source.items():
+        keys, parked = inbox_rows.known(tx, source, [one.key for one in some], names)
+        seen |= {(source, key) for key in keys}
+        awaited |= parked
     found: dict[Coming, _Found] = {}
     for row in rows.values():
         one = first[row.channel, row.external_id]
@@ -110,11 +105,5 @@ def _read(tx: Tx, coming: Iterable[Coming]) -> Mapping[Coming, _Found]:
                 ("sender", one.channel, one.external_id): row,
                 ("delivery", one.source, one.key): one.awaited_as in awaited,
             }
-            if row.live_case is not None:
-                known["case row", row.live_case] = cases[row.live_case]
-            found[one] = _Found(known, (row.customer_id, row.live_case))
+            found[one] = _Found(known, (row.customer_id, row.live_id))
     return found
-
-
-def _cases(tx: Tx, ids: Sequence[str]) -> dict[str, Any]:
-    return {row.id: row for row in _CASES.all(tx.conn, some=ids)} if ids else {}

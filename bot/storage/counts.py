@@ -26,8 +26,9 @@ class Counts:
 
 def read(conn: Connection) -> Counts:
     cases = conn.execute(select(t.cases.c.status, func.count()).group_by(t.cases.c.status))
-    waiting = (t.outbox.c.state.in_(outbox_rows.LIVE), t.outbox.c.via != "web")
-    dead = conn.execute(select(func.count()).select_from(t.inbox).where(t.inbox.c.state == "dead")).scalar()
+    waiting = (outbox_rows.live(t.outbox.c.state), t.outbox.c.via != "web")
+    given_up = (t.inbox.c.state == "dead", inbox_rows.unhandled(t.inbox.c.state))
+    dead = conn.execute(select(func.count()).select_from(t.inbox).where(*given_up)).scalar()
     return Counts(
         inbox_oldest=inbox_rows.oldest_waiting(conn),
         inbox_dead=int(dead or 0),

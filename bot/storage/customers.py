@@ -14,6 +14,8 @@ from bot.storage import tables as t
 from bot.storage.prepared import Changes, Prepared, among
 from bot.storage.tx import Tx
 
+LIVE_CASE = "live_"
+"""What the columns of a customer's live case are called where they are read with the customer; all None without one."""
 FOLLOWED = ("time_zone",)  # labels from platforms that are the last told; the others stay as they first came
 
 _CUSTOMER = Prepared(select(t.customers).where(t.customers.c.id == bindparam("of")))
@@ -27,6 +29,7 @@ _IDENTITIES = Prepared(
     .where(t.identities.c.customer_id == bindparam("of"))
     .order_by(t.identities.c.created_at, t.identities.c.id)
 )
+_OF_IDENTITY = ("id", "customer_id", "channel", "external_id", "evidence", "address", "name", "reachable")
 _LAST_LINE = (
     select(t.timeline.c.at)
     .where(t.timeline.c.customer_id == t.conversations.c.customer_id, t.timeline.c.seq == t.conversations.c.last_seq)
@@ -34,7 +37,7 @@ _LAST_LINE = (
 )
 _EVERYBODY = (
     select(
-        t.identities,
+        *(t.identities.c[name] for name in _OF_IDENTITY),
         t.conversations.c.epoch,
         t.conversations.c.reply_identity_id,
         t.conversations.c.reply_address,
@@ -46,7 +49,7 @@ _EVERYBODY = (
         t.customers.c.created_at.label("customer_since"),
         t.customers.c.attributes.label("customer_attributes"),
         t.customers.c.merged_into,
-        t.cases.c.id.label("live_case"),
+        *(column.label(f"{LIVE_CASE}{column.key}") for column in t.cases.c),
     )
     .join(t.customers, t.customers.c.id == t.identities.c.customer_id)
     .join(t.conversations, t.conversations.c.customer_id == t.customers.c.id)
@@ -205,7 +208,9 @@ def _who(tx: Tx, sender: Sender) -> tuple[Customer, Identity] | None:
         return None
     known = tx.known["identity", row.id] = to_identity(row)
     tx.known["talk", row.customer_id] = to_conversation(row)
-    tx.known["live case", row.customer_id] = row.live_case
+    tx.known["live case", row.customer_id] = row.live_id
+    if row.live_id is not None:
+        tx.known["case row", row.live_id] = row  # whoever asks for the case takes it from there
     tx.known["place", row.customer_id] = row.last_seq, row.last_line_at
     if row.merged_into is None:
         made = row.customer_name, row.customer_locale, row.customer_since, row.customer_attributes or {}

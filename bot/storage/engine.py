@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy import URL, Connection, event, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -28,7 +28,7 @@ from bot.model import Clock, system_clock
 from bot.storage.ahead import Coming, read_ahead
 from bot.storage.apart import Apart
 from bot.storage.json_text import JSON_TEXT
-from bot.storage.prepared import Pending, look_first, put_in, put_off
+from bot.storage.prepared import Pending, Prepared, look_first, put_in, put_off
 from bot.storage.shared_clock import SharedClock
 from bot.storage.together import Asked, Together
 from bot.storage.tx import Tx, Undone, Wiring, follow
@@ -345,7 +345,7 @@ class Stamp:
 
     @classmethod
     def of(cls, conn: Connection) -> Stamp:
-        return cls(*conn.exec_driver_sql(STAMP).one())
+        return cls(*_STAMP.one(conn))
 
     def state(self, conn: Connection) -> str | None:
         """One of committed, aborted, in progress; None: the server was started anew, and its numbers may mean others."""
@@ -356,7 +356,9 @@ class Stamp:
 
 
 SERVER = "SELECT pg_postmaster_start_time()::text"
-STAMP = "SELECT clock_timestamp(), pg_current_xact_id()::text, pg_postmaster_start_time()::text"
+_STAMP = Prepared(
+    text("SELECT clock_timestamp(), CAST(pg_current_xact_id() AS text), CAST(pg_postmaster_start_time() AS text)")
+)
 
 
 def checked_url(url: str) -> Any:

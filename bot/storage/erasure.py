@@ -18,6 +18,7 @@ from bot.events import CustomerErased
 from bot.storage import audit, belongings, marks
 from bot.storage import tables as t
 from bot.storage.belongings import Belongings
+from bot.storage.outbox_rows import unsent
 from bot.storage.tx import Tx
 
 
@@ -71,7 +72,8 @@ def _empty_sends(tx: Tx, mine: Belongings) -> int:
         "lease_owner": None,
         "ext_id": None,
     }
-    return tx.conn.execute(update(o).where(mine.where(o), o.c.state == "sending").values(**tombstone)).rowcount
+    leaving = (mine.where(o), o.c.state == "sending", unsent(o.c.state))
+    return tx.conn.execute(update(o).where(*leaving).values(**tombstone)).rowcount
 
 
 def _addresses(tx: Tx, mine: Belongings) -> tuple[tuple[str, str], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql
 
-from bot.events import MessageDeleted, MessageEdited, MessageStored, TimelineGrew
+from bot.events import MessageDeleted, MessageEdited, MessageStored, Said, TimelineGrew
 from bot.model import Author, AuthorKind, Body, Choice, FileRef, Message, SurveyCard, TimelineEntry, new_id
 from bot.nouns import but
 from bot.storage import customers, inbox_rows
@@ -35,7 +35,7 @@ def _placing() -> Any:
     return counted.returning(c.c.last_seq, last)
 
 
-_MESSAGES, _OLDER_MESSAGES = Prepared(_messages()), Prepared(_messages(), beside=True)
+_MESSAGES = Prepared(_messages())
 _OF_CUSTOMER = (t.messages.c.customer_id == bindparam("whose"), t.messages.c.id == bindparam("which"))
 _ITS_MESSAGE = Prepared(select(t.messages).where(*_OF_CUSTOMER))
 _ADD_MESSAGE, _ADD_LINE = Prepared(insert(t.messages)), Prepared(insert(t.timeline))
@@ -165,12 +165,6 @@ def message(conn: Connection, message_id: str) -> Message | None:
     return None if row is None else to_message(row)
 
 
-def older(conn: Connection, message_ids: Collection[str]) -> dict[str, Message]:
-    """As `message`, for several that were there before this transaction."""
-    rows = _OLDER_MESSAGES.all(conn, some=list(message_ids)) if message_ids else []
-    return {row.id: to_message(row) for row in reversed(rows)}
-
-
 def of_customer(conn: Connection, customer_id: str, message_id: str) -> Message | None:
     row = _ITS_MESSAGE.first(conn, whose=customer_id, which=message_id)
     return None if row is None else to_message(row)
@@ -191,7 +185,7 @@ def refs(conn: Connection, message_id: str) -> list[tuple[str, str]]:
     return [(row.channel, row.ref) for row in rows]
 
 
-def remember_ref(tx: Tx, channel: str, ref: str, message: Message, outbox_id: str | None = None) -> None:
+def remember_ref(tx: Tx, channel: str, ref: str, message: Message | Said, outbox_id: str | None = None) -> None:
     """A name that is known already stays with its message."""
     of = {"customer_id": message.customer_id, "message_id": message.id}
     _ADD_REF.later(tx.conn, channel=channel, ref=ref, outbox_id=outbox_id, **of)

@@ -18,6 +18,7 @@ from sqlalchemy import (
     insert,
     literal_column,
     not_,
+    null,
     or_,
     select,
     union_all,
@@ -44,8 +45,19 @@ _SENT = Prepared(
     ),
     beside=True,
 )
-_HELD_BY = select(t.outbox).where(among(t.outbox.c.id, "ids"), t.outbox.c.lease_owner == bindparam("by"))
-_HELD_AND_LOCKED = Prepared(_HELD_BY.order_by(t.outbox.c.n).with_for_update(), beside=True)
+_HELD_BY = (
+    select(
+        *(t.outbox.c[name] for name in ("id", "lane", "kind", "bucket", "customer_id", "doubled")),
+        t.messages.c.channel.label("said_on"),
+        t.messages.c.author_kind.label("said_by"),
+        t.messages.c.meta.label("said_meta"),
+    )
+    .outerjoin(
+        t.messages, (t.messages.c.id == t.outbox.c.message_id) & (t.messages.c.customer_id == t.outbox.c.customer_id)
+    )
+    .where(among(t.outbox.c.id, "ids"), t.outbox.c.lease_owner == bindparam("by"))
+)
+_HELD_AND_LOCKED = Prepared(_HELD_BY.order_by(t.outbox.c.n).with_for_update(of=t.outbox), beside=True)
 _TAKE = Prepared(
     update(t.outbox)
     .where(t.outbox.c.n == bindparam("head"))
@@ -121,7 +133,8 @@ def end_sent(tx: Tx, sent: Collection[tuple[str, str | None]]) -> None:
 def held(tx: Tx, ids: Collection[str], owner: str) -> dict[str, Any]:
     """Those of the rows that this owner still holds: who was away for longer than its lease writes nothing (fencing).
 
-    On SQLite with `is_awaited`: whether another row waits for its end in its lane.
+    Of each what may have changed since it was claimed, and of its message `said_on`, `said_by` and `said_meta` (None where
+    that is not with the row's customer). On SQLite with `is_awaited`: whether another row waits for its end in its lane.
     """
     query = _HELD_AND_LOCKED if tx.conn.dialect.name == "postgresql" else _HELD
     return {row.id: row for row in query.all(tx.conn, ids=list(ids), by=owner)}
@@ -140,9 +153,9 @@ def strand(
         over = or_(over, o.c.lease_owner.is_(None), o.c.lease_owner != owner)
     mine = (o.c.lease_owner == owner) & o.c.id.in_(in_flight)
     values = {"lease_owner": None, "due_at": tx.now}
-    asking = (o.c.state == "uncertain", o.c.lease_owner.is_not(None))
+    asking = (o.c.state == "uncertain", unsent(o.c.state), o.c.lease_owner.is_not(None))
     tx.conn.execute(update(o).where(*asking, over, ~mine).values(**values))
-    sending = update(o).where(o.c.state == "sending", over, or_(o.c.lease_owner.is_(None), ~mine))
+    sending = update(o).where(o.c.state == "sending", unsent(o.c.state), over, or_(o.c.lease_owner.is_(None), ~mine))
     return tx.conn.execute(sending.values(**values, state="uncertain", attempts=0)).rowcount
 
 
@@ -184,7 +197,7 @@ def _window(via: str, bulk: bool) -> Select[Any]:
     o, b, s = t.outbox.alias("o"), t.outbox.alias("b"), t.outbox.alias("s")
     now = bindparam("now", type_=t.Utc())
     behind = exists().where(b.c.lane == o.c.lane, b.c.n < o.c.n, live(b.c.state))
-    sending = select(s.c.lane).where(s.c.state == literal_column("'sending'"))
+    sending = select(s.c.lane).where(s.c.state == literal_column("'sending'"), unsent(s.c.state))
     posting = sending.where(s.c.bucket != s.c.lane, not_(among(s.c.kind, "aside"))).with_only_columns(s.c.bucket)
     free_place = and_(not_(among(o.c.bucket, "shut")), o.c.bucket.not_in(posting))
     alone = or_(o.c.bucket.is_(None), o.c.bucket == o.c.lane, o.c.state == "uncertain", among(o.c.kind, "aside"))
@@ -209,6 +222,11 @@ def live(state: ColumnElement[str]) -> ColumnElement[bool]:
 def may_leave(state: ColumnElement[str]) -> ColumnElement[bool]:
     """As `live`, for ix_outbox_waiting."""
     return state.in_([literal_column(f"'{one}'") for one in MAY_LEAVE])
+
+
+def unsent(state: ColumnElement[str]) -> ColumnElement[bool]:
+    """As `live`, for ix_outbox_unsent: what waits, and what failed or came too late. Nearly every row is `sent`."""
+    return state != literal_column("'sent'")
 
 
 def _heads() -> Select[Any]:
@@ -242,6 +260,7 @@ _HEADS, _HEADS_LOCKED = Prepared(_heads()), Prepared(_still_free())
 _POSTING = Prepared(
     select(t.outbox.c.bucket).where(
         t.outbox.c.state == literal_column("'sending'"),
+        unsent(t.outbox.c.state),
         among(t.outbox.c.bucket, "places"),
         t.outbox.c.bucket != t.outbox.c.lane,
         not_(among(t.outbox.c.kind, "aside")),
@@ -304,7 +323,8 @@ def put_off(tx: Tx, due: Mapping[int, datetime]) -> None:
 def hurry(tx: Tx, beyond: datetime) -> None:
     """What is due later than that, by a clock that has been set back since, is due now."""
     o = t.outbox
-    tx.conn.execute(update(o).where(o.c.state.in_(MAY_LEAVE), o.c.due_at > beyond).values(due_at=tx.now))
+    later = (o.c.state.in_(MAY_LEAVE), unsent(o.c.state), o.c.due_at > beyond)
+    tx.conn.execute(update(o).where(*later).values(due_at=tx.now))
 
 
 def spread(tx: Tx, lane: str, after: int, first: datetime, step: timedelta) -> list[Any]:
@@ -361,6 +381,10 @@ def change_mine(tx: Tx, outbox_id: str, owner: str, **values: Any) -> None:
 
 
 def count_by_state(conn: Connection) -> dict[str, int]:
+    """Those that were sent are what is left of all: the others alone are told apart, by ix_outbox_unsent."""
     o = t.outbox
-    rows = conn.execute(select(o.c.state, func.count()).group_by(o.c.state))
-    return {str(state): int(count) for state, count in rows}
+    others = select(o.c.state, func.count().label("n")).where(unsent(o.c.state)).group_by(o.c.state)
+    everything = select(null().label("state"), func.count().label("n")).select_from(o)
+    counted = {state: int(count) for state, count in conn.execute(union_all(others, everything))}
+    sent = counted.pop(None) - sum(counted.values())
+    return counted | ({"sent": sent} if sent else {})

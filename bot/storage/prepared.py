@@ -22,6 +22,7 @@ import re
 from collections import namedtuple
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -30,6 +31,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Dialect,
+    Null,
     Table,
     UnaryExpression,
     any_,
@@ -42,9 +44,11 @@ from sqlalchemy.exc import DBAPIError, NoResultFound
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.types import Boolean
+from sqlalchemy.types import Boolean, TypeEngine
 
 from bot.storage import tables as t
+from bot.storage.json_text import dumps, loads
+from bot.storage.one_trip import as_one
 
 Convert = Callable[[Any], Any]
 PENDING = "_stafett_pending"  # an attribute of the connection, while rows may wait; its `info` is ten times as far
@@ -148,7 +152,7 @@ class _Form:
     """A statement as one dialect says it, with these names given."""
 
     sql: str
-    names: tuple[str, ...]  # of what goes in, by place; a name may stand at several
+    pick: Callable[[Mapping[str, Any]], tuple[Any, ...]]  # what goes in, by place
     ways_in: tuple[tuple[int, Convert], ...]  # places whose values go in otherwise than they are given
     fixed: Mapping[str, Any]  # what stands in the statement itself
     row: Callable[[Iterable[Any]], Any]
@@ -156,10 +160,11 @@ class _Form:
     tables: frozenset[str]  # that it may look at or change
     changes: bool  # them
 
-    def bound(self, values: Mapping[str, Any]) -> list[Any]:
-        if self.fixed:
-            values = {**self.fixed, **values}
-        row = [values[name] for name in self.names]
+    def bound(self, values: Mapping[str, Any]) -> Sequence[Any]:
+        given = self.pick({**self.fixed, **values} if self.fixed else values)
+        if not self.ways_in:
+            return given
+        row = list(given)
         for place, convert in self.ways_in:
             row[place] = convert(row[place])
         return row
@@ -193,11 +198,11 @@ def _compiled(statement: Any, dialect: Dialect, names: tuple[str, ...]) -> _Form
     fixed |= {name: default.arg(None) if default.is_callable else default.arg for name, default in defaults.items()}
     types = {name: one.type for name, one in made.binds.items()}
     columns = list(statement.exported_columns.items()) if hasattr(statement, "exported_columns") else []
-    ways = [column.type.dialect_impl(dialect).result_processor(dialect, None) for _, column in columns]
-    ways_in = [types[name].dialect_impl(dialect).bind_processor(dialect) if name in types else None for name in places]
+    ways = [_way_out(column.type, dialect) for _, column in columns]
+    ways_in = [_way_in(types[name], dialect) if name in types else None for name in places]
     return _Form(
         made.string,
-        places,
+        _picked(places),
         tuple((place, convert) for place, convert in enumerate(ways_in) if convert is not None),
         fixed,
         _named([name for name, _ in columns]),
@@ -205,6 +210,34 @@ def _compiled(statement: Any, dialect: Dialect, names: tuple[str, ...]) -> _Form
         frozenset(t.metadata.tables.keys() & set(_WORD.findall(made.string))),
         statement.is_dml,
     )
+
+
+def _picked(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    """What takes the values of these names, by place; a name may stand at several."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda values: tuple(values[name] for name in names)
+
+
+def _way_in(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    """The type's own; for JSON in a text what that does, without the ways there."""
+    if isinstance(kind.dialect_impl(dialect), JSON) and dialect.name == "sqlite":
+        return _to_json
+    return kind.dialect_impl(dialect).bind_processor(dialect)
+
+
+def _way_out(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    if isinstance(kind.dialect_impl(dialect), JSON) and dialect.name == "sqlite":
+        return _from_json
+    return kind.dialect_impl(dialect).result_processor(dialect, None)
+
+
+def _to_json(value: Any) -> str | None:
+    return None if isinstance(value, Null) else dumps(None if value is JSON.NULL else value)
+
+
+def _from_json(text: Any) -> Any:
+    return loads(text) if isinstance(text, str) else text  # SQLite gives what is a number as one
 
 
 _WORD = re.compile(r"\w+")
@@ -269,15 +302,20 @@ class Pending:
     def write(self, conn: Connection) -> None:
         rows, changes = self._rows, self._changes
         self.drop()
-        for sql, some in rows.items():
-            _run(conn, sql, [one.form.bound(one.values) for one in some], many=True).close()
+        parts = [(sql, [one.form.bound(one.values) for one in some]) for sql, some in rows.items()]
         for one, by_key in changes.items():
             alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
             for of, values in by_key.items():
                 alike.setdefault(tuple(sorted(values)), []).append({**values, "of": of})
             for names, some_rows in alike.items():
                 form = one.statement.form(conn, ("of", *names))
-                _run(conn, form.sql, [form.bound(row) for row in some_rows], many=True).close()
+                parts.append((form.sql, [form.bound(row) for row in some_rows]))
+        whole = as_one(parts) if conn.dialect.name == "postgresql" else None
+        if whole is not None:
+            _run(conn, *whole).close()
+            return
+        for sql, bound in parts:
+            _run(conn, sql, bound, many=True).close()
 
     def drop(self) -> None:
         self._rows, self._changes, self._tables = {}, {}, set()

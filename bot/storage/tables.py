@@ -1,6 +1,6 @@
 """The whole schema on one page: one history per customer, and the two doors.
 
-Tables of a conversation carry `customer_id` as their first key, so that the database can be sharded by it.
+Tables of a conversation carry `customer_id` in their key, so that the database can be sharded by it.
 Alembic migrations (beside this file) are proven by a test to end at what is declared here.
 """
 
@@ -24,6 +24,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     Table,
     Text,
     TypeDecorator,
@@ -160,8 +161,8 @@ merges = _table(
 # ── what was said ──────────────────────────────────────────────────────────────────────────────────────────────────
 messages = _table(
     "messages",
-    _col("customer_id", Text, ForeignKey("customers.id"), primary_key=True),
-    _col("id", Text, primary_key=True),
+    _col("customer_id", Text, ForeignKey("customers.id")),
+    _col("id"),
     _col("seq", Integer, null=True),  # None: a note
     _col("case_id", null=True),
     _col("author_kind"),
@@ -178,8 +179,10 @@ messages = _table(
     _col("edited_at", Utc, null=True),
     _col("deleted_at", Utc, null=True),
     _col("copied_from", null=True),  # the customer whose history this came with, by a merge
+    PrimaryKeyConstraint(
+        "id", "customer_id"
+    ),  # ids rise with time: it grows at its end, and finds a message by its id alone
     Index(None, "customer_id", "seq"),
-    Index(None, "id"),
     Index(None, "case_id"),
 )
 
@@ -416,8 +419,19 @@ inbox = _table(
     _col("error", null=True),
     _col("received_at", Utc),
     _col("handled_at", Utc, null=True),
-    Index(None, "state", "due_at"),
-    Index(None, "waits_for"),
+    Index(
+        "ix_inbox_unhandled",
+        "state",
+        "due_at",
+        sqlite_where=text("state NOT IN ('done','alias')"),
+        postgresql_where=text("state NOT IN ('done','alias')"),
+    ),
+    Index(
+        "ix_inbox_awaiting",
+        "waits_for",
+        sqlite_where=text("waits_for IS NOT NULL"),
+        postgresql_where=text("waits_for IS NOT NULL"),
+    ),
     Index(None, "customer_id"),
     Index(None, "received_at"),
 )
@@ -465,8 +479,14 @@ outbox = _table(
         sqlite_where=text("state IN ('ready','retry','uncertain')"),
         postgresql_where=text("state IN ('ready','retry','uncertain')"),
     ),
+    Index(
+        "ix_outbox_unsent",
+        "state",
+        "due_at",
+        sqlite_where=text("state != 'sent'"),
+        postgresql_where=text("state != 'sent'"),
+    ),
     Index(None, "message_id"),
-    Index(None, "state", "due_at"),
 )
 
 schema_versions = _table(  # written by the migrations: see bot/storage/schema.py

@@ -21,12 +21,13 @@ from bot import replays
 from bot.errors import Conflict, NotFound
 from bot.model import LIVE
 from bot.outbox import settle
-from bot.storage import audit, letters
+from bot.storage import audit, inbox_rows, letters, outbox_rows
 from bot.storage import tables as t
 from bot.storage.tx import Tx
 
 LATE = timedelta(minutes=10)
 MOST = 200  # of each kind, newest first
+_TROUBLED = ("uncertain", "failed", "ready", "retry", "sending")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,8 @@ def _sends(conn: Connection, now: datetime) -> Iterator[Trouble]:
     late = (o.state.in_(("ready", "retry", "sending"))) & (o.due_at < now - LATE) & (o.via != "web")
     delayed = o.state.in_(("ready", "retry")) & o.delayed_at.is_not(None)
     wanted = or_(o.state.in_(("uncertain", "failed")), late, delayed)
-    query = select(t.outbox).where(wanted).order_by(o.n.desc()).limit(MOST)
+    query = select(t.outbox).where(outbox_rows.unsent(o.state), o.state.in_(_TROUBLED), wanted)
+    query = query.order_by(o.n.desc()).limit(MOST)
     for row in sorted(conn.execute(query), key=lambda row: (_kind(row, now), row.n)):
         kind = _kind(row, now)
         when = {"stuck": f"due since {row.due_at:%Y-%m-%d %H:%M} UTC", "delayed": f"next try {row.due_at:%H:%M:%S} UTC"}
@@ -74,7 +76,9 @@ def _kind(row: Any, now: datetime) -> str:
 def _turns(conn: Connection, now: datetime) -> Iterator[Trouble]:
     i = t.inbox.c
     late = (i.state == "new") & (i.received_at < now - LATE)
-    query = select(t.inbox).where(or_(i.state == "dead", late)).order_by(i.received_at.desc()).limit(MOST)
+    wanted = or_(i.state == "dead", late)
+    query = select(t.inbox).where(inbox_rows.unhandled(i.state), i.state.in_(("dead", "new")), wanted)
+    query = query.order_by(i.received_at.desc()).limit(MOST)
     for row in sorted(conn.execute(query), key=lambda row: (row.state, row.received_at)):
         kind = "dead" if row.state == "dead" else "stuck"
         yield Trouble(kind, f"{row.source}:{row.key}", row.received_at, f"a turn from {row.source}", row.error or "")

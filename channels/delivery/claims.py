@@ -74,16 +74,17 @@ class Claims:
         windows = {(via, bulk) for via in vias for bulk in (False, True)}
         self._resting = {window: until for window, until in self._resting.items() if until > tx.now}
         self._shut = {place: until for place, until in self._shut.items() if until > tx.now}
-        heads = outbox_rows.heads(tx, windows - self._resting.keys(), room, self._shut, METHODS)
-        self._sort(tx, heads, room, found)
+        most = room if self._leases.shared else room + 1  # one more tells whether anybody has to wait; nodes would lock it
+        heads = outbox_rows.heads(tx, windows - self._resting.keys(), most, self._shut, METHODS)
+        self._sort(tx, heads, room, found, crowded=len(heads) >= most)
         outbox_rows.start(tx, self._leases.owner, self._leases.lease, found.taken)
         outbox_rows.put_off(tx, found.put_off)
         tell(tx, found.late)
-        if len(found.taken) == len(heads) < room and not (self._resting or self._shut):
+        if len(found.taken) == len(heads) < most and not (self._resting or self._shut):
             tx.after_commit(self._have_taken_all)
         found.later += [until for until in (*self._resting.values(), *self._shut.values()) if until > tx.now]
         moved = found.taken or found.put_off or found.expired or found.shut or self._resting
-        if len(found.taken) < room <= len(heads) and moved:
+        if len(found.taken) < room and len(heads) >= most and moved:
             found.later.append(tx.now)  # behind these may be others
         if len(found.taken) < room:  # else the first that is finished wakes us
             due = outbox_rows.next_due(tx.conn, tx.now, vias)
@@ -160,7 +161,8 @@ class Claims:
         told = max(late, self._late_until)
         tx.after_commit(lambda: self._have_told(told))
 
-    def _sort(self, tx: Tx, heads: Sequence[Any], room: int, found: Found) -> None:
+    def _sort(self, tx: Tx, heads: Sequence[Any], room: int, found: Found, *, crowded: bool) -> None:
+        """`crowded`: there may be others behind these."""
         busy = self._leases.lanes()
         spends = {row.n: limits(row.bucket, row.kind, bulk=row.bulk, asks=row.state == "uncertain") for row in heads}
         paces, now = self._paces_for(tx, {one.name for limited in spends.values() for one in limited})
@@ -197,9 +199,9 @@ class Claims:
                 until = tx.now + timedelta(seconds=wait + ahead / slowest.rate.per_second)
                 self._put_off(row, until, found)
                 self._spread(tx, row, until + SECOND / slowest.rate.per_second, spends[row.n], found)
-        crowded = len(heads) >= room or bool(self._resting)  # others wait: who has had a turn stands behind them
+        others_wait = crowded or bool(self._resting)  # who has had a turn stands behind them
         for row, pause in pauses:
-            if pause > 0 or crowded:
+            if pause > 0 or others_wait:
                 self._spread(tx, row, tx.now + SECOND * pause, spends[row.n], found)
         if self._leases.shared:
             spent = {name: at for name, at in paces.free.items() if before.get(name) != at}

@@ -122,8 +122,8 @@ class Outcomes:
         mine = [one for one in group if one.delivery.id in ours]
 
         def together() -> None:
-            plain = [(ours[one.delivery.id], one.sent) for one in mine if one.sent is not None]
-            settle_sent(tx, [(row, sent.ext_id, sent.data or {}) for row, sent in plain])
+            plain = [(one.delivery, ours[one.delivery.id], one.sent) for one in mine if one.sent is not None]
+            settle_sent(tx, [(of, row, sent.ext_id, sent.data) for of, row, sent in plain])
             for one in mine:
                 if one.sent is None:
                     one.write(tx)

@@ -14,6 +14,7 @@ from bot.outbox import settle
 from bot.storage import customers, files
 from bot.storage import tables as t
 from bot.storage.files import StoredFile
+from bot.storage.outbox_rows import live
 from bot.storage.tx import Tx
 from channels.web.sessions import Session
 
@@ -143,7 +144,7 @@ def shown(tx: Tx, address: str, seq: int) -> None:
     query = (
         select(o.c.id)
         .join(m, (m.c.customer_id == o.c.customer_id) & (m.c.id == o.c.message_id))
-        .where(o.c.lane == f"web:{address}", o.c.state.in_(("ready", "retry")), m.c.seq <= seq)
+        .where(o.c.lane == f"web:{address}", live(o.c.state), o.c.state.in_(("ready", "retry")), m.c.seq <= seq)
     )
     for row in tx.conn.execute(query).all():
         settle(tx, row.id, "sent")

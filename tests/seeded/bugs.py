@@ -113,8 +113,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "whoever lost a row's lease may write about it still",
         "bot/storage/outbox_rows.py",
-        't.outbox.c.lease_owner == bindparam("by"))\n_HELD_AND',
-        'bindparam("by", type_=t.outbox.c.lease_owner.type).is_not(None))\n_HELD_AND',
+        't.outbox.c.lease_owner == bindparam("by"))\n)\n_HELD_AND',
+        'bindparam("by", type_=t.outbox.c.lease_owner.type).is_not(None))\n)\n_HELD_AND',
         ("tests/unit/test_delivery.py", "tests/unit/test_many_nodes.py"),
     ),
     Bug(

@@ -15,7 +15,7 @@ from sqlalchemy import func, select, update
 
 from bot import alerts
 from bot.errors import Conflict
-from bot.events import AlertChanged, FollowUpAsked, GoalTold, SendSettled
+from bot.events import AlertChanged, FollowUpAsked, GoalTold, Said, SendSettled
 from bot.model import Chose, new_id
 from bot.storage import alert_rows, customers, timer_rows
 from bot.storage import tables as t
@@ -191,7 +191,7 @@ def test_who_did_not_get_it_has_the_case_back_and_may_be_asked_again_at_its_new_
     goal = house.question(case_id)
     house.conn.execute(update(t.survey_invitations).values(delivered_at=house.now))
     assert house.presses(goal, "goal:no")
-    event = SendSettled("o", "telegram", "text", "sent", house.customer.id, None, goal.id, {}, said=goal)
+    event = SendSettled("o", "telegram", "text", "sent", house.customer.id, None, goal.id, {}, said=Said.of(goal))
     house.invitations.on_send_settled(house.tx, event)  # the platform's receipt comes late
     delivered = house.conn.execute(select(t.survey_invitations.c.delivered_at)).scalar()
     assert delivered is None  # no score was asked, so none is missing in the response rate

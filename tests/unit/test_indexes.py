@@ -1,0 +1,171 @@
+"""The indexes that every message writes: few, and small where few rows matter; and whatever needs one finds it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, create_engine, delete, insert, inspect, select
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from bot.errors import DatabaseFault
+from bot.storage import counts, history, inbox_rows, outbox_rows, schema, trouble
+from bot.storage import tables as t
+from bot.storage.tx import Tx, Wiring
+from channels.web import store as web
+from handoff import store as cases
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+DELIVERY = "sqlite_autoindex_inbox_1"
+KEY, OF_CUSTOMER, OF_CASE = "sqlite_autoindex_messages_1", "ix_messages_customer_id_seq", "ix_messages_case_id"
+OPEN, AWAITING, RECEIVED = "ix_inbox_unhandled", "ix_inbox_awaiting", "ix_inbox_received_at"
+UNSENT, LIVE, SENDABLE = "ix_outbox_unsent", "ix_outbox_live", "ix_outbox_waiting"
+
+
+# ── from 0017 ──────────────────────────────────────────────────────────────────────────────────────────────────────
+async def on(url: str, work: Callable[[Connection], Any]) -> Any:
+    engine = create_async_engine(url)
+    async with engine.begin() as conn:
+        found = await conn.run_sync(work)
+    await engine.dispose()
+    return found
+
+
+def fill(conn: Connection) -> None:
+    """Two customers, of whom one was merged into the other; what they said; both doors in all their states."""
+    talk = {"author_kind": "customer", "channel": "web", "text": "hei", "at": NOON}
+    kari = {"id": "kari", "locale": "nb", "created_at": NOON}
+    conn.execute(insert(t.customers), [kari, kari | {"id": "k2", "merged_into": "kari"}])
+    conn.execute(
+        insert(t.messages),
+        [
+            talk | {"id": "m1", "customer_id": "k2", "seq": 1, "case_id": "c1", "copied_from": None},
+            talk | {"id": "m1", "customer_id": "kari", "seq": 2, "case_id": "c1", "copied_from": "k2"},
+            talk | {"id": "m0", "customer_id": "kari", "seq": 1, "case_id": None, "copied_from": None},
+            talk | {"id": "n1", "customer_id": "kari", "seq": None, "case_id": "c1", "copied_from": None},
+        ],
+    )
+    came = {"source": "web", "received_at": NOON, "raw": b"{}", "happening": {"is": "written"}, "due_at": None}
+    waits = {"parked": "web:r1", "new": None, "done": None, "dead": None, "alias": None}
+    conn.execute(
+        insert(t.inbox), [came | {"key": one, "state": one, "waits_for": waits_for} for one, waits_for in waits.items()]
+    )
+    leaves = {"lane": "web:1", "via": "web", "kind": "text", "payload": {"a": 1}, "due_at": NOON, "created_at": NOON}
+    states = ("sent", "ready", "sending", "retry", "uncertain", "failed", "expired")
+    conn.execute(insert(t.outbox), [leaves | {"id": one, "state": one} for one in states])
+
+
+def held(conn: Connection) -> dict[str, list[Any]]:
+    """All rows, but those that migrations write."""
+    some = [one for one in t.metadata.sorted_tables if one is not t.schema_versions]
+    return {one.name: sorted(map(repr, conn.execute(select(one)))) for one in some}
+
+
+def shape(conn: Connection) -> dict[str, Any]:
+    """Each table's key, columns, indexes and foreign keys."""
+    seen = inspect(conn)
+    return {
+        one: (
+            seen.get_pk_constraint(one)["constrained_columns"],
+            {(column["name"], column["nullable"]) for column in seen.get_columns(one)},
+            {(index["name"], tuple(index["column_names"])) for index in seen.get_indexes(one)},
+            {(key["name"], key["referred_table"]) for key in seen.get_foreign_keys(one)},
+        )
+        for one in seen.get_table_names()
+        if one != "alembic_version"
+    }
+
+
+def made_at_once(conn: Connection) -> dict[str, Any]:
+    """The same database as it is declared."""
+    t.metadata.drop_all(conn)
+    t.metadata.create_all(conn)
+    return shape(conn)
+
+
+async def test_a_filled_database_comes_to_the_declared_keys_with_every_row_or_not_at_all(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0018 writes `messages` anew on SQLite: what it had stays, and a migration that breaks off has done nothing."""
+    with monkeypatch.context() as past:
+        past.setattr(schema, "HEAD", "0017")
+        past.setattr(schema, "_create", schema.migrate)
+        await schema.upgrade(database_url)
+    await on(database_url, fill)
+    rows, old = await on(database_url, held), await on(database_url, shape)
+    assert old["messages"][0] == ["customer_id", "id"]
+
+    in_its_way = insert(t.schema_versions).values(revision="0018", oldest_program="0001")
+    await on(database_url, lambda conn: conn.execute(in_its_way))
+    with pytest.raises(DatabaseFault):
+        await schema.upgrade(database_url)
+    assert (await on(database_url, schema.current), await on(database_url, shape)) == ("0017", old)
+    out_of_it = delete(t.schema_versions).where(t.schema_versions.c.revision == "0018")
+    await on(database_url, lambda conn: conn.execute(out_of_it))
+
+    assert await schema.upgrade(database_url)
+    assert await on(database_url, held) == rows
+    new = await on(database_url, shape)
+    assert new["messages"][0] == ["id", "customer_id"]
+    assert {name for name in new if new[name] != old[name]} == {"messages", "inbox", "outbox"}
+    assert await on(database_url, made_at_once) == new
+
+
+# ── which index a statement takes ──────────────────────────────────────────────────────────────────────────────────
+ASKED: dict[str, tuple[Callable[[Tx], Any], set[str]]] = {
+    "a message by its id": (lambda tx: history.message(tx.conn, "m"), {KEY}),
+    "a customer's message": (lambda tx: history.of_customer(tx.conn, "c", "m"), {KEY}),
+    "a case's messages": (lambda tx: history.of_case(tx.conn, "c"), {OF_CASE}),
+    "what a customer said": (lambda tx: history.messages(tx.conn, "c"), {OF_CUSTOMER}),
+    "the last of it": (lambda tx: history.latest(tx.conn, "c", notes=True), {OF_CUSTOMER}),
+    "what a widget missed": (lambda tx: history.since(tx.conn, "c", 5), {KEY}),
+    "a customer's files": (lambda tx: web.owned_file(tx.conn, "f", "c"), {OF_CUSTOMER}),
+    "what is parked for one thing": (lambda tx: inbox_rows.parked(tx, "x"), {AWAITING, KEY}),
+    "what is parked for some": (lambda tx: inbox_rows.known(tx, "x", ["y"], ["z"]), {AWAITING, DELIVERY}),
+    "what is parked for a kind": (lambda tx: inbox_rows.parked_like(tx.conn, "words:"), {OPEN}),
+    "what is tried again": (lambda tx: inbox_rows.due(tx.conn, NOON), {OPEN}),
+    "when that is": (lambda tx: inbox_rows.next_due(tx.conn), {OPEN}),
+    "what was parked for too long": (lambda tx: inbox_rows.overdue(tx.conn, NOON), {OPEN}),
+    "who has waited longest": (lambda tx: inbox_rows.oldest_waiting(tx.conn), {OPEN}),
+    "old keys": (lambda tx: inbox_rows.forget_before(tx, NOON), {RECEIVED}),
+    "lanes that send": (lambda tx: outbox_rows.heads(tx, [("web", False)], 5), {SENDABLE, UNSENT, LIVE}),
+    "places that send": (lambda tx: outbox_rows.posting(tx, ["x"], []), {UNSENT}),
+    "whose sender died": (lambda tx: outbox_rows.strand(tx, "me", ["x"], others_may_live=True), {UNSENT}),
+    "a clock that went back": (lambda tx: outbox_rows.hurry(tx, NOON), {UNSENT}),
+    "what goes on under a new epoch": (lambda tx: cases.carry_over(tx, "c", 1, 2), {UNSENT}),
+    "what a widget was shown": (lambda tx: web.shown(tx, "a", 5), {LIVE, KEY}),
+    "an operator's figures": (lambda tx: counts.read(tx.conn), {OPEN, UNSENT, LIVE}),
+    "an operator's list": (lambda tx: trouble.find(tx.conn, NOON), {OPEN, UNSENT}),
+}
+
+
+@pytest.fixture(scope="module")
+def tx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tx]:
+    engine = create_engine(f"sqlite:///{tmp_path_factory.mktemp('plans') / 'plans.db'}")
+    with engine.begin() as conn:
+        t.metadata.create_all(conn)
+        fill(conn)
+        yield Tx(conn, NOON, Wiring())
+    engine.dispose()
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_what_is_asked_takes_its_index_and_reads_no_table_whole(tx: Tx, name: str) -> None:
+    """SQLite takes a partial index only for a statement that says its condition: see `outbox_rows.live`."""
+    ask, expected = ASKED[name]
+    driver: Any = tx.conn.connection.dbapi_connection
+    said: list[str] = []
+    driver.set_trace_callback(said.append)
+    ask(tx)
+    driver.set_trace_callback(None)
+    plan = [
+        row[3]
+        for statement in dict.fromkeys(said)
+        if re.search(r"\b(messages|inbox|outbox)\b", statement) and not statement.startswith("--")
+        for row in driver.execute(f"EXPLAIN QUERY PLAN {statement}")
+    ]
+    assert expected <= {word for step in plan for word in step.split()}, plan
+    assert [step for step in plan if re.fullmatch(r"SCAN (messages|inbox|outbox|o|s|m)", step)] == []
