@@ -18,8 +18,9 @@ def unanswered(conn: Connection, channel: str, since: datetime, until: datetime)
     nothing is read of those to whom nothing was. (A conversation does not say in an index when it changed.)
     """
     m, o = t.messages.c, t.outbox.c
-    older = select(o.n).where(o.created_at < since).order_by(o.n.desc()).limit(1).scalar_subquery()
-    left = select(o.message_id).where(o.n > func.coalesce(older, 0), o.state == "sent", o.message_id.is_not(None))
+    older = conn.execute(select(o.n).where(o.created_at < since).order_by(o.n.desc()).limit(1)).scalar()
+    # Its own statement: PostgreSQL plans the next one by the number, and would go through all messages without it.
+    left = select(o.message_id).where(o.n > (older or 0), o.state == "sent", o.message_id.is_not(None))
     asked = (m.id.in_(left), m.at >= since, m.at < until, m.channel == channel)
     found = conn.execute(_open_questions().where(*asked).order_by(m.at, m.id))
     return [(row.customer_id, row.id) for row in found]

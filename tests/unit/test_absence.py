@@ -151,7 +151,7 @@ async def test_f20_the_sweep_reads_no_history_from_end_to_end(house: House) -> N
         seen: list[tuple[str, Any]] = []
         event.listen(conn, "before_cursor_execute", lambda _c, _cur, sql, given, *_: seen.append((sql, given)))
         assert len(asked_rows.unanswered(conn, "telegram", house.now - LONG, house.now + LONG)) == 1
-        ((sql, given),) = [one for one in seen if "outbox" in one[0]]
+        ((sql, given),) = [one for one in seen if "FROM messages" in one[0]]
         conn.exec_driver_sql("SET enable_seqscan = off" if conn.dialect.name == "postgresql" else "SELECT 1")
         explain = "EXPLAIN" if conn.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
         return "\n".join(str(tuple(row)) for row in conn.exec_driver_sql(f"{explain} {sql}", given))
