@@ -221,19 +221,21 @@ class Storage:
             return _put_off(tx.conn, partial(_turns, tx, batch))
 
         try:
-            return await self._in_transaction(run, self._engine, careful=False)
+            return await self._in_transaction(run, self._engine, careful=False, stamped=False)
         except Undone:
             return {}
 
-    async def _in_transaction(self, work: Callable[[Tx], T], engine: AsyncEngine, *, careful: bool) -> T:
-        """What follows the commit is done, each thing once."""
+    async def _in_transaction(
+        self, work: Callable[[Tx], T], engine: AsyncEngine, *, careful: bool, stamped: bool = True
+    ) -> T:
+        """What follows the commit is done, each thing once. Not `stamped`: its first statement tells what the stamp would."""
         afterwards: list[Callable[[], None]] = []
-        stamps: list[Stamp] = []
+        stamps: list[tuple[datetime, str, str]] = []
 
         def run(conn: Connection) -> T:
-            stamps.append(stamp := Stamp.of(conn))
-            now = self.shared_clock.heard(stamp.now) if self.shared_clock else self.clock()
-            return work(Tx(conn, now, self.wiring, afterwards, self.shared_clock, careful=careful))
+            stamps.extend([_STAMP.one(conn)] if stamped else [])
+            now = self.shared_clock.heard(stamps[0][0]) if self.shared_clock and stamps else self.clock()
+            return work(Tx(conn, now, self.wiring, afterwards, self.shared_clock, stamps=stamps, careful=careful))
 
         async with engine.connect() as conn:
             transaction = await conn.begin()
@@ -243,7 +245,7 @@ class Storage:
             except (OSError, DBAPIError) as error:
                 if not (isinstance(error, OSError) or _is_connection_error(error)):
                     raise
-                if not await self._was_committed(stamps[0]):
+                if stamps and not await self._was_committed(Stamp(*stamps[0])):
                     raise
         self._commits += 1
         follow(afterwards)
@@ -342,10 +344,6 @@ class Stamp:
     now: datetime
     number: str
     server: str
-
-    @classmethod
-    def of(cls, conn: Connection) -> Stamp:
-        return cls(*_STAMP.one(conn))
 
     def state(self, conn: Connection) -> str | None:
         """One of committed, aborted, in progress; None: the server was started anew, and its numbers may mean others."""

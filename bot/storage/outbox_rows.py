@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from bot.storage import tables as t
-from bot.storage.prepared import Prepared, Waiting, among, is_changed
+from bot.storage.prepared import Changes, Prepared, Waiting, among, is_changed
 from bot.storage.tx import Tx
 
 LIVE = ("ready", "sending", "retry", "uncertain")
@@ -45,6 +45,7 @@ _SENT = Prepared(
     ),
     beside=True,
 )
+_ENDS = Changes(t.outbox, "id")
 _HELD_BY = (
     select(
         *(t.outbox.c[name] for name in ("id", "lane", "kind", "bucket", "customer_id", "doubled")),
@@ -126,8 +127,13 @@ def address_of(conn: Connection, message_id: str) -> str | None:
 
 
 def end_sent(tx: Tx, sent: Collection[tuple[str, str | None]]) -> None:
-    """Mark rows as sent: (id, the platform's name of it)."""
-    _SENT.run_many(tx.conn, [{"of": one, "called": ext_id, "then": tx.now} for one, ext_id in sent])
+    """Mark rows as sent: (id, the platform's name of it). On PostgreSQL with what else there is to write."""
+    if tx.conn.dialect.name != "postgresql":
+        _SENT.run_many(tx.conn, [{"of": one, "called": ext_id, "then": tx.now} for one, ext_id in sent])
+        return
+    ended: dict[str, Any] = {"state": "sent", "error": None, "lease_owner": None, "sent_at": tx.now}
+    for one, ext_id in sent:
+        _ENDS.later(tx.conn, one, {**ended, "ext_id": ext_id})
 
 
 def held(tx: Tx, ids: Collection[str], owner: str) -> dict[str, Any]:

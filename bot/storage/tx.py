@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, DateTime, Text, text
 
 from bot.storage.prepared import Prepared, command, is_alive
 
@@ -64,6 +64,7 @@ class Tx:
     known: dict[Any, Any] = field(default_factory=dict)
     locked: set[str] = field(default_factory=set)  # customers
     depth: int = 0  # savepoints that are open
+    stamps: list[tuple[datetime, str, str]] = field(default_factory=list)  # PostgreSQL: see `bot.storage.engine.Stamp`
     shared: bool = False  # turns of other customers are in it as well: nobody waits for a lock (`bot.storage.together`)
     careful: bool = True  # savepoints are real; else they are pretended, and undoing one takes `Undone`
 
@@ -83,8 +84,9 @@ class Tx:
         """PostgreSQL: of the customers behind these senders lock those whose turn nobody has, and return them. `now` is then."""
         rows = LOCK_FREE.all(self.conn, on=channel, called=list(external_ids))
         if rows and self.clock is not None:
-            self.now = self.clock.heard(max(now for _, now in rows))
-        return {customer_id for customer_id, _ in rows}
+            self.now = self.clock.heard(max(row.now for row in rows))
+        self.stamps += [(row.now, row.number, row.server) for row in rows[:1]]
+        return {row.customer_id for row in rows}
 
     def forget(self) -> None:
         """Rows may be other than we know: somebody else's transaction was waited for, or ours was undone in part."""
@@ -198,6 +200,7 @@ LOCK_FREE = Prepared(
     text(
         "WITH locked AS MATERIALIZED (SELECT customer_id FROM conversations WHERE customer_id IN "
         "(SELECT customer_id FROM identities WHERE channel = :on AND external_id = ANY(:called)) "
-        "FOR UPDATE SKIP LOCKED) SELECT customer_id, clock_timestamp() FROM locked"
-    )
+        "FOR UPDATE SKIP LOCKED) SELECT customer_id, clock_timestamp() AS now, "
+        "CAST(pg_current_xact_id() AS text) AS number, CAST(pg_postmaster_start_time() AS text) AS server FROM locked"
+    ).columns(customer_id=Text, now=DateTime(timezone=True), number=Text, server=Text)
 )
