@@ -74,9 +74,8 @@ class Claims:
         windows = {(via, bulk) for via in vias for bulk in (False, True)}
         self._resting = {window: until for window, until in self._resting.items() if until > tx.now}
         self._shut = {place: until for place, until in self._shut.items() if until > tx.now}
-        most = (
-            room if self._leases.shared else room + 1
-        )  # one more tells whether anybody has to wait; nodes would lock it
+        # One more tells whether anybody has to wait; where nodes share the database it would be locked for nothing.
+        most = room if self._leases.shared else room + 1
         heads = outbox_rows.heads(tx, windows - self._resting.keys(), most, self._shut, METHODS)
         self._sort(tx, heads, room, found, crowded=len(heads) >= most)
         outbox_rows.start(tx, self._leases.owner, self._leases.lease, found.taken)
