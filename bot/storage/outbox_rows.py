@@ -127,7 +127,11 @@ def address_of(conn: Connection, message_id: str) -> str | None:
 
 
 def end_sent(tx: Tx, sent: Collection[tuple[str, str | None]]) -> None:
-    """Mark rows as sent: (id, the platform's name of it). On PostgreSQL with what else there is to write."""
+    """Mark rows as sent: (id, the platform's name of it).
+
+    On PostgreSQL with what else there is to write. On SQLite at once: the courier, at this commit's end, looks at lanes `beside`
+    what waits, and would take them for busy.
+    """
     if tx.conn.dialect.name != "postgresql":
         _SENT.run_many(tx.conn, [{"of": one, "called": ext_id, "then": tx.now} for one, ext_id in sent])
         return

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from bot.errors import DatabaseFault
 from bot.storage import tables as t
 from bot.storage.engine import checked_url, lock_file, unreachable
+from bot.storage.writer import PAGE
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -46,11 +47,6 @@ OLDEST_PROGRAMS = {
     "0018": "0001",
 }
 """Schema → the oldest program that works on it, as its migration says: nodes are replaced one by one."""
-
-PAGE = 8_192
-"""Bytes of a page of a new SQLite file. A commit of many turns touches some ten pages a message, and each costs what it costs
-to write and to bring over, whatever its size: a sixth less CPU than with SQLite's own 4,096. One turn's commit takes as long.
-"""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

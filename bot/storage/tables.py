@@ -179,9 +179,7 @@ messages = _table(
     _col("edited_at", Utc, null=True),
     _col("deleted_at", Utc, null=True),
     _col("copied_from", null=True),  # the customer whose history this came with, by a merge
-    PrimaryKeyConstraint(
-        "id", "customer_id"
-    ),  # ids rise with time: it grows at its end, and finds a message by its id alone
+    PrimaryKeyConstraint("id", "customer_id"),  # grows at its end; finds a message by its id alone
     Index(None, "customer_id", "seq"),
     Index(None, "case_id"),
 )

@@ -21,6 +21,10 @@ SCRAPS = (
     b"", b"\x00", b"\xff\xfe", b"\xc3\x28", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"{", b"}", b"[", b'"', b"\\", b"\\u0000",
     b"\\ud800", b"NaN", b"1e999", b",", b":", b"null", b"\r\n\r\n", b"' OR 1=1", b"-", b"9" * 400,
 )  # fmt: skip
+IN_A_PATH = (
+    "..", "%00", "%ff", "x" * 3000, "-1", "1e9", "%F0%9F%98%80", "%ED%A0%80", "null", "a/b", "9" * 20,
+)  # fmt: skip
+"""What may stand in an address where an id should."""
 DEEP = 100_000
 
 

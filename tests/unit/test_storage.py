@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 import threading
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from bot.storage import tables as t
 from bot.storage.engine import Storage
 from bot.storage.schema import HEAD, check, current, upgrade
 from bot.storage.tx import Tx
+from bot.storage.writer import PAGE
 from tests.support.rooms import NOON, SetClock, rooms, wrote
 
 
@@ -348,3 +350,18 @@ async def test_a_known_name_stays_and_an_unknown_one_is_learnt(database_url: str
         found = await house.storage.read(lambda conn: customers.customer(conn, who))
         assert found is not None
         assert found.name == "Kari"
+
+
+async def test_a_new_sqlite_file_has_large_pages_whoever_makes_it(tmp_path: Path) -> None:
+    """A server opens the file before its tables are made; `stafett db upgrade` makes them first."""
+    served, upgraded = (f"sqlite+aiosqlite:///{tmp_path / name}" for name in ("served.db", "upgraded.db"))
+    storage = Storage(served)
+    await storage.open()
+    await upgrade(served, locked=True)
+    await upgrade(upgraded)
+    try:
+        assert await storage.write(lambda tx: tx.conn.exec_driver_sql("PRAGMA page_size").scalar()) == PAGE
+    finally:
+        await storage.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "upgraded.db")) as conn:
+        assert conn.execute("PRAGMA page_size").fetchone() == (PAGE,)
