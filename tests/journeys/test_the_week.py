@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -9,7 +10,7 @@ from sqlalchemy import insert
 
 from bot.storage import tables as t
 from channels.delivery import paces
-from surveys.digest.week import Plan, next_due
+from surveys.digest.week import Plan, due
 from tests.fakes.slack import SlackServer
 from tests.support.slack_house import SteppingClock, a_house
 
@@ -22,7 +23,9 @@ async def test_the_week_is_told_in_slack_with_a_picture(monkeypatch: pytest.Monk
         await house.later()
         answer = {"id": "r1", "instrument": "ces7", "score": 6, "at": house.clock(), "extra": {}}
         await house.app.storage.write(lambda tx: tx.conn.execute(insert(t.survey_responses).values(**answer)))
-        house.clock.ahead += next_due(Plan(), house.clock(), ZoneInfo(house.app.rules.time_zone)) - house.clock()
+        # not `next_due`: in the small hours of a Monday that tells of the week before this one
+        told_at = due(Plan(), house.clock() + timedelta(days=7), ZoneInfo(house.app.rules.time_zone))[1]
+        house.clock.ahead += told_at - house.clock()
         for _ in range(2):
             await house.app.workers["digest"].run_once()
             await house.rest()
