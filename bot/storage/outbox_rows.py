@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    Text,
     and_,
     bindparam,
     exists,
@@ -157,22 +158,33 @@ def strand(
 
     What this owner itself holds without knowing of it (a commit whose answer was lost) is stranded too, after its lease.
     """
-    o = t.outbox
-    over = o.c.lease_until < tx.now - grace
+    given = {"by": owner, "held": list(in_flight), "then": tx.now, "dead": tx.now - grace}
+    asking, sending = _STRANDED[others_may_live]
+    asking.run(tx.conn, **given)
+    return sending.run(tx.conn, **given)
+
+
+def _stranded(*, others_may_live: bool) -> tuple[Prepared, Prepared]:
+    """What was being asked about, and what was being sent."""
+    o = t.outbox.c
+    by = bindparam("by", type_=Text)  # PostgreSQL wants to be told, of what stands in two places
+    over = o.lease_until < bindparam("dead", type_=t.Utc())
     if not others_may_live:
-        over = or_(over, o.c.lease_owner.is_(None), o.c.lease_owner != owner)
-    mine = (o.c.lease_owner == owner) & o.c.id.in_(in_flight)
-    values = {"lease_owner": None, "due_at": tx.now}
-    asking = (o.c.state == "uncertain", unsent(o.c.state), o.c.lease_owner.is_not(None))
-    tx.conn.execute(update(o).where(*asking, over, ~mine).values(**values))
-    sending = update(o).where(o.c.state == "sending", unsent(o.c.state), over, or_(o.c.lease_owner.is_(None), ~mine))
-    return tx.conn.execute(sending.values(**values, state="uncertain", attempts=0)).rowcount
+        over = or_(over, o.lease_owner.is_(None), o.lease_owner != by)
+    mine = (o.lease_owner == by) & among(o.id, "held")
+    freed: dict[str, Any] = {"lease_owner": None, "due_at": bindparam("then", type_=t.Utc())}
+    asking = (o.state == literal_column("'uncertain'"), unsent(o.state), o.lease_owner.is_not(None), over, ~mine)
+    sending = (o.state == literal_column("'sending'"), unsent(o.state), over, or_(o.lease_owner.is_(None), ~mine))
+    return (
+        Prepared(update(t.outbox).where(*asking).values(freed)),
+        Prepared(update(t.outbox).where(*sending).values({**freed, "state": "uncertain", "attempts": 0})),
+    )
 
 
 def renew(tx: Tx, owner: str, in_flight: Collection[str], lease: timedelta) -> set[str]:
     """This owner lives, and goes on with these. Returns those that are still its own."""
     mine = set(held(tx, in_flight, owner))  # locked in the order in which groups of outcomes are: no deadlocks
-    tx.conn.execute(update(t.outbox).where(t.outbox.c.id.in_(mine)).values(lease_until=tx.now + lease))
+    _RENEW.run(tx.conn, mine=list(mine), until=tx.now + lease)
     return mine
 
 
@@ -265,6 +277,10 @@ _BUSY = Prepared(
     select(t.outbox.c.n).where(among(t.outbox.c.lane, "lanes"), live(t.outbox.c.state)).limit(1), beside=True
 )
 _HEADS, _HEADS_LOCKED = Prepared(_heads()), Prepared(_still_free())
+_STRANDED = {others_may_live: _stranded(others_may_live=others_may_live) for others_may_live in (False, True)}
+_RENEW = Prepared(
+    update(t.outbox).where(among(t.outbox.c.id, "mine")).values(lease_until=bindparam("until", type_=t.Utc()))
+)
 
 
 _POSTING = Prepared(
@@ -359,10 +375,28 @@ def spread(tx: Tx, lane: str, after: int, first: datetime, step: timedelta) -> l
 
 def grown_late(tx: Tx, after: datetime, until: datetime, vias: Collection[str]) -> list[int]:
     """The `n` of messages' rows that still wait, due in this span, and of whose delay nobody knows."""
-    o = t.outbox
-    waiting = (o.c.via.in_(vias), o.c.bulk.in_((False, True)), may_leave(o.c.state), o.c.state != "uncertain")
-    span = (o.c.due_at > after, o.c.due_at <= until, o.c.message_id.is_not(None), o.c.delayed_at.is_(None))
-    return list(tx.conn.execute(select(o.c.n).where(*waiting, *span)).scalars())
+    return [row.n for row in _late(tuple(sorted(vias))).all(tx.conn, after=after, until=until)] if vias else []
+
+
+@lru_cache(maxsize=16)
+def _late(vias: tuple[str, ...]) -> Prepared:
+    o = t.outbox.c
+    after, until = (bindparam(name, type_=t.Utc()) for name in ("after", "until"))
+    each = [
+        select(o.n).where(
+            o.via == via,
+            o.bulk == literal_column(bulk),
+            may_leave(o.state),
+            o.state != literal_column("'uncertain'"),
+            o.due_at > after,
+            o.due_at <= until,
+            o.message_id.is_not(None),
+            o.delayed_at.is_(None),
+        )
+        for via in vias
+        for bulk in ("false", "true")
+    ]
+    return Prepared(union_all(*each))
 
 
 def mark_delayed(tx: Tx, ns: Collection[int]) -> list[Any]:

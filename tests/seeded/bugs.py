@@ -141,8 +141,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "what was on its way when its sender died is sent again unasked",
         "bot/storage/outbox_rows.py",
-        'values(**values, state="uncertain", attempts=0)',
-        'values(**values, state="ready", attempts=0)',
+        'values({**freed, "state": "uncertain", "attempts": 0})',
+        'values({**freed, "state": "ready", "attempts": 0})',
         ("tests/unit/test_delivery.py", "tests/faults/test_killed.py"),
     ),
     Bug(
