@@ -183,8 +183,13 @@ def forget_raw(tx: Tx, source: str, key: str) -> None:
 
 
 def forget_words(tx: Tx, message_id: str, refs: Sequence[str]) -> None:
-    """A message was taken back: its raw copies, and those of its edits, lose their words; their keys stay."""
-    i = t.inbox
+    """A message was taken back: its raw copies, and those of its edits, lose their words; their keys stay.
+
+    They are with a customer who has the message: after a merge, and its undoing, that may be either of two.
+    """
+    i, m = t.inbox, t.messages
     edits = i.c.happening["is"]["ref"].as_string().in_(list(refs))
     handled = i.c.state.in_(("done", "alias", "dead"))
-    tx.conn.execute(update(i).where(handled, (i.c.message_id == message_id) | edits).values(raw=None, happening=null()))
+    theirs = i.c.customer_id.in_(select(m.c.customer_id).where(m.c.id == message_id))
+    said = (theirs, handled, (i.c.message_id == message_id) | edits)
+    tx.conn.execute(update(i).where(*said).values(raw=None, happening=null()))

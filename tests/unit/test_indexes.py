@@ -22,6 +22,7 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 DELIVERY = "sqlite_autoindex_inbox_1"
 KEY, OF_CUSTOMER, OF_CASE = "sqlite_autoindex_messages_1", "ix_messages_customer_id_seq", "ix_messages_case_id"
 OPEN, AWAITING, RECEIVED = "ix_inbox_unhandled", "ix_inbox_awaiting", "ix_inbox_received_at"
+THEIR_DELIVERIES = "ix_inbox_customer_id"
 UNSENT, LIVE, SENDABLE = "ix_outbox_unsent", "ix_outbox_live", "ix_outbox_waiting"
 
 
@@ -130,6 +131,7 @@ ASKED: dict[str, tuple[Callable[[Tx], Any], set[str]]] = {
     "when that is": (lambda tx: inbox_rows.next_due(tx.conn), {OPEN}),
     "what was parked for too long": (lambda tx: inbox_rows.overdue(tx.conn, NOON), {OPEN}),
     "who has waited longest": (lambda tx: inbox_rows.oldest_waiting(tx.conn), {OPEN}),
+    "what was taken back": (lambda tx: inbox_rows.forget_words(tx, "m", ["x"]), {THEIR_DELIVERIES, KEY}),
     "old keys": (lambda tx: inbox_rows.forget_before(tx, NOON), {RECEIVED}),
     "lanes that send": (lambda tx: outbox_rows.heads(tx, [("web", False)], 5), {SENDABLE, UNSENT, LIVE}),
     "places that send": (lambda tx: outbox_rows.posting(tx, ["x"], []), {UNSENT}),

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, insert, select
 
 from bot.errors import Conflict, NotFound
-from bot.model import BOT, Author, AuthorKind, Body, Deleted, Inbound, Sender
+from bot.model import BOT, Author, AuthorKind, Body, Deleted, Edited, Inbound, Sender, Wrote
 from bot.outbox import say
 from bot.storage import customers, history, merging
 from bot.storage import tables as t
@@ -131,6 +131,22 @@ async def test_what_was_deleted_while_joined_stays_deleted(database_url: str) ->
         assert "o1" not in await house.words(kari)
         await unmerge(house, merge_id)
         assert await house.words(ola) == ["o0", "o2"]
+
+
+async def test_words_that_were_edited_while_joined_and_are_taken_back_after_it_are_nowhere_any_more(
+    database_url: str,
+) -> None:
+    """The edit's delivery has stayed with the winner."""
+    ola = Sender("stone", "ola", "ola")
+    async with rooms(database_url, takers=()) as house:
+        await house.inbox.receive(Inbound("stone", "k", ola, Wrote("pin 1234", ref="r1"), raw=b"pin 1234"))
+        await house.hears("hello", "kari")
+        merge_id = await merge(house, await house.customer("kari"), await house.customer("ola", "stone"))
+        await house.inbox.receive(Inbound("stone", "e", ola, Edited("r1", "pin 9876"), raw=b"pin 9876"))
+        await unmerge(house, merge_id)
+        await house.inbox.receive(Inbound("stone", "d", ola, Deleted("r1")))
+        left = [str(row) for name in ("messages", "timeline", "inbox", "outbox") for row in await house.rows(name)]
+        assert [row for row in left if "1234" in row or "9876" in row] == []
 
 
 async def test_what_was_on_its_way_to_the_loser_still_arrives(database_url: str) -> None:
