@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,8 @@ import typer
 
 from bot.cli_ground import Commands
 
-WIDTH = {"max_content_width": 120}
+WIDTH = {"max_content_width": 120} if sys.stdout.isatty() else {"terminal_width": 10_000}
+"""Of the help, in characters: on a terminal it is wrapped, elsewhere no line is, and none is cut short."""
 
 app = typer.Typer(
     name="stafett",

@@ -54,7 +54,7 @@ def report(since: str | None, until: str | None, by: str | None, where: Sequence
     elif form == "csv":
         sys.stdout.write(drawn.as_csv(made).replace("\r\n", "\n"))
     else:
-        print(drawn.as_table(made).rstrip("\n"))
+        print(drawn.as_table(made, zone).rstrip("\n"))
         if latest:
             print(
                 f"\nLatest answers\n{columns([('time', 'instrument', 'score', 'channel', 'comment'), *_lines(latest, zone)])}"

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from bot.errors import DatabaseFault, StafettError
 
@@ -26,21 +27,26 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 ANSWER_WITHIN_S = 60.0
+WRONG_USE = 2  # the exit code
 
 
 class Commands(TyperGroup):
-    """All commands. An error is one line on stderr and exit 1; `--debug`, wherever it stands, shows where it came from."""
+    """All commands. An error is one line on stderr, and exit 1, wrong use exit 2; `--debug`, wherever it stands, shows where
+    an error came from.
+    """
 
     debug = False
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         end = args.index("--") if "--" in args else len(args)
         self.debug = "--debug" in args[:end]
-        return list(super().parse_args(ctx, [one for n, one in enumerate(args) if one != "--debug" or n > end]))
+        with wrong_use():
+            return list(super().parse_args(ctx, [one for n, one in enumerate(args) if one != "--debug" or n > end]))
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with wrong_use():
+                return super().invoke(ctx)
         except StafettError as error:
             if self.debug:
                 raise
@@ -54,10 +60,24 @@ class Commands(TyperGroup):
                 raise
             complain(f"{error} (run it again with --debug to see where)")
         except Exception as error:
-            if self.debug or type(error).__module__.startswith("typer."):
-                raise  # wrong use: the command line's own business, exit 2
+            if self.debug or isinstance(error, TyperException):
+                raise  # a bare `stafett`: it shows the help
             complain(f"{type(error).__name__}: {error} (run it again with --debug to see where)")
         raise typer.Exit(1)
+
+
+@contextmanager
+def wrong_use() -> Iterator[None]:
+    """Wrong use in one line, as any error, and exit 2. A group without a command still shows its help."""
+    try:
+        yield
+    except TyperException as error:
+        if error.exit_code != WRONG_USE or type(error).__name__ == "NoArgsIsHelpError":
+            raise
+        ctx = getattr(error, "ctx", None)
+        told = " ".join(error.format_message().split()).rstrip(".")
+        complain(f"{told} (see {ctx.command_path if ctx else 'stafett'} --help)")
+        raise typer.Exit(WRONG_USE) from None
 
 
 def complain(message: str) -> None:

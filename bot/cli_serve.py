@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from bot.cli_ground import settings
+from bot.cli_ground import fail, settings
 from bot.errors import SettingsFault
 
 DATA = (Path("data"), Path("../shared/data"))
@@ -66,6 +66,9 @@ def bench(what: str, folder: Path | None, *, quick: bool = False, cases: int | N
         sizes = {"cases": cases, "data": folder.absolute() if folder else None}
         told = [f"--{name}={value}" for name, value in sizes.items() if value is not None]
         raise typer.Exit(_scenarios([*([what] if what else []), *(["--quick"] if quick else []), *told]))
-    from bot.answers.bench import run_bench
+    from bot.answers.bench import BANKING, CLINC, run_bench
 
-    print(run_bench(folder or next((one for one in DATA if one.is_dir()), DATA[0])))
+    sets = folder or next((one for one in DATA if one.is_dir()), DATA[0])
+    if not any((sets / name).is_file() for name in (BANKING, CLINC)):
+        raise fail(f"{sets} holds no question set ({BANKING}, {CLINC}); name their folder: stafett bench kb --data DIR")
+    print(run_bench(sets))

@@ -7,6 +7,7 @@ import io
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from surveys.figures.catalogue import METRICS, Kind
@@ -39,11 +40,11 @@ def as_json(report: Mapping[str, Any]) -> str:
     return json.dumps(report, ensure_ascii=False, indent=2) + "\n"
 
 
-def as_table(report: Mapping[str, Any]) -> str:
-    """Aligned columns, one line a figure, never wrapped; a remark ends lines that rest on few answers."""
+def as_table(report: Mapping[str, Any], zone: tzinfo = UTC) -> str:
+    """Aligned columns, one line a figure, never wrapped; a remark ends lines that rest on few answers. Its days are `zone`'s."""
     counted = report["counts"]
     parts = [
-        _span(report),
+        _span(report, zone),
         _columns(
             ("Scores", "n", "score", "95 %", "good", "95 %", *_compared(report, "scores"), ""),
             [_score_line(figure, _compared(report, "scores")) for figure in report["scores"]],
@@ -143,12 +144,16 @@ def _compared(report: Mapping[str, Any], part: str) -> tuple[str, ...]:
     return ("to compare",) if any("shrunk" in figure for figure in report[part]) else ()
 
 
-def _span(report: Mapping[str, Any]) -> str:
-    since, until = report["from"], report["to"]
+def _span(report: Mapping[str, Any], zone: tzinfo) -> str:
+    """The first day and the last one that counts in: the report's `to` is the moment at which it has ended."""
+    since, until = (
+        datetime.fromisoformat(at).astimezone(zone) if at else None for at in (report["from"], report["to"])
+    )
     where = "".join(f", {name} {value or '–'}" for name, value in report["where"].items())
     if not since and not until:
         return f"Stafett report, all time{where}"
-    return f"Stafett report, {since[:10] if since else 'the beginning'} to {until[:10] if until else 'now'}{where}"
+    last = until and (until - timedelta(microseconds=1))
+    return f"Stafett report, {since.date() if since else 'the beginning'} to {last.date() if last else 'now'}{where}"
 
 
 def _score_line(figure: Report, compared: tuple[str, ...]) -> tuple[str, ...]:

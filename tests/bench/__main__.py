@@ -22,7 +22,8 @@ def main(names: Sequence[str], *, quick: bool = False, **more: Any) -> int:
     """
     for name in names:
         if name not in (*SCENARIOS, *LARGE):
-            print(f"there is no benchmark {name}; there are {', '.join((*SCENARIOS, *LARGE))}, kb and flows")
+            told = f"stafett: there is no benchmark {name}; there are {', '.join((*SCENARIOS, *LARGE))}, kb and flows"
+            print(told, file=sys.stderr)
             return 2
     rows: list[Row] = []
     for name in names or SCENARIOS:

@@ -101,6 +101,43 @@ def test_wrong_use_is_status_2(place: Path, arguments: list[str]) -> None:
     assert stafett(*arguments).exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("arguments", "where"),
+    [
+        (["--mood"], ""),
+        (["foo"], ""),
+        (["serve", "--port", "x"], "serve "),
+        (["report", "--format", "xml"], "report "),
+        (["init"], "init "),
+        (["responses", "import", "none.csv"], "responses import "),
+        (["audit", "--retry", "a", "--drop", "b"], "audit "),
+    ],
+)
+def test_wrong_use_is_one_line_that_names_the_help(place: Path, arguments: list[str], where: str) -> None:
+    done = stafett(*arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("stafett: ")
+    assert line.endswith(f"(see stafett {where}--help)")
+
+
+def test_off_a_terminal_no_line_of_the_help_is_wrapped_or_cut_short(place: Path) -> None:
+    whole = "  Validate a desk: each fault as file:line:column: message; exit 1 when there is one.\n"
+    assert whole in works("--help")
+    assert whole in works("check", "--help")
+
+
+def test_a_benchmark_without_its_questions_is_status_1(place: Path) -> None:
+    assert "banking77_train.csv" in refused("bench", "kb")
+
+
+def test_the_days_of_a_report_are_those_that_were_asked_for(place: Path) -> None:
+    works("db", "upgrade")
+    assert works("report", "--from", "2026-03-01", "--to", "2026-03-31").startswith(
+        "Stafett report, 2026-03-01 to 2026-03-31\n"
+    )
+
+
 def test_debug_shows_where_it_came_from_wherever_it_stands(place: Path) -> None:
     for arguments in (["--debug", "report"], ["report", "--debug"]):
         assert isinstance(stafett(*arguments).exception, Exception)
