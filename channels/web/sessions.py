@@ -137,7 +137,11 @@ def vouched_for(identity: str, secret: str | None, now: datetime) -> dict[str, s
     if not isinstance(subject, str) or not 1 <= len(subject) <= 200 or text.clean(subject) != subject:
         msg = "the identity token has no usable sub"
         raise NotAllowed(msg)
-    name, email = (text.one_line(str(claims.get(label) or ""))[:200] for label in ("name", "email"))
+    told = [claims.get(label) or "" for label in ("name", "email")]
+    if not all(isinstance(one, str) for one in told):
+        msg = "the identity token's name and email are texts"
+        raise NotAllowed(msg)
+    name, email = (text.one_line(one)[:200] for one in told)
     return {"sub": subject, "name": name, "email": email}
 
 

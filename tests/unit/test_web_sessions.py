@@ -148,6 +148,8 @@ UNVOUCHED = {
     "from the future": identity(iat=NOW + 61, exp=NOW + 500),
     "not yet": identity(nbf=NOW + 61),
     "without end": identity(exp=float("inf")),
+    "a name that is no text": identity(name={"a": 1}),
+    "an e-mail that is no text": identity(email=[1]),
 }
 
 
