@@ -291,6 +291,8 @@ class App:
             raise
         if away >= absence.PRESSES_KEPT:
             log.warning("nobody was here", at_least_s=int(away.total_seconds()), told=PRESSES_GONE)
+        if (kept_in := self.console.password_file) is not None and not sys.stdout.isatty():
+            log.info("the password of /admin is in a file", file=str(kept_in))
         for channel in self.channels:
             await channel.start()
         for worker in self.workers.values():
