@@ -7,18 +7,16 @@ at most 64 levels deep, without duplicate keys, NaN or Infinity: else 413, 415 o
 from __future__ import annotations
 
 import hmac
-import json
-from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bot import strict_json
 from bot.api.problems import BadRequest, of_error, problem, unexpected
 from bot.errors import StafettError
 
 MOST_BYTES = 1024 * 1024
-MOST_LEVELS = 64
 WITH_BODY = {"POST", "PUT", "PATCH"}
 
 
@@ -81,8 +79,17 @@ async def _body(headers: Headers, receive: Receive) -> bytes:
     if raw and headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise BadRequest("send JSON, with Content-Type: application/json", 415)
     if raw:
-        strict_json(raw)
+        _is_strict(raw)
     return raw
+
+
+def _is_strict(raw: bytes) -> None:
+    try:
+        strict_json.loads(raw)
+    except UnicodeDecodeError:
+        raise BadRequest("the body is not UTF-8") from None
+    except ValueError as error:
+        raise BadRequest(f"the body is not JSON: {str(error)[:100]}") from None
 
 
 async def _chunks(receive: Receive) -> Any:
@@ -93,45 +100,6 @@ async def _chunks(receive: Receive) -> Any:
         yield message.get("body", b"")
         if not message.get("more_body", False):
             return
-
-
-def strict_json(raw: bytes) -> Any:
-    """The value of a JSON text. Raises BadRequest for what two parsers might read differently, or never finish."""
-    try:
-        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_number)
-    except RecursionError:
-        raise BadRequest(f"the JSON is over {MOST_LEVELS} levels deep") from None
-    except UnicodeDecodeError:
-        raise BadRequest("the body is not UTF-8") from None
-    except ValueError as error:
-        raise BadRequest(f"the body is not JSON: {str(error)[:100]}") from None
-    if any(level > MOST_LEVELS for level in _levels(value)):
-        raise BadRequest(f"the JSON is over {MOST_LEVELS} levels deep")
-    return value
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        msg = "a key stands twice in one object"
-        raise ValueError(msg)
-    return made
-
-
-def _no_number(name: str) -> NoReturn:
-    msg = f"{name} is no number in JSON"
-    raise ValueError(msg)
-
-
-def _levels(value: Any) -> Iterator[int]:
-    """The depth of each container, without recursion."""
-    waiting = [(value, 1)]
-    while waiting:
-        one, level = waiting.pop()
-        if isinstance(one, dict | list):
-            yield level
-            inner = one.values() if isinstance(one, dict) else one
-            waiting += [(child, level + 1) for child in inner if isinstance(child, dict | list)]
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

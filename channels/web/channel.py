@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
@@ -20,6 +19,7 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
+from bot import strict_json
 from bot.errors import DatabaseFault, NotAllowed, Refused, StafettError
 from bot.events import CaseChanged, CustomerErased, CustomersMerged, TimelineGrew
 from bot.inbox import Inbox
@@ -421,8 +421,8 @@ class WebChannel:
 async def json_object(request: Request, limit: int = 1024 * 1024) -> dict[str, Any]:
     """The body as one JSON object of at most `limit` bytes. Raises StafettError."""
     try:
-        value = json.loads(b"".join([chunk async for chunk in at_most(request, limit)]) or b"{}")
-    except (ValueError, RecursionError, Refused):
+        value = strict_json.loads(b"".join([chunk async for chunk in at_most(request, limit)]) or b"{}")
+    except (ValueError, Refused):
         value = None
     if not isinstance(value, dict):
         msg = "the body is one JSON object"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from dataclasses import asdict
 from typing import Any
 
+from bot import strict_json
 from bot.model import AuthorKind, Message, TimelineEntry
 from channels import text
 
@@ -36,8 +36,8 @@ def read(raw: str | bytes) -> dict[str, Any]:
     if size > MAX_FRAME:
         raise BadFrame("too_long", f"a frame is at most {MAX_FRAME // 1024} KiB")
     try:
-        frame = json.loads(raw)
-    except (ValueError, RecursionError) as fault:
+        frame = strict_json.loads(raw)
+    except ValueError as fault:
         raise BadFrame("bad_frame", "a frame is one JSON object") from fault
     if not isinstance(frame, dict):
         raise BadFrame("bad_frame", "a frame is one JSON object")
@@ -73,8 +73,8 @@ def _uuid(frame: dict[str, Any]) -> str:
         raise BadFrame("bad_frame", "id is a UUID made by the client", _id(frame)) from fault
 
 
-def _whole(frame: dict[str, Any], name: str) -> int:
-    value = frame.get(name, 0)
+def _whole(frame: dict[str, Any], name: str, default: int | None = None) -> int:
+    value = frame.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**31:
         raise BadFrame("bad_frame", f"{name} is a whole number from 0", _id(frame))
     return value
@@ -84,7 +84,7 @@ def _hello(frame: dict[str, Any]) -> dict[str, Any]:
     token = frame.get("token")
     if not isinstance(token, str):
         raise BadFrame("unauthorised", "hello needs a token")
-    return {"type": "hello", "token": token, "after": _whole(frame, "after")}
+    return {"type": "hello", "token": token, "after": _whole(frame, "after", 0)}
 
 
 def _message(frame: dict[str, Any]) -> dict[str, Any]:

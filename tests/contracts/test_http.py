@@ -174,7 +174,13 @@ async def test_whom_the_host_site_vouches_for_has_a_name_and_keeps_their_convers
             assert (await http.post("/api/web/session", json={"identity": identity})).status_code == 401
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b'{"token": 7}', b'{"locale": []}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"{", b"[]", b'{"token": 7}', b'{"locale": []}', b'{"locale": "nl", "locale": "en"}', b'{"more": NaN}'),
+        b'{"more": ' + b"[" * 64 + b"]" * 64 + b"}",
+    ],
+)
 async def test_a_body_that_is_none_is_400_with_a_problem(http: httpx2.AsyncClient, body: bytes) -> None:
     answer = await http.post("/api/web/session", content=body)
     assert answer.status_code == 400
