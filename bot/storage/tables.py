@@ -158,6 +158,8 @@ merges = _table(
     _col("evidence"),
     _col("at", Utc),
     _col("undone_at", Utc, null=True),
+    Index(None, "winner_id"),
+    Index(None, "loser_id"),
 )
 
 # ── what was said ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -886,6 +888,7 @@ idempotency_keys = _table(
     _col("status", Integer),
     _col("answer", Json),
     _col("at", Utc),
+    Index(None, "at"),
 )
 
 flow_versions = _table(  # every flow that was ever in force, by its content: rows are added, never changed

@@ -29,7 +29,7 @@ OPEN, AWAITING, RECEIVED = "ix_inbox_unhandled", "ix_inbox_awaiting", "ix_inbox_
 THEIR_DELIVERIES = "ix_inbox_customer_id"
 SENDS, A_ROW = "ix_outbox_message_id", "PRIMARY"
 NUMBER, ENDED = "ix_cases_number", "ix_cases_resolved_at"
-GROWING = "messages|inbox|outbox|cases|case_events|timers|survey_responses|link_codes|audit"
+GROWING = "messages|inbox|outbox|cases|case_events|timers|survey_responses|link_codes|audit|merges|idempotency_keys"
 READS_ALL = re.compile(rf"SCAN ({GROWING}|o|s|m)")
 FROM_ITS_END = "ORDER BY outbox.n DESC"  # read to the first row that is older
 UNSENT, LIVE, SENDABLE = "ix_outbox_unsent", "ix_outbox_live", "ix_outbox_waiting"
@@ -123,8 +123,8 @@ async def test_a_filled_database_comes_to_the_declared_keys_with_every_row_or_no
     assert await on(database_url, held) == rows
     new = await on(database_url, shape)
     assert new["messages"][0] == ["id", "customer_id"]
-    indexed_by_0019 = {"cases", "case_events", "timers", "survey_responses", "link_codes", "audit"}
-    assert {name for name in new if new[name] != old[name]} == {"messages", "inbox", "outbox"} | indexed_by_0019
+    since = {"cases", "case_events", "timers", "survey_responses", "link_codes", "audit", "merges", "idempotency_keys"}
+    assert {name for name in new if new[name] != old[name]} == {"messages", "inbox", "outbox"} | since
     assert await on(database_url, made_at_once) == new
 
 
@@ -157,6 +157,8 @@ ASKED: dict[str, tuple[Callable[[Tx], Any], set[str]]] = {
     "what cases were given": (lambda tx: api.scores(tx.conn, ["c1"]), {"ix_survey_responses_case_id"}),
     "a code that was opened": (lambda tx: links.opened(tx, "an identity"), {"ix_link_codes_identity_id"}),
     "wrong codes": (lambda tx: links.failures_since(tx, "an identity", NOON), {"ix_audit_who_at"}),
+    "old answers": (lambda tx: api.keep(tx, "k", api.Kept("h", 200, {})), {"ix_idempotency_keys_at"}),
+    "who can part again": (lambda tx: merging.last_merge(tx, "kari"), {"ix_merges_winner_id", "ix_merges_loser_id"}),
     "two who become one": (lambda tx: merging.merge(tx, "kari", "ola", "linked"), {UNSENT, SENDS, OF_CUSTOMER}),
     "two who were one": (lambda tx: merging.unmerge(tx, joined(tx)), {SENDS, OF_CUSTOMER, A_ROW}),
     "an operator's figures": (lambda tx: counts.read(tx.conn), {OPEN, UNSENT, LIVE}),

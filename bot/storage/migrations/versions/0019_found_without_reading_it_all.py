@@ -18,6 +18,9 @@ WHOLE = (
     ("link_codes", ["identity_id"]),
     ("link_codes", ["customer_id"]),
     ("audit", ["who", "at"]),
+    ("idempotency_keys", ["at"]),
+    ("merges", ["winner_id"]),
+    ("merges", ["loser_id"]),
 )
 
 
