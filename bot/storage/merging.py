@@ -10,23 +10,23 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import case, insert, or_, select, update
+from sqlalchemy import ColumnElement, case, insert, or_, select, update
 
 from bot.errors import Conflict, NotFound
 from bot.events import CustomersMerged, TimelineGrew
 from bot.model import LIVE, Customer, new_id
 from bot.storage import customers, history
 from bot.storage import tables as t
+from bot.storage.outbox_rows import unsent
 from bot.storage.tx import Tx
 
 UNDO_WITHIN = timedelta(hours=24)
-FOLLOWS = (  # whose rows simply change hands; `messages` and `timeline` are copied instead
+FOLLOWS = (  # whose rows simply change hands; `messages` and `timeline` are copied instead, `outbox`: see `_unsent`
     t.cases,
     t.case_events,
     t.relays,
     t.message_refs,
     t.inbox,
-    t.outbox,
     t.timers,
     t.files,
     t.survey_invitations,
@@ -77,6 +77,8 @@ def merge(tx: Tx, winner_id: str, loser_id: str, evidence: str) -> str:
     _under_new_epoch(tx, winner.id, loser.id)
     for table in FOLLOWS:
         tx.conn.execute(update(table).where(table.c.customer_id == loser.id).values(customer_id=winner.id))
+    for sends in (_unsent(loser.id), _said(loser.id, loser.id)):
+        tx.conn.execute(update(t.outbox).where(*sends).values(customer_id=winner.id))
     tx.conn.execute(update(t.identities).where(t.identities.c.customer_id == loser.id).values(customer_id=winner.id))
     values: dict[str, Any] = {"attributes": {**loser.attributes, **winner.attributes}}
     opted_out = select(t.customers.c.opted_out).where(t.customers.c.id == loser.id)
@@ -135,8 +137,22 @@ def _under_new_epoch(tx: Tx, winner_id: str, loser_id: str) -> None:
     """What was said to the loser and has not left yet is held against the winner's epoch from now on."""
     o = t.outbox
     mine, theirs = (customers.conversation(tx.conn, one).epoch for one in (winner_id, loser_id))
-    stale = (o.c.customer_id == loser_id, o.c.epoch.is_not(None))
+    stale = (*_unsent(loser_id), o.c.epoch.is_not(None))
     tx.conn.execute(update(o).where(*stale).values(epoch=case((o.c.epoch == theirs, mine), else_=-1)))
+
+
+def _unsent(customer_id: str) -> tuple[ColumnElement[bool], ...]:
+    """What may still leave to them. Nothing in the outbox is ever forgotten, and an index by customer each message would pay
+    for: so their sends are found by what else has one. What has left and says nothing (a file that was fetched, a card) stays
+    with whom it was of; who exports or erases the one customer finds both.
+    """
+    return t.outbox.c.customer_id == customer_id, unsent(t.outbox.c.state)
+
+
+def _said(holder_id: str, customer_id: str) -> tuple[ColumnElement[bool], ...]:
+    """The sends of what was said to the customer, where `holder_id` has them."""
+    said = select(t.messages.c.id).where(t.messages.c.customer_id == customer_id)
+    return t.outbox.c.customer_id == holder_id, t.outbox.c.message_id.in_(said)
 
 
 def _note_merge(tx: Tx, winner_id: str, loser_id: str, evidence: str) -> str:
@@ -144,6 +160,7 @@ def _note_merge(tx: Tx, winner_id: str, loser_id: str, evidence: str) -> str:
     for table in BY_ID:
         theirs = select(table.c.id).where(table.c.customer_id == loser_id)
         moved[table.name] = [str(one) for (one,) in tx.conn.execute(theirs)]
+    moved["outbox"] = list(tx.conn.execute(select(t.outbox.c.id).where(*_unsent(loser_id))).scalars())
     merge_id = new_id()
     row = {"id": merge_id, "winner_id": winner_id, "loser_id": loser_id, "identities": moved}
     tx.conn.execute(insert(t.merges).values(**row, evidence=evidence, at=tx.now))
@@ -196,6 +213,7 @@ def unmerge(tx: Tx, merge_id: str) -> tuple[str, str]:
     tx.emit(CustomersMerged(row.winner_id, row.loser_id, undone=True))
     tx.conn.execute(update(t.customers).where(t.customers.c.id == row.loser_id).values(merged_into=None))
     _give_back(tx, row.identities, row.winner_id, row.loser_id)
+    _give_sends_back(tx, row)
     _take_out_copies(tx, row.winner_id, row.loser_id)
     tx.forget()
     _reply_elsewhere(tx, row.winner_id)
@@ -208,14 +226,27 @@ def _give_back(tx: Tx, moved: dict[str, list[str]], winner_id: str, loser_id: st
     for table in (t.identities, *BY_ID):
         theirs = table.c.id.in_(moved.get(table.name, []))
         tx.conn.execute(update(table).where(theirs).values(customer_id=loser_id))
-    of_their_cases = (t.case_events, t.relays, t.survey_invitations, t.timers, t.outbox, t.recordings, t.promises)
+    of_their_cases = (t.case_events, t.relays, t.survey_invitations, t.timers, t.recordings, t.promises)
     for table in (*of_their_cases, t.errands, t.case_hints, t.problem_cases, t.quality_cases):
         of_case = (table.c.customer_id == winner_id, table.c.case_id.in_(moved["cases"]))
         tx.conn.execute(update(table).where(*of_case).values(customer_id=loser_id))
     said = select(t.messages.c.id).where(t.messages.c.customer_id == loser_id)
-    for table in (t.inbox, t.outbox):
-        of_message = (table.c.customer_id == winner_id, table.c.message_id.in_(said))
-        tx.conn.execute(update(table).where(*of_message).values(customer_id=loser_id))
+    of_message = (t.inbox.c.customer_id == winner_id, t.inbox.c.message_id.in_(said))
+    tx.conn.execute(update(t.inbox).where(*of_message).values(customer_id=loser_id))
+
+
+def _give_sends_back(tx: Tx, merge: Any) -> None:
+    """Sends of what was said, those that waited at the merge, and those about its cases that were put in since."""
+    o, moved = t.outbox.c, merge.identities
+    before = select(o.n).where(o.created_at < merge.at).order_by(o.n.desc()).limit(1)
+    since = o.n > (tx.conn.execute(before).scalar() or 0)  # read from its end to the first that is older
+    theirs = (
+        _said(merge.winner_id, merge.loser_id),
+        (o.id.in_(moved.get("outbox", [])),),
+        (since, o.customer_id == merge.winner_id, o.case_id.in_(moved["cases"])),
+    )
+    for which in theirs:
+        tx.conn.execute(update(t.outbox).where(*which).values(customer_id=merge.loser_id))
 
 
 def _take_out_copies(tx: Tx, winner_id: str, loser_id: str) -> None:

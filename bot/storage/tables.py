@@ -145,6 +145,8 @@ link_codes = _table(  # how a second channel is linked: see bot/linking.py
     _col("digits", null=True),  # shown there, to be typed back by who asked
     _col("tries", Integer, default=0),
     _col("state", default="offered"),  # offered | opened | used | dead
+    Index(None, "identity_id"),
+    Index(None, "customer_id"),
 )
 
 merges = _table(
@@ -156,6 +158,8 @@ merges = _table(
     _col("evidence"),
     _col("at", Utc),
     _col("undone_at", Utc, null=True),
+    Index(None, "winner_id"),
+    Index(None, "loser_id"),
 )
 
 # ── what was said ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -261,6 +265,13 @@ cases = _table(
     Index(None, "customer_id", "opened_at"),
     Index(None, "opened_at"),
     Index(None, "status"),
+    Index(None, "number"),
+    Index(
+        "ix_cases_resolved_at",
+        "resolved_at",
+        sqlite_where=text("resolved_at IS NOT NULL"),
+        postgresql_where=text("resolved_at IS NOT NULL"),
+    ),
     Index(
         "uq_cases_one_live",
         "customer_id",
@@ -280,6 +291,7 @@ case_events = _table(  # the audit: every step of a case's life, in order
     _col("data", Json, default=dict),
     _col("at", Utc),
     Index(None, "case_id"),
+    Index(None, "customer_id"),
 )
 
 promises = _table(  # what customers were told about their wait, and what came of it
@@ -512,6 +524,7 @@ timers = _table(
     _col("error", null=True),
     Index(None, "due_at"),
     Index(None, "case_id"),
+    Index(None, "customer_id"),
 )
 
 dead_letters = _table(  # what could not be read, with the raw copy, for inspection and replay
@@ -570,6 +583,7 @@ survey_responses = _table(
     _col("mode", null=True),  # phone | talk | email …; None: in the chat
     Index(None, "at"),
     Index(None, "customer_id"),
+    Index(None, "case_id"),
 )
 
 survey_alerts = _table(  # low scores that somebody looks after: see bot/alerts.py
@@ -874,6 +888,7 @@ idempotency_keys = _table(
     _col("status", Integer),
     _col("answer", Json),
     _col("at", Utc),
+    Index(None, "at"),
 )
 
 flow_versions = _table(  # every flow that was ever in force, by its content: rows are added, never changed
@@ -939,4 +954,5 @@ audit = _table(
     _col("who"),
     _col("what"),
     _col("data", Json, default=dict),
+    Index(None, "who", "at"),
 )

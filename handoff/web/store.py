@@ -21,6 +21,7 @@ VIEWS = ("queue", "mine", "asked", "all", "resolved")
 MOST = 200  # cases a list shows
 HELD = (CaseStatus.OPEN, CaseStatus.PENDING, CaseStatus.SNOOZED)
 OVER = (CaseStatus.RESOLVED, CaseStatus.CLOSED)
+NEWEST = 2_000  # cases that are asked which topics there are
 UPLOADED = "desk"  # in files.remote: an agent's own upload, and whose
 
 
@@ -110,8 +111,8 @@ def last_lines(conn: Connection, cases: Iterable[Case]) -> dict[str, Message]:
 
 
 def topics(conn: Connection) -> list[str]:
-    """Topics that cases were given lately, for whoever gives the next one."""
-    c = t.cases.c
+    """Topics that the newest cases were given, for whoever gives the next one."""
+    c = select(t.cases).order_by(t.cases.c.opened_at.desc()).limit(NEWEST).subquery().c
     query = select(c.topic).where(c.topic.is_not(None)).group_by(c.topic).order_by(func.max(c.updated_at).desc())
     return [row.topic for row in conn.execute(query.limit(50))]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from importlib import import_module
 
 import pytest
 
@@ -28,5 +29,6 @@ def clock() -> SetClock:
 
 @pytest.fixture
 async def tg(clock: SetClock) -> AsyncIterator[TelegramServer]:
+    import_module("channels.telegram.calls")  # seconds, once a process: they come off nobody's patience with the bot
     async with TelegramServer(clock=clock) as server:
         yield server

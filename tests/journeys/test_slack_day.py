@@ -250,6 +250,15 @@ async def test_the_command_searches_and_tells_how_things_stand(house: House) -> 
         assert says in reply["text"], words
 
 
+async def test_a_name_is_found_in_whatever_case_it_is_written(house: House) -> None:
+    """SQLite folds ASCII alone."""
+    await house.escalated("Bjørnøya er langt, I want a human")
+    for words in ("bjørnøya", "BJØRNØYA", "Bjørnøya", "øya er LANGT"):
+        reply = await house.ann.commands(DESK, "/stafett", f"search {words}")
+        assert reply is not None
+        assert "#1 Kari" in reply["text"], words
+
+
 async def test_the_timeline_a_note_and_the_customers_other_case(house: House) -> None:
     await house.kari.dm("I live in Oslo")
     card = await house.claimed()

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
 from bot.errors import Conflict, NotFound
 from bot.model import BOT, Author, AuthorKind, Body, Deleted, Edited, Inbound, Sender, Wrote
@@ -160,6 +160,33 @@ async def test_what_was_on_its_way_to_the_loser_still_arrives(database_url: str)
         house.delivery.senders["stone"] = house.sender
         await house.deliver()
         assert [one for one in house.sender.texts if "heard: o" in one or one == "stays"] == ["stays"]
+
+
+async def test_what_waits_comes_along_and_goes_back_though_it_has_left_meanwhile(database_url: str) -> None:
+    """A call, a card: sends of no message, which no index of messages finds."""
+    o = t.outbox
+
+    def put(tx: Tx, which: str, **values: Any) -> None:
+        row = {"lane": which, "via": "call", "kind": "call", "payload": {}, "state": "ready"}
+        tx.conn.execute(insert(o).values({"id": which, "due_at": tx.now, "created_at": tx.now, **row, **values}))
+
+    async def whose() -> dict[str, str]:
+        return {row.id: row.customer_id for row in await house.rows("outbox") if row.via == "call"}
+
+    async with rooms(database_url, takers=()) as house:
+        kari, ola = await pair(house)
+        case = {"id": "c1", "customer_id": ola, "channel": "stone", "status": "bot", "locale": "nb"}
+        times = {"opened_at": house.clock(), "updated_at": house.clock()}
+        await house.storage.write(lambda tx: tx.conn.execute(insert(t.cases).values(**case, **times)))
+        await house.storage.write(lambda tx: put(tx, "waited", customer_id=ola))
+        await house.storage.write(lambda tx: put(tx, "had left", customer_id=ola, state="sent"))
+        merge_id = await merge(house, kari, ola)
+        assert await whose() == {"waited": kari, "had left": ola}
+        await house.storage.write(lambda tx: tx.conn.execute(update(o).values(state="sent")))
+        await house.storage.write(lambda tx: put(tx, "about their case", customer_id=kari, case_id="c1"))
+        await house.storage.write(lambda tx: put(tx, "the winner's", customer_id=kari))
+        await unmerge(house, merge_id)
+        assert await whose() == {"waited": ola, "had left": ola, "about their case": ola, "the winner's": kari}
 
 
 async def test_a_chain_is_undone_from_its_end(database_url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +25,7 @@ GOOD_FROM = {"ces7": 5, "ces7_statement": 5, "csat5": 4, "csat2": 1}
 """Instrument → the lowest score that counts for it."""
 SEARCHED = timedelta(days=180)  # how far back words of messages are looked for
 MOST = 50
+_SMALL = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 WATCHED = "slack-home:"  # in settings: who opened their Home, and when: {"agent", "name", "at"}
 WATCHED_END = "slack-home;"
 WATCHES = timedelta(hours=12)  # so long after opening it, it is kept up to date
@@ -92,21 +94,22 @@ def counts(conn: Connection) -> dict[str, int]:
 def search(conn: Connection, words: str, now: datetime) -> list[Row]:
     """Cases by number, by the customer's name, by topic, or by words of a message; the latest first."""
     c, k, m = t.cases.c, t.customers.c, t.messages.c
-    like = f"%{_escaped(words.casefold())}%"
     number = words.lstrip("#").strip()
-    named = select(k.id).where(func.lower(k.name).like(like, escape="\\"))
-    said = select(m.case_id).where(
-        m.at >= now - SEARCHED, m.deleted_at.is_(None), func.lower(m.text).like(like, escape="\\")
-    )
-    fits: list[ColumnElement[bool]] = [
-        c.customer_id.in_(named),
-        func.lower(c.topic).like(like, escape="\\"),
-        c.id.in_(said),
-    ]
+    named = select(k.id).where(_holds(k.name, words))
+    said = select(m.case_id).where(m.at >= now - SEARCHED, m.deleted_at.is_(None), _holds(m.text, words))
+    fits: list[ColumnElement[bool]] = [c.customer_id.in_(named), _holds(c.topic, words), c.id.in_(said)]
     if number.isascii() and number.isdigit() and len(number) < 10:
         fits = [c.number == int(number)]
     query = select(t.cases).where(or_(*fits)).order_by(c.updated_at.desc(), c.id)
     return _rows(conn, query.limit(MOST))
+
+
+def _holds(column: ColumnElement[str], words: str) -> ColumnElement[bool]:
+    """Whether these words are in it, in whatever case. Databases may fold ASCII alone (SQLite does, PostgreSQL in the C locale):
+    `Øystein` is looked for as written, in small letters, in capitals, and as a name.
+    """
+    spelled = {one.translate(_SMALL) for one in (words, words.lower(), words.upper(), words.title())}
+    return or_(*(func.lower(column).like(f"%{_escaped(one)}%", escape="\\") for one in sorted(spelled)))
 
 
 def _escaped(words: str) -> str:
