@@ -1,4 +1,4 @@
-"""Uploads: what a file really is, and how it is served. Never by its name, never inline unless it is a plain picture."""
+"""Uploads: what a file really is, and how it is served. Never by its name, never inline but a plain picture to a colleague."""
 
 from __future__ import annotations
 
@@ -68,9 +68,11 @@ def safe_name(name: str | None) -> str:
     return kept or "file"
 
 
-def headers(name: str, kind: str) -> dict[str, str]:
-    """How a stored file is served: sniffing off, scripts off, pictures inline and all else as a download (RFC 6266)."""
-    where = "inline" if kind in INLINE else "attachment"
+def headers(name: str, kind: str, *, to_colleagues: bool = False) -> dict[str, str]:
+    """How a stored file is served: sniffing off, scripts off, as a download (RFC 6266). To colleagues, who open a picture in a
+    tab of its own, plain pictures inline; the widget draws what it has fetched.
+    """
+    where = "inline" if to_colleagues and kind in INLINE else "attachment"
     plain = name.encode("ascii", "replace").decode().replace('"', "'").replace("\\", "_")
     return {
         "Content-Disposition": f"{where}; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}",

@@ -389,7 +389,8 @@ class WebDeskRoutes:
         found = await self._storage.read(query)
         if found is None or found[1] is None:
             return pages.not_found()
-        headers = files.headers(found[0].name, found[0].type) | {"Cross-Origin-Resource-Policy": "same-origin"}
+        headers = files.headers(found[0].name, found[0].type, to_colleagues=True)
+        headers |= {"Cross-Origin-Resource-Policy": "same-origin"}
         return Response(found[1], media_type=found[0].type, headers=headers)
 
 

@@ -84,10 +84,12 @@ def test_a_long_name_keeps_its_ending() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "where"), [("image/png", "inline"), ("text/plain", "attachment"), ("application/pdf", "attachment")]
+    ("kind", "in_the_desk"),
+    [("image/png", "inline"), ("image/svg+xml", "attachment"), ("text/plain", "attachment")],
 )
-def test_files_are_served_without_sniffing_or_scripts(kind: str, where: str) -> None:
+def test_files_are_served_without_sniffing_or_scripts(kind: str, in_the_desk: str) -> None:
     told = headers("a.b", kind)
-    assert told["Content-Disposition"].startswith(where)
+    assert told["Content-Disposition"].startswith("attachment")
+    assert headers("a.b", kind, to_colleagues=True)["Content-Disposition"].startswith(in_the_desk)
     assert told["X-Content-Type-Options"] == "nosniff"
     assert "sandbox" in told["Content-Security-Policy"]
