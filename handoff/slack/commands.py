@@ -36,8 +36,18 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
-def run(tx: Tx, words: str, who: Who, desk: Desk, site: str, public_url: str) -> Mapping[str, Any]:
-    """What the agent reads: `text`, and `blocks` where there are cases."""
+def sought(words: str) -> str:
+    """What a search looks for; "" for every other command. It goes through all that was said in half a year: whoever runs it
+    looks first, where nobody waits for it, and brings `run` what was found.
+    """
+    verb, _, rest = words.strip().partition(" ")
+    return one_line(rest, 100).strip() if verb.lower() == "search" else ""
+
+
+def run(
+    tx: Tx, words: str, who: Who, desk: Desk, site: str, public_url: str, found: Sequence[store.Row] = ()
+) -> Mapping[str, Any]:
+    """What the agent reads: `text`, and `blocks` where there are cases. `found`: what is `sought`."""
     wording = Wording(desk)
     verb, _, rest = words.strip().partition(" ")
     match verb.lower():
@@ -55,12 +65,12 @@ def run(tx: Tx, words: str, who: Who, desk: Desk, site: str, public_url: str) ->
             return _said(_status(tx, who, desk, wording))
         case "queue" | "":
             agent = rows.agent(tx.conn, desk, who.agent_id)
-            found = store.queue(tx.conn, agent)
-            return _cases(tx, wording("slack_queue", count=len(found)), found, wording, site, public_url)
+            waiting = store.queue(tx.conn, agent)
+            return _cases(tx, wording("slack_queue", count=len(waiting)), waiting, wording, site, public_url)
         case "talk":
             return _said(_talk(tx, rest.strip(), who, wording))
         case "search":
-            return _search(tx, one_line(rest, 100).strip(), wording, site, public_url)
+            return _found(tx, sought(words), found, wording, site, public_url)
         case _:
             return _said(wording("slack_command"))
 
@@ -123,10 +133,11 @@ def _status(tx: Tx, who: Who, desk: Desk, wording: Wording) -> str:
     return f"{wording('status_line', here=len(here), **named)}\n{view.is_here(own, wording)}"
 
 
-def _search(tx: Tx, words: str, wording: Wording, site: str, public_url: str) -> Mapping[str, Any]:
+def _found(
+    tx: Tx, words: str, found: Sequence[store.Row], wording: Wording, site: str, public_url: str
+) -> Mapping[str, Any]:
     if not words:
         return _said(wording("search_how"))
-    found = store.search(tx.conn, words, tx.now)
     if not found:
         return _said(wording("search_none", words=words))
     return _cases(tx, wording("search_found", count=len(found), words=words), found, wording, site, public_url)

@@ -24,6 +24,7 @@ from handoff.slack import commands, forms, more, outgoing, store
 from handoff.slack.agents import Agents, Who, remember
 from handoff.slack.answering import reply_form
 from handoff.slack.blocks import line
+from handoff.slack.home.store import search
 from handoff.slack.home.tab import HomeTab
 from handoff.slack.home.view import HOME
 from handoff.slack.second import ANYWAY, EDIT
@@ -376,10 +377,12 @@ class Presses:
         if who is None:
             return Reply({"response_type": "ephemeral", "text": self._wording("refused_not_agent")})
         agent, words = who, str(body.get("text") or "")
+        sought, now = commands.sought(words), self._storage.clock()
+        found = await self._storage.read_apart(lambda conn: search(conn, sought, now)) if sought else ()
 
         def unit(tx: Tx) -> Mapping[str, Any]:
             remember(tx, agent, self._desk(), here)
-            return commands.run(tx, words, agent, self._desk(), self._slack.site, self._slack.settings.url)
+            return commands.run(tx, words, agent, self._desk(), self._slack.site, self._slack.settings.url, found)
 
         return Reply({"response_type": "ephemeral", **await self._storage.write(unit)})
 

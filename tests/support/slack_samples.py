@@ -71,8 +71,9 @@ async def made(house: House, words: str = "My parcel was due on Friday and is no
     found["home-away"] = home.away_form(Wording(house.desk))
     found["home-stranger"] = home.stranger(house.desk.name, Wording(house.desk))
     words_ = (typed or "parcel")[:80]
+    rows = await house.do(lambda tx: at_home.search(tx.conn, words_, tx.now))
     found["search"] = dict(
-        await house.do(commands.run, f"search {words_}", ANN, house.desk, SITE, "https://help.example")
+        await house.do(commands.run, f"search {words_}", ANN, house.desk, SITE, "https://help.example", rows)
     )
     await house.do(cases.resolve, case.id, "ann", "resolved", topic=(typed and typed[:120]) or "late parcel")
     await house.do(persons.block, case.id, "ann", desk="slack")
