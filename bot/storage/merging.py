@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, insert, or_, select, update
+from sqlalchemy import ColumnElement, Table, case, insert, or_, select, update
 
 from bot.errors import Conflict, NotFound
 from bot.events import CustomersMerged, TimelineGrew
@@ -21,11 +21,10 @@ from bot.storage.outbox_rows import unsent
 from bot.storage.tx import Tx
 
 UNDO_WITHIN = timedelta(hours=24)
-FOLLOWS = (  # whose rows simply change hands; `messages` and `timeline` are copied instead, `outbox`: see `_unsent`
+FOLLOWS = (  # whose rows simply change hands; `messages` and `timeline` are copied instead, `outbox`, `message_refs`: see below
     t.cases,
     t.case_events,
     t.relays,
-    t.message_refs,
     t.inbox,
     t.timers,
     t.files,
@@ -77,8 +76,9 @@ def merge(tx: Tx, winner_id: str, loser_id: str, evidence: str) -> str:
     _under_new_epoch(tx, winner.id, loser.id)
     for table in FOLLOWS:
         tx.conn.execute(update(table).where(table.c.customer_id == loser.id).values(customer_id=winner.id))
-    for sends in (_unsent(loser.id), _said(loser.id, loser.id)):
-        tx.conn.execute(update(t.outbox).where(*sends).values(customer_id=winner.id))
+    tx.conn.execute(update(t.outbox).where(*_unsent(loser.id)).values(customer_id=winner.id))
+    for table in (t.outbox, t.message_refs):
+        tx.conn.execute(update(table).where(*_said(table, loser.id, loser.id)).values(customer_id=winner.id))
     tx.conn.execute(update(t.identities).where(t.identities.c.customer_id == loser.id).values(customer_id=winner.id))
     values: dict[str, Any] = {"attributes": {**loser.attributes, **winner.attributes}}
     opted_out = select(t.customers.c.opted_out).where(t.customers.c.id == loser.id)
@@ -149,10 +149,10 @@ def _unsent(customer_id: str) -> tuple[ColumnElement[bool], ...]:
     return t.outbox.c.customer_id == customer_id, unsent(t.outbox.c.state)
 
 
-def _said(holder_id: str, customer_id: str) -> tuple[ColumnElement[bool], ...]:
-    """The sends of what was said to the customer, where `holder_id` has them."""
+def _said(table: Table, holder_id: str, customer_id: str) -> tuple[ColumnElement[bool], ...]:
+    """The rows that go with this customer's messages, where `holder_id` has them."""
     said = select(t.messages.c.id).where(t.messages.c.customer_id == customer_id)
-    return t.outbox.c.customer_id == holder_id, t.outbox.c.message_id.in_(said)
+    return table.c.customer_id == holder_id, table.c.message_id.in_(said)
 
 
 def _note_merge(tx: Tx, winner_id: str, loser_id: str, evidence: str) -> str:
@@ -230,8 +230,7 @@ def _give_back(tx: Tx, moved: dict[str, list[str]], winner_id: str, loser_id: st
     for table in (*of_their_cases, t.errands, t.case_hints, t.problem_cases, t.quality_cases):
         of_case = (table.c.customer_id == winner_id, table.c.case_id.in_(moved["cases"]))
         tx.conn.execute(update(table).where(*of_case).values(customer_id=loser_id))
-    said = select(t.messages.c.id).where(t.messages.c.customer_id == loser_id)
-    of_message = (t.inbox.c.customer_id == winner_id, t.inbox.c.message_id.in_(said))
+    of_message = _said(t.inbox, winner_id, loser_id)
     tx.conn.execute(update(t.inbox).where(*of_message).values(customer_id=loser_id))
 
 
@@ -241,7 +240,7 @@ def _give_sends_back(tx: Tx, merge: Any) -> None:
     before = select(o.n).where(o.created_at < merge.at).order_by(o.n.desc()).limit(1)
     since = o.n > (tx.conn.execute(before).scalar() or 0)  # read from its end to the first that is older
     theirs = (
-        _said(merge.winner_id, merge.loser_id),
+        _said(t.outbox, merge.winner_id, merge.loser_id),
         (o.id.in_(moved.get("outbox", [])),),
         (since, o.customer_id == merge.winner_id, o.case_id.in_(moved["cases"])),
     )

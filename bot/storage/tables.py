@@ -331,6 +331,7 @@ relays = _table(  # an agent's words on their way from a desk to the customer, t
     UniqueConstraint("desk", "ref"),
     Index(None, "case_id"),
     Index(None, "message_id"),
+    Index(None, "customer_id"),
 )
 
 errands = _table(  # what colleagues are asked for a case; their words are notes: see handoff/errands

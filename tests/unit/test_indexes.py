@@ -29,7 +29,7 @@ OPEN, AWAITING, RECEIVED = "ix_inbox_unhandled", "ix_inbox_awaiting", "ix_inbox_
 THEIR_DELIVERIES = "ix_inbox_customer_id"
 SENDS, A_ROW = "ix_outbox_message_id", "PRIMARY"
 NUMBER, ENDED = "ix_cases_number", "ix_cases_resolved_at"
-GROWING = "messages|inbox|outbox|cases|case_events|timers|survey_responses|link_codes|audit|merges|idempotency_keys"
+GROWING = "messages|inbox|outbox|cases|case_events|timers|survey_responses|link_codes|audit|merges|idempotency_keys|message_refs|relays"
 READS_ALL = re.compile(rf"SCAN ({GROWING}|o|s|m)")
 FROM_ITS_END = "ORDER BY outbox.n DESC"  # read to the first row that is older
 UNSENT, LIVE, SENDABLE = "ix_outbox_unsent", "ix_outbox_live", "ix_outbox_waiting"
@@ -123,8 +123,9 @@ async def test_a_filled_database_comes_to_the_declared_keys_with_every_row_or_no
     assert await on(database_url, held) == rows
     new = await on(database_url, shape)
     assert new["messages"][0] == ["id", "customer_id"]
-    since = {"cases", "case_events", "timers", "survey_responses", "link_codes", "audit", "merges", "idempotency_keys"}
-    assert {name for name in new if new[name] != old[name]} == {"messages", "inbox", "outbox"} | since
+    indexed = {"cases", "case_events", "timers", "relays", "survey_responses", "link_codes", "audit", "merges"}
+    changed = {"messages", "inbox", "outbox", "idempotency_keys"} | indexed
+    assert {name for name in new if new[name] != old[name]} == changed
     assert await on(database_url, made_at_once) == new
 
 

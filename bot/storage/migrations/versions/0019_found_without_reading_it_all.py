@@ -14,6 +14,7 @@ WHOLE = (
     ("cases", ["number"]),
     ("case_events", ["customer_id"]),
     ("timers", ["customer_id"]),
+    ("relays", ["customer_id"]),
     ("survey_responses", ["case_id"]),
     ("link_codes", ["identity_id"]),
     ("link_codes", ["customer_id"]),
