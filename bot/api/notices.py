@@ -30,7 +30,7 @@ from bot.outreach.notice import (
 from bot.storage.tx import Tx
 
 Locale = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35)]
-NoticeText = Annotated[Words, Field(max_length=LONGEST_TEXT)]
+NoticeText = Words[Annotated[str, Field(max_length=LONGEST_TEXT)]]
 
 
 class AudienceShape(Closed):
@@ -59,7 +59,7 @@ class NoticeAsked(Closed):
     text: NoticeText | None = None
     texts: Annotated[dict[Locale, NoticeText], Field(max_length=50)] = Field(default_factory=dict)
     audience: AudienceShape
-    title: Annotated[Words, Field(max_length=LONGEST_TITLE)] | None = None
+    title: Words[Annotated[str, Field(max_length=LONGEST_TITLE)]] | None = None
     kind: Kind = Kind.INCIDENT
     flow: Id | None = None
     starts_at: Moment | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -43,25 +43,28 @@ def not_blank(value: str) -> str:
     return value
 
 
+T = TypeVar("T", bound=str)
+Stored = Annotated[T, BeforeValidator(storable)]
+"""A `str` with its limits, which stand inside: so what is too long is told in characters."""
 Words = Annotated[
-    str,
+    T,
     BeforeValidator(storable),
     AfterValidator(not_blank),
     Field(json_schema_extra={"minLength": 1, "pattern": r"\S"}),
 ]
-Text = Annotated[Words, Field(max_length=TEXT_LIMIT)]
-ShortText = Annotated[Words, Field(max_length=1_000)]
-Id = Annotated[Words, Field(max_length=200)]
+Text = Words[Annotated[str, Field(max_length=TEXT_LIMIT)]]
+ShortText = Words[Annotated[str, Field(max_length=1_000)]]
+Id = Words[Annotated[str, Field(max_length=200)]]
 EventName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$", max_length=100)]
 SlotName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 SlotValue = (
-    Annotated[str, BeforeValidator(storable), Field(max_length=4_000)]
+    Stored[Annotated[str, Field(max_length=4_000)]]
     | bool
     | Annotated[int, Field(ge=-(10**15), le=10**15)]
     | Annotated[float, Field(allow_inf_nan=False)]
     | None
 )
-Filter = Annotated[str, BeforeValidator(storable), Field(min_length=1, max_length=200)]
+Filter = Stored[Annotated[str, Field(min_length=1, max_length=200)]]
 Outcome = Literal["resolved", "no_solution", "duplicate", "abandoned", "spam"]
 
 
@@ -94,7 +97,7 @@ class AgentSaid(Closed):
 class ErrandAsked(Closed):
     """A question to a `team`, or a task of an `agent` until `due_at`. `by` is the agent who asks; without one, a program."""
 
-    text: Annotated[Words, Field(max_length=3_000)]
+    text: Words[Annotated[str, Field(max_length=3_000)]]
     team: Id | None = None
     agent: Id | None = None
     due_at: Moment | None = None
@@ -102,7 +105,7 @@ class ErrandAsked(Closed):
 
 
 class ErrandAnswer(Closed):
-    text: Annotated[Words, Field(max_length=3_000)]
+    text: Words[Annotated[str, Field(max_length=3_000)]]
     agent: Id
 
 

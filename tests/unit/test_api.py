@@ -171,6 +171,10 @@ async def test_a_wrong_field_is_named_and_what_was_sent_is_not_repeated(house: H
     body = {"text": "hi", "verified_by_s3cret": True}
     body = is_problem(await house.http.post(f"/customers/{customer}/messages", json=body), 422)
     assert body["errors"] == [{"at": "body.verified_by_s3cret", "message": "Extra inputs are not permitted"}]
+    long = await house.http.post(f"/customers/{customer}/messages", json={"text": "x" * 16_001})
+    assert is_problem(long, 422)["errors"] == [
+        {"at": "body.text", "message": "String should have at most 16000 characters"}
+    ]
     told = (await house.http.get("/cases", params={"status": "s3cret"})).text
     assert "s3cret" not in told
 
