@@ -36,6 +36,8 @@ ODD = (*IN_A_PATH, "flows/new.yaml")
 FIELD = re.compile(r"""(?:one|many|query|get|needed|moment)\((?:self\.)?(?:visit\.form, |form, |body, )?"(\w+)\"""")
 Request = tuple[str, dict[str, str], bytes]
 
+pytestmark = pytest.mark.timeout(7200 if chance.is_long() else 300)
+
 
 class Forms(HTMLParser):
     """The forms of a page that are posted: (action, fields)."""
