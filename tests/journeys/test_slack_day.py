@@ -226,12 +226,17 @@ async def test_who_is_no_agent_any_more_reads_no_further(house: House, monkeypat
     assert "Kari" not in home_of(house.ann)
 
 
+async def searched(house: House, words: str) -> str:
+    """What Ann reads."""
+    reply = await house.ann.commands(DESK, "/stafett", f"search {words}")
+    assert reply is not None
+    return str(reply["text"])
+
+
 async def test_the_command_searches_and_tells_how_things_stand(house: House) -> None:
     await house.escalated("my blue teapot broke, I want a human")
     for words in ("teapot", "kari", "#1", "1"):
-        reply = await house.ann.commands(DESK, "/stafett", f"search {words}")
-        assert reply is not None
-        assert "#1 Kari" in reply["text"], words
+        assert "#1 Kari" in await searched(house, words), words
     [found] = [one for one in house.ann.ephemerals if "teapot" in one.says]
     await house.ann.presses(DESK, found.ts, "Claim")
     await house.rest()
@@ -254,9 +259,7 @@ async def test_a_name_is_found_in_whatever_case_it_is_written(house: House) -> N
     """SQLite folds ASCII alone."""
     await house.escalated("Bjørnøya er langt, I want a human")
     for words in ("bjørnøya", "BJØRNØYA", "Bjørnøya", "øya er LANGT"):
-        reply = await house.ann.commands(DESK, "/stafett", f"search {words}")
-        assert reply is not None
-        assert "#1 Kari" in reply["text"], words
+        assert "#1 Kari" in await searched(house, words), words
 
 
 async def test_the_timeline_a_note_and_the_customers_other_case(house: House) -> None:
