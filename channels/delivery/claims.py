@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from bot import outbox
@@ -55,6 +56,7 @@ class Claims:
         self._late_until = datetime.min.replace(tzinfo=UTC)  # what was due until then, and is late, has been told
         self._looked_at: datetime | None = None
         self.nobody_waits = False  # when we looked last, all that was due could leave
+        self._looks = 0  # counted, so that what one of them found is not told over what a later one has
 
     def recover(self, tx: Tx) -> int:
         """After a start: what was under way is uncertain. Returns how many rows. Nothing waits for a clock of another day."""
@@ -68,7 +70,7 @@ class Claims:
             self._late_until = tx.now - outbox.LATE
             outbox_rows.hurry(tx, tx.now)
         self._looked_at = tx.now
-        self.nobody_waits = False
+        self.somebody_waits()
         found = Found()
         self._look_around(tx, vias, found)
         windows = {(via, bulk) for via in vias for bulk in (False, True)}
@@ -81,13 +83,14 @@ class Claims:
         outbox_rows.start(tx, self._leases.owner, self._leases.lease, found.taken)
         outbox_rows.put_off(tx, found.put_off)
         tell(tx, found.late)
-        if len(found.taken) == len(heads) < most and not (self._resting or self._shut):
-            tx.after_commit(self._have_taken_all)
+        has_taken_all = len(found.taken) == len(heads) < most and not (self._resting or self._shut)
+        if has_taken_all:
+            tx.after_commit(partial(self._have_taken_all, self._looks))
         found.later += [until for until in (*self._resting.values(), *self._shut.values()) if until > tx.now]
         moved = found.taken or found.put_off or found.expired or found.shut or self._resting
         if len(found.taken) < room and len(heads) >= most and moved:
             found.later.append(tx.now)  # behind these may be others
-        if len(found.taken) < room:  # else the first that is finished wakes us
+        if has_taken_all or len(found.taken) < room:  # else the first that is finished wakes us
             due = outbox_rows.next_due(tx.conn, tx.now, vias)
             found.later += [due] if due is not None else []
         return [(delivery_of(tx, row), row.state) for row in found.taken], found
@@ -141,8 +144,14 @@ class Claims:
         self._named = {name: at for name, at in self._named.items() if at > tx.now}
         self._named[limit.name] = until
 
-    def _have_taken_all(self) -> None:
-        self.nobody_waits = True
+    def somebody_waits(self) -> None:
+        """Until a look finds otherwise, unless another one has begun before that look's commit."""
+        self.nobody_waits = False
+        self._looks += 1
+
+    def _have_taken_all(self, look: int) -> None:
+        if look == self._looks:
+            self.nobody_waits = True
 
     def _have_told(self, until: datetime) -> None:
         self._late_until = until

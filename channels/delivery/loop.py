@@ -59,7 +59,8 @@ class DeliveryLoop:
         self._next = None
         await self._write_owed()
         if self._room <= 0:
-            self._turned_away, self._claims.nobody_waits = True, False
+            self._turned_away = True
+            self._claims.somebody_waits()
             self.overloaded()
             return None  # a finished send wakes us
         try:
@@ -74,7 +75,7 @@ class DeliveryLoop:
         self._turned_away = True  # before we count: it runs in the writer's thread
         room = self._room_in(tx)
         if room <= 0:
-            self._claims.nobody_waits = False
+            self._claims.somebody_waits()
             return  # a finished send looks again
         self._turned_away = False
         added = self._claims.claim_added(tx, self.senders, room, asked)

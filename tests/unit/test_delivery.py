@@ -258,6 +258,43 @@ async def test_a_commit_in_which_the_loop_looks_and_a_courier_goes_along_claims_
         assert len(house.sender.sent) == AT_ONCE + 9
 
 
+async def test_who_found_no_room_in_a_commit_leaves_when_others_have_though_the_loop_took_all_in_it_before(
+    sqlite_url: str,
+) -> None:
+    async with rooms(sqlite_url) as house:
+        await house.delivery.run()  # so that all statements are ready, and the next look takes no time
+        for number in range(AT_ONCE - 1):
+            await queue(house, "x", lane=f"paper:{number}")
+        released = asyncio.Event()
+
+        async def waits(_: Delivery) -> None:
+            await released.wait()
+
+        house.sender.script = [waits] * AT_ONCE
+        house.storage.wiring.courier = house.delivery.courier
+
+        def unit(tx: Any) -> None:
+            for number in range(5):
+                enqueue(tx, via="paper", lane=f"paper:more {number}", kind="text", payload={"text": "x"})
+
+        await asyncio.gather(house.delivery.run(), house.storage.write(unit, quick=True))
+        assert (await states(house)).count("sending") == AT_ONCE
+        released.set()
+        await left(house)
+        assert len(house.sender.sent) == AT_ONCE + 4
+
+
+async def test_a_look_that_takes_exactly_as_many_as_there_is_room_for_knows_what_is_due_later(sqlite_url: str) -> None:
+    """Nobody waits then, so no send that ends asks for another look."""
+    async with rooms(sqlite_url) as house:
+        later = house.clock.now + timedelta(seconds=30)
+        await queue(house, "later", lane="paper:later", due_at=later)
+        for number in range(AT_ONCE):
+            await queue(house, "x", lane=f"paper:{number}")
+        house.storage.wiring.courier = house.delivery.courier
+        assert await house.delivery.run() == later
+
+
 async def test_files_are_fetched_a_few_at_a_time_and_hold_up_no_words(sqlite_url: str) -> None:
     """Each may have 20 MB, and is in memory as a whole."""
     async with rooms(sqlite_url) as house:
