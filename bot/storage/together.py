@@ -1,7 +1,8 @@
 """PostgreSQL: turns of different customers that wait at the same time share a transaction.
 
 A turn by itself takes some twenty round trips and a commit; sixteen that share them take little more. While one transaction of
-this node is under way, turns that come wait for the next one.
+this node is under way, turns that come wait for the next one. Where many come, that one waits a while for more: the slower the
+database is just now, the more of them share what it takes.
 
 Nobody in it waits for anybody: of the customers whose turns are at hand those are taken that no other transaction holds
 (SKIP LOCKED), and a turn that then wants another customer's lock leaves (`bot.storage.tx.Undone`). Who is left over, and
@@ -15,6 +16,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, TypeVar
 
 from bot.errors import DatabaseFault
@@ -24,7 +26,7 @@ from bot.storage.tx import Tx
 T = TypeVar("T")
 AT_MOST = 64  # turns in one transaction
 MANY = 4  # turns in one transaction; then …
-PAUSE = 0.004  # … the next waits so many seconds for more: its round trips take several times as long
+PAUSE = 0.025  # … the next waits for more for as long as that one took, and so many seconds at most
 
 Unit = Callable[[Tx], Any]
 
@@ -75,7 +77,7 @@ class Together:
 
     async def _take_turns(self) -> None:
         while batch := self._next():
-            is_busy = len(batch) >= MANY
+            began = monotonic()
             try:
                 results = await self._share(batch)
             except DatabaseFault as fault:  # it is gone, or nobody knows how the commit ended
@@ -89,8 +91,8 @@ class Together:
                     self._leave(one)
                 elif not one.future.done():
                     one.future.set_result(results[place])
-            if is_busy:
-                await asyncio.sleep(PAUSE)
+            if len(batch) >= MANY:
+                await asyncio.sleep(min(monotonic() - began, PAUSE))
 
     def _next(self) -> list[Asked]:
         """As they came; of each sender one."""

@@ -24,7 +24,7 @@ log = structlog.get_logger()
 AT_ONCE = 64  # sends in flight: who is beyond them costs a look at all who wait, again with each end of a send
 DOWNLOADS = 16  # of them: files that are fetched, each with up to 20 MB in memory
 MANY = 4  # sends in flight, on one of several nodes; then …
-PAUSE = 0.004  # … what came of them waits so many seconds for more, to be written down by one transaction
+PAUSE = 0.025  # … what came of them waits for more, for as long as it took to write the last down, and so many seconds at most
 TOGETHER = 128  # outcomes that are written down in one go
 SEND_WITHIN = 100.0  # seconds; well before the lease ends, so that nobody else sends it meanwhile
 
@@ -43,6 +43,7 @@ class DeliveryLoop:
         self._owed: list[Outcome] = []  # what came of sends, and is not written down yet
         self._writing = asyncio.Lock()
         self._secretary: asyncio.Task[None] | None = None
+        self._took = 0.0  # seconds, to write the last of them
         self._downloads = asyncio.Semaphore(DOWNLOADS)
         self._stopping = False
         self._turned_away = False  # a commit found no room
@@ -199,16 +200,18 @@ class DeliveryLoop:
         """Where the database is away just now, the lanes wait until that is done."""
         async with self._writing:
             if self._leases.shared and len(self._tasks) >= MANY:
-                await asyncio.sleep(PAUSE)
+                await asyncio.sleep(min(self._took, PAUSE))
             while group := self._owed[:TOGETHER]:
                 ids = [one.delivery.id for one in group]
                 held = {of: held for of in ids if (held := self._leases.held.get(of)) is not None}
                 self._mark(held.values(), concluded=True)
+                began = monotonic()
                 try:
                     await self._storage.write(partial(self._outcomes.write, group=group), quick=True)
                 except BaseException:
                     self._mark(held.values(), concluded=False)
                     raise
+                self._took = monotonic() - began
                 del self._owed[: len(group)]
                 for one in group:
                     self.counters.add(*one.counts, via=one.delivery.via)
