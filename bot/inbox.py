@@ -188,7 +188,7 @@ class Inbox:
         who, identity = customers.refreshed(tx, found, inbound.sender)
         where = self._wrote_at(tx, who, identity, inbound.sender.address)
         message = store_written(tx, where, wrote, who)
-        self._react(tx, inbound.source, inbound.key, Turn(tx, who, where, wrote, message))
+        self._react(tx, inbound.source, inbound.key, Turn(tx, who, where, wrote, message), inbound)
         if is_awaited:
             self._apply_parked(tx, inbound)
         return Receipt(who.id, message.id, message.seq)
@@ -220,13 +220,16 @@ class Inbox:
             "customer_id": customer_id,
             "body_hash": body_hash(inbound.happening),
         }
-        inbox_rows.add(tx, **_row(inbound, customer_id), state="new")
+        inbox_rows.add(tx, **_row(inbound, customer_id), **_to_run_again(inbound), state="new")
         for key in dict.fromkeys(inbound.also):
             if key != inbound.key:
                 inbox_rows.add(tx, **row, key=key, state="alias")
 
     def _insert_new(self, tx: Tx, inbound: Inbound, wrote: Wrote, customer_id: str) -> bool | None:
-        """The row of a message, as done. Whether edits of it have come before it; None: it has been here already."""
+        """The row of a message, as done, so without what a turn would need to run again: see `_react`.
+
+        Whether edits of it have come before it; None: it has been here already.
+        """
         row = _row(inbound, customer_id)
         row |= {"message_id": wrote.id, "state": "done", "handled_at": tx.now}
         is_awaited: bool | None = tx.known.pop(("delivery", inbound.source, inbound.key), None)  # see bot.storage.ahead
@@ -370,10 +373,10 @@ class Inbox:
         tx.lock_customer(row.customer_id)
         return inbox_rows.find(tx, source, (key,))
 
-    def _react(self, tx: Tx, source: str, key: str, turn: Turn | None = None) -> None:
+    def _react(self, tx: Tx, source: str, key: str, turn: Turn | None = None, inbound: Inbound | None = None) -> None:
         """Run the turn in a SAVEPOINT: if it raises, the message stays and is tried again.
 
-        `turn` is given where the row has just been written, as done; else it is read from the row.
+        `turn` and what it came by are given where the row has just been written, as done; else they are read from the row.
         """
         is_done = turn is not None
         savepoint = tx.savepoint()
@@ -388,13 +391,16 @@ class Inbox:
             savepoint.rollback()
             row = inbox_rows.row(tx, source, key)
             log.exception("turn failed", source=source, attempt=row.attempts + 1)
+            if inbound is not None:
+                inbox_rows.mark(tx, source, key, **_to_run_again(inbound))
+                row = inbox_rows.row(tx, source, key)
             self._failed(tx, row, error)
             return
         if turn.park_for is not None:
             # A connector always answers. Words are loaded by a process, which may end first: others look after a while.
             overdue = tx.now + PARKED_AT_MOST if turn.park_for.startswith("words:") else None
             parked = {"state": "parked", "waits_for": turn.park_for, "due_at": overdue, "handled_at": None}
-            inbox_rows.mark(tx, source, key, **parked)
+            inbox_rows.mark(tx, source, key, **parked, **(_to_run_again(inbound) if inbound is not None else {}))
             tx.wake("inbox")
         elif not is_done:
             inbox_rows.done(tx, source, key)
@@ -452,8 +458,12 @@ def _row(inbound: Inbound, customer_id: str) -> dict[str, Any]:
         "customer_id": customer_id,
         "body_hash": body_hash(inbound.happening),
         "raw": inbound.raw or None,
-        "happening": to_json(inbound.happening, inbound.sender),
     }
+
+
+def _to_run_again(inbound: Inbound) -> dict[str, Any]:
+    """What else is kept of it until its turn is done."""
+    return {"happening": to_json(inbound.happening, inbound.sender)}
 
 
 def place_of(wrote: Wrote) -> tuple[int, str]:

@@ -22,7 +22,7 @@ import re
 from collections import namedtuple
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
+from itertools import starmap
 from typing import Any
 
 from sqlalchemy import (
@@ -152,34 +152,10 @@ class _Form:
     """A statement as one dialect says it, with these names given."""
 
     sql: str
-    pick: Callable[[Mapping[str, Any]], tuple[Any, ...]]  # what goes in, by place
-    ways_in: tuple[tuple[int, Convert], ...]  # places whose values go in otherwise than they are given
-    fixed: Mapping[str, Any]  # what stands in the statement itself
-    row: Callable[[Iterable[Any]], Any]
-    converts: tuple[tuple[int, Convert], ...]  # columns that come out otherwise than the driver gives them
+    bound: Callable[[Mapping[str, Any]], tuple[Any, ...]]  # what goes in, by place, of the values by name
+    rows: Callable[[Iterable[Sequence[Any]]], list[Any]]  # what comes out, of the driver's rows
     tables: frozenset[str]  # that it may look at or change
     changes: bool  # them
-
-    def bound(self, values: Mapping[str, Any]) -> Sequence[Any]:
-        given = self.pick({**self.fixed, **values} if self.fixed else values)
-        if not self.ways_in:
-            return given
-        row = list(given)
-        for place, convert in self.ways_in:
-            row[place] = convert(row[place])
-        return row
-
-    def rows(self, raw: Iterable[Sequence[Any]]) -> list[Any]:
-        if not self.converts:
-            return [self.row(one) for one in raw]
-        made = []
-        for one in raw:
-            cells = list(one)
-            for place, convert in self.converts:
-                if cells[place] is not None:  # which is None to all of them
-                    cells[place] = convert(cells[place])
-            made.append(self.row(cells))
-        return made
 
 
 def _compiled(statement: Any, dialect: Dialect, names: tuple[str, ...]) -> _Form:
@@ -202,21 +178,57 @@ def _compiled(statement: Any, dialect: Dialect, names: tuple[str, ...]) -> _Form
     ways_in = [_way_in(types[name], dialect) if name in types else None for name in places]
     return _Form(
         made.string,
-        _picked(places),
-        tuple((place, convert) for place, convert in enumerate(ways_in) if convert is not None),
-        fixed,
-        _named([name for name, _ in columns]),
-        tuple((place, convert) for place, convert in enumerate(ways) if convert is not None),
+        _binding(places, ways_in, fixed),
+        _naming([name for name, _ in columns], ways),
         frozenset(t.metadata.tables.keys() & set(_WORD.findall(made.string))),
         statement.is_dml,
     )
 
 
-def _picked(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
-    """What takes the values of these names, by place; a name may stand at several."""
-    if len(names) > 1:
-        return itemgetter(*names)
-    return lambda values: tuple(values[name] for name in names)
+def _binding(
+    names: Sequence[str], ways: Sequence[Convert | None], fixed: Mapping[str, Any]
+) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    """What takes the values of these names, by place (a name may stand at several): the function that one would write by hand,
+    `lambda given: (given["id"], to_text(given["at"]), …)`. What is `fixed` stands in the statement itself.
+    """
+    held: dict[str, Any] = {}
+    cells = []
+    for place, (name, way) in enumerate(zip(names, ways, strict=True)):
+        if name in fixed:
+            held[f"fixed{place}"] = fixed[name] if way is None else way(fixed[name])
+            cells.append(f"fixed{place}")
+        else:
+            held[f"way{place}"] = way
+            cells.append(f"given[{name!r}]" if way is None else f"way{place}(given[{name!r}])")
+    made: Callable[[Mapping[str, Any]], tuple[Any, ...]] = _written(f"lambda given: ({_listed(cells)})", held)
+    return made
+
+
+def _naming(columns: Sequence[str], ways: Sequence[Convert | None]) -> Callable[[Iterable[Sequence[Any]]], list[Any]]:
+    """What makes named tuples of the driver's rows. Plain text names no columns. To all ways out None is None."""
+    if not columns:
+        return lambda rows: list(map(tuple, rows))
+    kind: Any = namedtuple("Row", columns, rename=True)  # type: ignore[misc] # noqa: PYI024 - known only here
+    if not any(ways):
+        return lambda rows: list(map(kind._make, rows))
+    held: dict[str, Any] = {"kind": kind, "new": tuple.__new__}
+    held |= {f"way{place}": way for place, way in enumerate(ways)}
+    given = [f"c{place}" for place in range(len(ways))]
+    cells = [
+        cell if way is None else f"None if {cell} is None else way{place}({cell})"
+        for place, (cell, way) in enumerate(zip(given, ways, strict=True))
+    ]
+    made = _written(f"lambda {_listed(given)}: new(kind, ({_listed(cells)}))", held)
+    return lambda rows: list(starmap(made, rows))
+
+
+def _listed(cells: Sequence[str]) -> str:
+    return "".join(f"{cell}, " for cell in cells)
+
+
+def _written(code: str, held: dict[str, Any]) -> Any:
+    """As a namedtuple is made: of names that are ours, or columns' in quotes."""
+    return eval(code, {"__builtins__": {}, **held})  # noqa: S307
 
 
 def _way_in(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
@@ -232,7 +244,13 @@ def _way_out(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
     return kind.dialect_impl(dialect).result_processor(dialect, None)
 
 
+_EMPTY = {tuple: "[]", list: "[]", dict: "{}"}
+
+
 def _to_json(value: Any) -> str | None:
+    empty = _EMPTY.get(value.__class__)
+    if empty is not None and not value:  # half of all JSON
+        return empty
     return None if isinstance(value, Null) else dumps(None if value is JSON.NULL else value)
 
 
@@ -241,15 +259,6 @@ def _from_json(text: Any) -> Any:
 
 
 _WORD = re.compile(r"\w+")
-
-
-def _named(columns: list[str]) -> Callable[[Iterable[Any]], Any]:
-    """What makes a row. Plain text names no columns."""
-    if not columns:
-        return tuple
-    kind: Any = namedtuple("Row", columns, rename=True)  # type: ignore[misc] # noqa: PYI024 - known only here
-    made: Callable[[Iterable[Any]], Any] = kind._make
-    return made
 
 
 class Pending:
@@ -334,6 +343,9 @@ class Waiting:
         """What an UPDATE of it would do. False: it waits no more."""
         if not self._pending.holds(self.form, self._among):
             return False
+        if not values.keys() <= self.values.keys():
+            msg = f"the row was added without {sorted(values.keys() - self.values.keys())}"
+            raise KeyError(msg)
         self.values.update(values)
         return True
 
