@@ -26,7 +26,7 @@ from bot.storage.tx import Tx
 T = TypeVar("T")
 AT_MOST = 64  # turns in one transaction
 MANY = 4  # turns in one transaction; then …
-PAUSE = 0.025  # … the next waits for more for as long as that one took, and so many seconds at most
+PAUSE = 0.016  # … the next waits for more for as long as that one took, and so many seconds at most
 
 Unit = Callable[[Tx], Any]
 

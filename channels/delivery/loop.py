@@ -24,7 +24,7 @@ log = structlog.get_logger()
 AT_ONCE = 64  # sends in flight: who is beyond them costs a look at all who wait, again with each end of a send
 DOWNLOADS = 16  # of them: files that are fetched, each with up to 20 MB in memory
 MANY = 4  # sends in flight, on one of several nodes; then …
-PAUSE = 0.025  # … what came of them waits for more, for as long as it took to write the last down, and so many seconds at most
+PAUSE = 0.016  # … what came of them waits for more, for as long as it took to write the last down, and so many seconds at most
 TOGETHER = 128  # outcomes that are written down in one go
 SEND_WITHIN = 100.0  # seconds; well before the lease ends, so that nobody else sends it meanwhile
 
