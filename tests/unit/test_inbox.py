@@ -63,6 +63,18 @@ async def test_what_cannot_be_read_is_kept_once_however_often_it_is_delivered(da
         assert sorted(str(row.key) for row in await house.rows("dead_letters")) == ["E1", "E2", "None", "None"]
 
 
+async def test_the_inbox_keeps_the_words_of_a_turn_only_until_it_is_done(database_url: str) -> None:
+    async with rooms(database_url, takers=(moody := Moody(1),)) as house:
+        await house.hears("later", key="u1")
+        (row,) = await house.rows("inbox")
+        assert (row.state, row.happening["is"]["text"]) == ("new", "later")
+        moody.failures = 0
+        await house.hears("now", key="u2")
+        kept = {row.key: row.happening for row in await house.rows("inbox")}
+        assert kept["u2"] is None
+        assert "now" not in str(kept)
+
+
 async def test_one_key_with_other_words_is_a_conflict(database_url: str) -> None:
     async with rooms(database_url) as house:
         await house.hears("hi", key="u1")

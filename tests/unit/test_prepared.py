@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError, NoResultFound, OperationalError
 
 from bot.storage import tables as t
 from bot.storage.json_text import dumps, loads
-from bot.storage.prepared import Prepared, among
+from bot.storage.prepared import Prepared, among, put_in, put_off
 from bot.storage.tx import Tx
 from tests.support.rooms import NOON, rooms
 
@@ -185,3 +185,17 @@ async def test_who_gives_up_in_the_middle_leaves_no_transaction_to_the_next(data
                 await asking
             await house.storage.write(partial(note, key=f"after {steps}"))
         assert await house.storage.read_apart(lambda conn: conn.execute(kept).scalar()) == 30
+
+
+async def test_a_row_that_waits_takes_no_column_that_it_was_added_without(database_url: str) -> None:
+    def unit(conn: Connection) -> None:
+        put_off(conn)
+        row = add.later(conn, **PLAIN, id="a", lane="l", payload={}, due_at=NOON)
+        assert row is not None
+        with pytest.raises(KeyError, match="lease_owner"):
+            row.change(lease_owner="n1")
+        assert row.change(state="sending")
+        put_in(conn)
+        assert [(one.state, one.lease_owner) for one in all_of.all(conn, by="x")] == [("sending", None)]
+
+    await in_a_transaction(database_url, unit)
