@@ -73,7 +73,7 @@ def merge(tx: Tx, winner_id: str, loser_id: str, evidence: str) -> str:
     _go_on_talking(tx, winner.id, loser.id, talks)
     merge_id = _note_merge(tx, winner.id, loser.id, evidence)
     _copy_messages(tx, winner.id, loser.id)
-    _under_new_epoch(tx, winner.id, loser.id)
+    _under_new_epoch(tx, loser.id, loser.id, winner.id)
     for table in FOLLOWS:
         tx.conn.execute(update(table).where(table.c.customer_id == loser.id).values(customer_id=winner.id))
     tx.conn.execute(update(t.outbox).where(*_unsent(loser.id)).values(customer_id=winner.id))
@@ -133,12 +133,12 @@ def _locked(tx: Tx, winner_id: str, loser_id: str) -> tuple[Customer, Customer]:
         wanted |= now  # one of them was merged into a third one meanwhile
 
 
-def _under_new_epoch(tx: Tx, winner_id: str, loser_id: str) -> None:
-    """What was said to the loser and has not left yet is held against the winner's epoch from now on."""
+def _under_new_epoch(tx: Tx, holder_id: str, before_id: str, after_id: str) -> None:
+    """What has not left yet of the holder's was held against one customer's epoch, and is against another's from now on."""
     o = t.outbox
-    mine, theirs = (customers.conversation(tx.conn, one).epoch for one in (winner_id, loser_id))
-    stale = (*_unsent(loser_id), o.c.epoch.is_not(None))
-    tx.conn.execute(update(o).where(*stale).values(epoch=case((o.c.epoch == theirs, mine), else_=-1)))
+    before, after = (customers.conversation(tx.conn, one).epoch for one in (before_id, after_id))
+    stale = (*_unsent(holder_id), o.c.epoch.is_not(None))
+    tx.conn.execute(update(o).where(*stale).values(epoch=case((o.c.epoch == before, after), else_=-1)))
 
 
 def _unsent(customer_id: str) -> tuple[ColumnElement[bool], ...]:
@@ -214,6 +214,7 @@ def unmerge(tx: Tx, merge_id: str) -> tuple[str, str]:
     tx.conn.execute(update(t.customers).where(t.customers.c.id == row.loser_id).values(merged_into=None))
     _give_back(tx, row.identities, row.winner_id, row.loser_id)
     _give_sends_back(tx, row)
+    _under_new_epoch(tx, row.loser_id, row.winner_id, row.loser_id)
     _take_out_copies(tx, row.winner_id, row.loser_id)
     tx.forget()
     _reply_elsewhere(tx, row.winner_id)

@@ -162,6 +162,25 @@ async def test_what_was_on_its_way_to_the_loser_still_arrives(database_url: str)
         assert [one for one in house.sender.texts if "heard: o" in one or one == "stays"] == ["stays"]
 
 
+@pytest.mark.parametrize("is_taken_over", [False, True])
+async def test_what_waits_through_the_undoing_leaves_unless_a_human_took_over_while_they_were_joined(
+    sqlite_url: str, is_taken_over: bool
+) -> None:
+    """Epochs are counted per customer, here as well: the same number may be another baton."""
+    async with rooms(sqlite_url) as house:
+        kari, ola = await pair(house)
+        if not is_taken_over:
+            await house.storage.write(lambda tx: customers.move_baton(tx, kari))
+        await house.storage.write(lambda tx: say(tx, ola, Body(text="waits"), author=BOT))
+        merge_id = await merge(house, kari, ola)
+        if is_taken_over:
+            await house.storage.write(lambda tx: customers.move_baton(tx, kari))
+        await unmerge(house, merge_id)
+        house.delivery.senders["stone"] = house.sender
+        await house.deliver()
+        assert ("waits" in house.sender.texts) is not is_taken_over
+
+
 async def test_what_waits_comes_along_and_goes_back_though_it_has_left_meanwhile(database_url: str) -> None:
     """A call, a card: sends of no message, which no index of messages finds."""
     o = t.outbox
