@@ -150,8 +150,14 @@ def _unsent(customer_id: str) -> tuple[ColumnElement[bool], ...]:
 
 
 def _said(table: Table, holder_id: str, customer_id: str) -> tuple[ColumnElement[bool], ...]:
-    """The rows that go with this customer's messages, where `holder_id` has them."""
-    said = select(t.messages.c.id).where(t.messages.c.customer_id == customer_id)
+    """The rows that go with this customer's messages, where `holder_id` has them.
+
+    Not with what an undone merge has left hidden in their history: that is somebody else's, perhaps the holder's own.
+    """
+    m, c = t.messages.c, t.customers.c
+    joined = m.copied_from.in_(select(c.id).where(c.merged_into == customer_id))
+    theirs = or_(m.deleted_at.is_(None), m.copied_from.is_(None), joined)
+    said = select(m.id).where(m.customer_id == customer_id, theirs)
     return table.c.customer_id == holder_id, table.c.message_id.in_(said)
 
 
@@ -231,8 +237,8 @@ def _give_back(tx: Tx, moved: dict[str, list[str]], winner_id: str, loser_id: st
     for table in (*of_their_cases, t.errands, t.case_hints, t.problem_cases, t.quality_cases):
         of_case = (table.c.customer_id == winner_id, table.c.case_id.in_(moved["cases"]))
         tx.conn.execute(update(table).where(*of_case).values(customer_id=loser_id))
-    of_message = _said(t.inbox, winner_id, loser_id)
-    tx.conn.execute(update(t.inbox).where(*of_message).values(customer_id=loser_id))
+    for table in (t.inbox, t.message_refs):
+        tx.conn.execute(update(table).where(*_said(table, winner_id, loser_id)).values(customer_id=loser_id))
 
 
 def _give_sends_back(tx: Tx, merge: Any) -> None:
@@ -254,8 +260,6 @@ def _take_out_copies(tx: Tx, winner_id: str, loser_id: str) -> None:
     copies = (m.c.customer_id == winner_id, m.c.copied_from == loser_id, m.c.deleted_at.is_(None))
     for row in tx.conn.execute(select(m).where(*copies).order_by(m.c.seq)).all():
         history.hide(tx, history.to_message(row))
-        refs = t.message_refs
-        tx.conn.execute(update(refs).where(refs.c.message_id == row.id).values(customer_id=loser_id))
 
 
 def _reply_elsewhere(tx: Tx, winner_id: str) -> None:

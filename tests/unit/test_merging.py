@@ -109,6 +109,27 @@ async def test_they_can_be_joined_parted_and_joined_again(database_url: str) -> 
         assert await house.words(ola) == ["o0", "o1", "o2", "k0", "k1", "k2"]
 
 
+async def test_joined_one_way_and_then_the_other_each_gets_back_what_is_theirs_alone(database_url: str) -> None:
+    """The first undoing leaves hidden copies, which the second one must not take for the loser's words."""
+    async with rooms(database_url) as house:
+        kari, ola = await pair(house)
+        before = {who: await held(house, who) for who in (kari, ola)}
+        await unmerge(house, await merge(house, kari, ola))
+        await unmerge(house, await merge(house, ola, kari))
+        assert {who: await held(house, who) for who in (kari, ola)} == before
+
+
+async def test_names_of_what_was_deleted_while_joined_go_back_as_well(sqlite_url: str) -> None:
+    async with rooms(sqlite_url) as house:
+        kari, ola = await pair(house)
+        merge_id = await merge(house, kari, ola)
+        await house.inbox.receive(Inbound("stone", "d", Sender("stone", "ola", "ola"), Deleted("ola-1")))
+        await unmerge(house, merge_id)
+        assert {row.ref: row.customer_id for row in await house.rows("message_refs")} == {
+            f"ola-{number}": ola for number in range(3)
+        }
+
+
 async def test_after_the_undoing_each_message_is_found_under_its_own_customer(database_url: str) -> None:
     """Else the loser's buttons and edits would be looked for in the winner's copies."""
     async with rooms(database_url) as house:
