@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, case, insert, or_, select, update
+from sqlalchemy import ColumnElement, Table, bindparam, case, insert, or_, select, update
 
 from bot.errors import Conflict, NotFound
 from bot.events import CustomersMerged, TimelineGrew
@@ -162,10 +162,14 @@ def _said(table: Table, holder_id: str, customer_id: str) -> tuple[ColumnElement
 
 
 def _note_merge(tx: Tx, winner_id: str, loser_id: str, evidence: str) -> str:
-    moved = {"identities": [one.id for one in customers.identities(tx.conn, loser_id)]}
+    moved: dict[str, list[Any]] = {"identities": [one.id for one in customers.identities(tx.conn, loser_id)]}
     for table in BY_ID:
         theirs = select(table.c.id).where(table.c.customer_id == loser_id)
         moved[table.name] = [str(one) for (one,) in tx.conn.execute(theirs)]
+    of_no_message = (t.inbox.c.customer_id == loser_id, t.inbox.c.message_id.is_(None))
+    moved["inbox"] = [
+        list(one) for one in tx.conn.execute(select(t.inbox.c.source, t.inbox.c.key).where(*of_no_message))
+    ]
     moved["outbox"] = list(tx.conn.execute(select(t.outbox.c.id).where(*_unsent(loser_id))).scalars())
     merge_id = new_id()
     row = {"id": merge_id, "winner_id": winner_id, "loser_id": loser_id, "identities": moved}
@@ -228,7 +232,7 @@ def unmerge(tx: Tx, merge_id: str) -> tuple[str, str]:
     return row.winner_id, row.loser_id
 
 
-def _give_back(tx: Tx, moved: dict[str, list[str]], winner_id: str, loser_id: str) -> None:
+def _give_back(tx: Tx, moved: dict[str, list[Any]], winner_id: str, loser_id: str) -> None:
     """What came with the merge changes hands again, and only that."""
     for table in (t.identities, *BY_ID):
         theirs = table.c.id.in_(moved.get(table.name, []))
@@ -237,6 +241,11 @@ def _give_back(tx: Tx, moved: dict[str, list[str]], winner_id: str, loser_id: st
     for table in (*of_their_cases, t.errands, t.case_hints, t.problem_cases, t.quality_cases):
         of_case = (table.c.customer_id == winner_id, table.c.case_id.in_(moved["cases"]))
         tx.conn.execute(update(table).where(*of_case).values(customer_id=loser_id))
+    i = t.inbox.c
+    came = update(t.inbox).where(i.source == bindparam("by"), i.key == bindparam("named"), i.customer_id == winner_id)
+    if moved.get("inbox"):  # edits, and other deliveries that are no message
+        named = [{"by": source, "named": key} for source, key in moved["inbox"]]
+        tx.conn.execute(came.values(customer_id=loser_id), named)
     for table in (t.inbox, t.message_refs):
         tx.conn.execute(update(table).where(*_said(table, winner_id, loser_id)).values(customer_id=loser_id))
 

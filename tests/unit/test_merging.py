@@ -119,6 +119,17 @@ async def test_joined_one_way_and_then_the_other_each_gets_back_what_is_theirs_a
         assert {who: await held(house, who) for who in (kari, ola)} == before
 
 
+async def test_deliveries_that_are_no_message_go_back_as_well(database_url: str) -> None:
+    """An edit has the words of who made it: nobody else's export shows them."""
+    async with rooms(database_url) as house:
+        kari, ola = await pair(house)
+        edit = Edited("ola-1", "better words", version="2")
+        await house.inbox.receive(Inbound("stone", "e", Sender("stone", "ola", "ola"), edit, raw=b"better words"))
+        before = {who: await held(house, who) for who in (kari, ola)}
+        await unmerge(house, await merge(house, kari, ola))
+        assert {who: await held(house, who) for who in (kari, ola)} == before
+
+
 async def test_names_of_what_was_deleted_while_joined_go_back_as_well(sqlite_url: str) -> None:
     async with rooms(sqlite_url) as house:
         kari, ola = await pair(house)
