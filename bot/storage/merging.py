@@ -241,6 +241,10 @@ def _give_back(tx: Tx, moved: dict[str, list[Any]], winner_id: str, loser_id: st
     for table in (*of_their_cases, t.errands, t.case_hints, t.problem_cases, t.quality_cases):
         of_case = (table.c.customer_id == winner_id, table.c.case_id.in_(moved["cases"]))
         tx.conn.execute(update(table).where(*of_case).values(customer_id=loser_id))
+    facts = t.figure_facts
+    for table in (t.cases, t.survey_responses, t.survey_invitations):
+        made_of = (facts.c.customer_id == winner_id, facts.c.id.in_(moved.get(table.name, [])))
+        tx.conn.execute(update(facts).where(*made_of).values(customer_id=loser_id))
     i = t.inbox.c
     came = update(t.inbox).where(i.source == bindparam("by"), i.key == bindparam("named"), i.customer_id == winner_id)
     if moved.get("inbox"):  # edits, and other deliveries that are no message
