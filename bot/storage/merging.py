@@ -71,7 +71,7 @@ def merge(tx: Tx, winner_id: str, loser_id: str, evidence: str) -> str:
     # First the rooms: handoff makes one live case of two, before the rows move.
     tx.emit(CustomersMerged(winner.id, loser.id))
     _go_on_talking(tx, winner.id, loser.id, talks)
-    merge_id = _note_merge(tx, winner.id, loser.id, evidence)
+    merge_id = _note_merge(tx, winner, loser, evidence)
     _copy_messages(tx, winner.id, loser.id)
     _under_new_epoch(tx, loser.id, loser.id, winner.id)
     for table in FOLLOWS:
@@ -161,7 +161,8 @@ def _said(table: Table, holder_id: str, customer_id: str) -> tuple[ColumnElement
     return table.c.customer_id == holder_id, table.c.message_id.in_(said)
 
 
-def _note_merge(tx: Tx, winner_id: str, loser_id: str, evidence: str) -> str:
+def _note_merge(tx: Tx, winner: Customer, loser: Customer, evidence: str) -> str:
+    winner_id, loser_id = winner.id, loser.id
     moved: dict[str, list[Any]] = {"identities": [one.id for one in customers.identities(tx.conn, loser_id)]}
     for table in BY_ID:
         theirs = select(table.c.id).where(table.c.customer_id == loser_id)
@@ -171,6 +172,8 @@ def _note_merge(tx: Tx, winner_id: str, loser_id: str, evidence: str) -> str:
         list(one) for one in tx.conn.execute(select(t.inbox.c.source, t.inbox.c.key).where(*of_no_message))
     ]
     moved["outbox"] = list(tx.conn.execute(select(t.outbox.c.id).where(*_unsent(loser_id))).scalars())
+    moved["attributes"] = [name for name in loser.attributes if name not in winner.attributes]
+    moved["name"] = [] if winner.name else [loser.name]
     merge_id = new_id()
     row = {"id": merge_id, "winner_id": winner_id, "loser_id": loser_id, "identities": moved}
     tx.conn.execute(insert(t.merges).values(**row, evidence=evidence, at=tx.now))
@@ -223,6 +226,7 @@ def unmerge(tx: Tx, merge_id: str) -> tuple[str, str]:
     tx.emit(CustomersMerged(row.winner_id, row.loser_id, undone=True))
     tx.conn.execute(update(t.customers).where(t.customers.c.id == row.loser_id).values(merged_into=None))
     _give_back(tx, row.identities, row.winner_id, row.loser_id)
+    _forget_the_others(tx, row.identities, row.winner_id, row.loser_id)
     _give_sends_back(tx, row)
     _under_new_epoch(tx, row.loser_id, row.winner_id, row.loser_id)
     _take_out_copies(tx, row.winner_id, row.loser_id)
@@ -252,6 +256,18 @@ def _give_back(tx: Tx, moved: dict[str, list[Any]], winner_id: str, loser_id: st
         tx.conn.execute(came.values(customer_id=loser_id), named)
     for table in (t.inbox, t.message_refs):
         tx.conn.execute(update(table).where(*_said(table, winner_id, loser_id)).values(customer_id=loser_id))
+
+
+def _forget_the_others(tx: Tx, moved: dict[str, list[Any]], winner_id: str, loser_id: str) -> None:
+    """What is known of the winner only because the loser had told it; what was told since is theirs."""
+    winner, loser = customers.customer(tx.conn, winner_id), customers.customer(tx.conn, loser_id)
+    if winner is None or loser is None:
+        return
+    came = {name: loser.attributes[name] for name in moved.get("attributes", []) if name in loser.attributes}
+    own = {name: value for name, value in winner.attributes.items() if name not in came or value != came[name]}
+    named = "" if [loser.name] == moved.get("name") == [winner.name] else winner.name
+    c = t.customers.c
+    tx.conn.execute(update(t.customers).where(c.id == winner_id).values(attributes=own, name=named))
 
 
 def _give_sends_back(tx: Tx, merge: Any) -> None:

@@ -130,6 +130,32 @@ async def test_deliveries_that_are_no_message_go_back_as_well(database_url: str)
         assert {who: await held(house, who) for who in (kari, ola)} == before
 
 
+async def test_what_is_known_of_the_loser_leaves_with_them_and_what_was_told_since_stays(database_url: str) -> None:
+    def attributes(conn: Connection) -> dict[str, Any]:
+        return {row.id: (row.name, row.attributes) for row in conn.execute(select(t.customers))}
+
+    async with rooms(database_url) as house:
+        kari, ola = await pair(house)
+        theirs = {
+            kari: {"city": "Bergen"},
+            ola: {"city": "Oslo", "email": "ola@example.com", "consent": True, "size": 1},
+        }
+
+        def told(tx: Tx) -> None:
+            for who, attributes in theirs.items():
+                for name, value in attributes.items():
+                    customers.set_attribute(tx, who, name, value)
+            customers.set_name(tx, kari, "")
+
+        await house.storage.write(told)
+        merge_id = await merge(house, kari, ola)
+        assert (await house.storage.read(attributes))[kari] == ("Ola", {**theirs[ola], **theirs[kari]})
+        await house.storage.write(lambda tx: customers.set_attribute(tx, kari, "size", 2))
+        await unmerge(house, merge_id)
+        left = {kari: ("", {"city": "Bergen", "size": 2}), ola: ("Ola", theirs[ola])}
+        assert await house.storage.read(attributes) == left
+
+
 async def test_names_of_what_was_deleted_while_joined_go_back_as_well(sqlite_url: str) -> None:
     async with rooms(sqlite_url) as house:
         kari, ola = await pair(house)
