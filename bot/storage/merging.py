@@ -227,6 +227,7 @@ def unmerge(tx: Tx, merge_id: str) -> tuple[str, str]:
     tx.conn.execute(update(t.customers).where(t.customers.c.id == row.loser_id).values(merged_into=None))
     _give_back(tx, row.identities, row.winner_id, row.loser_id)
     _forget_the_others(tx, row.identities, row.winner_id, row.loser_id)
+    _part_talks(tx, row.identities["cases"], row.winner_id, row.loser_id)
     _give_sends_back(tx, row)
     _under_new_epoch(tx, row.loser_id, row.winner_id, row.loser_id)
     _take_out_copies(tx, row.winner_id, row.loser_id)
@@ -268,6 +269,15 @@ def _forget_the_others(tx: Tx, moved: dict[str, list[Any]], winner_id: str, lose
     named = "" if [loser.name] == moved.get("name") == [winner.name] else winner.name
     c = t.customers.c
     tx.conn.execute(update(t.customers).where(c.id == winner_id).values(attributes=own, name=named))
+
+
+def _part_talks(tx: Tx, their_cases: list[str], winner_id: str, loser_id: str) -> None:
+    """The bot goes on where it is in the case, not where it was at the merge: what has been done since is not done twice."""
+    state = dict(customers.conversation(tx.conn, winner_id).bot_state)
+    is_theirs = state.get("case") in their_cases
+    customers.set_bot_state(tx, loser_id, state if is_theirs else {})
+    if is_theirs:
+        customers.set_bot_state(tx, winner_id, {})
 
 
 def _give_sends_back(tx: Tx, merge: Any) -> None:

@@ -156,6 +156,28 @@ async def test_what_is_known_of_the_loser_leaves_with_them_and_what_was_told_sin
         assert await house.storage.read(attributes) == left
 
 
+@pytest.mark.parametrize("goes_on", [True, False])
+async def test_the_bot_goes_on_with_a_case_that_goes_back_where_it_is_by_now(database_url: str, goes_on: bool) -> None:
+    """Else it would do once more what it did while they were joined."""
+
+    def talks(conn: Connection) -> dict[str, Any]:
+        return {row.customer_id: row.bot_state for row in conn.execute(select(t.conversations))}
+
+    async with rooms(database_url, takers=()) as house:
+        kari, ola = await pair(house)
+        case = {"id": "c1", "customer_id": ola, "channel": "stone", "status": "bot", "locale": "nb"}
+        times = {"opened_at": house.clock(), "updated_at": house.clock()}
+        await house.storage.write(lambda tx: tx.conn.execute(insert(t.cases).values(**case, **times)))
+        asked, paid = ({"case": "c1", "flow": {"frames": [{"step": step}]}} for step in ("ask", "paid"))
+        await house.storage.write(lambda tx: customers.set_bot_state(tx, ola, asked))
+        merge_id = await merge(house, kari, ola)
+        assert (await house.storage.read(talks))[kari] == asked
+        now = paid if goes_on else {"case": "another"}
+        await house.storage.write(lambda tx: customers.set_bot_state(tx, kari, now))
+        await unmerge(house, merge_id)
+        assert await house.storage.read(talks) == ({kari: {}, ola: paid} if goes_on else {kari: now, ola: {}})
+
+
 async def test_names_of_what_was_deleted_while_joined_go_back_as_well(sqlite_url: str) -> None:
     async with rooms(sqlite_url) as house:
         kari, ola = await pair(house)
