@@ -38,11 +38,11 @@ def mark(conn: Connection, family: str, ref: str) -> None:
     _MARK.later(conn, family=family, ref=ref)
 
 
-def mark_cases_of(tx: Tx, *customer_ids: str) -> None:
-    """All cases of these customers: whose they are has changed."""
-    c = t.cases.c
-    found = tx.conn.execute(select(c.id).where(c.customer_id.in_(customer_ids))).scalars().all()
-    _MARK.run_many(tx.conn, [{"family": CASES, "ref": one} for one in found])
+def mark_all_of(tx: Tx, *customer_ids: str) -> None:
+    """All cases and answers of these customers: whose they are has changed."""
+    for family, table in ((CASES, t.cases), (ANSWERS, t.survey_responses)):
+        found = tx.conn.execute(select(table.c.id).where(table.c.customer_id.in_(customer_ids))).scalars().all()
+        _MARK.run_many(tx.conn, [{"family": family, "ref": one} for one in found])
 
 
 def forget(tx: Tx, customer_ids: Sequence[str]) -> None:

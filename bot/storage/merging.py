@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, case, insert, or_, select, update
+from sqlalchemy import ColumnElement, Table, bindparam, case, insert, or_, select, update
 
 from bot.errors import Conflict, NotFound
 from bot.events import CustomersMerged, TimelineGrew
@@ -71,9 +71,9 @@ def merge(tx: Tx, winner_id: str, loser_id: str, evidence: str) -> str:
     # First the rooms: handoff makes one live case of two, before the rows move.
     tx.emit(CustomersMerged(winner.id, loser.id))
     _go_on_talking(tx, winner.id, loser.id, talks)
-    merge_id = _note_merge(tx, winner.id, loser.id, evidence)
+    merge_id = _note_merge(tx, winner, loser, evidence)
     _copy_messages(tx, winner.id, loser.id)
-    _under_new_epoch(tx, winner.id, loser.id)
+    _under_new_epoch(tx, loser.id, loser.id, winner.id)
     for table in FOLLOWS:
         tx.conn.execute(update(table).where(table.c.customer_id == loser.id).values(customer_id=winner.id))
     tx.conn.execute(update(t.outbox).where(*_unsent(loser.id)).values(customer_id=winner.id))
@@ -133,12 +133,12 @@ def _locked(tx: Tx, winner_id: str, loser_id: str) -> tuple[Customer, Customer]:
         wanted |= now  # one of them was merged into a third one meanwhile
 
 
-def _under_new_epoch(tx: Tx, winner_id: str, loser_id: str) -> None:
-    """What was said to the loser and has not left yet is held against the winner's epoch from now on."""
+def _under_new_epoch(tx: Tx, holder_id: str, before_id: str, after_id: str) -> None:
+    """What has not left yet of the holder's was held against one customer's epoch, and is against another's from now on."""
     o = t.outbox
-    mine, theirs = (customers.conversation(tx.conn, one).epoch for one in (winner_id, loser_id))
-    stale = (*_unsent(loser_id), o.c.epoch.is_not(None))
-    tx.conn.execute(update(o).where(*stale).values(epoch=case((o.c.epoch == theirs, mine), else_=-1)))
+    before, after = (customers.conversation(tx.conn, one).epoch for one in (before_id, after_id))
+    stale = (*_unsent(holder_id), o.c.epoch.is_not(None))
+    tx.conn.execute(update(o).where(*stale).values(epoch=case((o.c.epoch == before, after), else_=-1)))
 
 
 def _unsent(customer_id: str) -> tuple[ColumnElement[bool], ...]:
@@ -150,17 +150,30 @@ def _unsent(customer_id: str) -> tuple[ColumnElement[bool], ...]:
 
 
 def _said(table: Table, holder_id: str, customer_id: str) -> tuple[ColumnElement[bool], ...]:
-    """The rows that go with this customer's messages, where `holder_id` has them."""
-    said = select(t.messages.c.id).where(t.messages.c.customer_id == customer_id)
+    """The rows that go with this customer's messages, where `holder_id` has them.
+
+    Not with what an undone merge has left hidden in their history: that is somebody else's, perhaps the holder's own.
+    """
+    m, c = t.messages.c, t.customers.c
+    joined = m.copied_from.in_(select(c.id).where(c.merged_into == customer_id))
+    theirs = or_(m.deleted_at.is_(None), m.copied_from.is_(None), joined)
+    said = select(m.id).where(m.customer_id == customer_id, theirs)
     return table.c.customer_id == holder_id, table.c.message_id.in_(said)
 
 
-def _note_merge(tx: Tx, winner_id: str, loser_id: str, evidence: str) -> str:
-    moved = {"identities": [one.id for one in customers.identities(tx.conn, loser_id)]}
+def _note_merge(tx: Tx, winner: Customer, loser: Customer, evidence: str) -> str:
+    winner_id, loser_id = winner.id, loser.id
+    moved: dict[str, list[Any]] = {"identities": [one.id for one in customers.identities(tx.conn, loser_id)]}
     for table in BY_ID:
         theirs = select(table.c.id).where(table.c.customer_id == loser_id)
         moved[table.name] = [str(one) for (one,) in tx.conn.execute(theirs)]
+    of_no_message = (t.inbox.c.customer_id == loser_id, t.inbox.c.message_id.is_(None))
+    moved["inbox"] = [
+        list(one) for one in tx.conn.execute(select(t.inbox.c.source, t.inbox.c.key).where(*of_no_message))
+    ]
     moved["outbox"] = list(tx.conn.execute(select(t.outbox.c.id).where(*_unsent(loser_id))).scalars())
+    moved["attributes"] = [name for name in loser.attributes if name not in winner.attributes]
+    moved["name"] = [] if winner.name else [loser.name]
     merge_id = new_id()
     row = {"id": merge_id, "winner_id": winner_id, "loser_id": loser_id, "identities": moved}
     tx.conn.execute(insert(t.merges).values(**row, evidence=evidence, at=tx.now))
@@ -213,7 +226,10 @@ def unmerge(tx: Tx, merge_id: str) -> tuple[str, str]:
     tx.emit(CustomersMerged(row.winner_id, row.loser_id, undone=True))
     tx.conn.execute(update(t.customers).where(t.customers.c.id == row.loser_id).values(merged_into=None))
     _give_back(tx, row.identities, row.winner_id, row.loser_id)
+    _forget_the_others(tx, row.identities, row.winner_id, row.loser_id)
+    _part_talks(tx, row.identities["cases"], row.winner_id, row.loser_id)
     _give_sends_back(tx, row)
+    _under_new_epoch(tx, row.loser_id, row.winner_id, row.loser_id)
     _take_out_copies(tx, row.winner_id, row.loser_id)
     tx.forget()
     _reply_elsewhere(tx, row.winner_id)
@@ -221,7 +237,7 @@ def unmerge(tx: Tx, merge_id: str) -> tuple[str, str]:
     return row.winner_id, row.loser_id
 
 
-def _give_back(tx: Tx, moved: dict[str, list[str]], winner_id: str, loser_id: str) -> None:
+def _give_back(tx: Tx, moved: dict[str, list[Any]], winner_id: str, loser_id: str) -> None:
     """What came with the merge changes hands again, and only that."""
     for table in (t.identities, *BY_ID):
         theirs = table.c.id.in_(moved.get(table.name, []))
@@ -230,8 +246,38 @@ def _give_back(tx: Tx, moved: dict[str, list[str]], winner_id: str, loser_id: st
     for table in (*of_their_cases, t.errands, t.case_hints, t.problem_cases, t.quality_cases):
         of_case = (table.c.customer_id == winner_id, table.c.case_id.in_(moved["cases"]))
         tx.conn.execute(update(table).where(*of_case).values(customer_id=loser_id))
-    of_message = _said(t.inbox, winner_id, loser_id)
-    tx.conn.execute(update(t.inbox).where(*of_message).values(customer_id=loser_id))
+    facts = t.figure_facts
+    for table in (t.cases, t.survey_responses, t.survey_invitations):
+        made_of = (facts.c.customer_id == winner_id, facts.c.id.in_(moved.get(table.name, [])))
+        tx.conn.execute(update(facts).where(*made_of).values(customer_id=loser_id))
+    i = t.inbox.c
+    came = update(t.inbox).where(i.source == bindparam("by"), i.key == bindparam("named"), i.customer_id == winner_id)
+    if moved.get("inbox"):  # edits, and other deliveries that are no message
+        named = [{"by": source, "named": key} for source, key in moved["inbox"]]
+        tx.conn.execute(came.values(customer_id=loser_id), named)
+    for table in (t.inbox, t.message_refs):
+        tx.conn.execute(update(table).where(*_said(table, winner_id, loser_id)).values(customer_id=loser_id))
+
+
+def _forget_the_others(tx: Tx, moved: dict[str, list[Any]], winner_id: str, loser_id: str) -> None:
+    """What is known of the winner only because the loser had told it; what was told since is theirs."""
+    winner, loser = customers.customer(tx.conn, winner_id), customers.customer(tx.conn, loser_id)
+    if winner is None or loser is None:
+        return
+    came = {name: loser.attributes[name] for name in moved.get("attributes", []) if name in loser.attributes}
+    own = {name: value for name, value in winner.attributes.items() if name not in came or value != came[name]}
+    named = "" if [loser.name] == moved.get("name") == [winner.name] else winner.name
+    c = t.customers.c
+    tx.conn.execute(update(t.customers).where(c.id == winner_id).values(attributes=own, name=named))
+
+
+def _part_talks(tx: Tx, their_cases: list[str], winner_id: str, loser_id: str) -> None:
+    """The bot goes on where it is in the case, not where it was at the merge: what has been done since is not done twice."""
+    state = dict(customers.conversation(tx.conn, winner_id).bot_state)
+    is_theirs = state.get("case") in their_cases
+    customers.set_bot_state(tx, loser_id, state if is_theirs else {})
+    if is_theirs:
+        customers.set_bot_state(tx, winner_id, {})
 
 
 def _give_sends_back(tx: Tx, merge: Any) -> None:
@@ -253,8 +299,6 @@ def _take_out_copies(tx: Tx, winner_id: str, loser_id: str) -> None:
     copies = (m.c.customer_id == winner_id, m.c.copied_from == loser_id, m.c.deleted_at.is_(None))
     for row in tx.conn.execute(select(m).where(*copies).order_by(m.c.seq)).all():
         history.hide(tx, history.to_message(row))
-        refs = t.message_refs
-        tx.conn.execute(update(refs).where(refs.c.message_id == row.id).values(customer_id=loser_id))
 
 
 def _reply_elsewhere(tx: Tx, winner_id: str) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 from bot.events import CustomersMerged
 from bot.staffing.hours import Hours
 from bot.storage.engine import Storage
-from bot.storage.marks import CASES, FAMILIES, mark_cases_of
+from bot.storage.marks import CASES, FAMILIES, mark_all_of
 from bot.storage.tx import Tx
 from surveys.figures.answer import answer, needed
 from surveys.figures.shape import Figures, Question
@@ -120,8 +120,8 @@ def _heaps(days: Sequence[tuple[int, int]], most: int) -> Iterator[list[int]]:
 
 
 def on_merged(tx: Tx, event: CustomersMerged) -> None:
-    """Two customers became one, or parted: whether they came back with a topic is to be seen anew."""
-    mark_cases_of(tx, event.winner_id, event.loser_id)
+    """Two customers became one, or parted: whether they came back with a topic, and who answered, is to be seen anew."""
+    mark_all_of(tx, event.winner_id, event.loser_id)
 
 
 def _made(conn: store.Reader, family: str, ids: list[str], hours_of: HoursOf) -> tuple[list[str], Made]:

@@ -109,6 +109,86 @@ async def test_they_can_be_joined_parted_and_joined_again(database_url: str) -> 
         assert await house.words(ola) == ["o0", "o1", "o2", "k0", "k1", "k2"]
 
 
+async def test_joined_one_way_and_then_the_other_each_gets_back_what_is_theirs_alone(database_url: str) -> None:
+    """The first undoing leaves hidden copies, which the second one must not take for the loser's words."""
+    async with rooms(database_url) as house:
+        kari, ola = await pair(house)
+        before = {who: await held(house, who) for who in (kari, ola)}
+        await unmerge(house, await merge(house, kari, ola))
+        await unmerge(house, await merge(house, ola, kari))
+        assert {who: await held(house, who) for who in (kari, ola)} == before
+
+
+async def test_deliveries_that_are_no_message_go_back_as_well(database_url: str) -> None:
+    """An edit has the words of who made it: nobody else's export shows them."""
+    async with rooms(database_url) as house:
+        kari, ola = await pair(house)
+        edit = Edited("ola-1", "better words", version="2")
+        await house.inbox.receive(Inbound("stone", "e", Sender("stone", "ola", "ola"), edit, raw=b"better words"))
+        before = {who: await held(house, who) for who in (kari, ola)}
+        await unmerge(house, await merge(house, kari, ola))
+        assert {who: await held(house, who) for who in (kari, ola)} == before
+
+
+async def test_what_is_known_of_the_loser_leaves_with_them_and_what_was_told_since_stays(database_url: str) -> None:
+    def attributes(conn: Connection) -> dict[str, Any]:
+        return {row.id: (row.name, row.attributes) for row in conn.execute(select(t.customers))}
+
+    async with rooms(database_url) as house:
+        kari, ola = await pair(house)
+        theirs = {
+            kari: {"city": "Bergen"},
+            ola: {"city": "Oslo", "email": "ola@example.com", "consent": True, "size": 1},
+        }
+
+        def told(tx: Tx) -> None:
+            for who, attributes in theirs.items():
+                for name, value in attributes.items():
+                    customers.set_attribute(tx, who, name, value)
+            customers.set_name(tx, kari, "")
+
+        await house.storage.write(told)
+        merge_id = await merge(house, kari, ola)
+        assert (await house.storage.read(attributes))[kari] == ("Ola", {**theirs[ola], **theirs[kari]})
+        await house.storage.write(lambda tx: customers.set_attribute(tx, kari, "size", 2))
+        await unmerge(house, merge_id)
+        left = {kari: ("", {"city": "Bergen", "size": 2}), ola: ("Ola", theirs[ola])}
+        assert await house.storage.read(attributes) == left
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+async def test_the_bot_goes_on_with_a_case_that_goes_back_where_it_is_by_now(database_url: str, goes_on: bool) -> None:
+    """Else it would do once more what it did while they were joined."""
+
+    def talks(conn: Connection) -> dict[str, Any]:
+        return {row.customer_id: row.bot_state for row in conn.execute(select(t.conversations))}
+
+    async with rooms(database_url, takers=()) as house:
+        kari, ola = await pair(house)
+        case = {"id": "c1", "customer_id": ola, "channel": "stone", "status": "bot", "locale": "nb"}
+        times = {"opened_at": house.clock(), "updated_at": house.clock()}
+        await house.storage.write(lambda tx: tx.conn.execute(insert(t.cases).values(**case, **times)))
+        asked, paid = ({"case": "c1", "flow": {"frames": [{"step": step}]}} for step in ("ask", "paid"))
+        await house.storage.write(lambda tx: customers.set_bot_state(tx, ola, asked))
+        merge_id = await merge(house, kari, ola)
+        assert (await house.storage.read(talks))[kari] == asked
+        now = paid if goes_on else {"case": "another"}
+        await house.storage.write(lambda tx: customers.set_bot_state(tx, kari, now))
+        await unmerge(house, merge_id)
+        assert await house.storage.read(talks) == ({kari: {}, ola: paid} if goes_on else {kari: now, ola: {}})
+
+
+async def test_names_of_what_was_deleted_while_joined_go_back_as_well(sqlite_url: str) -> None:
+    async with rooms(sqlite_url) as house:
+        kari, ola = await pair(house)
+        merge_id = await merge(house, kari, ola)
+        await house.inbox.receive(Inbound("stone", "d", Sender("stone", "ola", "ola"), Deleted("ola-1")))
+        await unmerge(house, merge_id)
+        assert {row.ref: row.customer_id for row in await house.rows("message_refs")} == {
+            f"ola-{number}": ola for number in range(3)
+        }
+
+
 async def test_after_the_undoing_each_message_is_found_under_its_own_customer(database_url: str) -> None:
     """Else the loser's buttons and edits would be looked for in the winner's copies."""
     async with rooms(database_url) as house:
@@ -160,6 +240,25 @@ async def test_what_was_on_its_way_to_the_loser_still_arrives(database_url: str)
         house.delivery.senders["stone"] = house.sender
         await house.deliver()
         assert [one for one in house.sender.texts if "heard: o" in one or one == "stays"] == ["stays"]
+
+
+@pytest.mark.parametrize("is_taken_over", [False, True])
+async def test_what_waits_through_the_undoing_leaves_unless_a_human_took_over_while_they_were_joined(
+    sqlite_url: str, is_taken_over: bool
+) -> None:
+    """Epochs are counted per customer, here as well: the same number may be another baton."""
+    async with rooms(sqlite_url) as house:
+        kari, ola = await pair(house)
+        if not is_taken_over:
+            await house.storage.write(lambda tx: customers.move_baton(tx, kari))
+        await house.storage.write(lambda tx: say(tx, ola, Body(text="waits"), author=BOT))
+        merge_id = await merge(house, kari, ola)
+        if is_taken_over:
+            await house.storage.write(lambda tx: customers.move_baton(tx, kari))
+        await unmerge(house, merge_id)
+        house.delivery.senders["stone"] = house.sender
+        await house.deliver()
+        assert ("waits" in house.sender.texts) is not is_taken_over
 
 
 async def test_what_waits_comes_along_and_goes_back_though_it_has_left_meanwhile(database_url: str) -> None:

@@ -31,9 +31,10 @@ from surveys.figures.answer import answer
 from surveys.figures.catalogue import METRICS
 from surveys.figures.shape import Question
 from surveys.for_api import make
+from surveys.insights import happened
 from surveys.report import build
 from surveys.rollups import blocks, keeping, store
-from surveys.rollups.facts import BACKLOG, STEPS
+from surveys.rollups.facts import BACKLOG, STEPS, who
 from surveys.rollups.keeping import Rollups
 from surveys.rollups.raw import store as raw
 from tests.support import synthetic
@@ -485,6 +486,35 @@ async def test_whoever_turns_out_to_be_the_same_customer_came_back(house: House)
     assert (await rollups.ask(Question())).of("fcr").value == 0.5
     await rollups.run()
     assert (await rollups.ask(Question())).of("fcr").value == 0.5
+
+
+async def test_whoever_turns_out_to_be_another_customer_after_all_has_their_own_answers_again(house: House) -> None:
+    rollups = Rollups(house.storage, always)
+    whose = {"kari": (await house.queued("Kari")).customer_id, "ola": (await house.queued("Ola")).customer_id}
+
+    def answers(tx: Tx) -> None:
+        for name, customer_id in whose.items():
+            given = {"customer_id": customer_id, "instrument": "ces7", "score": 2.0, "at": tx.now}
+            tx.conn.execute(insert(t.survey_responses).values(id=name, **given))
+            mark(tx.conn, ANSWERS, name)
+
+    def seen(conn: Connection) -> tuple[list[int], dict[str, str]]:
+        f = t.figure_facts.c
+        facts = conn.execute(select(f.id, f.customer_id).where(f.family == ANSWERS))
+        found = happened.answers(conn, house.now - timedelta(days=30), house.now)
+        return sorted(found["who"].tolist()), {row.id: row.customer_id for row in facts}
+
+    await house.storage.write(answers)
+    heard = house.storage.wiring.subscribers
+    house.storage.wiring.subscribers = {**heard, CustomersMerged: [*heard.get(CustomersMerged, ()), keeping.on_merged]}
+    house.now += timedelta(days=2)
+    merge_id = await house.do(merging.merge, whose["kari"], whose["ola"], "agent")
+    await rollups.run()
+    assert await house.storage.read(seen) == ([who(whose["kari"])] * 2, dict.fromkeys(whose, whose["kari"]))
+    await house.do(merging.unmerge, merge_id)
+    assert (await house.storage.read(seen))[1] == whose, "at once: one of them may be forgotten next"
+    await rollups.run()
+    assert await house.storage.read(seen) == (sorted(who(one) for one in whose.values()), whose)
 
 
 @pytest.mark.parametrize("past", [30], indirect=True)
