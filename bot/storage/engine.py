@@ -13,8 +13,8 @@ import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import IO, Any, TypeVar
 from urllib.parse import quote
 
@@ -191,6 +191,10 @@ class Storage:
                 raise
         return await self._write_once(unit, engine, careful=True)
 
+    async def turns_taken(self) -> None:
+        """PostgreSQL: wait until no turn of this node is under way."""
+        await self._turns.idle()
+
     async def truncate_log(self) -> None:
         """SQLite: leave no copy of erased rows in the write-ahead log. PostgreSQL recycles its own."""
         if self._writer is not None:
@@ -216,9 +220,10 @@ class Storage:
 
     async def _write_shared(self, batch: Sequence[Asked]) -> dict[int, Any]:
         """See `bot.storage.together`. Raises what one of them raised; of none of them anything is left then."""
+        began = monotonic()
 
         def run(tx: Tx) -> dict[int, Any]:
-            return _put_off(tx.conn, partial(_turns, tx, batch))
+            return _put_off(tx.conn, lambda pending: _send_off(tx, _turns(tx, batch, pending), began))
 
         try:
             return await self._in_transaction(run, self._engine, careful=False, stamped=False)
@@ -334,6 +339,15 @@ def _turns(tx: Tx, batch: Sequence[Asked], pending: Pending) -> dict[int, Any]:
         if customer_id is not None:
             known = ahead.known(one.coming)
             results[place] = one.unit(replace(tx, known=known, locked={customer_id}, shared=True))
+    return results
+
+
+def _send_off(tx: Tx, results: dict[int, Any], began: float) -> dict[int, Any]:
+    """What these turns put into the outbox is taken up within their commit, as far as it waits for nobody."""
+    courier, woken = tx.wiring.courier, tx.wiring.waker("outbox")
+    asked = tx.afterwards.count(woken)
+    if courier is not None and asked and courier(tx, asked, began):
+        tx.afterwards[:] = [action for action in tx.afterwards if action is not woken]
     return results
 
 

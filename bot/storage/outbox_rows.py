@@ -86,9 +86,12 @@ def just_added(tx: Tx) -> list[Waiting]:
 
 
 def start_at_once(tx: Tx, owner: str, lease: timedelta, rows: Collection[Waiting]) -> None:
-    """As `start`, before they are even written: their lanes are free, see `busy`."""
+    """As `start`, before they are even written: their lanes are free, see `busy`. Nothing may look at the outbox before."""
     for row in rows:
-        row.change(state="sending", attempts=1, lease_owner=owner, lease_until=tx.now + lease, started_at=tx.now)
+        if not row.change(
+            state="sending", attempts=1, lease_owner=owner, lease_until=tx.now + lease, started_at=tx.now
+        ):
+            raise AssertionError("it is written already, as one that anybody may send")
 
 
 def busy(tx: Tx, lanes: Collection[str]) -> bool:

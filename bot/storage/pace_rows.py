@@ -9,8 +9,14 @@ from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from bot.storage import tables as t
+from bot.storage.prepared import Prepared, among
 from bot.storage.tx import Tx
 
+_P = t.paces
+_FREE = Prepared(
+    select(_P.c.bucket, _P.c.free_at).where(among(_P.c.bucket, "some")).with_for_update(skip_locked=True), beside=True
+)
+_KEEP = Prepared(update(_P).where(_P.c.bucket == bindparam("name")), beside=True)
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 KEEP = timedelta(days=1)
 
@@ -31,12 +37,16 @@ def hold(tx: Tx, buckets: Collection[str]) -> dict[str, datetime]:
     return found
 
 
+def hold_free(tx: Tx, buckets: Collection[str]) -> dict[str, datetime]:
+    """As `hold`, of those that are written down already and that nobody else holds: it waits for nobody."""
+    if not buckets:
+        return {}
+    return {row.bucket: row.free_at for row in _FREE.all(tx.conn, some=list(buckets))}
+
+
 def keep(tx: Tx, free: Mapping[str, datetime]) -> None:
     """Write down when the buckets that were held are free again."""
-    if free:
-        p = t.paces
-        changed = update(p).where(p.c.bucket == bindparam("name")).values(free_at=bindparam("until"))
-        tx.conn.execute(changed, [{"name": name, "until": until} for name, until in free.items()])
+    _KEEP.run_many(tx.conn, [{"name": name, "free_at": until} for name, until in free.items()])
 
 
 def block(tx: Tx, bucket: str, until: datetime) -> None:

@@ -30,8 +30,8 @@ class Wiring:
     """What the composition root ties to every transaction: who listens, how channels render, whom to wake.
 
     `wake` is called on the event loop after a commit with the name of the worker that has new work: "outbox",
-    "timers" or "inbox". Where there is one writer, its commit does the outbox's work as its last unit: `courier`,
-    which is told how often that was asked for.
+    "timers" or "inbox". A commit of turns does the outbox's work as its last unit: `courier`, which is told how often that was
+    asked for and when the transaction began (seconds, monotonic). It says whether nobody needs to be woken for it any more.
     """
 
     subscribers: Mapping[type, Sequence[Subscriber]] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class Wiring:
     wake: Callable[[str], None] = lambda _worker: None
     desk: Callable[[], Any] = lambda: None  # the desk folder in force: a bot.desk_folder.Desk
     public_url: str = ""
-    courier: Callable[[Tx, int], None] | None = None
+    courier: Callable[[Tx, int, float], bool] | None = None
     spare_numbers: deque[int] = field(default_factory=deque)  # of cases, that this node has taken and not given out yet
     _wakers: dict[str, Callable[[], None]] = field(default_factory=dict)
 

@@ -290,8 +290,8 @@ class SqliteWriter:
         if courier is None or not asking:
             return
         asked = sum(afterwards.count(woken) for afterwards in asking)
-        tx = self._tx(careful=careful)
-        failed = (_guarded if careful else _run)(self._conn, lambda tx: courier(tx, asked), tx)[1]
+        tx, began = self._tx(careful=careful), monotonic()
+        failed = (_guarded if careful else _run)(self._conn, lambda tx: courier(tx, asked, began), tx)[1]
         if failed is not None and not careful:
             raise Undone from failed  # it is no unit's own fault
         if failed is None:  # else its worker tries, and says what is wrong

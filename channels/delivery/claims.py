@@ -101,19 +101,38 @@ class Claims:
 
         That is how nearly every answer leaves: nobody waits, each of them is alone in its lane, and no limit is near.
         """
-        rows = outbox_rows.just_added(tx) if self.nobody_waits and not self._is_time_to_look(tx) else []
+        may_look = self._leases.shared or (self.nobody_waits and not self._is_time_to_look(tx))
+        rows = outbox_rows.just_added(tx) if may_look else []
         lanes = {row.values["lane"] for row in rows}
         if not 0 < len(rows) == asked == len(lanes) <= room or not lanes.isdisjoint(self._leases.lanes()):
             return None
         if not all(is_plain(tx, row.values, vias) for row in rows) or outbox_rows.busy(tx, lanes):
             return None
-        if any(until > tx.now for until in self._named.values()):
+        if any(until > tx.now for until in (*self._named.values(), *self._resting.values())):
             return None
         spends = [limits(row.values["bucket"], row.values["kind"], bulk=row.values["bulk"]) for row in rows]
-        if not self._paces.spend_all(spends, monotonic()):
+        if not self._spend(tx, spends):
             return None
         outbox_rows.start_at_once(tx, self._leases.owner, self._leases.lease, rows)
         return [(new_delivery(tx, row.values), "ready") for row in rows]
+
+    def _spend(self, tx: Tx, spends: Sequence[Sequence[Limit]]) -> bool:
+        """For all of these at once, or for none.
+
+        Where nodes share the limits: if nobody has them in hand, and the whole platform's are rested. Else somebody may wait for
+        them, on whichever node, and would be overtaken.
+        """
+        if not self._leases.shared:
+            return self._paces.spend_all(spends, monotonic())
+        limited, now = {one for some in spends for one in some}, tx.now.timestamp()
+        free = pace_rows.hold_free(tx, {one.name for one in limited})
+        paces = Paces({name: at.timestamp() for name, at in free.items()})
+        if len(free) < len(limited) or not all(paces.is_rested(one, now) for one in limited if one.is_wide):
+            return False
+        if not paces.spend_all(spends, now):
+            return False
+        pace_rows.keep(tx, {name: datetime.fromtimestamp(at, UTC) for name, at in paces.free.items()})
+        return True
 
     def held_up(self, tx: Tx, delivery: Delivery, wait: float, limited: bool) -> datetime:
         """A send has to wait for so many seconds: what is queued behind it waits too, and if that is long, it is told.

@@ -71,17 +71,28 @@ class DeliveryLoop:
             raise
         return self._next
 
-    def courier(self, tx: Tx, asked: int) -> None:
-        """What a commit has put into the outbox is claimed by that commit, and leaves as soon as it is durable."""
+    def courier(self, tx: Tx, asked: int, began: float) -> bool:
+        """What a commit has put into the outbox is claimed by that commit, and leaves as soon as it is durable.
+
+        `asked`: how often that is wished for; `began`: when its transaction did (monotonic). False: `run` has to look. Where
+        nodes share the database that is whenever anything else waits: in a turn's transaction nobody waits for anybody.
+        """
+        if self._leases.shared:
+            room = self._room
+            added = self._claims.claim_added(tx, self.senders, room, asked) if room > 0 else None
+            if added is not None:
+                tx.after_commit(partial(self._begin, added, began))
+            return added is not None
         self._turned_away = True  # before we count: it runs in the writer's thread
         room = self._room_in(tx)
         if room <= 0:
             self._claims.somebody_waits()
-            return  # a finished send looks again
+            return True  # a finished send looks again
         self._turned_away = False
         added = self._claims.claim_added(tx, self.senders, room, asked)
         claimed, due = self._claim(tx) if added is None else (added, None)
-        tx.after_commit(partial(self._begin, claimed, monotonic(), due))
+        tx.after_commit(partial(self._begin, claimed, began, due))
+        return True
 
     async def idle(self) -> None:
         """Wait until nothing is in flight, and what came of it is written down."""
@@ -101,9 +112,11 @@ class DeliveryLoop:
 
     async def _claimed_is_begun(self) -> None:
         """Wait for the commit that is under way: what it claims is `sending` already, and would not leave."""
-        if not self._leases.shared:
-            with contextlib.suppress(DatabaseFault):
-                await self._storage.write(lambda _tx: None, quick=True)
+        if self._leases.shared:
+            await self._storage.turns_taken()
+            return
+        with contextlib.suppress(DatabaseFault):
+            await self._storage.write(lambda _tx: None, quick=True)
 
     async def forget_old(self) -> None:
         """Rates that were kept with chats and channels which have been quiet for long."""

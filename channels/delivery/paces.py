@@ -118,6 +118,10 @@ class Paces:
             self.free.pop(name, None)
         return False
 
+    def is_rested(self, limit: Limit, now: float) -> bool:
+        """Whether nobody has spent from it lately: its whole burst is there."""
+        return self.free.get(limit.name, 0.0) <= now - (limit.rate.burst - 1) / limit.rate.per_second
+
     def next(self, spends: Sequence[Limit], now: float) -> float:
         """Seconds until the next one may leave that spends the same, nothing else considered."""
         return max([0.0, *(self._free(one, now) - now for one in spends if not one.is_wide)])

@@ -26,14 +26,17 @@ from bot.storage import schema
 from bot.storage import tables as t
 from bot.storage.engine import POLL, Storage
 from bot.storage.notices import LONGEST, Notices, payloads
+from bot.storage.pace_rows import LONG_AGO
 from bot.storage.schema import HEAD, check, upgrade
 from bot.storage.shared_clock import NOISE, SharedClock
-from channels.delivery import DeliveryLoop, leases
+from channels.delivery import DeliveryLoop, leases, paces
+from channels.delivery import loop as delivery_loop
 from channels.delivery.leases import SHARED_LEASE
+from channels.delivery.paces import Rate
 from channels.telegram import leader, polling
 from channels.web.hub import Hub
 from tests.support.house import House, Visitor
-from tests.support.rooms import PaperSender, Rooms, rooms
+from tests.support.rooms import PaperOutlet, PaperSender, Rooms, rooms
 
 QUESTION = "where is my order?"
 
@@ -454,6 +457,101 @@ async def test_a_platform_that_asks_to_wait_is_obeyed_by_all_nodes_for_all_lanes
             await other.run()
             await other.idle()
         assert {row.state for row in await house.rows("outbox")} == {"sent"}
+
+
+# ── in the turn's own commit ───────────────────────────────────────────────────────────────────────────────────────
+WHO = ("kari", "ola", "nils")
+
+
+class Placed(PaperOutlet):
+    """Each address is a place with a pace of its own."""
+
+    def bucket(self, address: str) -> str | None:
+        return self.lane(address)
+
+
+@pytest.fixture
+async def node(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rooms]:
+    """One of several, whose commits take along what they put into the outbox; three customers have had an answer before."""
+    rates = {"paper": Rate(1.0, 3), "paper.all": Rate(25.0, 5)}
+    monkeypatch.setattr(paces, "RATES", rates)
+    monkeypatch.setattr(paces, "WIDE", ("paper.all",))
+    async with rooms(postgres_url) as house:
+        house.storage.wiring.outlets = {"paper": Placed("paper")}
+        for name in WHO:
+            await house.hears("hi", name)
+        await house.deliver()
+        house.clock.passes(minutes=1)
+        await asyncio.sleep(0)
+        house.storage.wiring.courier = house.delivery.courier
+        yield house
+
+
+async def rested(house: Rooms) -> None:
+    """As if nobody had sent anything for a while: the rates count by the database's clock."""
+    await house.storage.write(lambda tx: tx.conn.execute(t.paces.update().values(free_at=LONG_AGO)))
+
+
+def woken(house: Rooms) -> list[str]:
+    names: list[str] = []
+    house.storage.wiring.wake = names.append
+    return names
+
+
+async def answers(house: Rooms) -> list[str]:
+    """The states of what was said since the fixture's first answers."""
+    return sorted(row.state for row in await house.rows("outbox") if row.payload["text"] == "heard: again")
+
+
+async def test_an_answer_leaves_with_its_turns_own_commit_on_each_of_several_nodes(node: Rooms) -> None:
+    await rested(node)
+    said = await asyncio.gather(*(node.hears("again", name) for name in WHO))
+    assert set(await answers(node)) <= {"sending", "sent"}, "nobody ran the loop"
+    await node.delivery.idle()
+    assert node.sender.texts[-3:] == ["heard: again"] * 3
+    assert await answers(node) == ["sent"] * 3
+    assert {one.seq for one in said} == {3}
+    assert all(row.free_at > LONG_AGO for row in await node.rows("paces")), (
+        "what they spent is written down for all nodes"
+    )
+
+
+@pytest.mark.parametrize("reason", ["held", "spent", "lane", "room"])
+async def test_what_would_have_to_wait_is_left_to_the_loop_and_the_turn_does_not_wait(
+    node: Rooms, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    await rested(node)
+    if reason == "spent":  # somebody may wait for it, on another node
+        await node.storage.write(lambda tx: tx.conn.execute(t.paces.update().values(free_at=tx.now)))
+    if reason == "lane":
+        (lane,) = {row.lane for row in await node.rows("outbox") if row.customer_id == await node.customer("kari")}
+        await node.storage.write(lambda tx: enqueue(tx, via="stone", lane=lane, kind="text", payload={"text": "first"}))
+    if reason == "room":
+        monkeypatch.setattr(delivery_loop, "AT_ONCE", 0)
+    names = woken(node)
+    async with node.storage.own_connection() as (other, _):
+        if reason == "held":
+            await other.execute(select(t.paces).with_for_update())
+        await asyncio.wait_for(node.hears("again", "kari"), 10)
+        assert await answers(node) == ["ready"]
+        assert "outbox" in names
+        await other.rollback()
+    monkeypatch.undo()
+    if reason != "lane":  # which nobody here can send on
+        await node.deliver()
+        assert await answers(node) == ["sent"]
+
+
+async def test_a_node_that_stops_leaves_nothing_on_its_way_of_what_its_last_turns_claimed(node: Rooms) -> None:
+    await rested(node)
+    hearing = [asyncio.create_task(node.hears("again", name)) for name in WHO]
+    async with asyncio.timeout(10):
+        while node.storage._turns._running is None:  # noqa: ASYNC110 - a turn that begins tells nobody
+            await asyncio.sleep(0)
+    await node.delivery.stop()
+    await asyncio.gather(*hearing)
+    assert len(await answers(node)) == 3
+    assert set(await answers(node)) <= {"ready", "sent"}
 
 
 # ── two versions side by side ──────────────────────────────────────────────────────────────────────────────────────
