@@ -173,7 +173,7 @@ def _note_merge(tx: Tx, winner: Customer, loser: Customer, evidence: str) -> str
     ]
     moved["outbox"] = list(tx.conn.execute(select(t.outbox.c.id).where(*_unsent(loser_id))).scalars())
     moved["attributes"] = [name for name in loser.attributes if name not in winner.attributes]
-    moved["name"] = [] if winner.name else ["taken"]  # which one, the loser's row tells: this one may be shown to the winner
+    moved["name"] = [] if winner.name else ["taken"]  # the loser's row tells it; this one is in the winner's export
     merge_id = new_id()
     row = {"id": merge_id, "winner_id": winner_id, "loser_id": loser_id, "identities": moved}
     tx.conn.execute(insert(t.merges).values(**row, evidence=evidence, at=tx.now))
