@@ -173,7 +173,7 @@ def _note_merge(tx: Tx, winner: Customer, loser: Customer, evidence: str) -> str
     ]
     moved["outbox"] = list(tx.conn.execute(select(t.outbox.c.id).where(*_unsent(loser_id))).scalars())
     moved["attributes"] = [name for name in loser.attributes if name not in winner.attributes]
-    moved["name"] = [] if winner.name else [loser.name]
+    moved["name"] = [] if winner.name else ["taken"]  # the loser's row tells it; this one is in the winner's export
     merge_id = new_id()
     row = {"id": merge_id, "winner_id": winner_id, "loser_id": loser_id, "identities": moved}
     tx.conn.execute(insert(t.merges).values(**row, evidence=evidence, at=tx.now))
@@ -266,7 +266,7 @@ def _forget_the_others(tx: Tx, moved: dict[str, list[Any]], winner_id: str, lose
         return
     came = {name: loser.attributes[name] for name in moved.get("attributes", []) if name in loser.attributes}
     own = {name: value for name, value in winner.attributes.items() if name not in came or value != came[name]}
-    named = "" if [loser.name] == moved.get("name") == [winner.name] else winner.name
+    named = "" if moved.get("name") and winner.name == loser.name else winner.name
     c = t.customers.c
     tx.conn.execute(update(t.customers).where(c.id == winner_id).values(attributes=own, name=named))
 
