@@ -199,6 +199,9 @@ def assign(tx: Tx, case_id: str, agent_id: str, *, desk: str, by: str | None = N
         may_act(tx, case, by)
     if case.with_people and case.agent_id == agent_id:
         return case
+    if case.with_people and by is not None and by == case.agent_id:  # as when they pass it on to a team
+        flush(tx, case, by)
+        case = store.held(tx, case_id)
     return give(tx, case, agent, desk=desk, by=by)
 
 
@@ -249,6 +252,8 @@ def snooze(tx: Tx, case_id: str, agent_id: str, until: datetime, *, desk: str) -
     must_hold(tx, case, agent_id)
     if until <= tx.now:
         raise Conflict("a case is snoozed until a time to come")
+    flush(tx, case, agent_id, held=False)  # said later, these words would wake it
+    case = store.held(tx, case_id)
     log = {"desk": desk, "until": until.isoformat()}
     return changed(tx, move(tx, case, "snooze", agent_id, log=log, next_action_at=until))
 

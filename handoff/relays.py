@@ -182,9 +182,14 @@ def send_now(
     return message
 
 
-def flush(tx: Tx, case: Case, agent_id: str | None) -> None:
-    """End all undo windows of a case: the agent's own words are said now, others' stay as notes."""
+def flush(tx: Tx, case: Case, agent_id: str | None, *, held: bool = True) -> None:
+    """End all undo windows of a case: the agent's own words are said now, others' stay as notes.
+
+    What waits for a second look stays as a note, too; without `held` it waits on.
+    """
     for relay in store.waiting_relays(tx.conn, case.id):
+        if relay.held and not held:
+            continue
         timers.cancel(tx, f"relay:{relay.id}")
         now = store.case(tx.conn, case.id) or case
         if relay.held:
