@@ -9,6 +9,8 @@ from datetime import date
 from bot.errors import Conflict
 from surveys.insights.records.nouns import LONGEST_MESSAGE, LONGEST_TEXT, LONGEST_TITLE
 
+FIRST_YEAR, LAST_YEAR = 1970, 2199
+
 
 def title_of(text: str) -> str:
     """One line that says something."""
@@ -36,13 +38,16 @@ def message_of(texts: Mapping[str, str]) -> dict[str, str]:
 
 
 def day_of(text: str) -> date | None:
-    """The day that "2026-03-09" is; nothing for nothing."""
+    """The day that "2026-03-09" is; nothing for nothing. A year that a slip of the finger makes is none: 0202, 9999."""
     if not text.strip():
         return None
     try:
-        return date.fromisoformat(text.strip())
+        found = date.fromisoformat(text.strip())
     except ValueError:
-        raise Conflict(f'"{text[:20]}" is no day; write 2026-03-09') from None
+        found = date.min
+    if not FIRST_YEAR <= found.year <= LAST_YEAR:
+        raise Conflict(f'"{text[:20]}" is no day; write 2026-03-09')
+    return found
 
 
 def amount_of(text: str) -> float | None:
