@@ -157,6 +157,18 @@ def test_who_came_with_something_new_is_not_asked_meanwhile(house: House) -> Non
     assert not any("contact you" in text for text in house.said())
 
 
+def test_who_asks_to_be_left_alone_before_we_speak_again_is_left_alone(house: House) -> None:
+    house.setup = replace(house.setup, rules=replace(AT_ONCE, review_url="https://review.example/us"))
+    for score in ("2", "7"):
+        house.presses(house.question(house.ask()), score)
+        left_alone = update(t.customers).where(t.customers.c.id == house.customer.id)
+        house.conn.execute(left_alone.values(opted_out=True))
+        house.now += timedelta(minutes=11)
+        house.ring()
+        house.conn.execute(left_alone.values(opted_out=False))
+    assert not any("contact you" in text or "review.example" in text for text in house.said())
+
+
 # ── who is happy ───────────────────────────────────────────────────────────────────────────────────────────────────
 def test_a_promoter_is_offered_the_link_once_in_their_life_and_a_detractor_never(house: House) -> None:
     house.setup = replace(house.setup, rules=replace(AT_ONCE, review_url="https://review.example/us"))
