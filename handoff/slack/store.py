@@ -195,10 +195,15 @@ def bury(tx: Tx, ref: str) -> None:
         tx.conn.execute(insert(i).values(source=DELETED, key=ref, state="done", received_at=tx.now))
 
 
+def has_come(conn: Connection, key: str) -> bool:
+    i = t.inbox.c
+    return conn.execute(select(i.key).where(i.source == ONCE, i.key == key)).first() is not None
+
+
 def first_time(tx: Tx, key: str) -> bool:
     """Whether this key was never asked for before. It is remembered as long as the inbox remembers."""
     i = t.inbox
-    if tx.conn.execute(select(i.c.key).where(i.c.source == ONCE, i.c.key == key)).first() is not None:
+    if has_come(tx.conn, key):
         return False
     tx.conn.execute(insert(i).values(source=ONCE, key=key, state="done", received_at=tx.now))
     return True

@@ -12,12 +12,18 @@ from datetime import timedelta
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import select
 
 from bot.desk_folder.desk import Agent, SlackAccount, Team
+from bot.errors import NotSent
 from bot.events import NotifyAsked
+from bot.storage import tables as t
 from channels.delivery import paces
+from channels.slack.channel import SlackChannel
 from handoff import cases as verbs
 from handoff import store as cases
+from handoff.slack import sweep
+from handoff.slack.desk import SlackDesk
 from tests.fakes.faults import Fault
 from tests.fakes.slack import SlackServer
 from tests.support.slack_house import BACK, DESK, FAILED, NOTE, SENT, WAITS, House, SteppingClock, a_house
@@ -370,6 +376,37 @@ async def test_what_was_written_while_nobody_listened_is_read_later(house: House
     await house.later()
     assert sum("anybody there?" in says for says in house.got()) == 1
     assert house.marks(post) == {SENT}
+
+
+async def test_what_was_missed_is_read_though_something_else_is_amiss(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scope that the app lacks is a fault for as long as it lacks it; a thread in a channel that is closed to us is let be."""
+    monkeypatch.setattr(sweep, "PACE", 0.0)
+    card = await house.claimed()
+    other = house.slack.person("U11", "Olav")
+    await other.dm("I want a human")
+    await house.rest()
+    desk = next(one for one in house.app.desks if isinstance(one, SlackDesk))
+    channel = next(one for one in house.app.channels if isinstance(one, SlackChannel))
+    house.slack.script("usergroups.users.list", Fault.refusal("missing_scope", needed="usergroups:read"))
+    with pytest.raises(NotSent):
+        await channel.connection.call("usergroups.users.list", usergroup="S1")
+    house.slack.hold()
+    await house.ann.posts(DESK, "anybody there?", thread_ts=card.ts)
+    assert house.slack.delivery.held is not None
+    house.slack.delivery.held.clear()  # Slack has given up
+    house.slack.release()
+    house.slack.script("conversations.replies", Fault.refusal("not_in_channel"))  # the newest thread's
+    assert channel.faults()
+    reading = asyncio.create_task(desk.sweep.run())
+    channel.connection.connected()
+    async with asyncio.timeout(30):
+        while not await house.app.storage.read(lambda conn: conn.execute(select(t.relays)).all()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)  # read in the background
+    reading.cancel()
+    await house.later()
+    assert any("anybody there?" in says for says in house.got())
 
 
 async def test_f51_lines_that_wait_for_slack_share_posts_and_keep_their_order(house: House) -> None:
