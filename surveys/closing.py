@@ -91,15 +91,21 @@ def contact(tx: Tx, setup: Setup, who: Customer, asked: Invitation, given: Respo
     alerts.wants_contact(tx, given.id, wanted=True, follow_up=store.live_case(tx.conn, who.id))
 
 
-def goal(tx: Tx, setup: Setup, who: Customer, asked: Invitation, *, met: bool) -> None:
-    """Whether they got what they came for; who did not has the case back, and this question is not asked for now."""
+def goal(tx: Tx, setup: Setup, who: Customer, asked: Invitation, *, met: bool) -> bool:
+    """Whether they got what they came for; who did not has the case back. False: the score is not asked for now, for that or
+    because they are in the middle of something new.
+    """
     text = "" if met else surveys.wording("goal_missed", who.locale, setup.texts)
-    if not met:
+    goes_on = met and not store.has_live_case(tx.conn, who.id)
+    if not goes_on:
         snapshot = {key: value for key, value in asked.snapshot.items() if key != GOAL}
         # The score was never asked: among the delivered questions it would count as one that nobody answered.
         store.change(tx.conn, asked.id, state="cancelled", asked_at=None, delivered_at=None, snapshot=snapshot)
         timers.cancel(tx, expiry_key(asked.key))
     tx.emit(GoalTold(who.id, asked.key, met, text))
+    if met and not goes_on:
+        _say(tx, setup, who, asked, "thanks")
+    return goes_on
 
 
 def told(asked: Invitation, given: Response) -> str:

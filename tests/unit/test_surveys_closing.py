@@ -197,6 +197,19 @@ def test_the_goal_comes_first_and_yes_brings_the_score(house: House) -> None:
     assert house.decisions() == [("answered", None)]
 
 
+def test_who_got_it_and_has_come_with_something_new_is_not_asked_for_a_score_meanwhile(house: House) -> None:
+    house.setup = replace(house.setup, rules=replace(AT_ONCE, goal=True))
+    case_id = house.ask()
+    house.case(status="open", resolved_at=None, outcome=None)
+    assert house.presses(house.question(case_id), "goal:yes")
+    assert house.said()[1:] == ["Thank you, that helps us."]
+    assert [one.met for one in house.heard if isinstance(one, GoalTold)] == [True]
+    assert house.decisions() == [("cancelled", None)]
+    house.now += timedelta(days=8)
+    house.ring()
+    assert house.decisions() == [("cancelled", None)]
+
+
 def test_who_did_not_get_it_has_the_case_back_and_may_be_asked_again_at_its_new_end(house: House) -> None:
     house.setup = replace(house.setup, rules=replace(AT_ONCE, goal=True))
     case_id = house.ask()
