@@ -30,7 +30,7 @@ from surveys.insights import happened
 from surveys.insights.records import alarms, improving, labelling, problems, wishing
 from surveys.insights.records import store as records
 from surveys.insights.records.nouns import AlarmState, Area, LabelKind, Metric, ProblemState, WishState
-from surveys.insights.records.words import day_of
+from surveys.insights.records.words import amount_of, day_of
 from surveys.insights.reports import REPORTS, Setting
 from surveys.insights.watch import Watch
 from surveys.insights.weeks import months, weeks
@@ -341,6 +341,19 @@ async def test_however_much_a_customer_writes_their_turn_goes_on_and_what_comes_
 def test_a_day_that_a_slip_of_the_finger_makes_is_none(typed: str) -> None:
     with pytest.raises(Conflict, match="is no day"):
         day_of(typed)
+
+
+@pytest.mark.parametrize(
+    ("typed", "amount"), [("12 500", 12_500), ("12500,5", 12_500.5), ("0.125", 0.125), (" ", None)]
+)
+def test_an_amount_is_read_with_a_point_or_a_comma(typed: str, amount: float | None) -> None:
+    assert amount_of(typed) == amount
+
+
+@pytest.mark.parametrize("typed", ["12,500", "1.000", "1.000,50", "-1", "nan", "much"])
+def test_an_amount_that_may_mean_another_is_asked_for_again(typed: str) -> None:
+    with pytest.raises(Conflict, match="is no amount"):
+        amount_of(typed)
 
 
 async def test_wishes_that_are_merely_alike_are_joined_by_a_person_and_parted_again(one_url: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import date
 
@@ -10,6 +11,7 @@ from bot.errors import Conflict
 from surveys.insights.records.nouns import LONGEST_MESSAGE, LONGEST_TEXT, LONGEST_TITLE
 
 FIRST_YEAR, LAST_YEAR = 1970, 2199
+THOUSANDS = re.compile(r"[1-9][0-9]{0,2}\.[0-9]{3}")
 
 
 def title_of(text: str) -> str:
@@ -51,12 +53,12 @@ def day_of(text: str) -> date | None:
 
 
 def amount_of(text: str) -> float | None:
-    """A number from 0 up, with a point or a comma; or nothing."""
+    """A number from 0 up, with a point or a comma; or nothing. 12,500 is none: it means twelve and a half to some."""
     plain = text.strip().replace(" ", "").replace(",", ".")
     if not plain:
         return None
     try:
-        value = float(plain)
+        value = math.nan if THOUSANDS.fullmatch(plain) else float(plain)
     except ValueError:
         value = math.nan
     if not 0 <= value < 1e12:
