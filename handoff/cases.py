@@ -211,9 +211,13 @@ def release(tx: Tx, case_id: str, agent_id: str | None, *, desk: str) -> Case:
 
 
 def transfer(tx: Tx, case_id: str, agent_id: str | None, team: str, *, desk: str) -> Case:
-    """Pass a case on to another team's queue. Raises NotFound for a team that desk.yaml doesn't name."""
+    """Pass a case on to another team's queue; again: nothing more. Raises NotFound for a team that desk.yaml doesn't name."""
     if terms.team(desk_of(tx), team) is None:
         raise NotFound(f"there is no team {team}; desk.yaml names {_names(tx)}")
+    case = store.held(tx, case_id)
+    if case.status is CaseStatus.QUEUED and case.team == team:
+        may_act(tx, case, agent_id)
+        return case
     return _back_to_queue(tx, case_id, agent_id, "transfer", {"desk": desk, "team": team}, team=team)
 
 

@@ -167,7 +167,7 @@ class Listener:
 
     async def _aside(self, post: Post) -> None:
         """A post in a thread that is no case's own: it may have to do with one; below another post of ours it is astray."""
-        found = await self._storage.read(lambda conn: _side_of(conn, post))
+        found = await self._storage.read(lambda conn: _side_at(conn, post.channel, post.thread))
         astray = found is None and post.parent == self._slack.bot_user_id and not post.edited
         who = await self._agents.who(post.team, post.user, post.channel) if found or astray else None
         if who is None:
@@ -265,6 +265,10 @@ class Listener:
         if case_id is not None:
             self._card_deleted(tx, case_id, gone.ts)
             return
+        beside = _side_at(tx.conn, gone.channel, gone.ts)
+        if beside is not None:
+            beside[0].deleted(tx, beside[1])
+            return
         if not store.seen(tx.conn, gone.ref):
             store.bury(tx, gone.ref)
             return
@@ -330,9 +334,9 @@ class Listener:
         return Wording(self._desk())
 
 
-def _side_of(conn: store.Reader, post: Post) -> tuple[SideThread, str] | None:
+def _side_at(conn: store.Reader, channel: str, root: str) -> tuple[SideThread, str] | None:
     for side in SIDE_THREADS:
-        known = side.under(conn, post.channel, post.thread)
+        known = side.under(conn, channel, root)
         if known is not None:
             return side, known
     return None

@@ -173,10 +173,11 @@ def grow(tx: Tx, outbox_id: str, payload: Mapping[str, Any]) -> bool:
 
 
 def drop_older_cards(tx: Tx, lane: str) -> None:
-    """Drawings that have not left are out of date."""
+    """Drawings that have not left are out of date; not the last one of a card in a channel that the case has left."""
     o = t.outbox
     waiting = (o.c.lane == lane, outbox_rows.live(o.c.state), o.c.kind == "card", o.c.state.in_(("ready", "retry")))
-    tx.conn.execute(update(o).where(*waiting).values(state="expired", error="a newer card follows"))
+    is_here = o.c.payload["ts"].as_string().is_(None)
+    tx.conn.execute(update(o).where(*waiting, is_here).values(state="expired", error="a newer card follows"))
 
 
 # ── what agents wrote ──────────────────────────────────────────────────────────────────────────────────────────────

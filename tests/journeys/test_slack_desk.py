@@ -18,6 +18,7 @@ from bot.desk_folder.desk import Agent, SlackAccount, Team
 from bot.errors import NotSent
 from bot.events import NotifyAsked
 from bot.storage import tables as t
+from bot.storage.tx import Tx
 from channels.delivery import paces
 from channels.slack.channel import SlackChannel
 from handoff import cases as verbs
@@ -443,6 +444,27 @@ async def test_another_team_with_its_own_channel_gets_the_case_anew(house: House
     await house.bob.posts("C2", "Bob from billing", thread_ts=new.ts)
     await house.later()
     assert any("Bob from billing" in says for says in house.got())
+
+
+async def test_the_card_that_a_case_leaves_behind_is_closed_though_the_case_goes_on_at_once(house: House) -> None:
+    """As where the desk gives cases out: in the same moment it is somebody's, and drawn anew in its new channel."""
+    teams = tuple(replace(one, slack_channel="C2") if one.id == "billing" else one for one in house.app.rules.teams)
+    house.app.desk.desk = replace(house.app.rules, teams=teams)
+    billing = house.slack.channel("C2", members=[house.bob])
+    card = await house.claimed()
+    await house.bob.posts(DESK, "I can take it", thread_ts=card.ts)  # the house knows Bob from now on
+    await house.rest()
+    case = await house.case()
+
+    def passed_on(tx: Tx) -> None:
+        verbs.transfer(tx, case.id, case.agent_id, "billing", desk="web")
+        verbs.assign(tx, case.id, "slack:T0001:U2", desk="routing")
+
+    await house.app.storage.write(passed_on)
+    await house.rest()
+    assert house.desk.post(card.ts).labels == []
+    [new] = billing.cards
+    assert "Reply" in " ".join(new.labels)
 
 
 async def test_files_go_both_ways(house: House) -> None:

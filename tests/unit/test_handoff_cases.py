@@ -393,6 +393,16 @@ async def test_whoever_passes_a_case_on_to_a_colleague_in_the_window_has_said_th
     assert await house.notes(case) == []
 
 
+async def test_a_transfer_that_is_pressed_twice_is_told_to_the_customer_once(house: House) -> None:
+    case = await house.taken("ann")
+    await house.do(cases.transfer, case.id, "ann", "billing", desk="wall")
+    said, routing = await house.said(case.customer_id), (await house.case(case)).routing
+    house.now += timedelta(seconds=3)
+    again = await house.do(cases.transfer, case.id, "ann", "billing", desk="wall")
+    assert (again.team, again.routing) == ("billing", routing)
+    assert await house.said(case.customer_id) == said
+
+
 @pytest.mark.parametrize("held", [(), ("shouting",)])
 async def test_a_case_put_aside_in_the_window_stays_aside_and_the_words_are_said_first(
     house: House, held: tuple[str, ...]
