@@ -393,6 +393,19 @@ async def test_whoever_passes_a_case_on_to_a_colleague_in_the_window_has_said_th
     assert await house.notes(case) == []
 
 
+async def test_words_of_who_left_the_desk_in_their_window_hold_up_nobody(house: House) -> None:
+    """They stay as a note, and the case ends, or goes back into the queue."""
+    first, second = await house.taken("ann"), await house.taken("ann", "Ola")
+    for case, ref in ((first, "p1"), (second, "p2")):
+        await house.do(cases.draft, case.id, "ann", "Goodbye all", desk="wall", ref=ref)
+    house.desk = replace(house.desk, agents=house.desk.agents[1:])
+    await house.do(cases.resolve, first.id, None, "resolved")
+    await house.do(cases.release, second.id, None, desk="watchdog")
+    assert [(await house.case(one)).status for one in (first, second)] == ["resolved", "queued"]
+    assert await house.notes(first) == await house.notes(second) == ["Goodbye all"]
+    assert "Goodbye all" not in await house.said(first.customer_id)
+
+
 async def test_a_transfer_that_is_pressed_twice_is_told_to_the_customer_once(house: House) -> None:
     case = await house.taken("ann")
     await house.do(cases.transfer, case.id, "ann", "billing", desk="wall")
