@@ -80,13 +80,14 @@ class Case:
 class Route:
     """What `cases.routing` keeps: how a case finds its agent, and how far its waiting has gone.
 
-    `since`: from when the ladder counts, whose next rung is number `rung`. `tried` had it and let it lie; `skills` are asked
-    for by a rule; `knew` helped this customer before. `offered_at`: when the house gave it to its agent, who has not
-    answered yet. `pending_since`, `nudged_at`: of a case that waits for its customer.
+    `since`: from when the ladder counts, whose next rung is number `rung`; those of `early` were climbed before their time.
+    `tried` had it and let it lie; `skills` are asked for by a rule; `knew` helped this customer before. `offered_at`: when the
+    house gave it to its agent, who has not answered yet. `pending_since`, `nudged_at`: of a case that waits for its customer.
     """
 
     since: datetime | None = None
     rung: int = 0
+    early: tuple[int, ...] = ()
     tried: tuple[str, ...] = ()
     skills: tuple[str, ...] = ()
     knew: str | None = None
@@ -99,7 +100,7 @@ class Route:
         raw = dict(case.routing or {})
         for name in ("since", "offered_at", "pending_since", "nudged_at"):
             raw[name] = datetime.fromisoformat(raw[name]) if raw.get(name) else None
-        for name in ("tried", "skills"):
+        for name in ("early", "tried", "skills"):
             raw[name] = tuple(raw.get(name, ()))
         return cls(**{one.name: raw[one.name] for one in fields(cls) if one.name in raw})
 

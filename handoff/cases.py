@@ -199,6 +199,9 @@ def assign(tx: Tx, case_id: str, agent_id: str, *, desk: str, by: str | None = N
         may_act(tx, case, by)
     if case.with_people and case.agent_id == agent_id:
         return case
+    if case.with_people and by is not None and by == case.agent_id:  # as when they pass it on to a team
+        flush(tx, case, by)
+        case = store.held(tx, case_id)
     return give(tx, case, agent, desk=desk, by=by)
 
 
@@ -208,9 +211,13 @@ def release(tx: Tx, case_id: str, agent_id: str | None, *, desk: str) -> Case:
 
 
 def transfer(tx: Tx, case_id: str, agent_id: str | None, team: str, *, desk: str) -> Case:
-    """Pass a case on to another team's queue. Raises NotFound for a team that desk.yaml doesn't name."""
+    """Pass a case on to another team's queue; again: nothing more. Raises NotFound for a team that desk.yaml doesn't name."""
     if terms.team(desk_of(tx), team) is None:
         raise NotFound(f"there is no team {team}; desk.yaml names {_names(tx)}")
+    case = store.held(tx, case_id)
+    if case.status is CaseStatus.QUEUED and case.team == team:
+        may_act(tx, case, agent_id)
+        return case
     return _back_to_queue(tx, case_id, agent_id, "transfer", {"desk": desk, "team": team}, team=team)
 
 
@@ -249,6 +256,8 @@ def snooze(tx: Tx, case_id: str, agent_id: str, until: datetime, *, desk: str) -
     must_hold(tx, case, agent_id)
     if until <= tx.now:
         raise Conflict("a case is snoozed until a time to come")
+    flush(tx, case, agent_id, held=False)  # said later, these words would wake it
+    case = store.held(tx, case_id)
     log = {"desk": desk, "until": until.isoformat()}
     return changed(tx, move(tx, case, "snooze", agent_id, log=log, next_action_at=until))
 

@@ -28,6 +28,10 @@ class CasesForBot:
     def live(self, tx: Tx, customer_id: str) -> Case | None:
         return store.live_now(tx, customer_id)
 
+    def last(self, tx: Tx, customer_id: str) -> Case | None:
+        """Their latest case, over or not."""
+        return store.live_now(tx, customer_id) or store.last_case(tx.conn, customer_id)
+
     def recently_resolved(self, tx: Tx, customer_id: str) -> bool:
         """Whether their last case has ended, but could still be reopened."""
         last = store.last_case(tx.conn, customer_id)

@@ -40,8 +40,15 @@ def is_unanswered(case: Case) -> bool:
     return case.status in {CaseStatus.QUEUED, CaseStatus.OPEN} and not answered
 
 
-def climb(tx: Tx, case: Case, rung: Rung, why: str = "ladder") -> Case:
-    case = store.change(tx, case, routing=replace_route(case, rung=Route.of(case).rung + 1))
+def climb(tx: Tx, case: Case, rung: Rung) -> Case:
+    """Its next rung, whose time has come; nothing more happens on one that was climbed early."""
+    number = Route.of(case).rung
+    is_new = number not in Route.of(case).early
+    case = store.change(tx, case, routing=replace_route(case, rung=number + 1))
+    return _act(tx, case, rung, "ladder") if is_new else case
+
+
+def _act(tx: Tx, case: Case, rung: Rung, why: str) -> Case:
     if rung.team is not None:
         return _on_to(tx, case, rung.team)
     since = Route.of(case).since or case.escalated_at or tx.now
@@ -67,13 +74,14 @@ def _on_to(tx: Tx, case: Case, team: str) -> Case:
 
 
 def call_next(tx: Tx, case: Case) -> Case:
-    """A service level is broken: whoever is called next by the ladder is called now, before their time."""
+    """A service level is broken: whoever is called next by the ladder is called now, before their time. Teams keep theirs."""
     ladder, route = terms.routing(desk_of(tx)).ladder, Route.of(case)
-    number = next((n for n, one in enumerate(ladder) if n >= route.rung and one.team is None), None)
+    left = (n for n, one in enumerate(ladder) if n >= route.rung and n not in route.early and one.team is None)
+    number = next(left, None)
     if number is None:
         return case
-    case = store.change(tx, case, routing=replace_route(case, rung=number))
-    return climb(tx, case, ladder[number], "breach")
+    case = store.change(tx, case, routing=replace_route(case, early=(*route.early, number)))
+    return _act(tx, case, ladder[number], "breach")
 
 
 # ── service levels ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -85,7 +85,7 @@ def _leave(tx: Tx, case: Case, relay: Relay) -> Relay:
     """Said, if the baton and the case are where they were; else, and where nobody looked at held words, a note."""
     if relay.held:
         return _keep(tx, case, relay, "note")
-    agent = next((one for one in store.agents(tx.conn, desk_of(tx)) if one.id == relay.agent_id), None)
+    agent = _agent_of(tx, relay)
     epoch = customers.conversation(tx.conn, case.customer_id).epoch
     if agent is not None and case.with_people and case.agent_id == agent.id and epoch == relay.epoch:
         return _say(tx, case, agent, relay)
@@ -182,15 +182,21 @@ def send_now(
     return message
 
 
-def flush(tx: Tx, case: Case, agent_id: str | None) -> None:
-    """End all undo windows of a case: the agent's own words are said now, others' stay as notes."""
+def flush(tx: Tx, case: Case, agent_id: str | None, *, held: bool = True) -> None:
+    """End all undo windows of a case: the agent's own words are said now, others' stay as notes.
+
+    What waits for a second look stays as a note, too; without `held` it waits on.
+    """
     for relay in store.waiting_relays(tx.conn, case.id):
+        if relay.held and not held:
+            continue
         timers.cancel(tx, f"relay:{relay.id}")
         now = store.case(tx.conn, case.id) or case
+        agent = _agent_of(tx, relay)
         if relay.held:
             _keep(tx, now, relay, "note")
-        elif relay.agent_id == agent_id == now.agent_id and now.with_people:
-            _say(tx, now, store.agent(tx.conn, desk_of(tx), agent_id), relay)
+        elif agent is not None and agent.id == agent_id == now.agent_id and now.with_people:
+            _say(tx, now, agent, relay)
         else:
             _keep(tx, now, relay, "refused")
 
@@ -256,12 +262,16 @@ def _say(tx: Tx, case: Case, agent: AgentView, relay: Relay, *, markdown: bool =
 
 def _keep(tx: Tx, case: Case, relay: Relay, state: str) -> Relay:
     """What was not said stays as a note of its author's."""
-    author = next((one for one in store.agents(tx.conn, desk_of(tx)) if one.id == relay.agent_id), None)
-    who = as_author(author or AgentView(relay.agent_id, relay.agent_id))
+    who = as_author(_agent_of(tx, relay) or AgentView(relay.agent_id, relay.agent_id))
     meta = {"desk": relay.desk, "ref": relay.ref, "relay": relay.id}
     note = write_note(tx, case, who, relay.text, relay.files, meta)
     store.log(tx, case, "not_said", relay.agent_id, relay=relay.id, state=state)
     return told(tx, store.change_relay(tx, relay, state=state, message_id=note.id))
+
+
+def _agent_of(tx: Tx, relay: Relay) -> AgentView | None:
+    """Its author; None: they are no agent of this desk any more."""
+    return next((one for one in store.agents(tx.conn, desk_of(tx)) if one.id == relay.agent_id), None)
 
 
 def _note_of(tx: Tx, desk: str, ref: str) -> Message:

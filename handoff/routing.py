@@ -203,4 +203,6 @@ def _timer(tx: Tx, kind: str, case: Case, at: datetime, **data: str) -> None:
 
 def queued(tx: Tx, case: Case, **values: Any) -> dict[str, Any]:
     """`cases.routing` of a case that comes into a queue: its ladder begins anew, and nobody has it offered."""
-    return replace_route(case, **{"since": tx.now, "rung": 0, "offered_at": None, "pending_since": None, **values})
+    return replace_route(
+        case, **{"since": tx.now, "rung": 0, "early": (), "offered_at": None, "pending_since": None, **values}
+    )

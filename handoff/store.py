@@ -105,10 +105,14 @@ def _learn(tx: Tx, found: Case) -> Case:
 
 
 def last_case(conn: Connection, customer_id: str) -> Case | None:
-    """The customer's latest case, whatever its status."""
+    """The customer's latest case: the live one, else the one that ended last.
+
+    One that was closed as another's duplicate, when two customers became one, only where there is no other.
+    """
     c = t.cases.c
-    query = select(t.cases).where(c.customer_id == customer_id).order_by(c.opened_at.desc(), c.id.desc()).limit(1)
-    return _one(conn, query)
+    rank = when((c.status.in_(_LIVE), 0), (c.resolved_at.is_not(None), 1), else_=2)
+    query = select(t.cases).where(c.customer_id == customer_id)
+    return _one(conn, query.order_by(rank, c.resolved_at.desc(), c.opened_at.desc(), c.id.desc()).limit(1))
 
 
 def of_customer(conn: Connection, customer_id: str, limit: int = 20) -> list[Case]:

@@ -206,9 +206,7 @@ class Answers:
         if asked.expires_at is not None and turn.tx.now > asked.expires_at:
             self._say(turn, asked, "expired")
             return
-        met = value == "goal:yes"
-        closing.goal(turn.tx, self.setup, turn.customer, asked, met=met)
-        if met:
+        if closing.goal(turn.tx, self.setup, turn.customer, asked, met=value == "goal:yes"):
             self.invitations.ask(turn.tx, asked, asked.instrument, turn.customer.locale)
 
     def _ask_why(self, turn: Turn, asked: Invitation, score: int) -> None:

@@ -59,7 +59,8 @@ def after_why(tx: Tx, setup: Setup, who: Customer, asked: Invitation, given: Res
 
 
 def follow_due(tx: Tx, timer: Timer, setup: Setup) -> None:
-    """They said nothing more for ten minutes: what is due is said all the same, unless they came with something new.
+    """They said nothing more for ten minutes: what is due is said all the same, unless they came with something new, or have
+    asked to be left alone.
 
     Whom the night has reached by then is left alone until the morning.
     """
@@ -69,7 +70,7 @@ def follow_due(tx: Tx, timer: Timer, setup: Setup) -> None:
     awake = after_quiet(tx.now, setup.rules.quiet, setup.zone)
     if awake > tx.now:
         timers.set_timer(tx, FOLLOW, timer.key, awake, customer_id=timer.customer_id)
-    elif asked is not None and given is not None and who is not None and not store.has_live_case(tx.conn, who.id):
+    elif asked is not None and given is not None and who is not None and _may_be_told(tx, who):
         _follow(tx, setup, who, asked, given)
 
 
@@ -90,15 +91,21 @@ def contact(tx: Tx, setup: Setup, who: Customer, asked: Invitation, given: Respo
     alerts.wants_contact(tx, given.id, wanted=True, follow_up=store.live_case(tx.conn, who.id))
 
 
-def goal(tx: Tx, setup: Setup, who: Customer, asked: Invitation, *, met: bool) -> None:
-    """Whether they got what they came for; who did not has the case back, and this question is not asked for now."""
+def goal(tx: Tx, setup: Setup, who: Customer, asked: Invitation, *, met: bool) -> bool:
+    """Whether they got what they came for; who did not has the case back. False: the score is not asked for now, for that or
+    because they are in the middle of something new.
+    """
     text = "" if met else surveys.wording("goal_missed", who.locale, setup.texts)
-    if not met:
+    goes_on = met and not store.has_live_case(tx.conn, who.id)
+    if not goes_on:
         snapshot = {key: value for key, value in asked.snapshot.items() if key != GOAL}
         # The score was never asked: among the delivered questions it would count as one that nobody answered.
         store.change(tx.conn, asked.id, state="cancelled", asked_at=None, delivered_at=None, snapshot=snapshot)
         timers.cancel(tx, expiry_key(asked.key))
     tx.emit(GoalTold(who.id, asked.key, met, text))
+    if met and not goes_on:
+        _say(tx, setup, who, asked, "thanks")
+    return goes_on
 
 
 def told(asked: Invitation, given: Response) -> str:
@@ -121,6 +128,12 @@ def _follow(tx: Tx, setup: Setup, who: Customer, asked: Invitation, given: Respo
         store.change_response(tx.conn, given.id, extra={**extra, "review": "offered"})
         return True
     return False
+
+
+def _may_be_told(tx: Tx, who: Customer) -> bool:
+    """Nobody asked us to speak: not in the middle of something new, nor to who wants no word unasked."""
+    now = store.person(tx.conn, who.id)
+    return now is not None and not now.opted_out and not store.has_live_case(tx.conn, who.id)
 
 
 def _say(tx: Tx, setup: Setup, who: Customer, asked: Invitation, key: str, **values: object) -> None:

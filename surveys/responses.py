@@ -34,6 +34,8 @@ OURS = ("source", "mode")
 """Further columns that are no custom fields."""
 UNNAMED = "import"
 """The source of a row that names none."""
+FIRST_YEAR, LAST_YEAR = 1970, 2199
+"""An answer of another year is a slip of the finger: 0202 for 2026."""
 NOT_UTF8 = "not UTF-8; save the file as UTF-8 CSV"
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")
 
@@ -217,9 +219,12 @@ def _score(text: str, name: str) -> int:
 def _time(text: str) -> datetime:
     try:
         at = datetime.fromisoformat(text)
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+        at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):  # the year 1 east of Greenwich is no year in UTC
         raise ValueError(f'time "{text}" is not ISO 8601; write 2026-03-01T14:05:00Z') from None
+    if not FIRST_YEAR <= at.year <= LAST_YEAR:
+        raise ValueError(f'time "{text}" lies before {FIRST_YEAR} or after {LAST_YEAR}')
+    return at
 
 
 def _with_ids(rows: Iterable[Imported]) -> list[Imported]:
@@ -263,11 +268,10 @@ def _of_ours(row: Imported, name: str) -> str | None:
 def to_cell(value: object) -> str:
     """A text that no spreadsheet runs: one that begins like a formula gets a leading apostrophe."""
     text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith((*FORMULA_STARTS, *(f"'{start}" for start in FORMULA_STARTS))) else text
+    return f"'{text}" if text.lstrip("'").startswith(FORMULA_STARTS) else text
 
 
 def from_cell(text: str) -> str:
     """What `to_cell` was given."""
-    rest = text[1:]
-    guarded = text.startswith("'") and rest.startswith((*FORMULA_STARTS, *(f"'{start}" for start in FORMULA_STARTS)))
-    return rest if guarded else text
+    guarded = text.startswith("'") and text.lstrip("'").startswith(FORMULA_STARTS)
+    return text[1:] if guarded else text

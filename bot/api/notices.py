@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from bot.api.customers import cut
 from bot.api.once import write
@@ -28,8 +28,10 @@ from bot.outreach.notice import (
     State,
 )
 from bot.storage.tx import Tx
+from bot.texts import canonical
 
-Locale = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35)]
+Locale = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35), AfterValidator(canonical)]
+"""As customers have it: `no` is read as `nb`, `iw` as `he`."""
 NoticeText = Words[Annotated[str, Field(max_length=LONGEST_TEXT)]]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -24,12 +24,14 @@ def storable(value: Any) -> Any:
 
 
 def in_utc(value: datetime) -> datetime:
-    """As UTC. The year 1 east of Greenwich is no year there."""
+    """As UTC. The year 1 east of Greenwich is no year there, nor is the last evening of 9999 one where it is read."""
     try:
-        return value.astimezone(UTC)
+        at = value.astimezone(UTC)
+        _ = at - timedelta(days=1), at + timedelta(days=1)
     except OverflowError:
-        msg = "there is no such time in UTC"
+        msg = "there is no such time in every time zone"
         raise ValueError(msg) from None
+    return at
 
 
 Moment = Annotated[AwareDatetime, AfterValidator(in_utc)]

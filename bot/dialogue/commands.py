@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from bot import flows
 from bot.answers import dialogue as articles
+from bot.desk_folder import Desk
 from bot.dialogue import by_articles, by_flow
-from bot.dialogue.escalating import escalate
 from bot.dialogue.talk import HUMAN, Talk
 from bot.model import Choice
 from bot.outreach.consent import START
 from bot.storage import customers
 from bot.texts import built_in, canonical, in_language, match_locale
+from bot.turn import Pressed
 
 LANGUAGE = "language:"  # the value of a button that chooses one; the locale follows
 
@@ -52,16 +56,37 @@ def press(talk: Talk) -> bool:
     event = articles.event_of(pressed.value)
     if event is None:
         return False
+    if isinstance(event, articles.Helped) and not _is_of_last(talk, pressed):
+        return True  # of an article before the last: "did this help?" stands for another one now
     if talk.is_warm(talk.kb.question):
         by_articles.answer(talk, event)
     return True
+
+
+def _is_of_last(talk: Talk, pressed: Pressed) -> bool:
+    """Whether the button stands below the article that was told last."""
+    told = str(pressed.on.meta.get("source", ""))
+    return told.removeprefix("article:") in talk.kb.shown
+
+
+def is_spent(pressed: Pressed, state: Mapping[str, Any], desk: Desk) -> bool:
+    """Whether nothing would come of this button any more; `state` is what the bot remembers of the case that has ended."""
+    if "ask" in pressed.on.meta:
+        pending = flows.FlowState.from_json(state.get("flow") or {}).pending
+        return pending is None or pending.token != pressed.on.meta["ask"]
+    event = articles.event_of(pressed.value)
+    if event is not None:
+        begins = isinstance(event, articles.ChoseArticle) and event.id is not None
+        return not begins and not articles.State.from_json(state.get("kb") or {}).shown
+    begins_flow = pressed.value.startswith(START) and pressed.value.removeprefix(START) in desk.flows
+    return not (begins_flow or pressed.value == HUMAN or pressed.value.startswith(LANGUAGE))
 
 
 def fetch_human(talk: Talk) -> None:
     """Somebody asks for a human: by the desk's own flow for it where it has one."""
     flow = talk.desk.human_flow
     if not (flow and by_flow.run(talk, flows.StartFlow(flow))):
-        escalate(talk, "asked")
+        by_flow.run(talk, flows.FetchHuman("asked"))  # what runs ends here: it asks nothing more while they wait
 
 
 def speak(talk: Talk, wanted: str) -> None:

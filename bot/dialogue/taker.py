@@ -6,12 +6,13 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from bot import flows, timers
+from bot.answers import dialogue as articles
 from bot.answers import polite
 from bot.answers.decide import Thresholds
 from bot.answers.searcher import Searcher
 from bot.desk_folder import Desk
 from bot.dialogue import by_articles, by_flow, commands, signals, speaking
-from bot.dialogue.talk import Bot, Cases, Talk, begin, remember
+from bot.dialogue.talk import Bot, CaseNoun, Cases, Talk, begin, remember
 from bot.model import BOT, Answered, Body, CaseStatus, Occurred
 from bot.outbox import say as send
 from bot.storage import customers, history
@@ -39,11 +40,13 @@ class Dialogue:
         self._bot = Bot(desk, cases, searcher, release, thresholds, model=model)
 
     def take(self, turn: Turn) -> bool:
-        if turn.message is not None and self._only_polite(turn):
+        if turn.message is not None and (self._only_polite(turn) or self._is_spent(turn)):
             return True
         if isinstance(turn.happening, Occurred) and not self._is_awaited(turn, turn.happening.name):
             return True
-        case = self._bot.cases.ensure_open(turn.tx, turn.customer.id, turn.identity.channel)
+        case = self._case_of(turn)
+        if case is None:
+            return True
         if turn.message is not None:
             turn.message = history.put_in_case(turn.tx, turn.message, case.id)
         talk = begin(self._bot, turn, case)
@@ -65,7 +68,11 @@ class Dialogue:
         A taker before the people's: it may say the next line, and leaves the message to them all the same.
         """
         case = self._bot.cases.live(turn.tx, turn.customer.id)
-        if case is None or case.status is not CaseStatus.QUEUED or turn.message is None:
+        if case is None or case.status is not CaseStatus.QUEUED:
+            return False
+        if turn.answered is not None:
+            return self._is_for_flow(begin(self._bot, turn, case), turn.answered)
+        if turn.message is None:
             return False
         talk = begin(self._bot, turn, case)
         if (talk.flow.waiting == "ask" and by_flow.take(talk)) or self._goes_on(talk):
@@ -74,6 +81,14 @@ class Dialogue:
             turn.message = history.put_in_case(turn.tx, turn.message, case.id)
             return True
         return turn.park_for is not None  # run again when the words are there: the people hear it then, once
+
+    def _is_for_flow(self, talk: Talk, answered: Answered) -> bool:
+        """A connector's answer to a flow that goes on while they wait: what they say meanwhile is parked until it is heard."""
+        if talk.flow.call_token != answered.token:
+            return False
+        by_flow.take(talk)
+        remember(talk)
+        return True
 
     def _goes_on(self, talk: Talk) -> bool:
         """Who waits in the queue, and talks with the bot meanwhile: about the waiting itself the people's room answers."""
@@ -97,6 +112,16 @@ class Dialogue:
             return
         remember(talk)
 
+    def _case_of(self, turn: Turn) -> CaseNoun | None:
+        """The case of this turn. A connector's late answer neither opens nor reopens one: a flow that has ended its case, and
+        asked something after that, hears it in that case; else nobody waits for it.
+        """
+        cases, tx, who = self._bot.cases, turn.tx, turn.customer.id
+        if turn.answered is None:
+            return cases.ensure_open(tx, who, turn.identity.channel)
+        last = cases.last(tx, who)
+        return last if last is not None and customers.talk(tx, who).bot_state.get("case") == last.id else None
+
     def _is_awaited(self, turn: Turn, event: str) -> bool:
         """Whether a flow begins with this, or may be waiting for it: what nobody awaits must not open a case."""
         begins = any(flow.triggers.event == event for flow in self._bot.desk().flows.values())
@@ -111,6 +136,20 @@ class Dialogue:
         if talk.turn.pressed is None and flows.asks_for_human(talk.desk, talk.turn.text):
             return False
         talk.park_for_words(words)
+        return True
+
+    def _is_spent(self, turn: Turn) -> bool:
+        """A button of what ended with its case (a second tap on "Yes, thanks"): it neither reopens a case nor opens one."""
+        pressed, cases = turn.pressed, self._bot.cases
+        if pressed is None or cases.live(turn.tx, turn.customer.id) is not None:
+            return False
+        could_go_on = cases.recently_resolved(turn.tx, turn.customer.id)
+        state = customers.talk(turn.tx, turn.customer.id).bot_state if could_go_on else {}
+        if not commands.is_spent(pressed, state, self._bot.desk()):
+            return False
+        if not articles.event_of(pressed.value):
+            text = say("already_answered", turn.customer.locale, self._bot.desk().texts)
+            send(turn.tx, turn.customer.id, Body(text=text), author=BOT)
         return True
 
     def _only_polite(self, turn: Turn) -> bool:

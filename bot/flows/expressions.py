@@ -390,7 +390,7 @@ def _number(left: Any, right: Any, compute: Callable[[Any, Any], Any]) -> Any:
         result = compute(left, right)
     except (ArithmeticError, ValueError):
         return None
-    return result if math.isfinite(result) and abs(result) <= MAX_NUMBER else None
+    return result if abs(result) <= MAX_NUMBER else None  # nor infinity, nor NaN; a whole number may be beyond floats
 
 
 def _arithmetic(compute: Callable[[Any, Any], Any]) -> Callable[..., Any]:

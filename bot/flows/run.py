@@ -54,8 +54,8 @@ def step(desk: Desk, state: FlowState, event: Event, context: Context) -> Outcom
     machine = Machine(desk, state, context)
     if not machine.find_place():
         return machine.outcome()
-    if machine.frames and machine.pending is None:  # moved to a step that begins anew
-        machine.run()
+    if machine.frames and machine.pending is None and not _fetches_human(machine, event):
+        machine.run()  # moved to a step that begins anew
         return machine.outcome()
     match event:
         case Text():
@@ -77,6 +77,16 @@ def step(desk: Desk, state: FlowState, event: Event, context: Context) -> Outcom
         case StartFlow():
             handled = _started(machine, event.flow_id)
     return machine.outcome(handled=handled)
+
+
+def _fetches_human(machine: Machine, event: Event) -> bool:
+    """Whether this is a call for a human, in whatever form: it is heard at any point."""
+    if isinstance(event, Text):
+        said = (tokens(event.text) if event.said is None else event.said)[:_HEARD]
+        heard = of_desk(machine.desk).interrupts.find(said, machine.locale)
+        return _interrupt(machine, heard, said, None, safety=True) is not None
+    is_flow_for_it = isinstance(event, StartFlow) and event.flow_id == machine.desk.human_flow
+    return is_flow_for_it or isinstance(event, FetchHuman)
 
 
 # ── words ──
@@ -281,6 +291,8 @@ def _timed_out(machine: Machine, token: str) -> bool:
         return True  # answered in the meantime
     flow, rested = machine.place()
     verb: Any = rested.verb
+    if isinstance(verb, AskStep) and verb.timeout_then is None:
+        return True  # moved to a version whose question waits for as long as it takes
     machine.pending = None
     if isinstance(verb, WaitStep):
         if verb.open and not machine.context.is_open:

@@ -13,7 +13,7 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 
-from bot.flows.expressions import look_up
+from bot.flows.expressions import MAX_NUMBER, look_up
 from bot.texts import canonical, escape_markdown, is_rtl, isolate, number
 from bot.texts.plural import chosen
 
@@ -49,7 +49,7 @@ def _lower(value: Any, _: str) -> str:
 
 def _number(value: Any, locale: str) -> str:
     plain = isinstance(value, int | float) and not isinstance(value, bool)
-    return number(value, locale, 2) if plain else str(value)
+    return number(value, locale, 2) if plain and abs(value) <= MAX_NUMBER else str(value)
 
 
 def _day(value: Any, locale: str) -> str:

@@ -46,12 +46,17 @@ def bury(tx: Tx, source: str, key: str | None, raw: bytes, error: str) -> bool:
         return True
     if count > PER_DAY:
         return False
-    values = {"id": new_id(), "source": source, "at": tx.now}
     if count == PER_DAY:
-        tx.conn.execute(insert(d).values(**values, error=FULL))
+        tx.conn.execute(insert(d).values(id=new_id(), source=source, at=tx.now, error=FULL))
         return False
-    tx.conn.execute(insert(d).values(**values, key=named, raw=raw[:RAW], error=storable(error)[:500]))
+    keep(tx, source, named, raw, error)
     return True
+
+
+def keep(tx: Tx, source: str, key: str | None, raw: bytes, error: str) -> None:
+    """As `bury`, however many: what is our own, and stands nowhere else any more."""
+    values = {"id": new_id(), "source": source, "key": key, "at": tx.now}
+    tx.conn.execute(insert(t.dead_letters).values(**values, raw=raw[:RAW], error=storable(error)[:500]))
 
 
 def storable(text: str) -> str:

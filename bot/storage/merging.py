@@ -70,8 +70,8 @@ def merge(tx: Tx, winner_id: str, loser_id: str, evidence: str) -> str:
     talks = _living_talks(tx, winner.id, loser.id)
     # First the rooms: handoff makes one live case of two, before the rows move.
     tx.emit(CustomersMerged(winner.id, loser.id))
-    _go_on_talking(tx, winner.id, loser.id, talks)
-    merge_id = _note_merge(tx, winner, loser, evidence)
+    talk = _go_on_talking(tx, winner.id, loser.id, talks)
+    merge_id = _note_merge(tx, winner, loser, evidence, talk)
     _copy_messages(tx, winner.id, loser.id)
     _under_new_epoch(tx, loser.id, loser.id, winner.id)
     for table in FOLLOWS:
@@ -102,13 +102,17 @@ def _living_talks(tx: Tx, *customer_ids: str) -> dict[str, dict[str, Any]]:
     return talks
 
 
-def _go_on_talking(tx: Tx, winner_id: str, loser_id: str, talks: dict[str, dict[str, Any]]) -> None:
-    """What was told to the bot is not asked again: of two talks the one goes on that is in the middle of a flow."""
+def _go_on_talking(tx: Tx, winner_id: str, loser_id: str, talks: dict[str, dict[str, Any]]) -> str | None:
+    """What was told to the bot is not asked again: of two talks the one goes on that is in the middle of a flow.
+
+    Returns the case that it began in.
+    """
     survivor = next(iter(_live_cases(tx, winner_id) or _live_cases(tx, loser_id)), None)
     if survivor is None or not talks:
-        return
+        return None
     ordered = sorted(talks.values(), key=lambda one: (not one.get("flow", {}).get("frames"), one["case"] != survivor))
     customers.set_bot_state(tx, winner_id, {**ordered[0], "case": survivor})
+    return str(ordered[0]["case"])
 
 
 def _live_cases(tx: Tx, customer_id: str) -> list[str]:
@@ -161,7 +165,7 @@ def _said(table: Table, holder_id: str, customer_id: str) -> tuple[ColumnElement
     return table.c.customer_id == holder_id, table.c.message_id.in_(said)
 
 
-def _note_merge(tx: Tx, winner: Customer, loser: Customer, evidence: str) -> str:
+def _note_merge(tx: Tx, winner: Customer, loser: Customer, evidence: str, talk: str | None) -> str:
     winner_id, loser_id = winner.id, loser.id
     moved: dict[str, list[Any]] = {"identities": [one.id for one in customers.identities(tx.conn, loser_id)]}
     for table in BY_ID:
@@ -173,7 +177,8 @@ def _note_merge(tx: Tx, winner: Customer, loser: Customer, evidence: str) -> str
     ]
     moved["outbox"] = list(tx.conn.execute(select(t.outbox.c.id).where(*_unsent(loser_id))).scalars())
     moved["attributes"] = [name for name in loser.attributes if name not in winner.attributes]
-    moved["name"] = [] if winner.name else [loser.name]
+    moved["name"] = [] if winner.name else ["taken"]  # the loser's row tells it; this one is in the winner's export
+    moved["talk"] = [talk] if talk is not None else []
     merge_id = new_id()
     row = {"id": merge_id, "winner_id": winner_id, "loser_id": loser_id, "identities": moved}
     tx.conn.execute(insert(t.merges).values(**row, evidence=evidence, at=tx.now))
@@ -227,7 +232,7 @@ def unmerge(tx: Tx, merge_id: str) -> tuple[str, str]:
     tx.conn.execute(update(t.customers).where(t.customers.c.id == row.loser_id).values(merged_into=None))
     _give_back(tx, row.identities, row.winner_id, row.loser_id)
     _forget_the_others(tx, row.identities, row.winner_id, row.loser_id)
-    _part_talks(tx, row.identities["cases"], row.winner_id, row.loser_id)
+    _part_talks(tx, row.identities, row.winner_id, row.loser_id)
     _give_sends_back(tx, row)
     _under_new_epoch(tx, row.loser_id, row.winner_id, row.loser_id)
     _take_out_copies(tx, row.winner_id, row.loser_id)
@@ -266,15 +271,18 @@ def _forget_the_others(tx: Tx, moved: dict[str, list[Any]], winner_id: str, lose
         return
     came = {name: loser.attributes[name] for name in moved.get("attributes", []) if name in loser.attributes}
     own = {name: value for name, value in winner.attributes.items() if name not in came or value != came[name]}
-    named = "" if [loser.name] == moved.get("name") == [winner.name] else winner.name
+    named = "" if moved.get("name") and winner.name == loser.name else winner.name
     c = t.customers.c
     tx.conn.execute(update(t.customers).where(c.id == winner_id).values(attributes=own, name=named))
 
 
-def _part_talks(tx: Tx, their_cases: list[str], winner_id: str, loser_id: str) -> None:
-    """The bot goes on where it is in the case, not where it was at the merge: what has been done since is not done twice."""
+def _part_talks(tx: Tx, moved: dict[str, list[Any]], winner_id: str, loser_id: str) -> None:
+    """The bot goes on where it is in the case, not where it was at the merge: what has been done since is not done twice.
+
+    What the winner had told it went on in the loser's case, perhaps: that is not for the loser.
+    """
     state = dict(customers.conversation(tx.conn, winner_id).bot_state)
-    is_theirs = state.get("case") in their_cases
+    is_theirs = all(case_id in moved["cases"] for case_id in (state.get("case"), *moved.get("talk", [])))
     customers.set_bot_state(tx, loser_id, state if is_theirs else {})
     if is_theirs:
         customers.set_bot_state(tx, winner_id, {})

@@ -85,4 +85,4 @@ def bury(tx: Tx, timer: Timer, error: str) -> None:
         return  # another node did
     whose = {"customer_id": timer.customer_id, "case_id": timer.case_id}
     kept = json.dumps({"kind": timer.kind, "key": timer.key, "data": timer.data, **whose})
-    letters.bury(tx, "timer", timer.key, kept.encode(), f"{timer.kind}: {error}")
+    letters.keep(tx, "timer", timer.key, kept.encode(), f"{timer.kind}: {error}")

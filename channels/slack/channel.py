@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from bot import outbox
-from bot.errors import NotSent, Refused, SendFault, Uncertain
+from bot.errors import NotSent, RateLimited, Refused, SendFault, Uncertain
 from bot.inbox import Inbox
 from bot.model import Chose, Inbound, Reachability, Sender, Wrote
 from bot.storage import files
@@ -31,6 +31,7 @@ LOOK_BACK = timedelta(seconds=5)  # our clock and Slack's may differ by that muc
 PAGES = 5
 SWEEP = timedelta(days=3)  # how far back customers' places are looked at after a (re)connect
 SWEEP_PACE = 1.2  # seconds between reads: conversations.history and .replies are Tier 3, 50 a minute
+SWEEP_TRIES = 4  # of a read that Slack would not answer
 KEPT_ABSENCES = 1_000
 GONE = {"message_not_found", "file_deleted", "file_not_found", "thread_not_found"}
 
@@ -127,7 +128,7 @@ class SlackChannel:
         for channel, thread, last in await self.storage.read(lambda conn: store.recent_places(conn, since)):
             method = "conversations.replies" if thread else "conversations.history"
             try:
-                page = await self.connection.call(method, channel=channel, ts=thread or None, oldest=last, limit=200)
+                page = await self._page(method, channel=channel, ts=thread or None, oldest=last, limit=200)
             except SendFault as error:
                 log.warning("slack place not swept", error=str(error))
                 continue
@@ -140,6 +141,17 @@ class SlackChannel:
                     SlackPayload("event", {"event_id": event_id, "team_id": team, "event": event})
                 )
             await asyncio.sleep(SWEEP_PACE)
+
+    async def _page(self, method: str, **where: Any) -> dict[str, Any]:
+        """As `SlackConnection.call`; what Slack would not say just now is asked for again, for nobody comes back to it."""
+        for _ in range(SWEEP_TRIES - 1):
+            try:
+                return await self.connection.call(method, **where)
+            except RateLimited as error:
+                await asyncio.sleep(SWEEP_PACE if error.retry_after is None else error.retry_after)
+            except Uncertain:
+                await asyncio.sleep(SWEEP_PACE)
+        return await self.connection.call(method, **where)
 
     async def _receive(self, payload: SlackPayload, found: Inbound) -> Reply | None:
         team, _, user = found.sender.external_id.partition(":")

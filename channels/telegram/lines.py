@@ -62,6 +62,8 @@ class Lines:
             raise
         if line.is_open:
             self._free.append(line)
+        else:
+            line.drop()  # the other side may say that it closes, and wait for us
         return answer
 
     def close(self) -> None:

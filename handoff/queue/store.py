@@ -28,6 +28,18 @@ LATELY = timedelta(days=30)
 MEASURED = 50  # so many last promises tell how good the estimates are
 LEAST, MOST = 0.5, 3.0  # no estimate is corrected by more
 TURNS = "routing"  # the row of `settings` that numbers the cases which were given out
+HAPPENED = (
+    "claim",
+    "sla",
+    "sla_warning",
+    "sla_breach",
+    "idle",
+    "consult_overdue",
+    "task_overdue",
+    "not_delivered",
+    "perhaps_twice",
+)
+"""Lines of the audit that name an agent who did nothing: it happened to them, or in a case of theirs."""
 
 
 # ── agents ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -71,9 +83,9 @@ def colleagues(conn: Connection, desk: Desk | None, now: datetime, given: Mappin
 
 
 def has_acted(conn: Connection, case: Case, agent_id: str, since: datetime) -> bool:
-    """Whether that agent did anything in a case since then, beside being given it."""
+    """Whether that agent did anything in a case since then; to be given it, or warned that it is late, is nothing."""
     e, r = t.case_events.c, t.relays.c
-    mine = (e.case_id == case.id, e.agent_id == agent_id, e.at >= since, e.kind != "claim")
+    mine = (e.case_id == case.id, e.agent_id == agent_id, e.at >= since, e.kind.not_in(HAPPENED))
     wrote = (r.case_id == case.id, r.agent_id == agent_id, r.created_at >= since)
     return any(conn.execute(select(1).where(*where).limit(1)).first() for where in (mine, wrote))
 

@@ -178,5 +178,12 @@ def posted(tx: Tx, errand_id: str, post: Post, who: Who, said: Words) -> None:
     outgoing.mark(tx, case.id, case.customer_id, post.ref, outgoing.SENT if answered else outgoing.NOTE)
 
 
-SIDE = SideThread(under, posted)
+def deleted(tx: Tx, errand_id: str) -> None:
+    """Its card was deleted: while it is open it is asked again, below a new one."""
+    errand = rows.one(tx.conn, errand_id)
+    if errand is not None and errand.is_open and errand.channel is not None:
+        _put(tx, NAME, rows.change(tx, errand, root=None), errand.channel)
+
+
+SIDE = SideThread(under, posted, deleted)
 KINDS = {NAME: Kind(NAME, send, settled=settled, found=sent), LINE: Kind(LINE, send_line)}

@@ -292,7 +292,9 @@ class SlackDesk:
         case, known = cases.case(tx.conn, relay.case_id), store.thread(tx.conn, relay.case_id)
         if case is None or known is None:
             return
-        if case.with_people and case.agent_id:
+        if case.with_people and case.agent_id == relay.agent_id:
+            words = self._wording("not_relayed_over")  # somebody else ends it at this moment
+        elif case.with_people and case.agent_id:
             holder = cases.agent_name(tx.conn, self._desk(), case.agent_id)
             words = self._wording("not_relayed_moved", agent=holder)
         else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -80,10 +81,9 @@ class Listener:
         if event.get("type") == "reaction_added":
             item, user = mapping(event.get("item")), event.get("user")
             name, ts = str(event.get("reaction") or ""), str(item.get("ts"))
-            if isinstance(user, str) and await self._first_time(
-                f"{channel}:{ts}:{name}:{user}:{event.get('event_ts')}"
-            ):
-                await self._reacted(channel, ts, user, name)
+            if isinstance(user, str):
+                key = f"{channel}:{ts}:{name}:{user}:{event.get('event_ts')}"
+                await self._once(key, partial(self._reacted, channel, ts, user, name))
         elif event.get("type") == "message":
             await self._told(payload)
         return Reply()
@@ -128,13 +128,13 @@ class Listener:
             known, edit = await self._storage.read(lambda conn: store.seen(conn, ref)), mapping(message.get("edited"))
             if not known:
                 await self._posted(said)
-            elif edit and await self._first_time(f"{ref}:edited:{edit.get('ts')}"):
-                await self._posted(replace(said, edited=True))
+            elif edit:
+                await self._once(f"{ref}:edited:{edit.get('ts')}", partial(self._posted, replace(said, edited=True)))
         for reaction in message.get("reactions") or ():
             name = str(mapping(reaction).get("name") or "")
             for user in mapping(reaction).get("users") or ():
-                if user != self._slack.bot_user_id and await self._first_time(f"{ref}:{name}:{user}"):
-                    await self._reacted(channel, ts, str(user), name)
+                if user != self._slack.bot_user_id:
+                    await self._once(f"{ref}:{name}:{user}", partial(self._reacted, channel, ts, str(user), name))
 
     async def gone(self, ref: str) -> None:
         """A post of an agent's that Slack has no more, though nobody told us."""
@@ -142,6 +142,12 @@ class Listener:
         relay = await self._storage.read(lambda conn: rows.relay(conn, store.DESK, ref))
         user = user_of(relay.agent_id, self._desk()) if relay is not None else None
         await self._storage.write(lambda tx: self._deleted(tx, Gone(channel, ts, user or "")))
+
+    async def _once(self, key: str, act: Callable[[], Awaitable[None]]) -> None:
+        """Kept only when it is done: what failed (Slack could not say who it is) comes again, and is not known then."""
+        if not await self._storage.read(lambda conn: store.has_come(conn, key)):
+            await act()
+            await self._first_time(key)
 
     async def _first_time(self, key: str) -> bool:
         return await self._storage.write(lambda tx: store.first_time(tx, key))
@@ -161,7 +167,7 @@ class Listener:
 
     async def _aside(self, post: Post) -> None:
         """A post in a thread that is no case's own: it may have to do with one; below another post of ours it is astray."""
-        found = await self._storage.read(lambda conn: _side_of(conn, post))
+        found = await self._storage.read(lambda conn: _side_at(conn, post.channel, post.thread))
         astray = found is None and post.parent == self._slack.bot_user_id and not post.edited
         who = await self._agents.who(post.team, post.user, post.channel) if found or astray else None
         if who is None:
@@ -259,6 +265,10 @@ class Listener:
         if case_id is not None:
             self._card_deleted(tx, case_id, gone.ts)
             return
+        beside = _side_at(tx.conn, gone.channel, gone.ts)
+        if beside is not None:
+            beside[0].deleted(tx, beside[1])
+            return
         if not store.seen(tx.conn, gone.ref):
             store.bury(tx, gone.ref)
             return
@@ -324,9 +334,9 @@ class Listener:
         return Wording(self._desk())
 
 
-def _side_of(conn: store.Reader, post: Post) -> tuple[SideThread, str] | None:
+def _side_at(conn: store.Reader, channel: str, root: str) -> tuple[SideThread, str] | None:
     for side in SIDE_THREADS:
-        known = side.under(conn, post.channel, post.thread)
+        known = side.under(conn, channel, root)
         if known is not None:
             return side, known
     return None

@@ -173,10 +173,11 @@ def grow(tx: Tx, outbox_id: str, payload: Mapping[str, Any]) -> bool:
 
 
 def drop_older_cards(tx: Tx, lane: str) -> None:
-    """Drawings that have not left are out of date."""
+    """Drawings that have not left are out of date; not the last one of a card in a channel that the case has left."""
     o = t.outbox
     waiting = (o.c.lane == lane, outbox_rows.live(o.c.state), o.c.kind == "card", o.c.state.in_(("ready", "retry")))
-    tx.conn.execute(update(o).where(*waiting).values(state="expired", error="a newer card follows"))
+    is_here = o.c.payload["ts"].as_string().is_(None)
+    tx.conn.execute(update(o).where(*waiting, is_here).values(state="expired", error="a newer card follows"))
 
 
 # ── what agents wrote ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -195,10 +196,15 @@ def bury(tx: Tx, ref: str) -> None:
         tx.conn.execute(insert(i).values(source=DELETED, key=ref, state="done", received_at=tx.now))
 
 
+def has_come(conn: Connection, key: str) -> bool:
+    i = t.inbox.c
+    return conn.execute(select(i.key).where(i.source == ONCE, i.key == key)).first() is not None
+
+
 def first_time(tx: Tx, key: str) -> bool:
     """Whether this key was never asked for before. It is remembered as long as the inbox remembers."""
     i = t.inbox
-    if tx.conn.execute(select(i.c.key).where(i.c.source == ONCE, i.c.key == key)).first() is not None:
+    if has_come(tx.conn, key):
         return False
     tx.conn.execute(insert(i).values(source=ONCE, key=key, state="done", received_at=tx.now))
     return True

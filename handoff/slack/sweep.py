@@ -15,9 +15,10 @@ from typing import Any
 
 import structlog
 
-from bot.errors import Refused, SendFault
+from bot.errors import NotSent, Refused
 from bot.storage.engine import Storage
 from channels.slack.connection import SlackConnection
+from channels.slack.outcomes import HELD_IN_CHANNEL
 from channels.slack.payloads import mapping
 from handoff.slack import store
 
@@ -26,7 +27,7 @@ BACK = timedelta(hours=24)
 THREADS = 200
 PAGES = 20
 PACE = 1.5  # seconds between calls: conversations.replies is Tier 3, some fifty a minute
-LOOK = 15.0  # seconds between looks at our own connection; no call is made
+AGAIN = 15.0  # seconds until what could not be read is tried again
 
 GONE = "message_not_found"
 
@@ -43,29 +44,38 @@ class Sweep:
         self._storage = storage
         self._found = found
         self._gone = gone
+        self._missed = asyncio.Event()
+        connection.add_connect_hook(self._begin)
+
+    async def _begin(self) -> None:
+        self._missed.set()
 
     async def run(self) -> None:
-        await self._slack.known()
-        was_well = False
+        """Whenever events may have been missed, whatever else is amiss with Slack: a scope, another channel."""
         while True:
-            well = not self._slack.faults()
-            if well and not was_well:
-                try:
-                    await self.once(PACE)
-                except SendFault as error:
-                    log.warning("slack desk: threads not read", error=str(error))
-                    well = False
-            was_well = well
-            await asyncio.sleep(LOOK)
+            await self._missed.wait()
+            self._missed.clear()
+            try:
+                await self.once(PACE)
+            except Exception as error:  # noqa: BLE001 - it is tried again: nobody else would find what was missed
+                log.warning("slack desk: threads not read", error=f"{type(error).__name__}: {error}"[:300])
+                self._missed.set()
+                await asyncio.sleep(AGAIN)
 
     async def once(self, pace: float = 0.0) -> None:
-        """Read the live threads. Raises what `SlackConnection.call` raises, but not for a thread that is gone."""
+        """Read the live threads. Raises what `SlackConnection.call` raises, but not for a thread that is gone, or one in a
+        channel that is closed to us: when it opens, all is read again.
+        """
         since = self._storage.clock() - BACK
         for thread in await self._storage.read(lambda conn: store.live_threads(conn, THREADS)):
             try:
                 await self._missing(thread, await self._read(thread, since), since)
             except Refused as error:
                 log.info("slack desk: a thread is gone", case=thread.case_id, error=str(error))
+            except NotSent as error:
+                if not any(code in str(error) for code in HELD_IN_CHANNEL):
+                    raise
+                log.info("slack desk: a channel is closed to us", case=thread.case_id, error=str(error))
             await asyncio.sleep(pace)
 
     async def _read(self, thread: store.Thread, since: datetime) -> set[str]:

@@ -114,7 +114,8 @@ def snooze_until(now: datetime, zone: tzinfo, preset: str, date: str = "", time:
     if date or time:
         day = datetime.fromisoformat(date).date() if date else here.date()
         clock = datetime.strptime(time or f"{MORNING:02}:00", "%H:%M").time()  # noqa: DTZ007 - of no day yet
-        at = datetime.combine(day, clock, zone)
+        # In the hour that comes twice, a time of today is one of the hour that it is.
+        at = datetime.combine(day, clock.replace(fold=here.fold if day == here.date() else 0), zone)
         return (at + timedelta(days=1) if not date and at <= here else at).astimezone(now.tzinfo)
     if preset in {"1h", "3h"}:
         return now + timedelta(hours=int(preset[0]))

@@ -97,10 +97,12 @@ class SideThread:
 
     `under`: what is known under that (channel, root), or None. `posted` takes an agent's post there, once for each.
     A post that it keeps as a note with `ref=post.ref` (see `cases.note`) follows its edits and its deletion by itself.
+    `deleted` hears that the thread's root is gone.
     """
 
     under: Callable[[Reader, str, str], str | None]
     posted: Callable[[Tx, str, Post, Who, Words], None]
+    deleted: Callable[[Tx, str], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from bot.texts import say
+from bot.texts import escape_markdown, say
 from surveys.figures.catalogue import METRICS
 from surveys.figures.shape import Figure, Figures, Shown
 from surveys.figures.targets import goal_of, judge
@@ -32,7 +32,9 @@ def lines(
     wishes: Sequence[tuple[str, int]],
     locale: str,
 ) -> list[str]:
-    """Markdown lines. `before` are the figures of the week before it; `wishes` the most wanted, with their votes."""
+    """Markdown lines; what customers named is shown as they wrote it. `before` are the figures of the week before it; `wishes`
+    the most wanted, with their votes.
+    """
     cases, then = now.counts.get("cases", 0), before.counts.get("cases", 0)
     title = say("digest_title", locale, first=week.isoformat(), last=(week + timedelta(days=6)).isoformat())
     found = [f"**{title}**", say("digest_cases", locale, now=cases, before=then)]
@@ -40,10 +42,13 @@ def lines(
     topics = top_topics(now, before)
     if topics:
         found += ["", f"**{say('digest_topics', locale)}**"]
-        found += [say("digest_topic", locale, name=one.name, now=one.now, before=one.before) for one in topics]
+        found += [
+            say("digest_topic", locale, name=escape_markdown(one.name), now=one.now, before=one.before)
+            for one in topics
+        ]
     if wishes:
         found += ["", f"**{say('digest_wishes', locale)}**"]
-        found += [say("digest_wish", locale, name=name, votes=votes) for name, votes in wishes]
+        found += [say("digest_wish", locale, name=escape_markdown(name), votes=votes) for name, votes in wishes]
     return found
 
 

@@ -53,7 +53,7 @@ def scores(metric: Metric, given: Array, groups: Groups) -> list[Figure]:
     return found
 
 
-def _moments(spread: dict[float, int], n: int) -> tuple[float, float]:
+def _moments(spread: Mapping[float, int], n: int) -> tuple[float, float]:
     """Mean and standard deviation of scores that were given so often."""
     mean = math.fsum(value * times for value, times in spread.items()) / n
     squares = math.fsum(times * (value - mean) ** 2 for value, times in spread.items())
@@ -141,13 +141,32 @@ def shrunk(figures: Sequence[Figure], kind: Kind) -> list[float | None]:
         usable = [one for one in figures if one.value is not None]
     if len(usable) < 2:
         return [None] * len(figures)
-    drawn = statistics.shrink([(one.value or 0.0, _variance(one, kind, usable)) for one in usable])
+    within = _within(usable) if kind in {Kind.MEAN, Kind.AMOUNT} else 0.0
+    drawn = statistics.shrink([(one.value or 0.0, _variance(one, kind, usable, within)) for one in usable])
     known = {id(one): value for one, value in zip(usable, drawn, strict=True)}
     return [known.get(id(one)) for one in figures]
 
 
-def _variance(figure: Figure, kind: Kind, all_of_them: Sequence[Figure]) -> float:
-    """Of a figure's value. Of a share by the share of all: nobody is sure of their 100 % because they have only those."""
+def _within(figures: Sequence[Figure]) -> float:
+    """The variance of single values about the mean of their own group, over all groups."""
+    known = [(one.n - 1, _deviation(one) ** 2) for one in figures if one.interval is not None]
+    return sum(freedom * square for freedom, square in known) / max(1, sum(freedom for freedom, _ in known))
+
+
+def _deviation(figure: Figure) -> float:
+    """Of single values, told back from the interval; of scores, whose interval is cut to their scale, by the scores."""
+    if figure.spread is not None:
+        return _moments(figure.spread, figure.n)[1]
+    if figure.interval is None:
+        return 0.0
+    half = (figure.interval.high - figure.interval.low) / 2
+    return half * math.sqrt(figure.n) / statistics.t_quantile(figure.n - 1)
+
+
+def _variance(figure: Figure, kind: Kind, all_of_them: Sequence[Figure], within: float) -> float:
+    """Of a figure's value. Of a share by the share of all, of a mean never less than what single values scatter `within` all
+    groups: nobody is sure of their 100 %, or of their five equal scores, because they have only those.
+    """
     n = max(figure.n, 1)
     if kind in {Kind.RATE, Kind.SHARE}:
         total = sum(one.n for one in all_of_them)
@@ -156,4 +175,4 @@ def _variance(figure: Figure, kind: Kind, all_of_them: Sequence[Figure]) -> floa
     if figure.interval is None:
         return math.inf
     half = (figure.interval.high - figure.interval.low) / 2
-    return max((half / statistics.Z) ** 2, 1e-9)
+    return max((half / statistics.Z) ** 2, within / n, 1e-9)

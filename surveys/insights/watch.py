@@ -22,7 +22,7 @@ from surveys.insights import spikes, store
 from surveys.insights.records import labelling, wishing
 from surveys.insights.records import store as records
 from surveys.insights.records.alarms import raise_alarm
-from surveys.insights.records.nouns import Area, LabelKind
+from surveys.insights.records.nouns import LONGEST_TEXT, Area, LabelKind
 from surveys.insights.records.problems import ageing
 from surveys.insights.spikes import Spike
 from surveys.insights.store import Departure, Reader
@@ -83,8 +83,8 @@ class Watch:
     def on_recorded(self, tx: Tx, event: Recorded) -> None:
         """A flow found a wish, a complaint, a suggestion or praise."""
         who = customers.customer(tx.conn, event.customer_id)
-        said = labelling.words_of(event.values)
-        if who is None or not said.strip():
+        said = labelling.words_of(event.values).strip()[:LONGEST_TEXT]  # their turn goes on, however much they wrote
+        if who is None or not said:
             return
         area = labelling.area_of(event.values)
         if event.kind == "feature_request":

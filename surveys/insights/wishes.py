@@ -62,4 +62,4 @@ def title_of(text: str) -> str:
     line = " ".join(text.split())
     if len(line) <= LONGEST_TITLE:
         return line
-    return line[:LONGEST_TITLE].rsplit(" ", 1)[0] + "…"
+    return line[: LONGEST_TITLE - 1].rsplit(" ", 1)[0] + "…"

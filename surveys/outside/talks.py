@@ -13,7 +13,7 @@ from bot.storage import customers
 from bot.storage.tx import Tx
 from surveys import store
 from surveys.outside import store as outside
-from surveys.responses import FeedbackRow, ResponseRow
+from surveys.responses import FIRST_YEAR, FeedbackRow, ResponseRow
 from surveys.survey import INSTRUMENTS, is_detractor
 
 AHEAD = timedelta(minutes=5)
@@ -33,6 +33,8 @@ def on_talk(tx: Tx, talk: TalkLogged) -> None:
     at, customer_id = talk.at or tx.now, who.id if who else None
     if at > tx.now + AHEAD:
         raise Conflict("at: this talk is still to come; write it down when it was")
+    if at.year < FIRST_YEAR:
+        raise Conflict(f"at: this talk lies before {FIRST_YEAR}")
     about: dict[str, Any] = {
         "respondent": talk.respondent,
         "agent": talk.agent_id,

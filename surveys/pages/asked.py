@@ -15,6 +15,7 @@ FILTERS = ("channel", "team", "agent", "flow", "topic", "locale")
 GROUPS = (*FILTERS, "involved", "step", "reason", "week")
 USUAL_WEEKS = 12
 LONGEST = 366 * 5  # days
+FIRST_YEAR = 1970
 NONE = "-"  # in an address: who has no team, no topic …
 
 
@@ -63,9 +64,10 @@ def read(query: Mapping[str, str], today: date) -> Asked:
 
 def _day(text: str | None) -> date | None:
     try:
-        return date.fromisoformat(text or "")
+        found = date.fromisoformat(text or "")
     except ValueError:
         return None
+    return found if found.year >= FIRST_YEAR else None  # 0002-01-01 stands in a field while a year is being typed
 
 
 def _starts(day: date, zone: ZoneInfo) -> datetime:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from hashlib import blake2b
 from typing import Any
 
@@ -237,9 +237,11 @@ def of_waiting(row: Mapping[str, Any], now: datetime) -> Fact:
     return _without_nothing({**age, **names, "agent": row["agent_id"], "reason": reason})
 
 
-def of_step(flow: str, step: str, day: str, reached: int, answered: int) -> Fact:
-    """A day of a step. Who came before midnight and answered after it is not answered more than reached."""
-    at = micros(datetime.fromisoformat(day).replace(tzinfo=UTC))
+def of_step(flow: str, step: str, day: str, reached: int, answered: int, zone: tzinfo) -> Fact:
+    """A day of a step, as it begins in `zone`. Who came before midnight and answered after it is not answered more than
+    reached.
+    """
+    at = micros(datetime.fromisoformat(day).replace(tzinfo=zone))
     places = {"flow": flow, "step": f"{flow}/{step}"}
     return {"at": at, **places, "reached": float(reached), "answered": float(min(answered, reached))}
 

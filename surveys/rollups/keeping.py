@@ -148,7 +148,7 @@ def material(
         for family in FAMILIES
     }
     found[BACKLOG] = blocks.of(BACKLOG, raw.waiting(conn, now))
-    found[STEPS] = blocks.of(STEPS, raw.steps(conn, (first, last)))
+    found[STEPS] = blocks.of(STEPS, raw.steps(conn, (first, last), question.zone))
     return found
 
 

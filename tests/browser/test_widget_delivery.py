@@ -198,6 +198,30 @@ async def test_signing_in_shows_that_customers_story_from_its_beginning_and_noth
     assert stub.hellos[-1] == {"type": "hello", "token": "ann", "after": 0}
 
 
+async def test_who_signs_out_leaves_nothing_to_the_next_one_though_the_server_is_away(
+    page: Page, stub: StubServer
+) -> None:
+    """Neither what they were told, nor what they wrote and could not send."""
+    widget = await (await Widget(page, stub).visit()).connected()
+    ann = stub.visitors["ann"] = stub.known["signed.by.host"] = Visitor(token="ann", name="Ann")
+    await stub.say("to Ann", visitor=ann)
+    await page.evaluate("Stafett.identify('signed.by.host')")
+    await widget.shows("to Ann")
+    stub.down = True
+    await stub.cut()
+    await widget.write("from Ann, unsent")
+    await expect(widget.unsent).to_have_count(1)
+    await page.evaluate("Stafett.identify(null).catch(() => 0)")
+    await expect(widget.bubbles).to_have_count(0)
+    stub.down = False
+    await eventually(lambda: stub.visitor.token != "ann" and len(stub.visitor.sockets) > 0)
+    assert ann.sockets == []
+    await widget.write("from the next one")
+    await expect(widget.unsent).to_have_count(0)
+    await widget.shows("from the next one")
+    assert [one["text"] for one in stub.visitor.story] == ["from the next one"]
+
+
 async def test_typing_is_told_but_not_at_each_key(page: Page, stub: StubServer) -> None:
     widget = await (await Widget(page, stub).visit()).connected()
     await widget.text.press_sequentially("hello there")

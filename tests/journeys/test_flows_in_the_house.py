@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from bot.dialogue import moving
+from bot.model import Answered
+from bot.storage import history
 from surveys import store as surveys
 from tests.support.house import House
 
@@ -266,3 +268,106 @@ async def test_conversations_are_counted_by_version_and_moved_when_an_admin_says
         asked = await visitor.hears("Did this help?")
         await visitor.presses(asked, "yes")
         await visitor.hears("Very good.")
+
+
+LOGGED = """\
+schema: 1
+flow: logged
+version: 1
+triggers: {phrases: {en: [all done]}}
+slots: {happy: {type: bool}, written: {type: object}}
+steps:
+  - {id: q_happy, ask: happy, text: "Are you happy?"}
+  - {close: resolved}
+  - {id: log, call: crm.log, save: written, on: {timeout: sorry, error: sorry}}
+  - {id: sorry, say: "It could not be written down."}
+"""
+NOBODY_LISTENS = 'connectors: {crm.log: {url: "http://127.0.0.1:9/"}}\n'
+TENT = """\
+---
+title: Washing the tent
+locale: en
+questions: [How do I wash my tent?]
+---
+By hand, in cold water.
+"""
+
+
+async def test_a_connector_that_answers_late_reopens_nothing_and_a_flow_that_has_closed_its_case_still_hears_it(
+    tmp_path: Path, folder: Path
+) -> None:
+    (folder / "desk.yaml").write_text(DESK + NOBODY_LISTENS)
+    (folder / "flows" / "logged.yaml").write_text(LOGGED)
+    async with House(tmp_path, desk=folder, api_token="a token for the test") as house:
+        visitor = await house.visitor()
+        await visitor.says("human")
+        await _resolved_by_ann(house)
+        await house.app.inbox.receive_answer(await _customer(house), "late", Answered("of a flow that is over", "ok"))
+        await house.settle()
+        assert [(one.status, one.reopened) for one in await _cases(house)] == [("resolved", 0)]
+
+        await visitor.says("all done")
+        await visitor.hears("Are you happy?")
+        await visitor.says("yes")
+        await visitor.hears("It could not be written down.")
+        assert [(one.status, one.reopened) for one in await _cases(house)] == [("resolved", 1)], "once, by words"
+
+
+async def test_a_button_of_what_is_over_reopens_no_case(tmp_path: Path, folder: Path) -> None:
+    (folder / "desk.yaml").write_text(DESK + NOBODY_LISTENS)
+    (folder / "flows" / "logged.yaml").write_text(LOGGED)
+    async with House(tmp_path, desk=folder) as house:
+        visitor = await house.visitor()
+        await visitor.says("how much does delivery cost?")
+        answer = await visitor.hears("Did this help?")
+        await visitor.presses(answer, "kb:yes")
+        await visitor.hears("glad")
+        await visitor.presses(answer, "kb:yes")
+        await visitor.presses(answer, "kb:no")
+        assert [(one.status, one.reopened, one.confirmed) for one in await _cases(house)] == [("resolved", 0, True)]
+
+        await visitor.says("all done")
+        asked = await visitor.hears("Are you happy?")
+        await visitor.presses(asked, "yes")
+        await visitor.hears("It could not be written down.")
+        await visitor.presses(asked, "yes")
+        await visitor.hears("already been answered")
+        assert [(one.status, one.reopened) for one in await _cases(house)] == [("resolved", 1)]
+        await house.passes(days=30)
+        await visitor.presses(asked, "no")
+        await visitor.hears("already been answered")
+        assert len(await _cases(house)) == 1
+
+
+async def test_a_yes_below_an_earlier_article_confirms_no_later_one(tmp_path: Path, folder: Path) -> None:
+    (folder / "knowledge" / "tent.en.md").write_text(TENT)
+    async with House(tmp_path, desk=folder) as house:
+        visitor = await house.visitor()
+        await visitor.says("how much does delivery cost?")
+        first = await visitor.hears("€ 4.90")
+        await visitor.says("how do I wash my tent?")
+        second = await visitor.hears("cold water")
+        await visitor.presses(first, "kb:yes")
+        assert [one.status for one in await _cases(house)] == ["bot"]
+        await visitor.presses(second, "kb:yes")
+        assert [(one.status, one.topic) for one in await _cases(house)] == [("resolved", "tent")]
+
+
+async def test_who_asks_for_a_human_by_command_is_asked_nothing_more_by_the_flow_they_were_in(
+    tmp_path: Path, folder: Path
+) -> None:
+    """Also on a desk that has no flow of its own for it."""
+    plain = [one for one in DESK.splitlines(keepends=True) if not one.startswith("interrupts")]
+    (folder / "desk.yaml").write_text("".join(plain) + NOBODY_LISTENS)
+    (folder / "flows" / "handoff.yaml").unlink()
+    (folder / "flows" / "logged.yaml").write_text(LOGGED)
+    async with House(tmp_path, desk=folder) as house:
+        visitor = await house.visitor()
+        await visitor.says("all done")
+        await visitor.hears("Are you happy?")
+        await visitor.says("/human")
+        customer_id = await _customer(house)
+        await visitor.says("yes")
+        assert [one.status for one in await _cases(house)] == ["queued"]
+        told = await house.app.storage.read(lambda conn: history.messages(conn, customer_id))
+        assert not any("written down" in one.body.text for one in told)

@@ -131,6 +131,23 @@ async def test_a_post_that_is_edited_or_deleted_there_changes_its_note(office: O
     assert "yes, sorry" not in await office.all_notes()
 
 
+async def test_a_question_whose_card_was_deleted_is_asked_again_and_answered_there(office: Office) -> None:
+    house = office.house
+    card = await house.claimed()
+    await office.asks(card, "Is it paid?")
+    gone = office.beside()
+    house.slack.space.delete(office.room.room, gone.ts)  # an admin may
+    await house.later(60)
+    beside = office.beside()
+    assert beside.ts != gone.ts
+    assert "Is it paid?" in beside.says
+    await office.bill.posts(BILLING, "Yes, on the 3rd", thread_ts=beside.ts)
+    await house.later(60)
+    assert (await office.errand()).state == "answered"
+    assert any("Yes, on the 3rd" in says for says in house.thread(card))
+    assert office.beside().labels == []
+
+
 async def test_a_task_mentions_its_owner_who_says_what_came_of_it(office: Office) -> None:
     house = office.house
     card = await house.claimed()

@@ -517,6 +517,25 @@ async def test_f23_what_slack_dropped_because_there_was_too_much_is_read(
     assert "events were dropped" in house.connection.faults()[0]
 
 
+async def test_a_place_that_slack_would_not_let_us_read_just_now_is_read_a_little_later(
+    slow_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading is shared with the agents' threads: after a start they are all read at once."""
+    monkeypatch.setattr("channels.slack.channel.SWEEP_PACE", 0.0)
+    house = slow_house
+    kari = house.slack.person("U1")
+    await kari.dm("hello")
+    await house.slack.settled()
+    house.slack.hold()
+    await kari.dm("nobody was told of this")
+    assert house.slack.delivery.held is not None
+    house.slack.delivery.held.clear()
+    house.slack.release()
+    house.slack.script("conversations.history", Fault.status(429, retry_after=0), Fault.status(500))
+    await house.channel.catch_up()
+    assert await house.said() == ["hello", "nobody was told of this"]
+
+
 async def test_slack_that_is_down_at_the_start_does_not_stop_us(slack: SlackServer, tmp_path: Path) -> None:
     await slack.down()
     settings = Settings(

@@ -12,11 +12,13 @@ import pytest
 import pytest_asyncio
 
 from bot.desk_folder.desk import Agent, Sla, SlackAccount
+from bot.errors import SendFault
 from bot.events import NotifyAsked
 from channels.delivery import paces
 from handoff import cases as verbs
 from handoff import store as cases
 from handoff.slack import agents
+from tests.fakes.faults import Fault
 from tests.fakes.slack import SlackServer
 from tests.fakes.slack_person import Person
 from tests.fakes.slack_shapes import Post, flat
@@ -511,6 +513,29 @@ async def test_edits_deletions_and_reactions_that_were_missed_are_found_again(ho
     again = await house.app.storage.read(lambda conn: cases.case(conn, held.id))
     assert again is not None
     assert again.agent_id is None, "a reaction counts once"
+
+
+async def test_a_reaction_counts_though_slack_did_not_say_at_first_who_it_is(house: House) -> None:
+    """We answer that it was not taken, so Slack tells it again; and a sweep that met the same finds it at the next one."""
+    card = await house.escalated()
+    house.slack.script("users.info", Fault.status(500), when=lambda params: params["user"] == "U2")
+    await house.bob.reacts(DESK, card.ts, EYES)
+    await house.rest()
+    assert (await house.case()).agent_id == "slack:T0001:U2"
+
+
+async def test_a_reaction_that_a_sweep_could_not_tell_whose_it_is_is_found_by_the_next(house: House) -> None:
+    card = await house.escalated()
+    house.slack.hold()
+    await house.bob.reacts(DESK, card.ts, EYES)
+    assert house.slack.delivery.held
+    house.slack.delivery.held.clear()  # Slack has given up
+    house.slack.release()
+    house.slack.script("users.info", Fault.status(500), when=lambda params: params["user"] == "U2")
+    with pytest.raises(SendFault):
+        await house.sweep()
+    await house.sweep()
+    assert (await house.case()).agent_id == "slack:T0001:U2"
 
 
 async def test_whoever_left_the_list_meanwhile_can_not_send_a_form(house: House) -> None:

@@ -12,12 +12,19 @@ from datetime import timedelta
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import select
 
 from bot.desk_folder.desk import Agent, SlackAccount, Team
+from bot.errors import NotSent
 from bot.events import NotifyAsked
+from bot.storage import tables as t
+from bot.storage.tx import Tx
 from channels.delivery import paces
+from channels.slack.channel import SlackChannel
 from handoff import cases as verbs
 from handoff import store as cases
+from handoff.slack import sweep
+from handoff.slack.desk import SlackDesk
 from tests.fakes.faults import Fault
 from tests.fakes.slack import SlackServer
 from tests.support.slack_house import BACK, DESK, FAILED, NOTE, SENT, WAITS, House, SteppingClock, a_house
@@ -372,6 +379,37 @@ async def test_what_was_written_while_nobody_listened_is_read_later(house: House
     assert house.marks(post) == {SENT}
 
 
+async def test_what_was_missed_is_read_though_something_else_is_amiss(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scope that the app lacks is a fault for as long as it lacks it; a thread in a channel that is closed to us is let be."""
+    monkeypatch.setattr(sweep, "PACE", 0.0)
+    card = await house.claimed()
+    other = house.slack.person("U11", "Olav")
+    await other.dm("I want a human")
+    await house.rest()
+    desk = next(one for one in house.app.desks if isinstance(one, SlackDesk))
+    channel = next(one for one in house.app.channels if isinstance(one, SlackChannel))
+    house.slack.script("usergroups.users.list", Fault.refusal("missing_scope", needed="usergroups:read"))
+    with pytest.raises(NotSent):
+        await channel.connection.call("usergroups.users.list", usergroup="S1")
+    house.slack.hold()
+    await house.ann.posts(DESK, "anybody there?", thread_ts=card.ts)
+    assert house.slack.delivery.held is not None
+    house.slack.delivery.held.clear()  # Slack has given up
+    house.slack.release()
+    house.slack.script("conversations.replies", Fault.refusal("not_in_channel"))  # the newest thread's
+    assert channel.faults()
+    reading = asyncio.create_task(desk.sweep.run())
+    channel.connection.connected()
+    async with asyncio.timeout(30):
+        while not await house.app.storage.read(lambda conn: conn.execute(select(t.relays)).all()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)  # read in the background
+    reading.cancel()
+    await house.later()
+    assert any("anybody there?" in says for says in house.got())
+
+
 async def test_f51_lines_that_wait_for_slack_share_posts_and_keep_their_order(house: House) -> None:
     """A channel takes about one post a second: what comes meanwhile is gathered."""
     card = await house.claimed()
@@ -406,6 +444,27 @@ async def test_another_team_with_its_own_channel_gets_the_case_anew(house: House
     await house.bob.posts("C2", "Bob from billing", thread_ts=new.ts)
     await house.later()
     assert any("Bob from billing" in says for says in house.got())
+
+
+async def test_the_card_that_a_case_leaves_behind_is_closed_though_the_case_goes_on_at_once(house: House) -> None:
+    """As where the desk gives cases out: in the same moment it is somebody's, and drawn anew in its new channel."""
+    teams = tuple(replace(one, slack_channel="C2") if one.id == "billing" else one for one in house.app.rules.teams)
+    house.app.desk.desk = replace(house.app.rules, teams=teams)
+    billing = house.slack.channel("C2", members=[house.bob])
+    card = await house.claimed()
+    await house.bob.posts(DESK, "I can take it", thread_ts=card.ts)  # the house knows Bob from now on
+    await house.rest()
+    case = await house.case()
+
+    def passed_on(tx: Tx) -> None:
+        verbs.transfer(tx, case.id, case.agent_id, "billing", desk="web")
+        verbs.assign(tx, case.id, "slack:T0001:U2", desk="routing")
+
+    await house.app.storage.write(passed_on)
+    await house.rest()
+    assert house.desk.post(card.ts).labels == []
+    [new] = billing.cards
+    assert "Reply" in " ".join(new.labels)
 
 
 async def test_files_go_both_ways(house: House) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bot.model import Message
 from bot.storage import history
 from handoff import cases, store
 from handoff.case import Case
@@ -24,6 +25,15 @@ questions: [How do I wash my tent?]
 ---
 Wash the tent by hand in cold water, and let it dry in the shade.
 """
+PARCEL = """\
+flow: parcel
+triggers: {phrases: {en: [my parcel], he: [החבילה שלי]}}
+slots: {found: {type: object}}
+steps:
+  - {id: look, call: parcels.get, save: found, on: {timeout: sorry, error: sorry}}
+  - {id: sorry, say: {en: "The parcel service does not answer.", he: "אין תשובה."}}
+"""
+NOBODY_LISTENS = 'connectors:\n  parcels.get: {url: "http://127.0.0.1:9/"}\n'
 
 
 @pytest.fixture
@@ -96,3 +106,24 @@ async def test_who_leaves_a_contact_is_found_by_the_agent_who_comes(tmp_path: Pa
         await house.passes(minutes=3)
         await kari.hears("Ann is held up")
         assert (await case_of(house)).status == "queued"
+
+
+async def test_a_connector_answers_who_goes_on_with_the_bot_and_what_they_say_meanwhile_is_not_lost(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "desk"
+    desk_of(folder, PARCEL, desk=DESK.replace("connectors:\n", NOBODY_LISTENS) + STAFF)
+    async with House(tmp_path, desk=folder) as house:
+        kari, nobody = await waits(house)
+        await kari.presses(nobody, "Go on with the bot")
+        await kari.says("my parcel")
+        await kari.hears("The parcel service does not answer.", "bot")
+        await kari.says("then I wait")
+        (written,) = await with_text(house, "then I wait")
+        assert written.case_id == (await case_of(house)).id, "the people find it in the case that they will take"
+
+
+async def with_text(house: House, text: str) -> list[Message]:
+    case = await case_of(house)
+    said = await house.app.storage.read(lambda conn: history.messages(conn, case.customer_id))
+    return [one for one in said if one.body.text == text]

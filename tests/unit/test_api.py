@@ -377,6 +377,8 @@ async def test_an_agent_logs_a_talk_with_or_without_a_score(house: House) -> Non
         ("0001-01-01T00:00:00+23:00", 422),
         ("2026-03-01T10:00:00", 422),
         ("2126-01-01T00:00:00Z", 409),
+        ("0202-03-01T10:00:00Z", 409),
+        ("9999-12-31T23:59:59Z", 422),
     ):
         is_problem(await house.http.post("/surveys/talks", json={**body, "at": wrong}), status)
     scored = {**body, "instrument": "csat5", "score": 1}
@@ -604,6 +606,14 @@ async def test_a_notice_is_told_from_now_on_or_waits_for_its_approval(house: Hou
     is_problem(await house.http.post(f"/notices/{made['id']}/approve"), 409)
     assert (await house.http.post(f"/notices/{made['id']}/cancel")).json()["state"] == "cancelled"
     assert [one["id"] for one in (await house.http.get("/notices")).json()["items"]] == [made["id"]]
+
+
+async def test_a_language_by_its_old_name_is_the_one_that_customers_have(house: House) -> None:
+    texts = {"en": "Late", "no": "Forsinket", "iw": "מאחר"}
+    body = {"texts": texts, "audience": {"everyone": True, "locale": "no"}, "draft": True}
+    made = (await house.http.post("/notices", json=body)).json()
+    assert made["texts"] == {"en": "Late", "nb": "Forsinket", "he": "מאחר"}
+    assert made["audience"] == {"everyone": True, "locale": "nb"}
 
 
 @pytest.mark.parametrize(

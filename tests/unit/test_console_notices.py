@@ -91,6 +91,7 @@ async def test_every_field_of_the_form_comes_back_as_it_was(site: httpx2.AsyncCl
         ({"title": " "}, "few words"),
         ({"flow": "none"}, "not there any more"),
         ({"starts": "tomorrow"}, "no day or time"),
+        ({"starts": "0001-01-01T00:00"}, "no day or time"),
     ],
 )
 async def test_what_cannot_be_told_is_not_kept_and_the_fields_stay(

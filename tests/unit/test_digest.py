@@ -25,6 +25,7 @@ from bot.storage import files, kept, schema
 from bot.storage import tables as t
 from bot.storage.engine import Storage
 from bot.storage.tx import Wiring
+from channels.text import to_mrkdwn
 from surveys.digest import picture, words
 from surveys.digest.teller import Teller
 from surveys.digest.week import Plan, due, next_due, plan_from
@@ -79,6 +80,17 @@ def test_every_score_has_its_n_and_interval_and_the_gap_to_the_goal() -> None:
     assert "parcel: 12 (before: 4)" in said
     assert "x: 1" not in said
     assert "Dark mode: 3" in said
+
+
+def test_what_customers_wrote_stands_in_the_post_as_they_wrote_it() -> None:
+    """A wish is named by a customer's own words: they make no link that says one thing and leads elsewhere."""
+    now = Figures(Question(), (Figure("escalated", {"topic": "size_2 *now*"}, 4),), {"cases": 4})
+    wishes = [("[Sign in](https://evil.example) <!channel>", 2)]
+    said = to_mrkdwn("\n".join(words.lines(WEEK, now, Figures(Question()), {}, wishes, "en")))
+    assert "|Sign in>" not in said
+    assert "[Sign in](" in said
+    assert "&lt;!channel&gt;: 2" in said
+    assert "size_2 *now*: 4 (before: 0)" in said.replace("\u200b", "")
 
 
 def test_a_picture_is_drawn_also_over_weeks_without_answers() -> None:

@@ -343,6 +343,23 @@ def test_agents_are_compared_by_what_they_rest_on() -> None:
     assert all(one.shrunk is None for one in ask(tables(rows), "team").groups("csat5"))
 
 
+def test_agents_whose_answers_are_all_equal_are_not_sure_of_them() -> None:
+    """Five sevens are no better than two hundred good answers, though their interval has no width; nor are two cases without
+    any effort.
+    """
+    rows = scored("ces7", *[7] * 5, agent="new") + scored("ces7", *[7, 6, 5, 6] * 50, agent="old")
+    rows += scored("ces7", *[7, 5, 3, 5] * 50, agent="poor")
+    cases = [case(ended=1, effort=0.0, agent="new") for _ in range(2)]
+    cases += [case(ended=1, effort=float(n % 5), agent="old") for n in range(100)]
+    cases += [case(ended=1, effort=float(n % 7), agent="poor") for n in range(100)]
+    made = ask(tables(rows, cases), "agent")
+    scores, efforts = ({str(one.by["agent"]): one for one in made.groups(metric)} for metric in ("ces7", "effort"))
+    assert scores["new"].value == 7
+    assert scores["poor"].shrunk < scores["new"].shrunk < 6.8  # type: ignore[operator]
+    assert efforts["new"].value == 0
+    assert 1.0 < efforts["new"].shrunk < efforts["poor"].shrunk  # type: ignore[operator]
+
+
 def test_ten_thousand_cases_of_known_truth_come_out_true() -> None:
     """Exponential times of mean 1000 s have median 693 s; 80 % of scores are made good."""
     dice = random.Random(20261122)

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import httpx2
 import pytest
 import pytest_asyncio
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import insert
 
@@ -47,10 +47,13 @@ def test_a_page_without_an_address_shows_twelve_weeks_to_the_day_of_the_desk() -
 
 
 @given(st.dictionaries(st.sampled_from(["from", "to", "by", "score", "team", "topic", "other"]), st.text(max_size=20)))
+@example({"to": "0001-01-01"})
+@example({"from": "0001-01-01", "to": "0002-01-01"})
 def test_whatever_stands_in_an_address_a_page_comes_of_it(query: dict[str, str]) -> None:
     found = asked.read(query, TODAY)
     assert found.first <= found.last <= TODAY
     assert found.question(OSLO, found.by).since is not None
+    assert found.before().question(OSLO).since is not None
 
 
 @given(

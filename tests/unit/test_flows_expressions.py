@@ -79,6 +79,8 @@ def test_a_wrong_type_is_null_and_no_exception(text: str) -> None:
 def test_numbers_and_texts_stay_small() -> None:
     assert value("n * n", n=10**12) is None
     assert value("word + word", word="x" * 6000) is None
+    for text in ("n + 1", "n * n", "-n"):
+        assert value(text, n=10**400) is None, "beyond what a float can be"
 
 
 @pytest.mark.parametrize(

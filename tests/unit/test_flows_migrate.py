@@ -79,6 +79,26 @@ def test_a_dropped_step_leads_to_another_that_is_asked_anew(tmp_path: Path, way:
 
 
 @pytest.mark.parametrize("way", ["killed", "too old", "gone"])
+def test_a_call_for_a_human_is_heard_though_the_step_was_dropped(tmp_path: Path, way: str) -> None:
+    before, after = desks(tmp_path, DROP)
+    for event in (flows.Text("a human, please"), flows.StartFlow("handoff"), flows.FetchHuman("safety")):
+        customer = waiting(before)
+        customer.desk = forced(customer, before, after, way)
+        customer.take(event)
+        assert customer.only(flows.Escalate), event
+        assert "Sure?" not in customer.said
+
+
+def test_a_question_that_may_wait_for_ever_now_stays_open_when_its_old_time_is_over(tmp_path: Path) -> None:
+    timed = OLD.replace('he: "למה?"}}', 'he: "למה?"}, timeout: {after: 1h, then: q_no}}')
+    before, after = desk_of(tmp_path / "old", timed), desk_of(tmp_path / "new", PLAN)
+    customer = waiting(before)
+    customer.desk = forced(customer, before, after.keeping(before), "killed")
+    assert customer.take(flows.TimedOut(customer.token)) == []
+    assert customer.says("broken") == ["A1, broken, 2!"]
+
+
+@pytest.mark.parametrize("way", ["killed", "too old", "gone"])
 def test_without_a_place_a_human_is_fetched_and_the_customer_told(tmp_path: Path, way: str) -> None:
     before, after = desks(tmp_path, NEW)
     customer = waiting(before)

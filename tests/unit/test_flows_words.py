@@ -149,6 +149,7 @@ def test_values_are_escaped_and_never_templates() -> None:
 
 def test_filters_speak_the_customers_language() -> None:
     assert render("{{ n | number }} {{ day | date }}", NAMES, "nl") == r"1\.234,5 2 maart 2026"
+    assert render("{{ n | number }}", {"n": 10**30}, "nl") == str(10**30), "so many digits are a name, no amount"
     assert render("{{ name | upper }}", {"name": "ab"}, "en") == "AB"
 
 

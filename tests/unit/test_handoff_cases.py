@@ -382,6 +382,59 @@ async def test_words_in_their_window_are_not_said_by_someone_who_lost_the_case(h
         assert said.index("Let me look") < next(i for i, text in enumerate(said) if "had to leave" in text)
 
 
+async def test_whoever_passes_a_case_on_to_a_colleague_in_the_window_has_said_their_words_first(house: House) -> None:
+    case = await house.taken("ann")
+    await house.do(cases.draft, case.id, "ann", "Bob knows more", desk="wall", ref="p1")
+    await house.do(cases.assign, case.id, "bob", desk="wall", by="ann")
+    await house.later(minutes=1)
+    said = await house.said(case.customer_id)
+    assert said[-2] == "Bob knows more"
+    assert said.count("Bob knows more") == 1
+    assert await house.notes(case) == []
+
+
+async def test_words_of_who_left_the_desk_in_their_window_hold_up_nobody(house: House) -> None:
+    """They stay as a note, and the case ends, or goes back into the queue."""
+    first, second = await house.taken("ann"), await house.taken("ann", "Ola")
+    for case, ref in ((first, "p1"), (second, "p2")):
+        await house.do(cases.draft, case.id, "ann", "Goodbye all", desk="wall", ref=ref)
+    house.desk = replace(house.desk, agents=house.desk.agents[1:])
+    await house.do(cases.resolve, first.id, None, "resolved")
+    await house.do(cases.release, second.id, None, desk="watchdog")
+    assert [(await house.case(one)).status for one in (first, second)] == ["resolved", "queued"]
+    assert await house.notes(first) == await house.notes(second) == ["Goodbye all"]
+    assert "Goodbye all" not in await house.said(first.customer_id)
+
+
+async def test_a_transfer_that_is_pressed_twice_is_told_to_the_customer_once(house: House) -> None:
+    case = await house.taken("ann")
+    await house.do(cases.transfer, case.id, "ann", "billing", desk="wall")
+    said, routing = await house.said(case.customer_id), (await house.case(case)).routing
+    house.now += timedelta(seconds=3)
+    again = await house.do(cases.transfer, case.id, "ann", "billing", desk="wall")
+    assert (again.team, again.routing) == ("billing", routing)
+    assert await house.said(case.customer_id) == said
+
+
+@pytest.mark.parametrize("held", [(), ("shouting",)])
+async def test_a_case_put_aside_in_the_window_stays_aside_and_the_words_are_said_first(
+    house: House, held: tuple[str, ...]
+) -> None:
+    """What waits for a second look waits on."""
+    case, until = await house.taken("ann"), house.now + timedelta(hours=20)
+    await house.do(cases.draft, case.id, "ann", "I look into it", desk="wall", ref="p1", held=held)
+    await house.do(cases.snooze, case.id, "ann", until, desk="wall")
+    relay = await house.look(store.relay, "wall", "p1")
+    assert relay is not None
+    assert relay.state == ("waiting" if held else "said")
+    await house.later(hours=1)
+    after = await house.case(case)
+    assert (after.status, after.next_action_at) == ("snoozed", until)
+    assert ("I look into it" in await house.said(case.customer_id)) is not bool(held)
+    await house.later(hours=20)
+    assert "wake" in await house.events(case)
+
+
 async def test_resolving_in_the_window_says_the_words_first(house: House) -> None:
     case = await house.taken("ann")
     await house.do(cases.draft, case.id, "ann", "It is fixed", desk="wall", ref="p1")
@@ -615,6 +668,22 @@ async def test_f45_f46_merged_customers_keep_the_case_that_people_hold(either: H
     assert not [event for event in either.heard if isinstance(event, CaseResolved)]
     await either.later(seconds=5)
     assert "Let me see" in await either.said(pair[0])
+
+
+async def test_who_comes_back_after_a_merge_finds_the_case_that_people_had_not_the_one_that_was_closed(
+    house: House,
+) -> None:
+    held = await house.taken("ann", "Kari")
+    await house.later(minutes=1)
+    other = await house.newcomer("Kari2", "telegram")
+    await house.writes(other, "hello from Telegram")  # opened later, closed as a duplicate
+    await house.do(merging.merge, held.customer_id, other, "linked")
+    await house.do(cases.resolve, held.id, "ann", "resolved")
+    assert await house.do(CasesForBot(lambda: house.desk).recently_resolved, held.customer_id)
+    await house.writes(held.customer_id, "It broke again")
+    live = await house.look(store.live_case, held.customer_id)
+    assert live is not None
+    assert (live.id, live.reopened, live.last_agent_id) == (held.id, 1, "ann")
 
 
 # ── what others ask ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from bot.desk_folder.desk import Agent, Routing, RoutingRule, Team
+from bot.desk_folder.desk import Agent, Routing, RoutingRule, Sla, Team
 from bot.events import EscalationAsked
 from bot.flows.expressions import parse
 from bot.model import CaseStatus
@@ -172,6 +172,15 @@ async def test_whoever_does_something_in_it_keeps_it(house: House, how: str) -> 
         await house.do(cases.draft if how == "draft" else cases.note, case.id, "ann", "One moment", desk="wall")
     await house.later(minutes=10)
     assert await holders(house, case) == ["ann"]
+
+
+async def test_a_service_level_that_is_broken_meanwhile_is_no_answer_of_the_agents(house: House) -> None:
+    """The audit names them in its lines; they have done nothing all the same."""
+    house.desk = replace(house.desk, sla=(Sla("", None, MINUTE),))
+    case = await house.queued()
+    await house.later(minutes=2)
+    assert {"sla_warning", "sla_breach"} <= set(await house.events(case))
+    assert await holders(house, case) == ["bob"]
 
 
 async def test_from_the_agent_to_the_team_to_a_group_to_a_person(house: House) -> None:

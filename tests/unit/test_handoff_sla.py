@@ -183,6 +183,22 @@ async def test_a_breach_calls_whoever_is_next_on_the_ladder(house: House) -> Non
     ]  # fmt: skip
 
 
+async def test_a_breach_that_calls_somebody_early_leaves_the_other_rungs_their_time(house: House) -> None:
+    ladder = (Rung(15 * MINUTE, team="billing"), Rung(20 * MINUTE, group="S0123456"), Rung(30 * MINUTE, person="lea"))
+    house.desk = replace(house.desk, routing=Routing(ladder=ladder))
+    case = await house.queued()
+    await house.later(minutes=10)
+    assert (await house.notes(case))[-1] == "No answer for about 10 minutes: S0123456 is called."
+    assert (await house.case(case)).team == "support"
+    await house.later(minutes=5)
+    assert (await house.case(case)).team == "billing"
+    await house.later(minutes=30)
+    called = [event.data for event in await house.look(store.events, case.id) if event.kind == "called"]
+    assert [(one["why"], one["group"], one["person"]) for one in called] == [
+        ("breach", "S0123456", None), ("ladder", None, "lea"),
+    ]  # fmt: skip
+
+
 async def test_two_nodes_that_ring_at_once_and_one_that_starts_again_tell_it_once(database_url: str) -> None:
     """A timer is removed in the transaction that acts on it: whoever else comes for it finds nothing."""
     house = await build(database_url, sla=(Sla("", None, 10 * MINUTE),))

@@ -30,6 +30,7 @@ from surveys.insights import happened
 from surveys.insights.records import alarms, improving, labelling, problems, wishing
 from surveys.insights.records import store as records
 from surveys.insights.records.nouns import AlarmState, Area, LabelKind, Metric, ProblemState, WishState
+from surveys.insights.records.words import amount_of, day_of
 from surveys.insights.reports import REPORTS, Setting
 from surveys.insights.watch import Watch
 from surveys.insights.weeks import months, weeks
@@ -321,6 +322,38 @@ async def test_the_same_wish_from_three_customers_is_one_item_with_three_votes_a
         await here.told()
         here.rooms.clock.passes(minutes=5)
         assert await here.told() == ["Excel is here."] * 3
+
+
+async def test_however_much_a_customer_writes_their_turn_goes_on_and_what_comes_of_it_can_be_kept(one_url: str) -> None:
+    async with house(one_url) as here:
+        customer_id, case_id = await here.says("ann"), await here.case("ann")
+        for kind, text in (("complaint", "slow " * 900), ("feature_request", f"https://shop.example/{'a' * 4_500}")):
+            await here.write(lambda tx, k=kind, x=text: record(tx, here.watch, customer_id, case_id, k, text=x))
+        assert [len(one["text"]) for one in (await here.report("labels"))["items"]] == [4_000, 3_999]
+        (item,) = (await here.report("wishes"))["items"]
+        values = {"title": item["title"], "area": None, "message": {"en": "It is here."}, "planned": True}
+        await here.write(lambda tx: wishing.change_wish(tx, item["id"], ME, **values))
+        shipped = await here.write(lambda tx: wishing.ship(tx, here.notices, item["id"], ME))
+        assert shipped.notice_id is not None
+
+
+@pytest.mark.parametrize("typed", ["0002-03-09", "9999-12-31", "tomorrow"])
+def test_a_day_that_a_slip_of_the_finger_makes_is_none(typed: str) -> None:
+    with pytest.raises(Conflict, match="is no day"):
+        day_of(typed)
+
+
+@pytest.mark.parametrize(
+    ("typed", "amount"), [("12 500", 12_500), ("12500,5", 12_500.5), ("0.125", 0.125), (" ", None)]
+)
+def test_an_amount_is_read_with_a_point_or_a_comma(typed: str, amount: float | None) -> None:
+    assert amount_of(typed) == amount
+
+
+@pytest.mark.parametrize("typed", ["12,500", "1.000", "1.000,50", "-1", "nan", "much"])
+def test_an_amount_that_may_mean_another_is_asked_for_again(typed: str) -> None:
+    with pytest.raises(Conflict, match="is no amount"):
+        amount_of(typed)
 
 
 async def test_wishes_that_are_merely_alike_are_joined_by_a_person_and_parted_again(one_url: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Connection, insert, select, update
 
 from bot.errors import Conflict, NotFound
+from bot.events import CustomersMerged
 from bot.model import BOT, Author, AuthorKind, Body, Deleted, Edited, Inbound, Sender, Wrote
 from bot.outbox import say
 from bot.storage import customers, history, merging
@@ -176,6 +177,30 @@ async def test_the_bot_goes_on_with_a_case_that_goes_back_where_it_is_by_now(dat
         await house.storage.write(lambda tx: customers.set_bot_state(tx, kari, now))
         await unmerge(house, merge_id)
         assert await house.storage.read(talks) == ({kari: {}, ola: paid} if goes_on else {kari: now, ola: {}})
+
+
+async def test_what_the_winner_told_the_bot_does_not_go_with_the_losers_case(sqlite_url: str) -> None:
+    """Of two live cases the loser's goes on, and in it the winner's flow."""
+    async with rooms(sqlite_url, takers=()) as house:
+        kari, ola = await pair(house)
+
+        def begin(tx: Tx) -> None:
+            for case_id, who in (("k", kari), ("o", ola)):
+                case = {"id": case_id, "customer_id": who, "channel": "stone", "status": "bot", "locale": "nb"}
+                tx.conn.execute(insert(t.cases).values(**case, opened_at=tx.now, updated_at=tx.now))
+            customers.set_bot_state(tx, kari, {"case": "k", "flow": {"frames": [{"slots": {"order": "Kari's"}}]}})
+
+        def close(tx: Tx, _: CustomersMerged) -> None:
+            tx.conn.execute(update(t.cases).where(t.cases.c.id == "k").values(status="closed"))
+
+        await house.storage.write(begin)
+        house.storage.wiring.subscribers = {CustomersMerged: [close]}
+        merge_id = await merge(house, kari, ola)
+        house.storage.wiring.subscribers = {}
+        joined = await house.storage.read(lambda conn: customers.conversation(conn, kari).bot_state)
+        await unmerge(house, merge_id)
+        parted = await house.storage.read(lambda conn: customers.conversation(conn, ola).bot_state)
+        assert (joined["case"], parted) == ("o", {})
 
 
 async def test_names_of_what_was_deleted_while_joined_go_back_as_well(sqlite_url: str) -> None:

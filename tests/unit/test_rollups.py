@@ -7,10 +7,11 @@ import os
 import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import pytest_asyncio
@@ -82,7 +83,7 @@ def recomputed(conn: Connection, now: datetime = NOW) -> dict[str, blocks.Table]
     """All facts from the raw rows, past everything that is kept."""
     ids = {family: store.unmade(conn, family, "") for family in FAMILIES}
     facts = {family: [fact for _, fact in raw.make(conn, family, ids[family], always).values()] for family in FAMILIES}
-    facts |= {BACKLOG: raw.waiting(conn, now), STEPS: raw.steps(conn, (None, None))}
+    facts |= {BACKLOG: raw.waiting(conn, now), STEPS: raw.steps(conn, (None, None), UTC)}
     return {family: blocks.of(family, some) for family, some in facts.items()}
 
 
@@ -202,6 +203,22 @@ async def test_groups_add_up_to_the_whole(past: Past) -> None:
     made = await past.rollups.ask(Question(by=("topic", "channel"), metrics=("ttr", "ces7", "escalated")))
     for metric in made.metrics():
         assert sum(one.n for one in made.groups(metric)) == made.of(metric).n > 0
+
+
+@pytest.mark.parametrize("past", [1], indirect=True)
+@pytest.mark.parametrize("zone", [ZoneInfo("America/New_York"), UTC, ZoneInfo("Pacific/Auckland")])
+async def test_a_flows_steps_stand_on_the_day_of_the_desk_on_which_they_were_counted(past: Past, zone: tzinfo) -> None:
+    row = {"flow": "refund", "step": "ask", "answered": 1}
+    days = {"2026-03-07": 2, "2026-03-08": 3, "2026-03-09": 4}  # in New York the clock is changed on the second
+
+    def write(tx: Tx) -> None:
+        tx.conn.execute(insert(t.step_counts), [{**row, "day": day, "reached": n} for day, n in days.items()])
+
+    await past.storage.write(write)
+    since, until = (datetime(2026, 3, day, tzinfo=zone).astimezone(UTC) for day in (8, 9))
+    asked = Question(since, until, ("day",), metrics=("step_answered",), zone=zone)
+    found = await past.rollups.ask(asked)
+    assert [(one.by.get("day"), one.n) for one in found.figures] == [(None, 3), ("2026-03-08", 3)]
 
 
 @pytest.mark.parametrize("past", [60], indirect=True)

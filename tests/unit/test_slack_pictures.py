@@ -158,3 +158,17 @@ def test_snoozing_ends_by_the_agents_own_clock(preset: str, date: str, time: str
     now = datetime(2026, 3, 28, 7, 30, tzinfo=UTC)  # a Saturday, 8:30 in Oslo
     assert snooze_until(now, ZoneInfo("Europe/Oslo"), preset, date, time) == datetime.fromisoformat(until)
     assert now + timedelta(hours=1) == snooze_until(now, UTC, "1h")
+
+
+@pytest.mark.parametrize(("minute", "until"), [(0, "2026-10-25T02:45+02:00"), (60, "2026-10-25T02:45+01:00")])
+def test_in_the_hour_that_comes_twice_a_time_is_of_the_hour_that_it_is(minute: int, until: str) -> None:
+    from zoneinfo import ZoneInfo
+
+    now = datetime(2026, 10, 25, 0, 30, tzinfo=UTC) + timedelta(
+        minutes=minute
+    )  # 2:30 in Oslo, for the first or second time
+    for date in ("", "2026-10-25"):
+        assert snooze_until(now, ZoneInfo("Europe/Oslo"), "1h", date, "02:45") == datetime.fromisoformat(until)
+    assert snooze_until(now, ZoneInfo("Europe/Oslo"), "1h", "", "02:15") == datetime.fromisoformat(
+        "2026-10-26T02:15+01:00"
+    )

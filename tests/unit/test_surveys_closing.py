@@ -157,6 +157,18 @@ def test_who_came_with_something_new_is_not_asked_meanwhile(house: House) -> Non
     assert not any("contact you" in text for text in house.said())
 
 
+def test_who_asks_to_be_left_alone_before_we_speak_again_is_left_alone(house: House) -> None:
+    house.setup = replace(house.setup, rules=replace(AT_ONCE, review_url="https://review.example/us"))
+    for score in ("2", "7"):
+        house.presses(house.question(house.ask()), score)
+        left_alone = update(t.customers).where(t.customers.c.id == house.customer.id)
+        house.conn.execute(left_alone.values(opted_out=True))
+        house.now += timedelta(minutes=11)
+        house.ring()
+        house.conn.execute(left_alone.values(opted_out=False))
+    assert not any("contact you" in text or "review.example" in text for text in house.said())
+
+
 # ── who is happy ───────────────────────────────────────────────────────────────────────────────────────────────────
 def test_a_promoter_is_offered_the_link_once_in_their_life_and_a_detractor_never(house: House) -> None:
     house.setup = replace(house.setup, rules=replace(AT_ONCE, review_url="https://review.example/us"))
@@ -183,6 +195,19 @@ def test_the_goal_comes_first_and_yes_brings_the_score(house: House) -> None:
     (said,) = [one for one in house.heard if isinstance(one, GoalTold)]
     assert (said.case_id, said.met) == (case_id, True)
     assert house.decisions() == [("answered", None)]
+
+
+def test_who_got_it_and_has_come_with_something_new_is_not_asked_for_a_score_meanwhile(house: House) -> None:
+    house.setup = replace(house.setup, rules=replace(AT_ONCE, goal=True))
+    case_id = house.ask()
+    house.case(status="open", resolved_at=None, outcome=None)
+    assert house.presses(house.question(case_id), "goal:yes")
+    assert house.said()[1:] == ["Thank you, that helps us."]
+    assert [one.met for one in house.heard if isinstance(one, GoalTold)] == [True]
+    assert house.decisions() == [("cancelled", None)]
+    house.now += timedelta(days=8)
+    house.ring()
+    assert house.decisions() == [("cancelled", None)]
 
 
 def test_who_did_not_get_it_has_the_case_back_and_may_be_asked_again_at_its_new_end(house: House) -> None:

@@ -156,6 +156,18 @@ async def test_an_answer_that_ends_its_connection_is_an_answer(answer: bytes) ->
 
 
 @on_both_loops
+async def test_a_connection_that_takes_no_more_is_closed_by_us_where_the_other_side_waits() -> None:
+    """Each would be kept open for as long as the server runs."""
+    last = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nfine"
+    async with server(says(last)) as there:
+        ours = there.lines()
+        for _ in range(2):
+            assert await ours.post(b"/x", b"{}", PATIENCE) == (200, b"fine")
+            assert all(line._transport.is_closing() for line in ours._all)
+        assert there.connections == 2
+
+
+@on_both_loops
 async def test_where_nobody_listens_nothing_was_sent() -> None:
     async with server(says(OK)) as there:
         ours = there.lines()

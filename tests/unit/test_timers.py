@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
+from bot.storage import letters
 from bot.storage.engine import Storage
 from bot.storage.tx import Tx
 from bot.timers import Timer, Timers, cancel, set_timer
@@ -82,9 +86,9 @@ async def test_a_timer_that_fails_leaves_nothing_half_done_backs_off_and_becomes
         assert tried == [0, 2, 6, 14, 30]
         assert good == ["other"]
         assert await house.rows("timers") == []
-        letters = await house.rows("dead_letters")
-        assert [(one.source, one.key) for one in letters] == [("timer", "k")]
-        assert "ZeroDivisionError" in letters[0].error
+        buried = await house.rows("dead_letters")
+        assert [(one.source, one.key) for one in buried] == [("timer", "k")]
+        assert "ZeroDivisionError" in buried[0].error
 
 
 async def test_a_kind_that_nobody_knows_is_kept_for_inspection(database_url: str) -> None:
@@ -92,6 +96,20 @@ async def test_a_kind_that_nobody_knows_is_kept_for_inspection(database_url: str
         await put(house, kind="of tomorrow", due=NOON)
         await house.timers.run()
         assert [one.key for one in await house.rows("dead_letters")] == ["k"]
+
+
+async def test_however_many_timers_nobody_knows_each_is_kept_and_so_is_what_is_set_again_by_a_name(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a step back to an older program they stand nowhere else: what keeps rubbish from the disk is not for them."""
+    monkeypatch.setattr(letters, "PER_DAY", 2)
+    async with rooms(sqlite_url) as house:
+        for number in (1, 2):
+            for key in "abcd":
+                await put(house, key, kind="of tomorrow", due=NOON, data={"number": number})
+            await house.timers.run()
+        kept = [(one.key, json.loads(one.raw)["data"]["number"]) for one in await house.rows("dead_letters")]
+        assert sorted(kept) == [(key, number) for key in "abcd" for number in (1, 2)]
 
 
 async def test_a_worker_sleeps_until_due_or_woken_and_survives_a_failure() -> None:

@@ -203,10 +203,10 @@ def _moment(visit: Visit, written: str, zone: ZoneInfo) -> datetime | None:
         return None
     try:
         at = datetime.fromisoformat(written)
-    except ValueError:
+        local = at if "T" in written or " " in written else datetime.combine(at.date(), time())
+        return local.replace(tzinfo=zone).astimezone(UTC)
+    except (ValueError, OverflowError):  # the year 1 east of Greenwich is no year in UTC
         raise ValueError(visit.t("console_notice_wrong_time", text=written[:40])) from None
-    local = at if "T" in written or " " in written else datetime.combine(at.date(), time())
-    return local.replace(tzinfo=zone).astimezone(UTC)
 
 
 def _field(at: datetime | None, zone: ZoneInfo) -> str:

@@ -150,8 +150,13 @@ class Line {
     this.identity = jwt;
     this.wanted = true;
     store.set("read", null);
-    if (jwt == null) store.set("token", null);
-    return this.reintroduce();
+    if (jwt != null) return this.reintroduce();
+    for (const name of ["token", "outbox"]) store.set(name, null);  // nothing of theirs goes out in the next one's name,
+    this.token = this.heard = null;                                 // or stays in sight, whatever the network does
+    this.forget();
+    this.hangUp();
+    this.tell("reset");
+    return this.reintroduce().catch((why) => { this.later(); throw why; });
   }
 
   async connect() {

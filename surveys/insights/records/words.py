@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import date
 
 from bot.errors import Conflict
 from surveys.insights.records.nouns import LONGEST_MESSAGE, LONGEST_TEXT, LONGEST_TITLE
+
+FIRST_YEAR, LAST_YEAR = 1970, 2199
+THOUSANDS = re.compile(r"[1-9][0-9]{0,2}\.[0-9]{3}")
 
 
 def title_of(text: str) -> str:
@@ -36,22 +40,25 @@ def message_of(texts: Mapping[str, str]) -> dict[str, str]:
 
 
 def day_of(text: str) -> date | None:
-    """The day that "2026-03-09" is; nothing for nothing."""
+    """The day that "2026-03-09" is; nothing for nothing. A year that a slip of the finger makes is none: 0202, 9999."""
     if not text.strip():
         return None
     try:
-        return date.fromisoformat(text.strip())
+        found = date.fromisoformat(text.strip())
     except ValueError:
-        raise Conflict(f'"{text[:20]}" is no day; write 2026-03-09') from None
+        found = date.min
+    if not FIRST_YEAR <= found.year <= LAST_YEAR:
+        raise Conflict(f'"{text[:20]}" is no day; write 2026-03-09')
+    return found
 
 
 def amount_of(text: str) -> float | None:
-    """A number from 0 up, with a point or a comma; or nothing."""
+    """A number from 0 up, with a point or a comma; or nothing. 12,500 is none: it means twelve and a half to some."""
     plain = text.strip().replace(" ", "").replace(",", ".")
     if not plain:
         return None
     try:
-        value = float(plain)
+        value = math.nan if THOUSANDS.fullmatch(plain) else float(plain)
     except ValueError:
         value = math.nan
     if not 0 <= value < 1e12:
