@@ -29,6 +29,7 @@ INSTRUMENTS_OF: Mapping[Metric, tuple[str, ...]] = {
     Metric.NPS: ("nps",),
 }
 SERIES_WEEKS = 26
+SUMMER = timedelta(hours=1)
 HOUR = 3600
 
 
@@ -143,12 +144,14 @@ def of_answers(metric: Metric, answers: Rows) -> Sample:
 
 
 def of_cases(metric: Metric, cases: Rows, since: datetime, until: datetime) -> Sample:
-    """Pure. Contacts are counted by whole weeks from `since` on; what is left over at the end is not."""
+    """Pure. Contacts are counted by whole weeks from `since` on; what is left over at the end is not. A week in which summer
+    begins is one, though it is an hour short.
+    """
     import numpy as np
 
     match metric:
         case Metric.CONTACTS:
-            full = max(0, (until - since).days // 7)
+            full = max(0, (until - since + SUMMER) // timedelta(weeks=1))
             starts = [micros(since + timedelta(weeks=week)) for week in range(full + 1)]
             return Values(np.diff(cases.at.searchsorted(starts)).astype(float))
         case Metric.TTR:
