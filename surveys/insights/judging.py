@@ -153,7 +153,8 @@ def of_cases(metric: Metric, cases: Rows, since: datetime, until: datetime) -> S
         case Metric.CONTACTS:
             full = max(0, (until - since + SUMMER) // timedelta(weeks=1))
             starts = [micros(since + timedelta(weeks=week)) for week in range(full + 1)]
-            return Values(np.diff(cases.at.searchsorted(starts)).astype(float))
+            counts = np.diff(cases.at.searchsorted(starts)).astype(float)
+            return Values(counts, float(counts.mean()) if full else 0.0)
         case Metric.TTR:
             lasted = cases["ttr"].astype(float)
             return Values(np.log(lasted[~np.isnan(lasted)] / HOUR + 1 / 60))
@@ -179,8 +180,10 @@ def _beyond(
         if not level or before.value is None:
             return None
         scale = before.value / level  # elsewhere may be ten times as busy: it is its course that counts
-        other_before = Values([value * scale for value in other_before.values])
-        other_after = Values([value * scale for value in other_after.values])
+        other_before, other_after = (
+            Values([value * scale for value in one_of.values], one_of.least * scale**2)
+            for one_of in (other_before, other_after)
+        )
     elsewhere = difference(other_before, other_after) if _is_enough(one, other_before, other_after) else None
     return against(effect, elsewhere) if elsewhere is not None else None
 
