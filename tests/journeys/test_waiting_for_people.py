@@ -101,6 +101,19 @@ async def test_who_waits_goes_on_with_the_bot_and_it_helps(tmp_path: Path, desk:
         assert (again.id, again.status, again.reopened) == (ended.id, "bot", 1)
 
 
+async def test_who_would_rather_wait_than_go_on_with_the_bot_hears_of_the_queue_alone(
+    tmp_path: Path, desk: Path
+) -> None:
+    async with House(tmp_path, desk=desk) as house:
+        kari, nobody = await waits(house)
+        await kari.presses(nobody, "Go on with the bot")
+        meanwhile = await kari.hears("You keep your place in the queue")
+        before = await told_to(house, await case_of(house))
+        await kari.presses(meanwhile, "I'll wait here")
+        told = await told_to(house, await case_of(house))
+        assert told[len(before) :] == ["All right, you are still in the queue."]
+
+
 async def test_who_leaves_a_contact_is_found_by_the_agent_who_comes(tmp_path: Path, desk: Path) -> None:
     async with House(tmp_path, desk=desk) as house:
         kari, nobody = await waits(house)
