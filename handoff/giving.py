@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from bot.storage import customers
 from bot.storage.tx import Tx
 from handoff import terms
 from handoff.case import AgentView, Case, Route
@@ -42,6 +43,10 @@ def give(tx: Tx, case: Case, agent: AgentView, *, desk: str, by: str | None, why
     )
     queue.settle(tx, given, served=True)
     take_baton(tx, given)
+    if customers.talk(
+        tx, case.customer_id
+    ).bot_state:  # what the bot has asked, nobody waits for any more: also in a queue
+        customers.set_bot_state(tx, case.customer_id, {})
     changed(tx, given)
     key = "agent_took_over" if took_over else "agent_given" if desk == ROUTING else "agent_joined"
     tell_customer(tx, given, key, agent=agent.name)

@@ -23,8 +23,9 @@ from bot.events import (
     TopicGiven,
     TurnFailed,
 )
+from bot.flows import FlowState
 from bot.model import AuthorKind, CaseStatus, Message
-from bot.storage import history
+from bot.storage import customers, history
 from bot.storage.tx import Subscriber, Tx
 from bot.timers import Ringer, Timer
 from handoff import availability, cases, ladder, relays, routing, store, terms, watchdog
@@ -182,6 +183,15 @@ def on_turn_failed(tx: Tx, event: TurnFailed) -> None:
         if message is not None:
             tx.emit(MessageTaken(case, message))
         tell_agents(tx, case, "turn_failed")
+    elif message is None and _waits_for_connector(tx, case):
+        customers.set_bot_state(tx, case.customer_id, {})
+        cases.on_escalation(tx, EscalationAsked(case.customer_id, "connector"))
+
+
+def _waits_for_connector(tx: Tx, case: Case) -> bool:
+    """Whether a flow waits for an answer: it would for ever, and so would what the customer says meanwhile."""
+    state = customers.conversation(tx.conn, case.customer_id).bot_state
+    return state.get("case") == case.id and bool(FlowState.from_json(state.get("flow") or {}).call_token)
 
 
 def on_recorded(tx: Tx, event: Recorded) -> None:

@@ -3,7 +3,8 @@
 A timer looks every hour whether a campaign has begun. It goes through the customers page by page, a minute apart, and only
 plans: one row for each of them in this campaign (a unique key, so that a crash, a replay or a second node plans nothing
 twice) and one timer, which asks in a transaction of that customer's own. Who has an open case is looked at again a day
-later, as long as the campaign runs; a question is put off by quiet hours; every other reason not to ask is written down.
+later, as long as the campaign runs; a question is put off by quiet hours, and by the last hours of the time that is left
+between two; every other reason not to ask is written down.
 """
 
 from __future__ import annotations
@@ -81,8 +82,10 @@ class Campaigns:
         if planned is None or who is None or planned.state != "planned":
             return
         setup, ends_at = self.invitations.setup(), datetime.fromisoformat(str(timer.data["until"]))
-        reason = self._against(tx, planned, who, setup)
-        at = tx.now + AGAIN if reason is Reason.OPEN_CASE else after_quiet(tx.now, setup.rules.quiet, setup.zone)
+        past = store.past_asks(tx.conn, who.id)
+        free_at = max(tx.now, throttled_until(past, setup) or tx.now)
+        reason = self._against(tx, planned, who, setup, past, free_at)
+        at = tx.now + AGAIN if reason is Reason.OPEN_CASE else after_quiet(free_at, setup.rules.quiet, setup.zone)
         if reason is None and at >= ends_at:
             reason = Reason.EXPIRED
         if reason is not None and (reason is not Reason.OPEN_CASE or at >= ends_at):
@@ -93,24 +96,32 @@ class Campaigns:
         else:
             self.invitations.ask(tx, planned, planned.instrument, who.locale)
 
-    def _against(self, tx: Tx, planned: Invitation, who: Person, setup: Setup) -> Reason | None:
+    def _against(
+        self, tx: Tx, planned: Invitation, who: Person, setup: Setup, past: list[PastAsk], free_at: datetime
+    ) -> Reason | None:
         """The first reason not to ask, in the order of the checks."""
-        past = store.past_asks(tx.conn, who.id)
         checks = (
             (Reason.OFF, setup.rules.nps is None),
             (Reason.OPTED_OUT, who.opted_out),
             (Reason.OPEN_CASE, store.has_live_case(tx.conn, who.id)),
             (Reason.ALREADY_ASKED, any(ask.case_id.startswith(f"{planned.campaign}/") for ask in past)),
             (Reason.UNREACHABLE, not is_reachable(tx, who.id)),
-            (Reason.THROTTLED, is_throttled(past, setup, tx.now)),
+            (Reason.THROTTLED, free_at > tx.now + AGAIN),
             (Reason.FATIGUE, is_tired(setup.rules, past, tx.now)),
         )
         return next((reason for reason, holds in checks if holds), None)
 
 
-def is_throttled(past: list[PastAsk], setup: Setup, now: datetime) -> bool:
-    """Whether they were asked this within 90 days, or anything within what the desk leaves between two questions."""
-    return any(
-        now - ask.asked_at < max(setup.rules.throttle, THROTTLE if ask.instrument in RELATIONSHIP else timedelta())
-        for ask in past
+def throttled_until(past: list[PastAsk], setup: Setup) -> datetime | None:
+    """When they may be asked again: 90 days after this was asked, and after anything what the desk leaves between two questions.
+
+    Who has to wait less than a day is not dropped: from one campaign to the next it is 90 days of the calendar, which are an
+    hour less where summer has begun, and a minute less where the sweep comes earlier.
+    """
+    return max(
+        (
+            ask.asked_at + max(setup.rules.throttle, THROTTLE if ask.instrument in RELATIONSHIP else timedelta())
+            for ask in past
+        ),
+        default=None,
     )

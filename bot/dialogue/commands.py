@@ -69,6 +69,12 @@ def _is_of_last(talk: Talk, pressed: Pressed) -> bool:
     return told.removeprefix("article:") in talk.kb.shown
 
 
+def is_ours(pressed: Pressed) -> bool:
+    """Whether the bot may have put this button there; the queue has others ("I'll wait here")."""
+    known = "ask" in pressed.on.meta or pressed.value == HUMAN or articles.event_of(pressed.value) is not None
+    return known or pressed.value.startswith((LANGUAGE, START))
+
+
 def is_spent(pressed: Pressed, state: Mapping[str, Any], desk: Desk) -> bool:
     """Whether nothing would come of this button any more; `state` is what the bot remembers of the case that has ended."""
     if "ask" in pressed.on.meta:

@@ -72,7 +72,7 @@ class Dialogue:
             return False
         if turn.answered is not None:
             return self._is_for_flow(begin(self._bot, turn, case), turn.answered)
-        if turn.message is None:
+        if turn.message is None or (turn.pressed is not None and not commands.is_ours(turn.pressed)):
             return False
         talk = begin(self._bot, turn, case)
         if (talk.flow.waiting == "ask" and by_flow.take(talk)) or self._goes_on(talk):

@@ -3,7 +3,7 @@
     share    of cases for which something holds     Newcombe's interval of the difference
     mean     of a score                             Welch's
     nps      promoters − detractors, in points      adjusted Wald, as the NPS's own interval (Rocks 2016)
-    count    cases a week                           Welch's, on the weeks
+    count    cases a week                           Welch's, on the weeks, their variance never taken below their mean (Poisson)
 
 Elsewhere is where nothing was changed: what moved there would have moved here too, so the difference of the two differences is
 what the change did (difference in differences). Its interval comes from the two intervals by MOVER (Zou & Donner 2008,
@@ -47,9 +47,12 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """Scores of cases (a mean), or cases by week (a count)."""
+    """Scores of cases (a mean), or cases by week (a count). Of counts a variance below `least` is not believed: two weeks of one
+    case each do not tell that there never are two, or none.
+    """
 
     values: Numbers
+    least: float = 0.0
 
     @property
     def n(self) -> int:
@@ -66,10 +69,10 @@ def _mean(values: Numbers) -> float:
     return float(np.mean(values, dtype=np.float64))
 
 
-def _variance(values: Numbers) -> float:
+def _variance(side: Values) -> float:
     import numpy as np
 
-    return float(np.var(values, ddof=1, dtype=np.float64))
+    return max(side.least, float(np.var(side.values, ddof=1, dtype=np.float64)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,26 +146,26 @@ def _interval(before: Sample, after: Sample) -> Interval | None:
         case Share(), Share():
             return newcombe(before.hits, before.n, after.hits, after.n)
         case Values(), Values():
-            return welch(before.values, after.values)
+            return welch(before, after)
         case Nps(), Nps():
             return nps_difference(before, after)
     raise TypeError("before and after must be of one kind")
 
 
-def welch(before: Numbers, after: Numbers) -> Interval | None:
+def welch(before: Values, after: Values) -> Interval | None:
     """Student's interval of mean after − mean before, the two spreads unequal (Welch 1947; degrees by Satterthwaite).
 
     None with fewer than two values on a side.
     """
-    if len(before) < 2 or len(after) < 2:
+    if before.n < 2 or after.n < 2:
         return None
     from scipy.special import stdtrit
 
-    parts = [_variance(side) / len(side) for side in (before, after)]
-    gap, error = _mean(after) - _mean(before), sum(parts)
+    parts = [_variance(side) / side.n for side in (before, after)]
+    gap, error = _mean(after.values) - _mean(before.values), sum(parts)
     if error == 0:
         return Interval(gap, gap)
-    degrees = error**2 / (parts[0] ** 2 / (len(before) - 1) + parts[1] ** 2 / (len(after) - 1))
+    degrees = error**2 / (parts[0] ** 2 / (before.n - 1) + parts[1] ** 2 / (after.n - 1))
     half = float(stdtrit(degrees, (1 + CONFIDENCE) / 2)) * math.sqrt(error)
     return Interval(gap - half, gap + half)
 
@@ -188,7 +191,7 @@ def cases_needed(before: Sample, after: Sample) -> int | None:
         case Share(), Share():
             return shares_needed(*_apart(before.value or 0.0, after.value or 0.0))
         case Values(), Values() if before.n > 1 and after.n > 1:
-            spread = math.sqrt((_variance(before.values) + _variance(after.values)) / 2)
+            spread = math.sqrt((_variance(before) + _variance(after)) / 2)
             return means_needed(abs((after.value or 0.0) - (before.value or 0.0)), spread)
         case Nps(), Nps():
             spread = math.sqrt(sum(_nps_variance(side) for side in (before, after)) / 2)

@@ -29,6 +29,7 @@ INSTRUMENTS_OF: Mapping[Metric, tuple[str, ...]] = {
     Metric.NPS: ("nps",),
 }
 SERIES_WEEKS = 26
+SUMMER = timedelta(hours=1)
 HOUR = 3600
 
 
@@ -143,14 +144,17 @@ def of_answers(metric: Metric, answers: Rows) -> Sample:
 
 
 def of_cases(metric: Metric, cases: Rows, since: datetime, until: datetime) -> Sample:
-    """Pure. Contacts are counted by whole weeks from `since` on; what is left over at the end is not."""
+    """Pure. Contacts are counted by whole weeks from `since` on; what is left over at the end is not. A week in which summer
+    begins is one, though it is an hour short.
+    """
     import numpy as np
 
     match metric:
         case Metric.CONTACTS:
-            full = max(0, (until - since).days // 7)
+            full = max(0, (until - since + SUMMER) // timedelta(weeks=1))
             starts = [micros(since + timedelta(weeks=week)) for week in range(full + 1)]
-            return Values(np.diff(cases.at.searchsorted(starts)).astype(float))
+            counts = np.diff(cases.at.searchsorted(starts)).astype(float)
+            return Values(counts, float(counts.mean()) if full else 0.0)
         case Metric.TTR:
             lasted = cases["ttr"].astype(float)
             return Values(np.log(lasted[~np.isnan(lasted)] / HOUR + 1 / 60))
@@ -176,8 +180,10 @@ def _beyond(
         if not level or before.value is None:
             return None
         scale = before.value / level  # elsewhere may be ten times as busy: it is its course that counts
-        other_before = Values([value * scale for value in other_before.values])
-        other_after = Values([value * scale for value in other_after.values])
+        other_before, other_after = (
+            Values([value * scale for value in one_of.values], one_of.least * scale**2)
+            for one_of in (other_before, other_after)
+        )
     elsewhere = difference(other_before, other_after) if _is_enough(one, other_before, other_after) else None
     return against(effect, elsewhere) if elsewhere is not None else None
 

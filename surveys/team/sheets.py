@@ -114,7 +114,8 @@ class TeamSheets:
 
     def _labelled(self, tx: Tx, who: str, given: Mapping[str, str], locale: str) -> Mapping[str, str]:
         number = given.get(NUMBER, "").strip().lstrip("#")
-        case_id = records.case_by_number(tx.conn, int(number)) if number.isascii() and number.isdigit() else None
+        is_number = number.isascii() and number.isdigit() and len(number) < 10  # more is none that a database holds
+        case_id = records.case_by_number(tx.conn, int(number)) if is_number else None
         if case_id is None:
             return {NUMBER: say("mend_no_case", locale, number=number[:20])}
         kind, topic = given.get(KIND, ""), given.get(TOPIC, "")

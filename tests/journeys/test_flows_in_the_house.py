@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from bot.dialogue import moving
+from bot.inbox import TRIES
 from bot.model import Answered
 from bot.storage import history
+from bot.turn import Turn
 from surveys import store as surveys
 from tests.support.house import House
 
@@ -371,3 +373,30 @@ async def test_who_asks_for_a_human_by_command_is_asked_nothing_more_by_the_flow
         assert [one.status for one in await _cases(house)] == ["queued"]
         told = await house.app.storage.read(lambda conn: history.messages(conn, customer_id))
         assert not any("written down" in one.body.text for one in told)
+
+
+async def test_an_answer_that_no_turn_can_hear_fetches_people_and_they_find_what_was_said_meanwhile(
+    tmp_path: Path, folder: Path
+) -> None:
+    """A fault of ours, five times over: the flow would wait for ever, and every word of the customer's with it."""
+    (folder / "desk.yaml").write_text(DESK + NOBODY_LISTENS)
+    (folder / "flows" / "logged.yaml").write_text(LOGGED.replace("  - {close: resolved}\n", ""))
+    async with House(tmp_path, desk=folder) as house:
+
+        def faulty(turn: Turn) -> bool:
+            if turn.answered is not None:
+                raise AssertionError("a fault of ours")
+            return False
+
+        house.app.inbox.takers = (faulty, *house.app.inbox.takers)
+        visitor = await house.visitor()
+        await visitor.says("all done")
+        await visitor.hears("Are you happy?")
+        await visitor.says("yes")
+        await visitor.says("hello? anybody?")
+        for _ in range(TRIES):
+            await house.passes(seconds=20)
+        (case,) = await _cases(house)
+        assert (case.status, case.escalation["reason_code"]) == ("queued", "connector")
+        said = await house.app.storage.read(lambda conn: history.messages(conn, case.customer_id))
+        assert [one.case_id for one in said if one.body.text == "hello? anybody?"] == [case.id]

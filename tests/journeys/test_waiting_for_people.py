@@ -33,6 +33,15 @@ steps:
   - {id: look, call: parcels.get, save: found, on: {timeout: sorry, error: sorry}}
   - {id: sorry, say: {en: "The parcel service does not answer.", he: "אין תשובה."}}
 """
+REFUND = """\
+flow: refund
+triggers: {phrases: {en: [refund], he: [החזר]}}
+slots: {email: {type: email, scope: customer}}
+steps:
+  - {id: person, escalate: {team: support}, text: {en: Somebody comes., he: בדרך.}, on: {no_agent: q_email}}
+  - {id: q_email, ask: email, text: {en: "E-mail?", he: "מייל?"}}
+  - {id: thanks, say: {en: "We write to {{ email }}", he: "{{ email }}"}}
+"""
 NOBODY_LISTENS = 'connectors:\n  parcels.get: {url: "http://127.0.0.1:9/"}\n'
 
 
@@ -92,6 +101,19 @@ async def test_who_waits_goes_on_with_the_bot_and_it_helps(tmp_path: Path, desk:
         assert (again.id, again.status, again.reopened) == (ended.id, "bot", 1)
 
 
+async def test_who_would_rather_wait_than_go_on_with_the_bot_hears_of_the_queue_alone(
+    tmp_path: Path, desk: Path
+) -> None:
+    async with House(tmp_path, desk=desk) as house:
+        kari, nobody = await waits(house)
+        await kari.presses(nobody, "Go on with the bot")
+        meanwhile = await kari.hears("You keep your place in the queue")
+        before = await told_to(house, await case_of(house))
+        await kari.presses(meanwhile, "I'll wait here")
+        told = await told_to(house, await case_of(house))
+        assert told[len(before) :] == ["All right, you are still in the queue."]
+
+
 async def test_who_leaves_a_contact_is_found_by_the_agent_who_comes(tmp_path: Path, desk: Path) -> None:
     async with House(tmp_path, desk=desk) as house:
         kari, nobody = await waits(house)
@@ -121,6 +143,25 @@ async def test_a_connector_answers_who_goes_on_with_the_bot_and_what_they_say_me
         await kari.says("then I wait")
         (written,) = await with_text(house, "then I wait")
         assert written.case_id == (await case_of(house)).id, "the people find it in the case that they will take"
+
+
+async def test_a_question_from_before_an_agent_had_the_case_is_not_asked_on_when_it_waits_again(tmp_path: Path) -> None:
+    folder = tmp_path / "desk"
+    desk_of(folder, REFUND, desk=DESK + STAFF)
+    async with House(tmp_path, desk=folder) as house:
+        await is_there(house, False)
+        kari = await house.visitor()
+        await kari.says("refund")
+        await kari.hears("E-mail?", "bot")
+        case = await case_of(house)
+        await house.app.storage.write(lambda tx: cases.claim(tx, case.id, "ann", desk="web"))
+        await house.app.storage.write(lambda tx: cases.release(tx, case.id, "ann", desk="web"))
+        await house.settle()
+        assert (await case_of(house)).status == "queued"
+        told = await told_to(house, case)
+        await kari.says("when does your colleague come?")
+        await house.settle()
+        assert await told_to(house, case) == told, "the bot is silent"
 
 
 async def with_text(house: House, text: str) -> list[Message]:

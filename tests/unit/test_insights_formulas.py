@@ -334,6 +334,18 @@ def test_a_difference_of_means_is_welchs() -> None:
     assert effect.difference(Values((1,)), Values((3, 4, 5))) is None
 
 
+def test_two_weeks_of_one_case_each_and_two_of_none_are_no_evidence() -> None:
+    """Counts scatter at least as Poisson says, though these do not scatter at all: se = √(1/2 + 0), 1 degree of freedom."""
+    found = effect.difference(Values((1, 1), 1.0), Values((0, 0), 0.0))
+    assert found is not None
+    half = 12.706205 * math.sqrt(1 / 2)
+    assert (found.interval.low, found.interval.high) == near(-1 - half, -1 + half)
+    assert not found.is_shown
+    busy = effect.difference(Values((20,) * 8, 20.0), Values((9,) * 8, 9.0))
+    assert busy is not None
+    assert busy.is_shown
+
+
 def test_a_difference_of_nps_adds_both_adjusted_variances() -> None:
     """By hand, n′ = 13 a side: p′ = .75 (9+.75)/13, d′ = .75/13 …"""
     one, other = Nps(5, 3, 10), Nps(9, 0, 10)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 from sqlalchemy import insert, update
 
@@ -27,13 +28,15 @@ from bot.storage import tables as t
 from bot.storage.erasure import erase
 from handoff.watch import on_topic_given
 from surveys.insights import happened
+from surveys.insights.judging import of_cases
 from surveys.insights.records import alarms, improving, labelling, problems, wishing
 from surveys.insights.records import store as records
 from surveys.insights.records.nouns import AlarmState, Area, LabelKind, Metric, ProblemState, WishState
 from surveys.insights.records.words import amount_of, day_of
 from surveys.insights.reports import REPORTS, Setting
 from surveys.insights.watch import Watch
-from surveys.insights.weeks import months, weeks
+from surveys.insights.weeks import midnight, months, weeks
+from surveys.rollups.facts import micros
 from tests.support.rooms import Rooms, rooms
 
 ZONE = ZoneInfo("Europe/Amsterdam")
@@ -605,6 +608,15 @@ async def test_what_an_improvement_is_judged_by_stays_from_its_day_on(one_url: s
                         tx, None, ME, ZONE, starts_on=day, metric=Metric.CES, **{**values, **w}
                     )
                 )
+
+
+def test_a_week_in_which_summer_begins_is_a_week() -> None:
+    """With its hour it had gone from the contacts, the series and the return."""
+    since, until = (midnight(date(2026, 3, 16) + timedelta(weeks=weeks_on), ZONE) for weeks_on in (0, 4))
+    noons = np.array([micros(since + timedelta(days=day, hours=12)) for day in range(28)])
+    rows = happened.Rows(noons, {}, {})
+    assert list(of_cases(Metric.CONTACTS, rows, since, until).values) == [7, 7, 7, 7]  # type: ignore[union-attr]
+    assert list(of_cases(Metric.CONTACTS, rows, since, until - timedelta(days=1)).values) == [7, 7, 7]  # type: ignore[union-attr]
 
 
 async def test_contacts_that_did_not_come_are_counted_by_week_against_the_rest(one_url: str) -> None:

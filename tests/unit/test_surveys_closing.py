@@ -409,6 +409,24 @@ def test_ninety_days_lie_between_two_campaigns_questions(house: House) -> None:
     assert times[1] - times[0] >= timedelta(days=90)
 
 
+def test_who_was_asked_in_one_campaign_is_asked_in_the_next_though_the_clock_was_changed_between(house: House) -> None:
+    """Ninety days of the calendar are an hour less where summer has begun, and a minute where the sweep is early: that is
+    waited for.
+    """
+    begins = datetime(2026, 1, 5, 10, 40, tzinfo=UTRECHT)
+    for now in (begins, datetime(2026, 4, 5, 10, 5, tzinfo=UTRECHT)):
+        house.now = now.astimezone(UTC)
+        house.conn.execute(update(t.conversations).values(updated_at=house.now))
+        campaign(house, first=begins.date())
+    assert [state for state, _ in house.decisions()] == ["expired", "planned"]
+    for _ in range(8):
+        house.now += timedelta(minutes=15)
+        house.ring()
+    i = t.survey_invitations.c
+    first, second = house.conn.execute(select(i.asked_at).order_by(i.decided_at)).scalars()
+    assert timedelta(days=90) <= second - first < timedelta(days=90, minutes=15)
+
+
 def test_the_sample_is_drawn_by_the_seed_and_anew_each_time(house: House) -> None:
     rules = replace(CAMPAIGN, share=0.3, seed="spring")
     first = current(rules, NOON, UTRECHT)

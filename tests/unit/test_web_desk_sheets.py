@@ -54,7 +54,13 @@ async def test_a_case_is_labelled_at_the_web_desk_by_the_form_that_slack_has(hou
 
 @pytest.mark.parametrize(
     ("more", "at"),
-    [({"number": "999999"}, "number"), ({"kind": ""}, "kind"), ({"kind": "curse"}, "kind"), ({"area": "moon"}, "kind")],
+    [
+        ({"number": "999999"}, "number"),
+        ({"number": "9" * 30}, "number"),
+        ({"kind": ""}, "kind"),
+        ({"kind": "curse"}, "kind"),
+        ({"area": "moon"}, "kind"),
+    ],
 )
 async def test_what_no_form_offers_is_not_kept(house: House, ann: Browser, more: dict[str, str], at: str) -> None:
     case = await house.taken("ann")
