@@ -94,7 +94,7 @@ class Feed:
     def _tell(self, tx: Tx, line: bytes | None) -> None:
         def after() -> None:
             for listener in self._listeners:
-                if line is not None:
+                if line is not None and len(listener.told) <= WAITING:  # one that stands still is not kept up with
                     listener.told.append(line)
                 listener.bell.set()
 

@@ -19,7 +19,7 @@ from bot.api.door import MOST_BYTES
 from bot.api.feed import Feed
 from bot.api.rooms import Rooms
 from bot.desk_folder.desk import Agent, Desk, Team
-from bot.events import EscalationAsked, TalkLogged
+from bot.events import EscalationAsked, TalkLogged, TimelineGrew
 from bot.model import Author, AuthorKind, Body, Sender
 from bot.outbox import enqueue
 from bot.outreach.telling import Notices
@@ -469,6 +469,21 @@ async def test_the_stream_tells_what_happens_and_goes_on_where_it_broke(house: H
     assert kinds == ["escalate", "claim", "reply"]
     house.feed.close()
     assert [one async for one in stream] == []
+
+
+async def test_who_listens_and_stands_still_is_not_kept_up_with(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.api.feed.WAITING", 3)
+    stream = house.feed.stream(0)
+    assert await anext(stream) == b": listening\n\n"
+
+    def unit(tx: Tx) -> None:
+        for seq in range(10):
+            tx.emit(TimelineGrew("c", seq))
+
+    await house.storage.write(unit)
+    (listener,) = house.feed._listeners
+    assert len(listener.told) == 4
+    assert b"event: message" not in b"".join([one async for one in stream])
 
 
 # ── forgetting ─────────────────────────────────────────────────────────────────────────────────────────────────────
