@@ -165,6 +165,12 @@ def hash_of(text: str | None) -> str | None:
     return None if text is None else hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def digest_of(draft: Draft) -> str:
+    """Of all that is changed: which files, and to what."""
+    said = repr([(path, hash_of(one.text)) for path, one in sorted(draft.changes.items())])
+    return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
 def shown(text: str) -> str:
     """A kept text as an editor shows it."""
     return text.removeprefix(_BOM).replace("\r\n", "\n")

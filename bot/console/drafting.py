@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.console import store, writing
-from bot.console.draft import Change, Checked, Draft, all_on_disk, checked_path, hash_of, on_disk
+from bot.console.draft import Change, Checked, Draft, all_on_disk, checked_path, digest_of, hash_of, on_disk
 from bot.console.people import Person
 from bot.errors import Conflict, NotAllowed, NotFound
 from bot.flows.transcripts import run_tests
@@ -100,11 +100,12 @@ class Drafting:
         await self._storage.write(unit)
 
     # ── in force ──
-    async def publish(self, note: str, by: Person) -> int:
+    async def publish(self, note: str, by: Person, *, seen: str = "") -> int:
         """Write the draft into the folder and take it in force; the number of the new version.
 
-        Raises Conflict: nothing to publish, a fault in it, a conversation test that fails, or a file that was changed in the
-        folder meanwhile; NotAllowed where the folder can't be written. Nothing is written then.
+        `seen`: the digest of the draft that they looked at; "" of who looked at none. Raises Conflict: nothing to publish,
+        another draft by now, a fault in it, a conversation test that fails, or a file that was changed in the folder
+        meanwhile; NotAllowed where the folder can't be written. Nothing is written then.
         """
         note = _checked_note(note)
         async with self._publishing:
@@ -112,6 +113,8 @@ class Drafting:
             draft = await self.now()
             if not draft.changes:
                 raise Conflict("there is nothing to publish; the draft is the same as the folder")
+            if seen and seen != digest_of(draft):
+                raise Conflict("the draft was changed by somebody meanwhile; look at it again before you publish")
             await self._must_pass(draft)
             return await self._put(draft, note, by, "published")
 

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.console import store, writing
-from bot.console.draft import Draft, as_kept, diff, hash_of, is_editable, on_disk, shown
+from bot.console.draft import Draft, as_kept, diff, digest_of, hash_of, is_editable, on_disk, shown
 from bot.console.drafting import Drafting
 from bot.console.following import Following
 from bot.console.pages.flows import starter
@@ -186,6 +186,19 @@ async def test_a_publication_is_in_force_written_and_in_the_history_with_its_not
     assert found.files["flows/hello.yaml"] == hash_of(FLOW)  # what was there before can be had again
     assert await audited(storage) == ["console: edited", "console: edited", "console: published"]
     assert hidden(folder) == []
+
+
+async def test_nobody_publishes_what_somebody_else_changed_after_they_had_looked(
+    drafting: Drafting, folder: Path
+) -> None:
+    await drafting.save("flows/hello.yaml", FLOW.replace("Hello!", "Hi!"), BOB)
+    looked_at = digest_of(await drafting.now())
+    await drafting.save("flows/hello.yaml", FLOW.replace("Hello!", "Go away!"), BOB)
+    with pytest.raises(Conflict, match="look at it again"):
+        await drafting.publish("warmer", ANN, seen=looked_at)
+    assert (folder / "flows" / "hello.yaml").read_text() == FLOW
+    await drafting.publish("colder", ANN, seen=digest_of(await drafting.now()))
+    assert "Go away!" in (folder / "flows" / "hello.yaml").read_text()
 
 
 async def test_rolling_back_writes_the_older_files_anew(drafting: Drafting, folder: Path, desk: DeskInForce) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from bot.console.draft import Checked, Draft, checked_path, diff, on_disk
+from bot.console.draft import Checked, Draft, checked_path, diff, digest_of, on_disk
 from bot.console.moments import when
 from bot.console.page import Page, Visit
 from bot.console.pages.files import place_of
@@ -30,6 +30,7 @@ async def show(visit: Visit) -> Response:
         "failed": failed,
         "place_of": place_of,
         "can": can,
+        "seen": digest_of(draft),
     }
     return await visit.page("changes.html", changes=changes, tests=_count(checked), **values)
 
@@ -67,7 +68,7 @@ def shown_changes(visit: Visit, draft: Draft, conflicts: set[str] | None = None)
 
 
 async def publish(visit: Visit) -> Response:
-    n = await visit.drafting.publish(visit.form.one("note"), visit.person)
+    n = await visit.drafting.publish(visit.form.one("note"), visit.person, seen=visit.form.one("seen"))
     return visit.go("/history", "console_published", number=str(n))
 
 
