@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx2
@@ -12,7 +14,7 @@ import pytest_asyncio
 
 from bot.model import Sender
 from bot.outreach import store
-from bot.outreach.notice import Audience, Kind, State
+from bot.outreach.notice import Audience, Kind, Notice, State
 from bot.storage import customers
 from bot.storage.engine import Storage
 from tests.support.console_site import OURS, a_database, signed_in
@@ -101,3 +103,64 @@ async def test_what_cannot_be_told_is_not_kept_and_the_fields_stay(
     assert answer.status_code == 409
     assert told in answer.text
     assert await storage.read(store.listing) == []
+
+
+def seen_on(page: str) -> str:
+    found = re.search(r'name="seen" value="([^"]+)"', page)
+    assert found
+    return found[1]
+
+
+async def test_of_two_at_one_draft_neither_writes_over_the_other_nor_approves_unseen_words(
+    site: httpx2.AsyncClient, storage: Storage
+) -> None:
+    made = await drafted(site)
+    here = f"/admin/notices/{made}"
+    mine = seen_on((await site.get(here)).text)
+    theirs = await post(site, here, **{**FIELDS, "text_en": "Theirs"}, seen=mine)
+    assert theirs.status_code == 303
+    refused = await post(site, here, **{**FIELDS, "text_en": "Mine"}, seen=mine)
+    assert (refused.status_code, "changed by somebody else" in refused.text, "Mine" in refused.text) == (
+        409,
+        True,
+        True,
+    )
+    again = await post(site, here, **{**FIELDS, "text_en": "Mine"}, seen=seen_on(refused.text))
+    assert again.status_code == 409
+    approved = await post(site, f"{here}/decide", here, do="approve", seen=mine)
+    assert (approved.status_code, "changed by somebody else" in approved.text) == (409, True)
+    found = await storage.read(lambda conn: store.notice(conn, made))
+    assert found is not None
+    assert (found.state, found.texts) == (State.DRAFT, {"en": "Theirs"})
+    looked = seen_on((await site.get(here)).text)
+    assert (await post(site, f"{here}/decide", here, do="approve", seen=looked)).status_code == 303
+
+
+async def test_other_words_for_a_programs_notice_reach_nobody_more_than_it_was_meant_for(
+    site: httpx2.AsyncClient, storage: Storage
+) -> None:
+    """What the form shows in part, or has no field for, stays: to the second, and with every condition."""
+    audience = Audience(
+        topic="parcel",
+        flow="gone",
+        team="gone too",
+        since=datetime(2026, 3, 2, 14, 5, 33, tzinfo=UTC),
+        locale="fr",
+        slots={"city": "Oslo", "tier": "gold"},
+        problem="p1",
+    )
+    starts = datetime(2026, 3, 9, 10, 30, 20, tzinfo=UTC)
+    of_program = Notice("n1", Kind.INCIDENT, State.DRAFT, "Parcels", {"en": "Late"}, audience, "api", starts)
+    await storage.write(lambda tx: store.add(tx, replace(of_program, starts_at=starts)))
+    page = (await site.get("/admin/notices/n1")).text
+    fields = dict(re.findall(r'<input[^>]* name="(\w+)"[^>]* value="([^"]*)"', page))
+    for name, options in re.findall(r'<select[^>]* name="(\w+)"[^>]*>(.*?)</select>', page):
+        chosen = re.search(r'<option value="([^"]*)" selected', options)
+        fields[name] = chosen[1] if chosen else ""
+    sent = {**fields, "kind": "incident", "who": "some", "text_en": "Later"}
+    del sent["csrf"]
+    answer = await post(site, "/admin/notices/n1", **sent)
+    assert answer.status_code == 303, answer.text
+    found = await storage.read(lambda conn: store.notice(conn, "n1"))
+    assert found is not None
+    assert (found.texts, found.audience, found.starts_at) == ({"en": "Later"}, audience, starts)

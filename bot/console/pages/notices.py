@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
-from typing import Any
+from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
@@ -20,11 +21,14 @@ from bot.model import Customer
 from bot.outreach import store
 from bot.outreach.notice import Audience, Facts, Kind, Notice, NoticeFault, Skip, State, decide, rules_from
 from bot.outreach.telling import Notices, body
+from bot.storage.tx import Tx
 from bot.texts import is_rtl
 from bot.texts.refused import in_words
 
 LOOKED_AT = 500  # customers of an audience whose lot is foretold
 CHANNELS = ("web", "telegram", "slack")
+Shown: TypeAlias = Callable[[datetime | None, ZoneInfo], str]
+"""A moment as a field shows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,12 @@ async def saved(visit: Visit) -> Response:
         return await _editor(visit, before, error=str(wrong))
     try:
         if notice_id:
-            kept = await visit.rooms.storage.write(lambda tx: notices.change(tx, wanted, by))
+
+            def change(tx: Tx) -> Notice:
+                _must_be_as_seen(visit, store.held(tx, notice_id))
+                return notices.change(tx, wanted, by)
+
+            kept = await visit.rooms.storage.write(change)
         else:
             kept = await visit.rooms.storage.write(lambda tx: notices.draft(tx, wanted, by))
     except NoticeFault as fault:
@@ -91,8 +100,29 @@ async def decided(visit: Visit) -> Response:
     verbs = {"approve": _notices(visit).approve, "cancel": _notices(visit).cancel}
     if do not in verbs:
         raise Conflict(visit.t("console_stale"))
-    await visit.rooms.storage.write(lambda tx: verbs[do](tx, notice_id, by))
+
+    def unit(tx: Tx) -> None:
+        if do == "approve":
+            _must_be_as_seen(visit, store.held(tx, notice_id))
+        verbs[do](tx, notice_id, by)
+
+    await visit.rooms.storage.write(unit)
     return visit.go(f"/notices/{notice_id}", f"console_notice_told_{do}")
+
+
+def _must_be_as_seen(visit: Visit, now: Notice) -> None:
+    """Two at one draft: nobody writes over the other's words, and nobody approves words that they have not seen."""
+    seen = visit.form.one("seen")
+    if seen and now.state is State.DRAFT and seen != _digest(now):
+        raise Conflict("this notice was changed by somebody else meanwhile; load the page again, and look at it")
+
+
+def _digest(notice: Notice) -> str:
+    """Of all that a draft says."""
+    texts, audience = sorted(notice.texts.items()), sorted(store.to_json(notice.audience).items())
+    moments = [one and one.astimezone(UTC).isoformat() for one in (notice.starts_at, notice.ends_at)]
+    said = repr((notice.kind.value, notice.title, notice.flow, texts, audience, moments))
+    return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 # ── the editor ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -107,6 +137,7 @@ async def _editor(visit: Visit, notice: Notice, error: str = "") -> Response:
         "notice.html",
         status=409 if error else 200,
         notice=notice,
+        seen=visit.form.one("seen") or _digest(notice),
         action=url_of("notices", notice.id) if notice.id else url_of("notices"),
         is_draft=draft,
         error=error,
@@ -121,7 +152,7 @@ async def _editor(visit: Visit, notice: Notice, error: str = "") -> Response:
         slot=next(iter(notice.audience.slots.items()), ("", "")),
         starts=_field(notice.starts_at, zone),
         ends=_field(notice.ends_at, zone),
-        since=notice.audience.since.astimezone(zone).date().isoformat() if notice.audience.since else "",
+        since=_day_field(notice.audience.since, zone),
         zone=rules.time_zone,
         when=lambda at: when(visit, at),
         foretold=await storage.read(lambda conn: _foretell(visit, conn, notice)) if may_foretell else None,
@@ -167,18 +198,21 @@ def _written(visit: Visit, before: Notice) -> Notice:
     texts = {one: form.one(f"text_{one}").strip() for one in visit.rooms.rules.locales}
     others = {key: text for key, text in before.texts.items() if key not in texts}  # of a language that is gone
     slot, value = form.one("slot").strip(), form.one("value").strip()
+    more = dict(list(before.audience.slots.items())[1:])  # the form shows one
     channel, locale = form.one("channel") or None, form.one("locale") or None
     if form.one("who") == "everyone":
         audience = Audience(channel=channel, locale=locale, everyone=True)
     else:
-        audience = Audience(
+        audience = replace(  # who waits for a problem or a wish is no field: it stays
+            before.audience,
+            everyone=False,
             topic=form.one("topic").strip() or None,
             flow=form.one("of_flow") or None,
             team=form.one("team") or None,
-            since=_moment(visit, form.one("since"), zone),
+            since=_moment(visit, "since", zone, before.audience.since, _day_field),
             channel=channel,
             locale=locale,
-            slots={slot: value} if slot else {},
+            slots=more | ({slot: value} if slot else {}),
             customers=tuple(form.one("customers").split()),
         )
     return Notice(
@@ -192,21 +226,28 @@ def _written(visit: Visit, before: Notice) -> Notice:
         drafted_at=before.drafted_at,
         flow=form.one("flow") or None,
         source=before.source,
-        starts_at=_moment(visit, form.one("starts"), zone),
-        ends_at=_moment(visit, form.one("ends"), zone),
+        starts_at=_moment(visit, "starts", zone, before.starts_at, _field),
+        ends_at=_moment(visit, "ends", zone, before.ends_at, _field),
     )
 
 
-def _moment(visit: Visit, written: str, zone: ZoneInfo) -> datetime | None:
-    """A day or a minute by the desk's clock, in UTC."""
+def _moment(visit: Visit, name: str, zone: ZoneInfo, before: datetime | None, shown: Shown) -> datetime | None:
+    """A day or a minute by the desk's clock, in UTC; a field that still shows `before` leaves it, to the second."""
+    written = visit.form.one(name)
     if not written:
         return None
+    if written == shown(before, zone):
+        return before
     try:
         at = datetime.fromisoformat(written)
         local = at if "T" in written or " " in written else datetime.combine(at.date(), time())
         return local.replace(tzinfo=zone).astimezone(UTC)
     except (ValueError, OverflowError):  # the year 1 east of Greenwich is no year in UTC
         raise ValueError(visit.t("console_notice_wrong_time", text=written[:40])) from None
+
+
+def _day_field(at: datetime | None, zone: ZoneInfo) -> str:
+    return "" if at is None else at.astimezone(zone).date().isoformat()
 
 
 def _field(at: datetime | None, zone: ZoneInfo) -> str:
