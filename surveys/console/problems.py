@@ -10,12 +10,15 @@ from starlette.responses import Response
 from bot.console.page import Visit
 from bot.console.people import shown_who
 from bot.errors import Conflict
+from bot.storage.tx import Tx
 from surveys.console.issues import case_of
 from surveys.console.seen import (
     day,
+    digest_of,
     languages,
     message_in,
     moment,
+    must_be_as_seen,
     notices_of,
     only_publishers,
     read,
@@ -82,6 +85,7 @@ async def show(visit: Visit) -> Response:
         count=found["all"][0],
         waiting=found["all"][1],
         languages=languages(visit, problem.message),
+        seen=digest_of(problem),
         standing=problem.state in STANDING,
         fixed=moment(visit, problem.fixed_at),
         verified=day(visit, problem.verified_on),
@@ -97,21 +101,7 @@ async def change(visit: Visit) -> Response:
     storage, here = visit.rooms.storage, f"/problems/{visit.param('id')}"
     match form.one("do"):
         case "save":
-            await storage.write(
-                lambda tx: problems.change_problem(
-                    tx,
-                    problem_id,
-                    by,
-                    title=form.one("title"),
-                    topic=form.one("topic"),
-                    cause=form.one("cause"),
-                    owner=" ".join(form.one("owner").split())[:80],
-                    fix=form.one("fix"),
-                    due_on=day_of(form.one("due_on")),
-                    message=message_in(visit),
-                    fixing=form.one("state") == ProblemState.FIXING.value,
-                )
-            )
+            await storage.write(lambda tx: _save(visit, tx, problem_id))
             return visit.go(here, "mend_kept")
         case "link":
             case_id = await case_of(visit, form.one("number").strip().lstrip("#"))
@@ -126,7 +116,12 @@ async def change(visit: Visit) -> Response:
         case "close":
             only_publishers(visit)
             notices = notices_of(visit)
-            await storage.write(lambda tx: problems.close(tx, notices, problem_id, by))
+
+            def close(tx: Tx) -> None:
+                must_be_as_seen(visit, store.held_problem(tx, problem_id))
+                problems.close(tx, notices, problem_id, by)
+
+            await storage.write(close)
             return visit.go(here, "mend_problem_fixed")
         case "verify":
             on = day_of(form.one("on"))
@@ -141,6 +136,24 @@ async def change(visit: Visit) -> Response:
             await storage.write(lambda tx: problems.drop(tx, problem_id, by))
             return visit.go("/problems", "mend_problem_dropped")
     raise Conflict(visit.t("console_stale"))
+
+
+def _save(visit: Visit, tx: Tx, problem_id: str) -> None:
+    form = visit.form
+    must_be_as_seen(visit, store.held_problem(tx, problem_id))
+    problems.change_problem(
+        tx,
+        problem_id,
+        visit.person.who,
+        title=form.one("title"),
+        topic=form.one("topic"),
+        cause=form.one("cause"),
+        owner=" ".join(form.one("owner").split())[:80],
+        fix=form.one("fix"),
+        due_on=day_of(form.one("due_on")),
+        message=message_in(visit),
+        fixing=form.one("state") == ProblemState.FIXING.value,
+    )
 
 
 async def _link_topic(visit: Visit, problem_id: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Any, TypeVar
@@ -11,12 +12,13 @@ from bot.console.moments import when
 from bot.console.page import NAMES, Visit
 from bot.console.pages.flows import titled
 from bot.console.people import Role
-from bot.errors import NotAllowed
+from bot.errors import Conflict, NotAllowed
 from bot.outreach import store as notices
 from bot.outreach.telling import Notices
 from bot.staffing.hours import is_open_at
 from bot.staffing.people import hours_of
 from bot.texts import is_rtl
+from surveys.insights.records.nouns import Problem, Wish
 from surveys.insights.reports import Setting
 from surveys.insights.store import Reader
 
@@ -61,6 +63,20 @@ def only_publishers(visit: Visit) -> None:
     """Customers hear of it: as with a notice, who may publish presses it."""
     if not visit.person.may(Role.PUBLISHER):
         raise NotAllowed(visit.t("mend_publishers"))
+
+
+def digest_of(one: Problem | Wish) -> str:
+    """Of what the form of a record says."""
+    more = (one.topic, one.cause, one.owner, one.fix, str(one.due_on)) if isinstance(one, Problem) else (str(one.area),)
+    said = repr((one.title, str(one.state), sorted(one.message.items()), more))
+    return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def must_be_as_seen(visit: Visit, one: Problem | Wish) -> None:
+    """Two at one record: nobody writes over the other's words, and nobody tells customers words that they have not seen."""
+    seen = visit.form.one("seen")
+    if seen and seen != digest_of(one):
+        raise Conflict("this record was changed by somebody else meanwhile; load the page again, and look at it")
 
 
 def moment(visit: Visit, at: datetime | str | None) -> str:

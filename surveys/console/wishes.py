@@ -8,7 +8,18 @@ from starlette.responses import Response
 
 from bot.console.page import Visit
 from bot.errors import Conflict
-from surveys.console.seen import languages, message_in, moment, notices_of, only_publishers, read, told
+from bot.storage.tx import Tx
+from surveys.console.seen import (
+    digest_of,
+    languages,
+    message_in,
+    moment,
+    must_be_as_seen,
+    notices_of,
+    only_publishers,
+    read,
+    told,
+)
 from surveys.insights.records import store, wishing
 from surveys.insights.records.nouns import Area, Wish, WishState
 from surveys.insights.store import Reader
@@ -60,6 +71,7 @@ async def show(visit: Visit) -> Response:
         areas=AREAS,
         languages=languages(visit, found["wish"].message),
         asked=found["wish"].state in wishing.ASKED,
+        seen=digest_of(found["wish"]),
         shipped=moment(visit, found["wish"].shipped_at),
     )
 
@@ -73,11 +85,12 @@ async def change(visit: Visit) -> Response:
             area = Area(form.one("area")) if form.one("area") in AREAS else None
             planned = form.one("state") == WishState.PLANNED.value
             title, message = form.one("title"), message_in(visit)
-            await storage.write(
-                lambda tx: wishing.change_wish(
-                    tx, wish_id, by, title=title, area=area, message=message, planned=planned
-                )
-            )
+
+            def save(tx: Tx) -> None:
+                must_be_as_seen(visit, store.held_wish(tx, wish_id))
+                wishing.change_wish(tx, wish_id, by, title=title, area=area, message=message, planned=planned)
+
+            await storage.write(save)
             return visit.go(here, "mend_kept")
         case "merge":
             into = await storage.write(lambda tx: wishing.merge(tx, wish_id, form.one("into"), by))
@@ -88,7 +101,12 @@ async def change(visit: Visit) -> Response:
         case "ship":
             only_publishers(visit)
             notices = notices_of(visit)
-            await storage.write(lambda tx: wishing.ship(tx, notices, wish_id, by))
+
+            def ship(tx: Tx) -> None:
+                must_be_as_seen(visit, store.held_wish(tx, wish_id))
+                wishing.ship(tx, notices, wish_id, by)
+
+            await storage.write(ship)
             return visit.go(here, "mend_wish_shipped")
         case "decline":
             await storage.write(lambda tx: wishing.decline(tx, wish_id, by))
