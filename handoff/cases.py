@@ -133,11 +133,13 @@ def _reopen(tx: Tx, customer_id: str) -> Case | None:
 
 # ── from the bot to people ─────────────────────────────────────────────────────────────────────────────────────────
 def on_escalation(tx: Tx, asked: EscalationAsked) -> Case:
-    """The bot fetches people: the case is queued, and the customer hears so, with their place. Again: nothing more."""
+    """The bot fetches people: the case is queued, and the customer hears so, with their place. Again: nothing more, but for
+    who went on with the bot meanwhile: they hear that they wait on.
+    """
     where = customers.reply_identity(tx.conn, asked.customer_id)
     case = ensure_open(tx, asked.customer_id, where.channel if where else "web")
     if case.with_people:
-        return case
+        return meanwhile.waits_again(tx, case)
     before = customers.conversation(tx.conn, asked.customer_id).epoch
     store.carry_over(tx, asked.customer_id, before, customers.move_baton(tx, asked.customer_id))
     team, rule = routing.destination(tx, case, asked.team, asked.priority, asked.reason_code)

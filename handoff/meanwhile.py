@@ -65,6 +65,16 @@ def is_with_bot(case: Case) -> bool:
     return told is not None and told.mode == "bot"
 
 
+def waits_again(tx: Tx, case: Case) -> Case:
+    """The bot, with which somebody goes on who waits, has no more for them, or they ask for people: they wait, as before."""
+    told = Told.from_json(case.wait)
+    if told is None or not is_with_bot(case):
+        return case
+    case = _mode(tx, case, replace(told, mode=""))
+    tell_customer(tx, case, "queue_waiting_on")
+    return case
+
+
 def _chosen(turn: Turn, case: Case) -> str | None:
     if turn.pressed is not None:
         return turn.pressed.value if turn.pressed.value in LABELS else None

@@ -161,7 +161,7 @@ def posted(tx: Tx, errand_id: str, post: Post, who: Who, said: Words) -> None:
     """An agent's post below the card: a note of the case; of a question, the first one of a colleague's is its answer."""
     errand = rows.one(tx.conn, errand_id)
     case = cases.case(tx.conn, errand.case_id) if errand is not None else None
-    if errand is None or case is None or (not said.text.strip() and not post.files):
+    if errand is None or case is None or (not to_plain(said.text).strip() and not post.files):
         return
     was_open = errand.is_open
     try:

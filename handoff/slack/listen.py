@@ -203,7 +203,7 @@ class Listener:
             if post.edited:
                 self._edit(tx, case, post, who, said)
             return
-        if not said.text.strip() and not post.files:
+        if not to_plain(said.text).strip() and not post.files:  # an empty quote
             return
         since = store.held_since(tx.conn, case)
         after_claim = since is not None and post.at >= since

@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from bot.errors import NotSent, Refused
+from bot.errors import DatabaseFault, NotSent, Refused, SendFault
 from bot.storage.engine import Storage
 from channels.slack.connection import SlackConnection
 from channels.slack.outcomes import HELD_IN_CHANNEL
@@ -57,8 +57,8 @@ class Sweep:
             self._missed.clear()
             try:
                 await self.once(PACE)
-            except Exception as error:  # noqa: BLE001 - it is tried again: nobody else would find what was missed
-                log.warning("slack desk: threads not read", error=f"{type(error).__name__}: {error}"[:300])
+            except (SendFault, DatabaseFault) as error:  # it is tried again: nobody else would find what was missed
+                log.warning("slack desk: threads not read", error=str(error))
                 self._missed.set()
                 await asyncio.sleep(AGAIN)
 
@@ -76,6 +76,10 @@ class Sweep:
                 if not any(code in str(error) for code in HELD_IN_CHANNEL):
                     raise
                 log.info("slack desk: a channel is closed to us", case=thread.case_id, error=str(error))
+            except (SendFault, DatabaseFault):
+                raise
+            except Exception:  # whatever stands in it, the others are read
+                log.exception("slack desk: a thread not read", case=thread.case_id)
             await asyncio.sleep(pace)
 
     async def _read(self, thread: store.Thread, since: datetime) -> set[str]:

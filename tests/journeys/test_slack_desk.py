@@ -379,6 +379,22 @@ async def test_what_was_written_while_nobody_listened_is_read_later(house: House
     assert house.marks(post) == {SENT}
 
 
+async def test_a_post_of_nothing_is_nothing_before_the_claim_and_after(house: House) -> None:
+    empty = "> "
+    card = await house.escalated()
+    await house.ann.posts(DESK, empty, thread_ts=card.ts)
+    await house.rest()
+    await house.ann.presses(DESK, card.ts, "Claim")
+    await house.rest()
+    got = house.got()
+    await house.ann.posts(DESK, empty, thread_ts=card.ts)
+    await house.later()
+    await house.sweep()
+    channel = next(one for one in house.app.channels if isinstance(one, SlackChannel))
+    assert channel.connection.counters.failed == 0
+    assert (house.got(), await house.notes()) == (got, [])
+
+
 async def test_what_was_missed_is_read_though_something_else_is_amiss(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -114,6 +114,20 @@ async def test_who_would_rather_wait_than_go_on_with_the_bot_hears_of_the_queue_
         assert told[len(before) :] == ["All right, you are still in the queue."]
 
 
+async def test_who_asks_for_people_again_after_going_on_with_the_bot_is_told_that_they_wait_on(
+    tmp_path: Path, desk: Path
+) -> None:
+    async with House(tmp_path, desk=desk) as house:
+        kari, nobody = await waits(house)
+        await kari.presses(nobody, "Go on with the bot")
+        await kari.hears("You keep your place in the queue")
+        before = await told_to(house, await case_of(house))
+        await kari.says("talk to a person")
+        await kari.says("How do I wash my tent?")
+        told = await told_to(house, await case_of(house))
+        assert told[len(before) :] == ["All right, you are still in the queue."], "and the bot is silent from here on"
+
+
 async def test_who_leaves_a_contact_is_found_by_the_agent_who_comes(tmp_path: Path, desk: Path) -> None:
     async with House(tmp_path, desk=desk) as house:
         kari, nobody = await waits(house)
