@@ -84,6 +84,11 @@ const picked = store.get("locale");  // holds until the page itself speaks anoth
 let locale = picked?.page === page && nearest(picked.locale) || page;
 const t = (key, values = {}) => WORDS[locale][key].replace(/\{(\w)\}/g, (_, name) => values[name] ?? "");
 
+/** Whom the host site's token names, so that two of them can be told apart; whether it is true the server finds out. */
+function subjectOf(jwt) {
+  try { return JSON.parse(atob(jwt.split(".")[1].replace(/-/g, "+").replace(/_/g, "/"))).sub ?? null; } catch { return null; }
+}
+
 // ── Line: from the server's frames to an ordered story, and the way back ──
 class Line {
   constructor(tell) {
@@ -146,11 +151,14 @@ class Line {
     this.connect();
   }
 
+  /** Somebody signs in (anew), or out. Who signs in after somebody else is as good as one who signed out before. */
   become(jwt) {
+    const before = store.get("who"), who = subjectOf(jwt);
     this.identity = jwt;
     this.wanted = true;
     store.set("read", null);
-    if (jwt != null) return this.reintroduce();
+    store.set("who", who);
+    if (jwt != null && (before == null || who === before)) return this.reintroduce();
     for (const name of ["token", "outbox"]) store.set(name, null);  // nothing of theirs goes out in the next one's name,
     this.token = this.heard = null;                                 // or stays in sight, whatever the network does
     this.forget();
