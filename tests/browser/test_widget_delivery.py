@@ -174,6 +174,9 @@ async def test_over_long_text_is_refused_before_it_leaves(page: Page, stub: Stub
     await widget.write("x" * 16_001)
     await expect(widget.panel.get_by_role("alert")).to_contain_text("16,000")
     assert await widget.text.input_value() == "x" * 16_001
+    await page.evaluate("Stafett.say('y'.repeat(200000))")  # a page's own button: the server would hang up, and again
+    await expect(widget.panel.get_by_role("alert")).to_contain_text("16,000")
+    await expect(widget.unsent).to_have_count(0)
     assert not [frame for frame in stub.visitor.frames if frame["type"] == "message"]
 
 

@@ -710,17 +710,23 @@ class Panel extends HTMLElement {
   }
 
   // Writing.
-  say(text, files = []) { this.line.post({ text, files }); this.toEnd(true); }
+  /** Whether it went on its way: what the server would only hang up on is refused here, whoever says it. */
+  say(text, files = []) {
+    const isTooLong = [...text].length > TEXT_LIMIT || new TextEncoder().encode(JSON.stringify(text)).length > FRAME_LIMIT;
+    this.problem(isTooLong ? t("too_long") : undefined);
+    if (isTooLong) return false;
+    this.line.post({ text, files });
+    this.toEnd(true);
+    return true;
+  }
 
   send() {
     const text = this.text.value.trim(), files = this.tray.filter((file) => file.id);
     if ((!text && !files.length) || this.tray.some((file) => file.busy)) return;
-    if ([...text].length > TEXT_LIMIT || new TextEncoder().encode(JSON.stringify(text)).length > FRAME_LIMIT) return this.problem(t("too_long"));
-    this.problem();
+    if (!this.say(text, files.map(({ id, name, type, size }) => ({ id, name, type, size })))) return;
     this.text.value = "";
     this.tray = [];
     this.drawTray();
-    this.say(text, files.map(({ id, name, type, size }) => ({ id, name, type, size })));
     this.text.focus();
   }
 
