@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import date, datetime, timedelta
 from json.encoder import encode_basestring_ascii
@@ -57,6 +57,7 @@ ALBUM_WAIT = timedelta(seconds=1)  # Telegram delivers an album's photos one by 
 PARKED_AT_MOST = timedelta(seconds=8)  # loading a language's words takes up to five
 TRIES = 5
 Row = Any  # a row of the inbox
+Caption = Mapping[str, str]  # of one photo of an album: its `ref`, `text`, and the last edit's `version`
 _SORTED = json.JSONEncoder(sort_keys=True, default=str)
 HAPPENINGS = {kind.__name__: kind for kind in (Wrote, Chose, Edited, Deleted, Reachability, Answered, Occurred)}
 
@@ -268,7 +269,11 @@ class Inbox:
                 self._edit(tx, original, inbound.happening)
 
     def _edit(self, tx: Tx, original: Message, edited: Edited) -> None:
-        """Unless a later version has come before it."""
+        """Unless a later version has come before it. Of an album it is one photo's words that are new; the others stand."""
+        captions = original.meta.get("captions")
+        if captions is not None:
+            self._edit_caption(tx, original, captions, edited)
+            return
         known = str(original.meta.get("version") or "")
         if edited.version and edited.version <= known:
             return
@@ -276,6 +281,16 @@ class Inbox:
             history.set_meta(tx, original, version=edited.version)
         if original.body.text != edited.text:
             history.edit(tx, original, edited.text)
+
+    def _edit_caption(self, tx: Tx, album: Message, captions: Sequence[Caption], edited: Edited) -> None:
+        before = next((one for one in captions if one["ref"] == edited.ref), None)
+        if before is None or (edited.version and edited.version <= before["version"]):
+            return
+        after = {"ref": edited.ref, "text": edited.text, "version": edited.version or before["version"]}
+        now = [after if one is before else one for one in captions]
+        history.set_meta(tx, album, captions=now)
+        if album.body.text != (text := all_said(now)):
+            history.edit(tx, album, text)
 
     def _park(self, tx: Tx, inbound: Inbound, waits_for: str) -> None:
         inbox_rows.mark(tx, inbound.source, inbound.key, state="parked", waits_for=waits_for)
@@ -312,12 +327,14 @@ class Inbox:
             return
         tx.lock_customer(identity.customer_id)
         written = sorted((one for one, _ in parts if isinstance(one, Wrote)), key=place_of)
+        captions = [{"ref": one.ref or "", "text": one.text, "version": ""} for one in written]
         whole = replace(
             written[0],
-            text="\n".join(one.text for one in written if one.text),
+            text=all_said(captions),
             files=tuple(file for one in written for file in one.files),
             remote_files=tuple(file for one in written for file in one.remote_files),
             album=None,
+            extra={**written[0].extra, "captions": captions},
         )
         message = store_written(tx, identity, whole)
         for one in written[1:]:
@@ -469,6 +486,11 @@ def _to_run_again(inbound: Inbound) -> dict[str, Any]:
 def place_of(wrote: Wrote) -> tuple[int, str]:
     """Where a message stands among those of one place: platforms count them up. Without a name, as it came."""
     return (len(wrote.ref), wrote.ref) if wrote.ref else (0, "")
+
+
+def all_said(captions: Sequence[Caption]) -> str:
+    """An album's text: what stands below its photos."""
+    return "\n".join(one["text"] for one in captions if one["text"])
 
 
 # ── what a happening leaves in the history ─────────────────────────────────────────────────────────────────────────

@@ -3,6 +3,7 @@
 A report reads much and counts long. On the event loop it would hold up every turn meanwhile, and on one of the shared
 connections everybody who waits for one. So there is one thread, with a connection of its own and (PostgreSQL) its own loop below
 it; what is asked of it is answered one after the other. What it sees is one snapshot of the database, which it can't change.
+There is a second one for what somebody waits for within seconds: `Storage.read_apart`.
 """
 
 from __future__ import annotations

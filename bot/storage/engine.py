@@ -81,7 +81,7 @@ class Storage:
         self._is_open = False
         self._engine: AsyncEngine = self._async_engine()
         self._turns = Together(self._write_shared, lambda unit: self._write_alone(unit, self._engine))
-        self._apart = Apart(self.url, {**POSTGRESQL, "server_settings": REPORTING})
+        self._apart, self._soon = (Apart(self.url, {**POSTGRESQL, "server_settings": REPORTING}) for _ in range(2))
         self._urgent: AsyncEngine | None = None if self.is_sqlite else self._on_postgresql(pool_size=1, max_overflow=1)
 
     @property
@@ -141,6 +141,7 @@ class Storage:
         await self._turns.idle()
         await self._engine.dispose()
         await self._apart.close()
+        await self._soon.close()
         if self._urgent is not None:
             await self._urgent.dispose()
         if self._lock is not None:
@@ -286,10 +287,13 @@ class Storage:
                     raise DatabaseFault(unreachable(self.url.render_as_string(hide_password=True), error)) from error
                 raise
 
-    async def read_apart(self, query: Callable[[Connection], T]) -> T:
-        """As `read`, for what takes long: on a thread and a connection of its own, in nobody's way. See `bot.storage.apart`."""
+    async def read_apart(self, query: Callable[[Connection], T], *, soon: bool = False) -> T:
+        """As `read`, for what takes long: on a thread and a connection of its own, in nobody's way. See `bot.storage.apart`.
+
+        `soon`: somebody waits for it who gives up within seconds, as Slack does; it stands in no line behind a report.
+        """
         try:
-            return await self._apart.read(query)
+            return await (self._soon if soon else self._apart).read(query)
         except (OSError, SQLAlchemyError) as error:
             if isinstance(error, OSError) or _is_connection_error(error):
                 raise DatabaseFault(unreachable(self.url.render_as_string(hide_password=True), error)) from error

@@ -124,8 +124,9 @@ def delete(tx: Tx, message: Message) -> Message:
 
 def hide(tx: Tx, message: Message) -> Message:
     """Delete it from this one customer's timeline, and tell nobody but who watches it."""
-    deleted = replace(message, body=Body(), deleted_at=tx.now)
-    tx.conn.execute(_update(message).values(text="", files=[], choices=[], survey=None, deleted_at=tx.now))
+    meta = {name: value for name, value in message.meta.items() if name != "captions"}  # an album's words
+    deleted = replace(message, body=Body(), meta=meta, deleted_at=tx.now)
+    tx.conn.execute(_update(message).values(text="", files=[], choices=[], survey=None, meta=meta, deleted_at=tx.now))
     m = t.timeline
     where = (m.c.customer_id == message.customer_id, m.c.message_id == message.id)
     tx.conn.execute(update(m).where(*where).values(text=""))

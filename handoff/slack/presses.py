@@ -378,7 +378,7 @@ class Presses:
             return Reply({"response_type": "ephemeral", "text": self._wording("refused_not_agent")})
         agent, words = who, str(body.get("text") or "")
         sought, now = commands.sought(words), self._storage.clock()
-        found = await self._storage.read_apart(lambda conn: search(conn, sought, now)) if sought else ()
+        found = await self._storage.read_apart(lambda conn: search(conn, sought, now), soon=True) if sought else ()
 
         def unit(tx: Tx) -> Mapping[str, Any]:
             remember(tx, agent, self._desk(), here)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -173,6 +174,9 @@ async def test_over_long_text_is_refused_before_it_leaves(page: Page, stub: Stub
     await widget.write("x" * 16_001)
     await expect(widget.panel.get_by_role("alert")).to_contain_text("16,000")
     assert await widget.text.input_value() == "x" * 16_001
+    await page.evaluate("Stafett.say('y'.repeat(200000))")  # a page's own button: the server would hang up, and again
+    await expect(widget.panel.get_by_role("alert")).to_contain_text("16,000")
+    await expect(widget.unsent).to_have_count(0)
     assert not [frame for frame in stub.visitor.frames if frame["type"] == "message"]
 
 
@@ -220,6 +224,34 @@ async def test_who_signs_out_leaves_nothing_to_the_next_one_though_the_server_is
     await expect(widget.unsent).to_have_count(0)
     await widget.shows("from the next one")
     assert [one["text"] for one in stub.visitor.story] == ["from the next one"]
+
+
+def vouched(sub: str) -> str:
+    payload = base64.urlsafe_b64encode(json.dumps({"sub": sub, "aud": "stafett"}).encode()).decode().rstrip("=")
+    return f"head.{payload}.signature"
+
+
+async def test_who_signs_in_after_somebody_else_says_nothing_of_theirs(page: Page, stub: StubServer) -> None:
+    """The host page says whom it is about, one after the other; a token of the same customer that is renewed changes nothing."""
+    ann = stub.visitors["ann"] = stub.known[vouched("ann")] = Visitor(token="ann", name="Ann")
+    ben = stub.visitors["ben"] = stub.known[vouched("ben")] = Visitor(token="ben", name="Ben")
+    widget = await (await Widget(page, stub).visit()).connected()
+    await page.evaluate(f"Stafett.identify('{vouched('ann')}')")
+    await eventually(lambda: len(ann.sockets) > 0)
+    stub.down = True
+    await stub.cut()
+    await widget.write("from Ann, unsent")
+    await expect(widget.unsent).to_have_count(1)
+    await page.evaluate(f"Stafett.identify('{vouched('ann')}').catch(() => 0)")
+    await expect(widget.unsent).to_have_count(1)
+    await page.evaluate(f"Stafett.identify('{vouched('ben')}').catch(() => 0)")
+    await expect(widget.bubbles).to_have_count(0)
+    stub.down = False
+    await eventually(lambda: len(ben.sockets) > 0)
+    await widget.write("from Ben")
+    await widget.shows("from Ben")
+    await expect(widget.unsent).to_have_count(0)
+    assert [one["text"] for one in ben.story] == ["from Ben"]
 
 
 async def test_typing_is_told_but_not_at_each_key(page: Page, stub: StubServer) -> None:

@@ -11,7 +11,20 @@ from sqlalchemy import select
 
 from bot.events import TurnFailed
 from bot.inbox import PARKED_AT_MOST
-from bot.model import Answered, Body, Choice, Chose, Deleted, Edited, FileRef, Inbound, Reachability, Sender, Wrote
+from bot.model import (
+    Answered,
+    Body,
+    Choice,
+    Chose,
+    Deleted,
+    Edited,
+    FileRef,
+    Inbound,
+    Message,
+    Reachability,
+    Sender,
+    Wrote,
+)
 from bot.outbox import say
 from bot.storage import counts, history
 from bot.storage import tables as t
@@ -294,6 +307,34 @@ async def test_an_album_is_one_message_with_its_photos_in_order(database_url: st
         assert [file.id for file in whole.body.files] == ["f0", "f1", "f2"]
         assert whole.body.text == "look here"
         assert {row.state for row in await house.rows("inbox")} == {"done"}
+
+
+async def test_an_edit_of_one_photo_of_an_album_leaves_the_others_words_and_what_is_deleted_keeps_none(
+    database_url: str,
+) -> None:
+    async def edits(ref: str, text: str, version: str) -> None:
+        await house.inbox.receive(Inbound("paper", uuid.uuid4().hex, KARI, Edited(ref, text, version)))
+
+    async def whole() -> Message:
+        return (await house.storage.read(lambda conn: history.messages(conn, who)))[0]
+
+    async with rooms(database_url) as house:
+        for number, text in enumerate(("front", "", "back")):
+            await house.hears(text, key=f"a{number}", ref=f"r{number}", album="A", files=(photo(number),))
+        await edits("r2", "the back", "1")
+        house.clock.passes(seconds=1)
+        await house.timers.run()
+        who = await house.customer()
+        assert (await whole()).body.text == "front\nthe back"
+        await edits("r0", "", "3")
+        assert (await whole()).body.text == "the back"
+        await edits("r1", "side", "2")
+        await edits("r0", "late", "2")
+        assert (await whole()).body.text == "side\nthe back"
+        album = await whole()
+        await house.storage.write(lambda tx: history.delete(tx, album))
+        assert "side" not in str(await house.rows("messages"))
+        assert "side" not in str(await house.rows("inbox"))
 
 
 class Patient:

@@ -365,3 +365,20 @@ async def test_a_new_sqlite_file_has_large_pages_whoever_makes_it(tmp_path: Path
         await storage.close()
     with contextlib.closing(sqlite3.connect(tmp_path / "upgraded.db")) as conn:
         assert conn.execute("PRAGMA page_size").fetchone() == (PAGE,)
+
+
+async def test_who_waits_for_a_search_does_not_wait_for_a_report(database_url: str) -> None:
+    async with rooms(database_url) as house:
+        begun, goes_on = threading.Event(), threading.Event()
+
+        def report(conn: Any) -> int:
+            begun.set()
+            assert goes_on.wait(30)
+            return int(conn.execute(select(func.count()).select_from(t.messages)).scalar_one())
+
+        reporting = asyncio.create_task(house.storage.read_apart(report))
+        await asyncio.to_thread(begun.wait, 30)
+        async with asyncio.timeout(20):
+            assert await house.storage.read_apart(lambda conn: conn.execute(select(1)).scalar(), soon=True) == 1
+        goes_on.set()
+        assert await reporting == 0

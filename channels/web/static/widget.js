@@ -84,6 +84,11 @@ const picked = store.get("locale");  // holds until the page itself speaks anoth
 let locale = picked?.page === page && nearest(picked.locale) || page;
 const t = (key, values = {}) => WORDS[locale][key].replace(/\{(\w)\}/g, (_, name) => values[name] ?? "");
 
+/** Whom the host site's token names, so that two of them can be told apart; whether it is true the server finds out. */
+function subjectOf(jwt) {
+  try { return JSON.parse(atob(jwt.split(".")[1].replace(/-/g, "+").replace(/_/g, "/"))).sub ?? null; } catch { return null; }
+}
+
 // ── Line: from the server's frames to an ordered story, and the way back ──
 class Line {
   constructor(tell) {
@@ -146,11 +151,14 @@ class Line {
     this.connect();
   }
 
+  /** Somebody signs in (anew), or out. Who signs in after somebody else is as good as one who signed out before. */
   become(jwt) {
+    const before = store.get("who"), who = subjectOf(jwt);
     this.identity = jwt;
     this.wanted = true;
     store.set("read", null);
-    if (jwt != null) return this.reintroduce();
+    store.set("who", who);
+    if (jwt != null && (before == null || who === before)) return this.reintroduce();
     for (const name of ["token", "outbox"]) store.set(name, null);  // nothing of theirs goes out in the next one's name,
     this.token = this.heard = null;                                 // or stays in sight, whatever the network does
     this.forget();
@@ -702,17 +710,23 @@ class Panel extends HTMLElement {
   }
 
   // Writing.
-  say(text, files = []) { this.line.post({ text, files }); this.toEnd(true); }
+  /** Whether it went on its way: what the server would only hang up on is refused here, whoever says it. */
+  say(text, files = []) {
+    const isTooLong = [...text].length > TEXT_LIMIT || new TextEncoder().encode(JSON.stringify(text)).length > FRAME_LIMIT;
+    this.problem(isTooLong ? t("too_long") : undefined);
+    if (isTooLong) return false;
+    this.line.post({ text, files });
+    this.toEnd(true);
+    return true;
+  }
 
   send() {
     const text = this.text.value.trim(), files = this.tray.filter((file) => file.id);
     if ((!text && !files.length) || this.tray.some((file) => file.busy)) return;
-    if ([...text].length > TEXT_LIMIT || new TextEncoder().encode(JSON.stringify(text)).length > FRAME_LIMIT) return this.problem(t("too_long"));
-    this.problem();
+    if (!this.say(text, files.map(({ id, name, type, size }) => ({ id, name, type, size })))) return;
     this.text.value = "";
     this.tray = [];
     this.drawTray();
-    this.say(text, files.map(({ id, name, type, size }) => ({ id, name, type, size })));
     this.text.focus();
   }
 
