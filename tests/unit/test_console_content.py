@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 import pytest_asyncio
 from sqlalchemy import insert, select
 from starlette.applications import Starlette
 
+from bot.console.drafting import Drafting
+from bot.console.people import Person, Role
 from bot.console.routes import Console
 from bot.desk_folder import DEMO_DESK, load
 from bot.desk_folder.desk import Rollout
@@ -91,6 +94,26 @@ def fields_of(page: str, key: str) -> dict[str, str]:
     found = dict(re.findall(r'<input type="hidden" name="(row|was|here|old_\w+|ours_\w+)" value="([^"]*)"', row))
     found |= dict(re.findall(r'<textarea[^>]* name="(text_\w+)"[^>]*>([^<]*)</textarea>', row))
     return {name: html.unescape(value) for name, value in found.items()}
+
+
+# ── flows ──
+
+
+async def test_another_name_for_a_flow_writes_over_nobodys_edit(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bob's edit of the flow comes between the reading of the files and their writing."""
+    meanwhile, path, save = ["Bob"], "flows/order_status.yaml", Drafting.save
+    theirs = (hand.folder / path).read_text() + "# Bob's\n"
+
+    async def slow(self: Drafting, one: str, text: str | None, by: Person, *, seen: str | None = None) -> Any:
+        if meanwhile:
+            await save(self, path, theirs, Person("b", meanwhile.pop(), Role.EDITOR))
+        return await save(self, one, text, by, seen=seen)
+
+    monkeypatch.setattr(Drafting, "save", slow)
+    page = await hand.sees("/flows")
+    answer = await hand.does("/flows/change", page, do="rename", path=path, id="where_is_it")
+    assert (answer.status_code, "changed by somebody else" in answer.text) == (409, True)
+    assert (await hand.draft())[path] == theirs
 
 
 # ── texts ──

@@ -10,7 +10,7 @@ from typing import Any
 from starlette.responses import Response
 
 from bot.console import live, store
-from bot.console.draft import Draft, checked_path
+from bot.console.draft import Draft, checked_path, hash_of
 from bot.console.page import Page, Visit
 from bot.console.renaming import renamed
 from bot.errors import Conflict, NotFound
@@ -81,7 +81,7 @@ async def change(visit: Visit) -> Response:
         raise Conflict(visit.t("console_flow_broken"))
     files = await asyncio.to_thread(_all, draft)
     for one, new_text in renamed(files, path, target, root.entries["flow"].raw, flow_id).items():
-        await visit.drafting.save(one, new_text, visit.person)
+        await visit.drafting.save(one, new_text, visit.person, seen=hash_of(files.get(one)) or "")
     return visit.go(f"/{target}", "console_flow_renamed", flow=flow_id)
 
 
