@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bot.desk_folder.desk import Desk
     from bot.settings import Settings
     from bot.storage.engine import Storage
+    from bot.storage.tx import Subscriber, Tx
 
 T = TypeVar("T")
 ANSWER_WITHIN_S = 60.0
@@ -171,7 +172,7 @@ async def _write_here(chosen: Settings, command: str, body: Mapping[str, Any]) -
 
     storage = Storage(chosen.database_url)
     must_exist(storage)
-    storage.wiring = Wiring(desk=lambda: desk(chosen.desk), public_url=chosen.url)
+    storage.wiring = Wiring(_subscribers(), desk=lambda: desk(chosen.desk), public_url=chosen.url)
     try:
         await storage.open()
         await storage.read(schema.check)
@@ -180,6 +181,21 @@ async def _write_here(chosen: Settings, command: str, body: Mapping[str, Any]) -
         return done
     finally:
         await storage.close()
+
+
+def _subscribers() -> Mapping[type, Sequence[Subscriber]]:
+    """What an erasure owes besides its rows: tokens of the customer's widgets die, and a notice waits for them no more."""
+    from bot.events import CustomerErased
+    from bot.outreach.telling import Notices
+    from channels.web import store
+
+    def on_erased(tx: Tx, event: CustomerErased) -> None:
+        for channel, external_id in event.identities:
+            if channel == "web":
+                store.moved(tx, external_id)
+
+    notices = Notices(lambda: desk(None))  # it asks for no desk here
+    return {CustomerErased: [on_erased, notices.on_erased]}
 
 
 async def _ask(chosen: Settings, address: str, command: str, body: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -23,11 +23,15 @@ from bot.cli_ground import plain
 from bot.cli_writes import WRITES
 from bot.model import Author, AuthorKind, Body, Sender
 from bot.outbox import enqueue
+from bot.outreach import store as notices
+from bot.outreach.notice import Audience, Kind, Notice, State
 from bot.settings import Settings
 from bot.storage import customers, history
 from bot.storage import tables as t
 from bot.storage.engine import DatabaseInUse, Storage, lock_file
 from bot.storage.tx import Tx
+from channels.web import store as web
+from channels.web.sessions import Session
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)
@@ -241,6 +245,27 @@ def test_all_that_is_held_is_handed_over_and_then_forgotten(place: Path) -> None
     assert "there is no customer" in refused("export", customer)
     assert "there is no customer" in refused("erase", customer)
     assert all(b"s3cret" not in file.read_bytes() for file in place.iterdir())
+
+
+def test_an_erasure_without_a_server_ends_their_widgets_and_the_notice_that_waited_for_them(place: Path) -> None:
+    works("db", "upgrade")
+
+    def unit(tx: Tx) -> str:
+        who, _ = customers.create(tx, Sender("web", "v:1", "v:1", "Kari", "en"), "en")
+        words, to = {"en": "Late"}, Audience(customers=(who.id,))
+        notice = Notice("n1", Kind.INCIDENT, State.APPROVED, "Parcels", words, to, "api", tx.now, listed_at=tx.now)
+        notices.add(tx, notice)
+        notices.await_turn(tx, "n1", [who.id])
+        return who.id
+
+    def after(tx: Tx) -> tuple[str | None, str]:
+        session = Session("v:1", "s1", tx.now - timedelta(hours=1), tx.now + timedelta(hours=1))
+        return web.death(tx.conn, session), notices.held(tx, "n1").state
+
+    customer = asyncio.run(written(unit))
+    assert asyncio.run(written(after)) == (None, State.APPROVED)
+    works("erase", customer)
+    assert asyncio.run(written(after)) == ("moved", State.TOLD)
 
 
 # ── operating ──────────────────────────────────────────────────────────────────────────────────────────────────────
