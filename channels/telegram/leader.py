@@ -47,10 +47,14 @@ class Leader:
                     log.warning("the lease of Telegram's poller could not be renewed")
 
     async def resign(self) -> None:
-        """Another node may poll at once."""
-        if self._storage.poll is not None:
-            self._until = 0.0
+        """Another node may poll at once; where the database is away, when our lease is over."""
+        if self._storage.poll is None:
+            return
+        self._until = 0.0
+        try:
             await self._storage.write(lambda tx: store.resign(tx, self._owner))
+        except DatabaseFault:  # not raised: who resigns is being cancelled, and would go on polling
+            log.warning("the lease of Telegram's poller could not be given back")
 
     async def _ask(self) -> bool:
         asked = time.monotonic()
