@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import typer
@@ -168,7 +170,7 @@ def backup(file: Path) -> None:
         raise fail(f"{file} is there already; name a new file")
     if not file.parent.is_dir():
         raise fail(f"there is no folder {file.parent}")
-    made = file.with_name(f"{file.name}.part")
+    made = file.with_name(f"{file.name}.{os.getpid()}.part")
     try:
         _copy(storage.path, made)
         made.replace(file)
@@ -181,8 +183,9 @@ def backup(file: Path) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     """Read in one snapshot; what is written is whole, has no log beside it, and is for its owner alone."""
+    target.unlink(missing_ok=True)  # what a backup left that was killed
     target.touch(mode=0o600)
-    reader = sqlite3.connect(f"file:{source.absolute()}?mode=ro", uri=True)
+    reader = sqlite3.connect(f"file:{quote(str(source.absolute()))}?mode=ro", uri=True)
     copy = sqlite3.connect(target)
     try:
         reader.backup(copy)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -269,6 +270,21 @@ def test_an_erasure_without_a_server_ends_their_widgets_and_the_notice_that_wait
 
 
 # ── operating ──────────────────────────────────────────────────────────────────────────────────────────────────────
+def test_a_backup_is_of_that_very_database_wherever_it_lies_and_of_what_is_left_of_none(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "shop?#1 %41").mkdir()
+    monkeypatch.chdir(place / "shop?#1 %41")
+    works("db", "upgrade")
+    customer = asyncio.run(written(somebody))
+    Path(f"b.db.{os.getpid()}.part").write_text("what a backup left that was killed")
+    assert works("db", "backup", "b.db").startswith("b.db: ")
+    monkeypatch.setenv("STAFETT_DATABASE_URL", "sqlite+aiosqlite:///b.db")
+    assert json.loads(works("export", customer))["customer"] == customer
+    assert [one.name for one in place.iterdir()] == ["shop?#1 %41"]
+    assert not list(Path().glob("*.part*"))
+
+
 def test_a_failed_send_can_be_tried_again_or_given_up(place: Path) -> None:
     works("db", "upgrade")
 
