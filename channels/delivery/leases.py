@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from bot.errors import DatabaseFault
+from bot.errors import DatabaseFault, NotSent
 from bot.model import new_id
 from bot.storage import outbox_rows
 from bot.storage.engine import Storage
@@ -28,6 +28,8 @@ EARLIER = 1.0  # second by which a node gives up before its lease is over for th
 AFTER_OUTAGE = timedelta(
     seconds=6
 )  # the database was away: everybody's lease looks over, and owners get time to say so
+
+TOO_LATE = "its claim was over before it could leave"
 
 
 @dataclass(slots=True)
@@ -89,7 +91,7 @@ class Leases:
 
     def while_held(self, outbox_id: str, within: float) -> contextlib.AbstractAsyncContextManager[object]:
         """Ends by TimeoutError after `within` seconds, or when the lease does: a node that was frozen sends nothing of what
-        others have by now.
+        others have by now. Raises NotSent where it is over before the first step.
 
         A timer that is overdue when the process wakes is served before the work that waited, so before its next step.
         """
@@ -102,7 +104,7 @@ class Leases:
     @contextlib.asynccontextmanager
     async def _while_kept(self, held: Held) -> AsyncIterator[None]:
         if held.until <= monotonic():
-            raise TimeoutError  # already: not even the first step
+            raise NotSent(TOO_LATE)
         async with asyncio.timeout_at(min(held.until, held.at_most)) as timeout:
             held.timeout = timeout
             try:

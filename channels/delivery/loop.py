@@ -16,7 +16,7 @@ from bot.storage import pace_rows
 from bot.storage.engine import Storage
 from bot.storage.tx import Tx
 from channels.delivery.claims import Claims
-from channels.delivery.leases import Held, Leases, monotonic
+from channels.delivery.leases import TOO_LATE, Held, Leases, monotonic
 from channels.delivery.outcomes import Counters, Outcome, Outcomes
 from channels.port import Delivery, Sender
 
@@ -188,8 +188,8 @@ class DeliveryLoop:
     # ── the network ────────────────────────────────────────────────────────────────────────────────────────────────
     async def _send(self, delivery: Delivery) -> None:
         if self._leases.shared and self._storage.clock() - delivery.started_at >= self._leases.lease:
-            self._leases.let_go(delivery.id)  # we slept, and others may have it by now
-            self.wake()
+            # We slept, or waited long for a commit's answer. Others may have it by now: then this is not written.
+            self._conclude(self._outcomes.not_sent(delivery, NotSent(TOO_LATE)))
             return
         async with self._downloads if delivery.kind == "fetch" else contextlib.nullcontext():
             outcome = await self._attempt(delivery)

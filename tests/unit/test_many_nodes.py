@@ -542,6 +542,29 @@ async def test_what_would_have_to_wait_is_left_to_the_loop_and_the_turn_does_not
         assert await answers(node) == ["sent"]
 
 
+@pytest.mark.parametrize("late", [6.5, 7.5])
+async def test_what_was_claimed_by_a_commit_whose_answer_came_too_late_has_not_left_and_leaves_later(
+    node: Rooms, late: float
+) -> None:
+    """Nobody asks what became of it, nothing says that it may have come twice, and a code is not given up."""
+    await rested(node)
+
+    def courier(tx: Any, asked: int, began: float) -> bool:
+        tx.after_commit(lambda: node.clock.passes(seconds=late))
+        return node.delivery.courier(tx, asked, began - late)
+
+    node.storage.wiring.courier = courier
+    before = list(node.sender.texts)
+    await node.hears("again", "kari")
+    await node.delivery.idle()
+    assert (await answers(node), node.sender.texts) == (["retry"], before)
+    node.clock.passes(seconds=5)
+    await node.deliver()
+    assert node.sender.texts == [*before, "heard: again"]
+    (row,) = [row for row in await node.rows("outbox") if row.payload["text"] == "heard: again"]
+    assert (row.state, bool(row.doubled)) == ("sent", False)
+
+
 async def test_a_node_that_stops_leaves_nothing_on_its_way_of_what_its_last_turns_claimed(node: Rooms) -> None:
     await rested(node)
     hearing = [asyncio.create_task(node.hears("again", name)) for name in WHO]
