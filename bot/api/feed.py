@@ -61,7 +61,8 @@ class Feed:
         listener = _Listener()
         self._listeners.add(listener)
         try:
-            reached = await self._storage.read(store.last_step) if after is None else after
+            last = await self._storage.read(store.last_step)
+            reached = last if after is None else min(after, last)  # who heard more did so before a backup was put back
             yield b": listening\n\n"
             while self._open and len(listener.told) <= WAITING:
                 listener.bell.clear()

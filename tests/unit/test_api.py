@@ -471,6 +471,18 @@ async def test_the_stream_tells_what_happens_and_goes_on_where_it_broke(house: H
     assert [one async for one in stream] == []
 
 
+async def test_who_heard_more_than_there_is_hears_what_comes_now(house: House) -> None:
+    """A backup was put back: its steps are numbered on from where it was made."""
+    await house.customer()
+    stream = house.feed.stream(1_000)
+    assert await anext(stream) == b": listening\n\n"
+    await house.case(await house.customer("Ola"))
+    house.storage.clock = lambda: NOW + timedelta(seconds=5)
+    while b"event: case" not in (line := await anext(stream)):
+        assert b"still here" not in line
+    await stream.aclose()
+
+
 async def test_who_listens_and_stands_still_is_not_kept_up_with(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.api.feed.WAITING", 3)
     stream = house.feed.stream(0)
