@@ -38,7 +38,8 @@ T = TypeVar("T")
 TRIES = 5  # of one unit on PostgreSQL, when it asks for a retry
 POLL = timedelta(seconds=1)
 LOCK_STATES = {"40001", "40P01", "55P03"}  # serialization, deadlock, lock timeout
-GONE_STATES = {"57P01", "57P02", "57P03", "25P03"}  # shut down, crashed, not yet up, frozen for too long; and class 08
+GONE_STATES = {"57P01", "57P02", "57P03", "25P03", "53300"}
+"""Shut down, crashed, not yet up, frozen for too long, no connection left; and class 08."""
 RETRY_STATES = {*LOCK_STATES, "23505"}  # … or lost an insert race
 ASK_AGAIN = 10  # times, how a commit ended whose answer was lost
 SESSION = {  # of each connection to PostgreSQL

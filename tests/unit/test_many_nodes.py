@@ -341,6 +341,23 @@ async def test_a_database_that_is_gone_for_long_is_a_fault_not_a_guess(postgres_
     await storage.close()
 
 
+async def test_a_database_that_has_no_connection_left_is_a_fault_that_passes(postgres_url: str) -> None:
+    """Whoever beats or polls in the background goes on after a DatabaseFault, and would end with anything else."""
+    role = f"few_{uuid.uuid4().hex}"
+    few = make_url(postgres_url).set(username=role).render_as_string(hide_password=False)
+    async with rooms(postgres_url) as house:
+        await house.storage.write(lambda tx: tx.conn.execute(text(f"CREATE ROLE {role} LOGIN CONNECTION LIMIT 0")))
+        storage = Storage(few, house.clock)
+        try:
+            with pytest.raises(DatabaseFault, match="too many connections"):
+                await storage.write(lambda _tx: None)
+            with pytest.raises(DatabaseFault, match="too many connections"):
+                await storage.read(lambda _conn: None)
+        finally:
+            await storage.close()
+            await house.storage.write(lambda tx: tx.conn.execute(text(f"DROP ROLE {role}")))
+
+
 async def test_a_frozen_nodes_transaction_is_ended_by_the_server(postgres_url: str) -> None:
     """Its lock on a customer would hold up every other node."""
     storage = Storage(postgres_url)
