@@ -43,9 +43,8 @@ def give(tx: Tx, case: Case, agent: AgentView, *, desk: str, by: str | None, why
     )
     queue.settle(tx, given, served=True)
     take_baton(tx, given)
-    if customers.talk(
-        tx, case.customer_id
-    ).bot_state:  # what the bot has asked, nobody waits for any more: also in a queue
+    if customers.talk(tx, case.customer_id).bot_state:
+        # What the bot has asked, nobody waits for any more: also in a queue.
         customers.set_bot_state(tx, case.customer_id, {})
     changed(tx, given)
     key = "agent_took_over" if took_over else "agent_given" if desk == ROUTING else "agent_joined"

@@ -35,7 +35,7 @@ OURS = ("source", "mode")
 UNNAMED = "import"
 """The source of a row that names none."""
 FIRST_YEAR, LAST_YEAR = 1970, 2199
-"""An answer of another year is a slip of the finger: 0202 for 2026."""
+"""An answer, or any day that somebody types, of another year is a slip of the finger: 0202 for 2026."""
 NOT_UTF8 = "not UTF-8; save the file as UTF-8 CSV"
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")
 

@@ -165,10 +165,14 @@ def hash_of(text: str | None) -> str | None:
     return None if text is None else hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def digest(*said: object) -> str:
+    """Of what somebody has before them, for a form to bring back: whether it is still that."""
+    return hashlib.sha256(repr(said).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
 def digest_of(draft: Draft) -> str:
     """Of all that is changed: which files, and to what."""
-    said = repr([(path, hash_of(one.text)) for path, one in sorted(draft.changes.items())])
-    return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return digest([(path, hash_of(one.text)) for path, one in sorted(draft.changes.items())])
 
 
 def shown(text: str) -> str:

@@ -125,9 +125,8 @@ class Claims:
         if not self._leases.shared:
             return self._paces.spend_all(spends, monotonic())
         limited = {one for some in spends for one in some}
-        now = (
-            tx.clock() if tx.clock else tx.now
-        ).timestamp()  # many turns may have gone by since the transaction began
+        # By the clock: many turns may have gone by since the transaction began.
+        now = (tx.clock() if tx.clock else tx.now).timestamp()
         free = pace_rows.hold_free(tx, {one.name for one in limited})
         paces = Paces({name: at.timestamp() for name, at in free.items()})
         if len(free) < len(limited) or not all(paces.is_rested(one, now) for one in limited if one.is_wide):

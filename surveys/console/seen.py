@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from bot.console.draft import digest
 from bot.console.moments import when
 from bot.console.page import NAMES, Visit
 from bot.console.pages.flows import titled
@@ -68,8 +68,7 @@ def only_publishers(visit: Visit) -> None:
 def digest_of(one: Problem | Wish) -> str:
     """Of what the form of a record says."""
     more = (one.topic, one.cause, one.owner, one.fix, str(one.due_on)) if isinstance(one, Problem) else (str(one.area),)
-    said = repr((one.title, str(one.state), sorted(one.message.items()), more))
-    return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return digest(one.title, str(one.state), sorted(one.message.items()), more)
 
 
 def must_be_as_seen(visit: Visit, one: Problem | Wish) -> None:

@@ -9,13 +9,13 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from surveys.figures.shape import Question
+from surveys.responses import FIRST_YEAR
 from surveys.survey import INSTRUMENTS
 
 FILTERS = ("channel", "team", "agent", "flow", "topic", "locale")
 GROUPS = (*FILTERS, "involved", "step", "reason", "week")
 USUAL_WEEKS = 12
 LONGEST = 366 * 5  # days
-FIRST_YEAR = 1970
 NONE = "-"  # in an address: who has no team, no topic …
 
 

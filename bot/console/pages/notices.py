@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
+from bot.console.draft import digest
 from bot.console.moments import when
 from bot.console.page import NAMES, Page, Visit, url_of
 from bot.console.pages.flows import titled
@@ -121,8 +121,7 @@ def _digest(notice: Notice) -> str:
     """Of all that a draft says."""
     texts, audience = sorted(notice.texts.items()), sorted(store.to_json(notice.audience).items())
     moments = [one and one.astimezone(UTC).isoformat() for one in (notice.starts_at, notice.ends_at)]
-    said = repr((notice.kind.value, notice.title, notice.flow, texts, audience, moments))
-    return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return digest(notice.kind.value, notice.title, notice.flow, texts, audience, moments)
 
 
 # ── the editor ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,8 +9,8 @@ from datetime import date
 
 from bot.errors import Conflict
 from surveys.insights.records.nouns import LONGEST_MESSAGE, LONGEST_TEXT, LONGEST_TITLE
+from surveys.responses import FIRST_YEAR, LAST_YEAR
 
-FIRST_YEAR, LAST_YEAR = 1970, 2199
 THOUSANDS = re.compile(r"[1-9][0-9]{0,2}\.[0-9]{3}")
 
 
