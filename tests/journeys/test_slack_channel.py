@@ -496,11 +496,8 @@ async def test_f23_a_channel_that_is_closed_to_us_holds_up_nobody_else_and_is_ca
     assert [post.says for post in shop.messages if post.by_app] == ["echo: hello", "echo: anybody there?"]
 
 
-async def test_f23_what_slack_dropped_because_there_was_too_much_is_read(
-    slow_house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("channels.slack.connection.DROPPED_FOR", 0.0)
-    house = slow_house
+async def says_one_unheard(house: House) -> None:
+    """Two messages, of which Slack tells us the first alone."""
     kari = house.slack.person("U1")
     await kari.dm("hello")
     await house.slack.settled()
@@ -509,6 +506,14 @@ async def test_f23_what_slack_dropped_because_there_was_too_much_is_read(
     assert house.slack.delivery.held is not None
     house.slack.delivery.held.clear()
     house.slack.release()
+
+
+async def test_f23_what_slack_dropped_because_there_was_too_much_is_read(
+    slow_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("channels.slack.connection.DROPPED_FOR", 0.0)
+    house = slow_house
+    await says_one_unheard(house)
     told = {"token": "verification", "type": "app_rate_limited", "minute_rate_limited": 1_700_000_000}
     house.slack.delivery.event({**told, "team_id": house.slack.space.team, "api_app_id": house.slack.space.app_id})
     async with asyncio.timeout(20):
@@ -523,14 +528,7 @@ async def test_a_place_that_slack_would_not_let_us_read_just_now_is_read_a_littl
     """Reading is shared with the agents' threads: after a start they are all read at once."""
     monkeypatch.setattr("channels.slack.channel.SWEEP_PACE", 0.0)
     house = slow_house
-    kari = house.slack.person("U1")
-    await kari.dm("hello")
-    await house.slack.settled()
-    house.slack.hold()
-    await kari.dm("nobody was told of this")
-    assert house.slack.delivery.held is not None
-    house.slack.delivery.held.clear()
-    house.slack.release()
+    await says_one_unheard(house)
     house.slack.script("conversations.history", Fault.status(429, retry_after=0), Fault.status(500))
     await house.channel.catch_up()
     assert await house.said() == ["hello", "nobody was told of this"]
