@@ -1,7 +1,8 @@
-"""What one node of this machine holds, for docs/scaling.md: whole cases of the demo desk's order flow, by Telegram webhook.
+"""What one node of this machine holds, for docs/scaling.md: whole cases of the demo desk, by Telegram webhook.
 
-A case is three messages: "where is my order", its number, which the desk's own table is asked about (a call, and a turn of its
-own when it answers), and "yes". All that they bring about counts: cases opened and resolved, answers sent, marks made. A message
+A customer's first case is three messages: "where is my order", its number, which the desk's own table is asked about (a call, and a
+turn of its own when it answers), and "yes". Their next one asks for the opening hours, for something that an article knows, and
+ends with a choice. All that they bring about counts: cases opened and closed, answers sent, marks made, surveys asked. A message
 counts when the last of that is done; nobody waits for the answer to one before the next is written, but for the number in flight.
 
 Nothing here has a bound. CPU a message is held against that of the bare bot, which has no cases, in the same run.
@@ -12,9 +13,9 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from statistics import median
 
 from bot.storage import schema
@@ -25,18 +26,10 @@ from tests.bench.telegram import BotApi, Crowd
 from tests.support.postgres import Cluster, find_binaries
 
 DESK = ROOT / "bot" / "demo_desk"
-CASE = ("where is my order", "AB123456", "yes")
-KNOWN = 150  # customers
+FIRST = ("where is my order", "AB123456", "yes")
+NEXT = ("what are your opening hours", "can I return a sale item?", "2")
 FEW = 8  # in flight
 QUIET = 0.5  # seconds without a send, and the house is at rest
-
-
-@dataclass(slots=True)
-class Held:
-    """Of each round: CPU in seconds a message, and messages a second."""
-
-    cpu: list[float]
-    rate: list[float]
 
 
 class Node:
@@ -47,24 +40,22 @@ class Node:
         self._child = child
         self._port = port
         self._first = 1_000
-        self._known = Crowd(tg, port, KNOWN, CASE, hears=False)
 
-    async def known(self, at_once: int, count: int, into: Held) -> None:
-        await self._measure(self._known, at_once, count, into)
-
-    async def newcomers(self, count: int, into: Held) -> None:
-        """Each of them writes one case."""
+    async def cases(self, at_once: int, count: int) -> AsyncIterator[tuple[float, float]]:
+        """New customers write so many messages: the first case of each, then the next. CPU in seconds a message, and messages a
+        second, of each.
+        """
         self._first += 1_000_000
-        crowd = Crowd(self._tg, self._port, count // len(CASE), CASE, first=self._first, hears=False)
-        await self._measure(crowd, IN_FLIGHT, count, into)
+        crowd = Crowd(self._tg, self._port, count // len(FIRST), (*FIRST, *NEXT), first=self._first, hears=False)
+        for _case in (FIRST, NEXT):
+            yield await self._measured(crowd, at_once, count)
 
-    async def _measure(self, crowd: Crowd, at_once: int, count: int, into: Held) -> None:
+    async def _measured(self, crowd: Crowd, at_once: int, count: int) -> tuple[float, float]:
         before, began = await self._child.used(), time.perf_counter()
         await crowd.in_flight(at_once, count)
         ended = await self._at_rest()
         after = await self._child.used()
-        into.cpu.append((after.cpu - before.cpu) / count)
-        into.rate.append(count / (ended - began))
+        return (after.cpu - before.cpu) / count, count / (ended - began)
 
     async def _at_rest(self) -> float:
         """When the last send came."""
@@ -77,43 +68,43 @@ class Node:
 
 
 async def run(*, quick: bool = False, tiny: bool = False, **_: object) -> list[Row]:
-    count, rounds = (24, 1) if tiny else (600, 2) if quick else (3_000, 5)
+    count, rounds = (24, 1) if tiny else (600, 3) if quick else (3_000, 5)
     async with AsyncExitStack() as stack:
-        bare = await start(stack, "bare", "sqlite+aiosqlite:///none", chats=KNOWN)
-        theirs, nodes = Rounds(), dict[str, Node]()
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        nodes["SQLite"] = await _node(stack, f"sqlite+aiosqlite:///{folder}/bench.db")
-        binaries = find_binaries()
-        if binaries is not None:
-            cluster = await asyncio.to_thread(lambda: Cluster(binaries, durable=True).create().start())
-            stack.push_async_callback(asyncio.to_thread, cluster.remove)
-            stack.push_async_callback(asyncio.to_thread, cluster.stop)
-            url = f"postgresql+asyncpg://stafett@127.0.0.1:{cluster.port}/postgres"
-            await schema.upgrade(url)
-            nodes["PostgreSQL"] = await _node(stack, url)
-        held = {(engine, way): Held([], []) for engine in nodes for way in _ways()}
-        for bot in (bare,):
-            await flood(bot, count // 2, Rounds())
+        bare, theirs = await start(stack, "bare", "sqlite+aiosqlite:///none", chats=500), Rounds()
+        nodes, found = await _nodes(stack), defaultdict[str, list[tuple[float, float]]](list)
+        await flood(bare, count // 2, Rounds())  # warm: imports, caches, the words of a language
         for node in nodes.values():
-            await node.known(IN_FLIGHT, count // 2, Held([], []))  # warm: imports, caches, customers known
+            _ = [case async for case in node.cases(IN_FLIGHT, count)]
         for _round in range(rounds):
             await flood(bare, count, theirs)
             for engine, node in nodes.items():
-                await node.newcomers(count, held[engine, "new customers, 64 in flight"])
-                await node.known(IN_FLIGHT, count, held[engine, "known customers, 64 in flight"])
-                await node.known(FEW, count, held[engine, "known customers, 8 in flight"])
+                for at_once in (IN_FLIGHT, FEW):
+                    whose = iter(("a new customer's case", "their next"))
+                    async for case in node.cases(at_once, count):
+                        found[f"{engine}, {at_once} in flight, {next(whose)}"].append(case)
     floor = median(theirs.cpu)
-    return [
-        Row("", f"{engine}, {way}: CPU a message, to the bare bot's", median(one.cpu) / floor,
-            detail=f"{median(one.cpu) * 1e3:.1f} ms to {floor * 1e3:.1f} ms, {median(one.rate):.0f}/s")
-        for (engine, way), one in held.items()
-    ]  # fmt: skip
+    return [_row(what, measured, floor) for what, measured in found.items()]
 
 
-def _ways() -> Iterator[str]:
-    yield "new customers, 64 in flight"
-    yield "known customers, 64 in flight"
-    yield "known customers, 8 in flight"
+def _row(what: str, measured: Sequence[tuple[float, float]], floor: float) -> Row:
+    cpu, rate = (median(found) for found in zip(*measured, strict=True))
+    detail = f"{cpu * 1e3:.1f} ms to {floor * 1e3:.1f} ms, {rate:.0f}/s"
+    return Row("", f"{what}: CPU a message, to the bare bot's", cpu / floor, detail=detail)
+
+
+async def _nodes(stack: AsyncExitStack) -> dict[str, Node]:
+    """One by each database that there is here."""
+    folder = stack.enter_context(tempfile.TemporaryDirectory())
+    nodes = {"SQLite": await _node(stack, f"sqlite+aiosqlite:///{folder}/bench.db")}
+    binaries = find_binaries()
+    if binaries is not None:
+        cluster = await asyncio.to_thread(lambda: Cluster(binaries, durable=True).create().start())
+        stack.push_async_callback(asyncio.to_thread, cluster.remove)
+        stack.push_async_callback(asyncio.to_thread, cluster.stop)
+        url = f"postgresql+asyncpg://stafett@127.0.0.1:{cluster.port}/postgres"
+        await schema.upgrade(url)
+        nodes["PostgreSQL"] = await _node(stack, url)
+    return nodes
 
 
 async def _node(stack: AsyncExitStack, url: str) -> Node:
