@@ -19,6 +19,9 @@ from bot.storage.tx import Tx
 
 _ADD = Prepared(insert(t.timers))
 _REMOVE = Prepared(delete(t.timers).where(t.timers.c.key == bindparam("of")))
+_TAKE = Prepared(
+    delete(t.timers).where(t.timers.c.id == bindparam("of"), t.timers.c.due_at == bindparam("then", type_=t.Utc()))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +60,7 @@ def remove(tx: Tx, key: str) -> None:
 
 def take(tx: Tx, timer: Timer) -> bool:
     """Remove it, if it is still there and still due then: whoever removes it rings it."""
-    c = t.timers.c
-    gone = tx.conn.execute(delete(t.timers).where(c.id == timer.id, c.due_at == timer.due_at).returning(c.id)).first()
-    return gone is not None
+    return _TAKE.run(tx.conn, of=timer.id, then=timer.due_at) > 0
 
 
 def next_due(conn: Connection) -> datetime | None:

@@ -148,8 +148,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a timer that another node has rung is rung again",
         "bot/storage/timer_rows.py",
-        "    return gone is not None\n",
-        "    return True\n",
+        "    return _TAKE.run(tx.conn, of=timer.id, then=timer.due_at) > 0\n",
+        "    return _TAKE.run(tx.conn, of=timer.id, then=timer.due_at) >= 0\n",
         ("tests/unit/test_timers.py", "tests/unit/test_many_nodes.py"),
     ),
     # ── people ─────────────────────────────────────────────────────────────────────────────────────────────────────
