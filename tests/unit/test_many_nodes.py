@@ -14,6 +14,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+import structlog
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from hypothesis import given
@@ -22,7 +23,7 @@ from sqlalchemy import make_url, select, text
 
 from bot.errors import DatabaseFault, RateLimited
 from bot.outbox import enqueue
-from bot.storage import schema
+from bot.storage import engine, kept, schema
 from bot.storage import tables as t
 from bot.storage.engine import POLL, Storage
 from bot.storage.notices import LONGEST, Notices, payloads
@@ -358,6 +359,39 @@ async def test_a_database_that_has_no_connection_left_is_a_fault_that_passes(pos
             await house.storage.write(lambda tx: tx.conn.execute(text(f"DROP ROLE {role}")))
 
 
+async def test_a_database_that_takes_no_writes_just_now_is_a_fault_that_passes(postgres_url: str) -> None:
+    """It came up as the standby of another one. An API tells its caller to come again, and no turn or timer is blamed for it."""
+    async with rooms(postgres_url) as house:
+        name = make_url(postgres_url).database
+        await house.storage.write(
+            lambda tx: tx.conn.execute(text(f"ALTER DATABASE {name} SET default_transaction_read_only = on"))
+        )
+        storage = Storage(postgres_url, house.clock)
+        with pytest.raises(DatabaseFault, match="read-only"):
+            await storage.write(lambda tx: kept.swap(tx, "anything", 1))
+        await storage.close()
+
+
+async def test_a_lock_that_is_never_let_go_is_a_fault_that_passes(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(engine.SESSION, "lock_timeout", "10")
+    async with rooms(postgres_url) as house:
+        await house.storage.write(lambda tx: kept.swap(tx, "anything", 1))
+        async with house.storage.own_connection() as (connection, _):
+            await connection.execute(text("LOCK TABLE settings"))
+            with pytest.raises(DatabaseFault, match="lock timeout"):
+                await house.storage.write(lambda tx: kept.swap(tx, "anything", 2))
+
+
+async def test_no_connection_free_in_time_is_a_fault_that_passes(postgres_url: str) -> None:
+    async with rooms(postgres_url) as house:
+        house.storage._urgent = house.storage._on_postgresql(pool_size=1, max_overflow=0, pool_timeout=0.01)
+        async with house.storage._urgent.connect():
+            with pytest.raises(DatabaseFault, match="timed out"):
+                await house.storage.write(lambda _tx: None, urgent=True)
+
+
 async def test_a_frozen_nodes_transaction_is_ended_by_the_server(postgres_url: str) -> None:
     """Its lock on a customer would hold up every other node."""
     storage = Storage(postgres_url)
@@ -413,6 +447,56 @@ async def test_a_long_send_keeps_its_lease_and_a_lost_lease_ends_the_send(
             "it writes nothing about what is not its own"
         )
         assert house.delivery.counters.leases_lost == 1
+
+
+async def test_leases_are_renewed_again_whatever_kept_them_from_it(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A renewal that fails by an error that nobody foresaw is not the last one."""
+    monkeypatch.setattr(leases, "BEAT", 0.02)
+    async with rooms(postgres_url) as house:
+
+        async def hangs(_delivery: Any) -> None:
+            await asyncio.Event().wait()
+
+        house.sender.script = [hangs]
+        await put(house, 1, "paper", "")
+        await house.delivery.run()
+        async with asyncio.timeout(10):
+            await once_failed(house, "outbox", "leases could not be renewed")
+        before = (await house.rows("outbox"))[0].lease_until
+        house.clock.passes(seconds=5)
+        async with asyncio.timeout(10):
+            while (await house.rows("outbox"))[0].lease_until == before:  # noqa: ASYNC110 - a beat tells nobody
+                await asyncio.sleep(0.01)
+        await house.delivery.stop(0)
+
+
+async def test_who_polls_telegram_keeps_its_lease_whatever_kept_it_from_that_for_a_while(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leader, "BEAT", 0.02)
+    async with rooms(postgres_url) as house:
+        one = leader.Leader(house.storage, "one")
+        assert await one.leads()
+        beating = asyncio.create_task(one.beats())
+        async with asyncio.timeout(10):
+            await once_failed(house, "settings", "the lease of Telegram's poller could not be renewed")
+        before = await house.rows("settings")
+        house.clock.passes(seconds=1)
+        async with asyncio.timeout(10):
+            while await house.rows("settings") == before:  # noqa: ASYNC110 - a beat tells nobody
+                await asyncio.sleep(0.01)
+        beating.cancel()
+
+
+async def once_failed(house: Rooms, table: str, said: str) -> None:
+    """Hide a table until what is logged says so."""
+    with structlog.testing.capture_logs() as logged:
+        await house.storage.write(lambda tx: tx.conn.execute(text(f"ALTER TABLE {table} RENAME TO hidden")))
+        while said not in {line["event"] for line in logged}:  # noqa: ASYNC110 - a beat tells nobody
+            await asyncio.sleep(0.01)
+        await house.storage.write(lambda tx: tx.conn.execute(text(f"ALTER TABLE hidden RENAME TO {table}")))
 
 
 @pytest.mark.parametrize("platform", ["telegram", "slack"])
