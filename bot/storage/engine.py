@@ -197,8 +197,10 @@ class Storage:
         return await self._write_once(unit, engine, careful=True)
 
     async def turns_taken(self) -> None:
-        """PostgreSQL: wait until no turn of this node is under way."""
-        await self._turns.idle()
+        """PostgreSQL: wait for the turns that share a transaction just now; for none that comes later, or who is told to stop
+        while many write would wait for a moment at which nobody does.
+        """
+        await self._turns.shared()
 
     async def truncate_log(self) -> None:
         """SQLite: leave no copy of erased rows in the write-ahead log. PostgreSQL recycles its own."""

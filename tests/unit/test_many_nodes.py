@@ -19,7 +19,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import make_url, select, text
+from sqlalchemy import event, make_url, select, text
 
 from bot.errors import DatabaseFault, RateLimited
 from bot.outbox import enqueue
@@ -676,6 +676,82 @@ async def test_a_node_that_stops_leaves_nothing_on_its_way_of_what_its_last_turn
     await asyncio.gather(*hearing)
     assert len(await answers(node)) == 3
     assert set(await answers(node)) <= {"ready", "sent"}
+
+
+async def test_a_node_that_stops_as_its_claim_is_committed_still_sends_what_it_claimed(postgres_url: str) -> None:
+    """What is `sending` and never left would be asked about, doubled, or given up."""
+    async with rooms(postgres_url) as house:
+        await put(house, 1, "paper", "")
+        stopping: list[asyncio.Task[None]] = []
+
+        def stop(_conn: Any) -> None:
+            stopping.append(asyncio.get_running_loop().create_task(house.delivery.stop()))
+
+        event.listen(house.storage._engine.sync_engine, "commit", stop, once=True)
+        looking = asyncio.create_task(house.delivery.run())
+        async with asyncio.timeout(10):
+            while not stopping:  # noqa: ASYNC110 - a commit tells nobody
+                await asyncio.sleep(0)
+            await stopping[0]
+        assert (house.sender.texts, looking.done()) == (["0"], True)
+        assert [row.state for row in await house.rows("outbox")] == ["sent"]
+
+
+async def test_who_stops_ends_the_loop_of_sends_only_when_they_have_come_to_an_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running: list[bool] = []
+    async with House(tmp_path) as one:
+        stop, worker = one.app.delivery.stop, one.app.workers["outbox"]
+
+        async def stops() -> None:
+            running.append(worker._task is not None)
+            await stop()
+
+        monkeypatch.setattr(one.app.delivery, "stop", stops)
+    assert (running, worker._task) == ([True], None)
+
+
+async def test_a_node_that_stops_writes_down_what_it_could_not_while_the_database_was_away(
+    node: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await rested(node)
+
+    async def away(*_args: Any, **_how: Any) -> None:
+        msg = "away"
+        raise DatabaseFault(msg)
+
+    async def sent(_delivery: Any) -> None:
+        monkeypatch.setattr(node.storage, "write", away)
+
+    node.sender.script = [sent]
+    await node.hears("again", "kari")
+    await node.delivery.idle()
+    monkeypatch.undo()
+    assert await answers(node) == ["sending"]
+    await node.delivery.stop()
+    assert await answers(node) == ["sent"]
+
+
+async def test_a_node_that_stops_does_not_wait_until_nobody_writes_any_more(node: Rooms) -> None:
+    """Telegram is polled until the end: there is always a turn under way, and the whole grace would pass."""
+    await rested(node)
+    stopping = asyncio.Event()
+
+    async def writes(name: str) -> None:
+        await node.hears("again", name)
+        while not stopping.is_set():
+            await node.hears("and on", name)
+
+    writing = [asyncio.create_task(writes(name)) for name in WHO]
+    async with asyncio.timeout(10):
+        while not await answers(node):  # noqa: ASYNC110 - a turn tells nobody
+            await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        await node.delivery.stop(grace=600)
+    stopping.set()
+    await asyncio.gather(*writing)
+    assert {"sending", "uncertain"}.isdisjoint(row.state for row in await node.rows("outbox"))
 
 
 # ── two versions side by side ──────────────────────────────────────────────────────────────────────────────────────
