@@ -378,6 +378,7 @@ def resolve(
     flush(tx, case, agent_id if agent else case.agent_id)
     case = store.held(tx, case_id)
     ended = _end(tx, case, agent_id, outcome, by=by, topic=topic or case.topic, reason=reason)
+    customers.set_bot_state(tx, case.customer_id, {})
     _say_goodbye(tx, ended)
     return _tell_end(tx, ended, case)
 
@@ -434,7 +435,6 @@ def _end(tx: Tx, case: Case, agent_id: str | None, outcome: str, *, by: str, **v
     queue.settle(tx, ended, served=False)
     if case.with_people:
         take_baton(tx, ended)
-        customers.set_bot_state(tx, case.customer_id, {})
     return ended
 
 
