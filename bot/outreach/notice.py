@@ -29,7 +29,7 @@ MOST_NAMED = 10_000  # customers named one by one
 ENDS_AFTER = timedelta(days=2)
 """From its start, unless a notice says otherwise: what is older is no news."""
 NEARLY = timedelta(hours=12)
-"""Who could be told a campaign so much later (a tenth of `campaign_every`, where that is less) waits for it, and is not dropped."""
+"""Who may be told a campaign so much later (a tenth of `campaign_every`, if that is less) waits for it, and is not dropped."""
 WITH_A_PERSON = frozenset({CaseStatus.OPEN, CaseStatus.PENDING, CaseStatus.SNOOZED})
 CONSENT = "news"
 """The slot of scope customer that says yes to campaigns: a flow may ask for it, `/subscribe` sets it."""
