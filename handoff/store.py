@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, fields, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -62,6 +62,17 @@ _LAST_CASE = Prepared(
     .limit(literal_column("1"))
 )
 _LAST_CASES = Prepared(_CASES)
+_HAD_BY_AGENTS = Prepared(
+    select(*(t.cases.c[name] for name in ("flow", "topic", "last_agent_id")))
+    .where(
+        t.cases.c.customer_id == bindparam("of"),
+        t.cases.c.last_agent_id.is_not(None),
+        t.cases.c.status.not_in([literal_column(f"'{one}'") for one in _LIVE]),
+        func.coalesce(t.cases.c.resolved_at, t.cases.c.closed_at) >= bindparam("since", type_=t.Utc()),
+    )
+    .order_by(t.cases.c.opened_at.desc(), t.cases.c.id.desc()),
+    beside=True,
+)
 _ADD_CASE, _ADD_EVENT = Prepared(insert(t.cases)), Prepared(insert(t.case_events))
 _STANDS = (t.cases.c.id == bindparam("of"), t.cases.c.status == bindparam("was"))
 _MOVE, _MOVE_FROM = (
@@ -138,6 +149,12 @@ def last_case(conn: Connection, customer_id: str) -> Case | None:
 def of_customer(conn: Connection, customer_id: str, limit: int = 20) -> list[Case]:
     """The customer's cases, newest first."""
     return [to_case(row) for row in _LAST_CASES.all(conn, of=customer_id, at_most=limit)]
+
+
+def known_by(conn: Connection, customer_id: str, topics: Collection[str], since: datetime) -> str | None:
+    """The agent who last had one of these topics with this customer, in a case that has ended since then."""
+    had = _HAD_BY_AGENTS.all(conn, of=customer_id, since=since)
+    return next((row.last_agent_id for row in had if {row.flow, row.topic} & set(topics)), None)
 
 
 def listing(
@@ -218,6 +235,7 @@ def insert_case(tx: Tx, customer_id: str, channel: str, locale: str) -> Case:
     made = Case(new_id(), _next_number(tx), customer_id, CaseStatus.BOT, channel, locale, tx.now, tx.now)
     _ADD_CASE.run(
         tx.conn,
+        about=(customer_id,),
         id=made.id,
         number=made.number,
         customer_id=customer_id,
@@ -234,7 +252,9 @@ def change(tx: Tx, case_: Case, **values: Any) -> Case:
     """Write fields of a case and return it as it then is."""
     known: Case | None = tx.known.get(("case", case_.id))
     if known is None or not values.keys() <= _PLAIN:
-        return _learn(tx, to_case(_CHANGE_AND_READ.one(tx.conn, of=case_.id, updated_at=tx.now, **values)))
+        return _learn(
+            tx, to_case(_CHANGE_AND_READ.one(tx.conn, about=_of(case_), of=case_.id, updated_at=tx.now, **values))
+        )
     _CHANGES.later(tx.conn, case_.id, {**values, "updated_at": tx.now})
     return _learn(tx, but(known, updated_at=tx.now, **values))
 
@@ -246,7 +266,7 @@ def count_question(tx: Tx, case_id: str) -> None:
         _CHANGES.later(tx.conn, case_id, {"questions": asked})
         _learn(tx, but(known, questions=asked))
     else:
-        _COUNT_QUESTION.run(tx.conn, of=case_id)
+        _COUNT_QUESTION.run(tx.conn, about=(case_id,), of=case_id)
         tx.known.pop(("case", case_id), None)
 
 
@@ -255,8 +275,13 @@ def compare_and_set(tx: Tx, case_: Case, **values: Any) -> Case | None:
     stood: dict[str, Any] = {"of": case_.id, "was": case_.status}
     move = _MOVE if case_.agent_id is None else _MOVE_FROM
     stood |= {} if case_.agent_id is None else {"held_by": case_.agent_id}
-    row = move.first(tx.conn, **stood, updated_at=tx.now, **values)
+    row = move.first(tx.conn, about=_of(case_), **stood, updated_at=tx.now, **values)
     return None if row is None else _learn(tx, to_case(row))
+
+
+def _of(case_: Case) -> tuple[str, str]:
+    """Whom a change of it concerns: who is read with their live case may have had none."""
+    return case_.customer_id, case_.id
 
 
 def log(tx: Tx, case_: Case, kind: str, agent_id: str | None = None, **data: Any) -> None:

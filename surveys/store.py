@@ -125,7 +125,6 @@ _PAST_ASKS = Prepared(
 )
 _OF_CASE = Prepared(select(i).where(i.c.case_id == bindparam("of")))
 _PLAN, _CHANGE = Prepared(insert(i)), Prepared(update(i).where(i.c.id == bindparam("of")))
-_IN_OUTBOX = Prepared(select(t.outbox.c.n).where(t.outbox.c.message_id == bindparam("of")).limit(literal_column("1")))
 _RESPONSE = Prepared(select(r).where(r.c.invitation_id == bindparam("of")))
 
 
@@ -221,11 +220,6 @@ def plan(conn: Connection, known: Invitation | None, **values: Any) -> None:
 def change(conn: Connection, invitation_id: str, **values: Any) -> None:
     _CHANGE.run(conn, of=invitation_id, **values)
     marks.mark(conn, marks.ASKS, invitation_id)
-
-
-def is_in_outbox(conn: Connection, message_id: str) -> bool:
-    """Whether the message has to be sent; one that only lies in the timeline is there at once."""
-    return _IN_OUTBOX.first(conn, of=message_id) is not None
 
 
 def _invitation(row: Any | None) -> Invitation | None:

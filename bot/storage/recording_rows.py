@@ -74,6 +74,7 @@ def forget_before(tx: Tx, when: datetime) -> int:
 
 
 def _add(tx: Tx, case_id: str, customer_id: str, token: str, kind: str, request: Mapping[str, Any]) -> None:
-    seq = _LAST_SEQ.scalar(tx.conn, of=customer_id) or 0
+    known = tx.known.get(("place", customer_id)) if tx.holds(customer_id) else None
+    seq = known[0] if known is not None else _LAST_SEQ.scalar(tx.conn, of=customer_id) or 0
     row = {"case_id": case_id, "token": token, "customer_id": customer_id, "kind": kind, "asked": dict(request)}
     _ADD.later(tx.conn, **row, seq=seq, at=tx.now)

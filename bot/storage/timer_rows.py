@@ -39,7 +39,7 @@ class Timer:
 def add(
     tx: Tx, kind: str, key: str, due_at: datetime, customer_id: str | None, case_id: str | None, data: Mapping[str, Any]
 ) -> None:
-    whose = {"customer_id": customer_id, "case_id": case_id}
+    whose: dict[str, Any] = {"customer_id": customer_id, "case_id": case_id}
     _ADD.run(tx.conn, id=new_id(), kind=kind, key=key, due_at=due_at, data=dict(data), **whose)
 
 

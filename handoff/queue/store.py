@@ -150,7 +150,7 @@ def promise(
 
 def settle(tx: Tx, case: Case, *, served: bool, kind: str | None = None) -> None:
     """The open promises of a case are judged: kept or broken where the customer is served now, else broken or void."""
-    judged = {"of": case.id, "kept": "kept" if served else "void", "then": tx.now, "ended_at": tx.now}
+    judged: dict[str, Any] = {"of": case.id, "kept": "kept" if served else "void", "then": tx.now, "ended_at": tx.now}
     if kind is None:
         _SETTLE.run(tx.conn, **judged)
     else:

@@ -39,7 +39,14 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "what was read for a turn is believed, though a neighbour in its commit has changed it",
         "bot/storage/ahead.py",
-        "            or not self._pending.changed.isdisjoint(READ)\n",
+        "            or not self._pending.anybodys.isdisjoint(READ)\n",
+        "",
+        ("tests/unit/test_ahead.py",),
+    ),
+    Bug(
+        "what was read for a turn is believed, though a neighbour in its commit has changed this very customer's",
+        "bot/storage/ahead.py",
+        "            or not self._pending.touched.isdisjoint(found.of)\n",
         "",
         ("tests/unit/test_ahead.py",),
     ),
