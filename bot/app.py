@@ -308,8 +308,10 @@ class App:
     async def stop(self) -> None:
         """Begin nothing more, let what is on its way arrive, close. What is left is taken up at the next start."""
         for worker in self.workers.values():
-            await worker.stop()
+            if worker is not self.workers["outbox"]:
+                await worker.stop()
         await self.delivery.stop()
+        await self.workers["outbox"].stop()
         for channel in self.channels:  # only now: a send whose connection is closed under it may be said twice
             await channel.stop()
         await self.tally.stop()

@@ -72,6 +72,7 @@ __all__ = [
     "on_unreachable",
     "relay_due",
     "release",
+    "reopen",
     "reply",
     "resolve",
     "set_available",
@@ -89,7 +90,7 @@ def ensure_open(tx: Tx, customer_id: str, channel: str, message_id: str | None =
     With `message_id`, that message of the customer's goes into it. Reopening and opening leave the case with the bot.
     """
     tx.lock_customer(customer_id)
-    case = store.live_now(tx, customer_id) or _reopen(tx, customer_id) or _open(tx, customer_id, channel)
+    case = store.live_now(tx, customer_id) or _reopen_last(tx, customer_id) or _open(tx, customer_id, channel)
     message = history.message(tx.conn, message_id) if message_id else None
     if message is not None and message.case_id != case.id:
         history.put_in_case(tx, message, case.id)
@@ -103,20 +104,29 @@ def _open(tx: Tx, customer_id: str, channel: str) -> Case:
     return changed(tx, schedule(tx, case, next_action(tx, case)))
 
 
-def _reopen(tx: Tx, customer_id: str) -> Case | None:
+def reopen(tx: Tx, case_id: str) -> Case | None:
+    """A case goes on, with the bot, though others of its customer's ended since; they have no live one. None: it is too late."""
+    return _reopen(tx, store.held(tx, case_id))
+
+
+def _reopen_last(tx: Tx, customer_id: str) -> Case | None:
     last = store.last_case(tx.conn, customer_id)
-    if last is None or last.status is not CaseStatus.RESOLVED or last.resolved_at is None:
+    return None if last is None else _reopen(tx, last)
+
+
+def _reopen(tx: Tx, ended: Case) -> Case | None:
+    if ended.status is not CaseStatus.RESOLVED or ended.resolved_at is None:
         return None
-    if tx.now >= last.resolved_at + terms.reopen_window(desk_of(tx)):
+    if tx.now >= ended.resolved_at + terms.reopen_window(desk_of(tx)):
         return None
     case = move(
         tx,
-        last,
+        ended,
         "reopen",
-        log={"outcome": last.outcome},
+        log={"outcome": ended.outcome},
         agent_id=None,
-        last_agent_id=last.agent_id or last.last_agent_id,
-        reopened=last.reopened + 1,
+        last_agent_id=ended.agent_id or ended.last_agent_id,
+        reopened=ended.reopened + 1,
         last_customer_at=tx.now,
         escalated_at=None,
         claimed_at=None,
@@ -127,7 +137,7 @@ def _reopen(tx: Tx, customer_id: str) -> Case | None:
         confirmed=None,
         wait=None,
     )
-    tx.emit(CaseReopened(case.id, customer_id))
+    tx.emit(CaseReopened(case.id, case.customer_id))
     return changed(tx, case)
 
 
@@ -378,6 +388,7 @@ def resolve(
     flush(tx, case, agent_id if agent else case.agent_id)
     case = store.held(tx, case_id)
     ended = _end(tx, case, agent_id, outcome, by=by, topic=topic or case.topic, reason=reason)
+    customers.set_bot_state(tx, case.customer_id, {})
     _say_goodbye(tx, ended)
     return _tell_end(tx, ended, case)
 
@@ -434,7 +445,6 @@ def _end(tx: Tx, case: Case, agent_id: str | None, outcome: str, *, by: str, **v
     queue.settle(tx, ended, served=False)
     if case.with_people:
         take_baton(tx, ended)
-        customers.set_bot_state(tx, case.customer_id, {})
     return ended
 
 

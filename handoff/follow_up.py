@@ -16,7 +16,8 @@ from handoff.steps import changed, desk_of, move, write_note
 
 
 def on_follow_up(tx: Tx, asked: FollowUpAsked) -> None:
-    """Queue a case for them. Unless it is to be reopened, the one that ended stays ended, and is named in the new one.
+    """Queue a case for them. Only the one that it is about is ever reopened, if it can be: else the one that ended last stays
+    ended, and the new one names the one that it is about.
 
     People who are with the customer already are told, and the customer that somebody will answer there.
     """
@@ -26,8 +27,10 @@ def on_follow_up(tx: Tx, asked: FollowUpAsked) -> None:
         write_note(tx, live, SYSTEM, asked.reason, (), {"key": asked.reason_code})
         outbox.say(tx, asked.customer_id, Body(asked.text), author=BOT, case_id=live.id)
         return
+    if live is None and asked.reopen and asked.case_id is not None:
+        live = cases.reopen(tx, asked.case_id)
     last = store.last_case(tx.conn, asked.customer_id)
-    if not asked.reopen and last is not None and last.status is CaseStatus.RESOLVED:
+    if live is None and last is not None and last.status is CaseStatus.RESOLVED:
         changed(tx, move(tx, last, "close", log={"by": "follow_up"}, closed_at=tx.now))
     queued = cases.on_escalation(
         tx,

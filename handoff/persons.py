@@ -34,6 +34,7 @@ def block(tx: Tx, case_id: str, agent_id: str, *, desk: str) -> Case:
     if is_blocked(customers.customer(tx.conn, case.customer_id)):
         return case
     customers.set_attribute(tx, case.customer_id, BLOCKED, {"by": agent_id, "at": tx.now.isoformat()})
+    customers.set_bot_state(tx, case.customer_id, {})  # no flow that waits speaks to them any more
     store.log(tx, case, "block", agent_id, desk=desk)
     ended = cases.resolve(tx, live.id, agent_id, "spam") if live is not None else case
     return ended if ended.id == case.id and live is not None else changed(tx, case)

@@ -2,7 +2,8 @@
 
 A promise is kept or mended: when the time that was told has passed, the customer hears so, with a new estimate that
 doubles each time it breaks (3, 3, 6, 12 … minutes), so that nobody is nagged through the night. In between they hear
-of a new place at most once in the desk's interval, and at once when they are next.
+of a new place at most once in the desk's interval, and at once when they are next. Who was told when people are back, and
+finds nobody there, hears so once, without another time: one interval later, for who comes at nine signs in at nine.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from handoff.terms import DEFAULT_WAIT_S
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What the customer was last told. `position` None: that nobody is here. `wait_s` seconds from `at`."""
+    """What the customer was last told. `position` None: that nobody is here, until `back_at` where that is known.
+
+    `wait_s` seconds from `at`.
+    """
 
     at: datetime
     position: int | None = None
@@ -27,10 +31,12 @@ class Told:
     mode: str = (
         ""  # what the customer chose to do meanwhile: contact (they are writing it) | callback | bot; else they wait
     )
+    back_at: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
         told = {"position": self.position, "wait_s": self.wait_s, "at": self.at.isoformat(), "broken": self.broken}
-        return told | ({"mode": self.mode} if self.mode else {})
+        back = {"back_at": self.back_at.isoformat()} if self.back_at else {}
+        return told | ({"mode": self.mode} if self.mode else {}) | back
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any] | None) -> Told | None:
@@ -42,6 +48,7 @@ class Told:
             raw.get("wait_s"),
             raw.get("broken", 0),
             raw.get("mode", ""),
+            datetime.fromisoformat(raw["back_at"]) if raw.get("back_at") else None,
         )
 
 
@@ -81,8 +88,7 @@ def tell(told: Told | None, outlook: Outlook, now: datetime, every: timedelta) -
     if told is not None and told.mode in {"contact", "callback"}:
         return None
     if not outlook.served:
-        key = "no_agents_until" if outlook.back_at else "no_agents_now"
-        return None if told and told.position is None else (key, Told(now, mode=told.mode if told else ""))
+        return _nobody(told, outlook, now, every)
     fresh = Told(now, outlook.position, outlook.wait_s, mode=told.mode if told else "")
     if told is None or told.position is None or told.wait_s is None:
         return "queue_place", fresh
@@ -97,6 +103,17 @@ def tell(told: Told | None, outlook: Outlook, now: datetime, every: timedelta) -
     if now >= told.at + every:
         return "queue_place", replace(fresh, broken=told.broken)
     return None
+
+
+def _nobody(told: Told | None, outlook: Outlook, now: datetime, every: timedelta) -> tuple[str, Told] | None:
+    """While nobody is here: that it is so, and once more when they should have been back by now."""
+    fresh = Told(now, mode=told.mode if told else "", back_at=outlook.back_at)
+    if told is None or told.position is not None:
+        return ("no_agents_until" if outlook.back_at else "no_agents_now"), fresh
+    signs_in = timedelta() if outlook.back_at else every
+    if told.back_at is None or now < told.back_at + signs_in:
+        return None
+    return ("no_agents_until" if outlook.back_at else "no_agents_yet"), fresh
 
 
 def next_look(told: Told | None, outlook: Outlook, now: datetime, every: timedelta) -> datetime:

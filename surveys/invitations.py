@@ -86,6 +86,7 @@ class Invitations:
             snapshot=dict(case.snapshot),
             decided_at=tx.now,
             due_at=None if isinstance(decision, Skip) else decision.at,
+            message_id=None,  # what never reached them stands above what was said since: the next question is a new message
         )
         if not isinstance(decision, Skip):
             key = ask_key(event.case_id)
@@ -182,10 +183,9 @@ class Invitations:
             store.change(tx.conn, asked.id, state="planned", asked_at=None, expires_at=None, due_at=tx.now)
             self._ask_at(tx, asked, event.customer_id or asked.customer_id, tx.now)
         elif asked.state == "asked":
-            # expired: somebody took the baton before it left, so nobody was asked
-            taken_over = event.outcome == "expired"
-            values = {"state": "cancelled", "asked_at": None} if taken_over else {"state": "failed"}
-            store.change(tx.conn, asked.id, **values)
+            # expired: somebody took the baton before it left. Either way nobody was asked
+            state = "cancelled" if event.outcome == "expired" else "failed"
+            store.change(tx.conn, asked.id, state=state, asked_at=None)
             timers.cancel(tx, expiry_key(asked.key))
 
     def _ask_at(self, tx: Tx, planned: Invitation, customer_id: str, at: datetime) -> None:

@@ -13,7 +13,7 @@ from bot.answers.searcher import Searcher
 from bot.desk_folder import Desk
 from bot.dialogue import by_articles, by_flow, commands, signals, speaking
 from bot.dialogue.talk import Bot, CaseNoun, Cases, Talk, begin, remember
-from bot.model import BOT, Answered, Body, CaseStatus, Occurred
+from bot.model import BOT, HELD, Answered, Body, CaseStatus, Occurred
 from bot.outbox import say as send
 from bot.storage import customers, history
 from bot.storage.tx import Tx
@@ -70,9 +70,9 @@ class Dialogue:
         case = self._bot.cases.live(turn.tx, turn.customer.id)
         if case is None or case.status is not CaseStatus.QUEUED:
             return False
-        if turn.answered is not None:
-            return self._is_for_flow(begin(self._bot, turn, case), turn.answered)
-        if turn.message is None or (turn.pressed is not None and not commands.is_ours(turn.pressed)):
+        if turn.message is None:
+            return self._is_for_flow(begin(self._bot, turn, case))
+        if turn.pressed is not None and not commands.is_ours(turn.pressed):
             return False
         talk = begin(self._bot, turn, case)
         if (talk.flow.waiting == "ask" and by_flow.take(talk)) or self._goes_on(talk):
@@ -82,13 +82,16 @@ class Dialogue:
             return True
         return turn.park_for is not None  # run again when the words are there: the people hear it then, once
 
-    def _is_for_flow(self, talk: Talk, answered: Answered) -> bool:
-        """A connector's answer to a flow that goes on while they wait: what they say meanwhile is parked until it is heard."""
-        if talk.flow.call_token != answered.token:
-            return False
-        by_flow.take(talk)
-        remember(talk)
-        return True
+    def _is_for_flow(self, talk: Talk) -> bool:
+        """What a flow that goes on while they wait has waited for: an event, or a connector's answer (until it is heard, what
+        they say is parked). No event begins a flow while people are on their way.
+        """
+        flow, answered = talk.flow, talk.turn.answered
+        awaited = flow.waiting == "wait" if answered is None else flow.call_token == answered.token
+        if awaited:
+            by_flow.take(talk)
+            remember(talk)
+        return awaited
 
     def _goes_on(self, talk: Talk) -> bool:
         """Who waits in the queue, and talks with the bot meanwhile: about the waiting itself the people's room answers."""
@@ -97,11 +100,13 @@ class Dialogue:
         return commands.press(talk) or by_flow.take(talk) or by_articles.take(talk)
 
     def timed_out(self, tx: Tx, timer: timers.Timer) -> None:
-        """A flow has waited long enough (timer kind "flow")."""
+        """A flow has waited long enough (timer kind "flow"): also one that goes on while they wait for people, or that has
+        ended its case. Where a person holds the case nothing is said over them.
+        """
         who = customers.customer(tx.conn, timer.customer_id or "")
         where = customers.reply_identity(tx.conn, who.id) if who else None
-        case = self._bot.cases.live(tx, who.id) if who else None
-        if who is None or where is None or case is None or case.status is not CaseStatus.BOT:
+        case = self._case_of_flow(tx, who.id) if who else None
+        if who is None or where is None or case is None or case.status in HELD:
             return
         turn = Turn(tx, who, where, Answered(timer.data["token"], "timeout"), None)
         talk = begin(self._bot, turn, case)
@@ -113,19 +118,33 @@ class Dialogue:
         remember(talk)
 
     def _case_of(self, turn: Turn) -> CaseNoun | None:
-        """The case of this turn. A connector's late answer neither opens nor reopens one: a flow that has ended its case, and
-        asked something after that, hears it in that case; else nobody waits for it.
+        """The case of this turn. What another system tells late neither opens nor reopens one where a flow waits that has ended
+        its case: that hears it in that case. A connector's answer for which nobody waits is nobody's.
         """
         cases, tx, who = self._bot.cases, turn.tx, turn.customer.id
-        if turn.answered is None:
-            return cases.ensure_open(tx, who, turn.identity.channel)
-        last = cases.last(tx, who)
-        return last if last is not None and customers.talk(tx, who).bot_state.get("case") == last.id else None
+        if turn.message is None and (turn.answered is not None or self._waits_after_close(tx, who)):
+            return self._case_of_flow(tx, who)
+        return cases.ensure_open(tx, who, turn.identity.channel)
+
+    def _case_of_flow(self, tx: Tx, customer_id: str) -> CaseNoun | None:
+        """The case in which the bot talks, or talked last, with them; None where there is a newer one."""
+        last = self._bot.cases.last(tx, customer_id)
+        state = customers.talk(tx, customer_id).bot_state
+        return last if last is not None and state.get("case") == last.id else None
+
+    def _waits_after_close(self, tx: Tx, customer_id: str) -> bool:
+        """Whether a flow of theirs that has ended its case waits for something to happen."""
+        if self._bot.cases.live(tx, customer_id) is not None or self._case_of_flow(tx, customer_id) is None:
+            return False
+        state = customers.talk(tx, customer_id).bot_state
+        return flows.FlowState.from_json(state.get("flow") or {}).waiting == "wait"
 
     def _is_awaited(self, turn: Turn, event: str) -> bool:
         """Whether a flow begins with this, or may be waiting for it: what nobody awaits must not open a case."""
         begins = any(flow.triggers.event == event for flow in self._bot.desk().flows.values())
-        return begins or self._bot.cases.live(turn.tx, turn.customer.id) is not None
+        if begins or self._bot.cases.live(turn.tx, turn.customer.id) is not None:
+            return True
+        return self._waits_after_close(turn.tx, turn.customer.id)
 
     def _is_behind(self, talk: Talk) -> bool:
         """An earlier message of theirs waits for its language's words: this one waits behind it, unless for a human."""

@@ -390,7 +390,12 @@ class Play:
 
     def is_for_people(self) -> bool:
         """A case that people hold is theirs, unless the bot still asks something while it waits."""
-        return self.with_people and self.state.waiting not in {"ask", "call"}
+        return self.is_held or (self.with_people and self.state.waiting not in {"ask", "call"})
+
+    @property
+    def is_held(self) -> bool:
+        """Whether somebody has the case: the bot says nothing over them."""
+        return self.with_people and (self.claimed or self.colleagues.agent is not None)
 
     # ── what others do ──
     def claim(self, _: Any) -> str:
@@ -431,7 +436,8 @@ class Play:
             due = sorted(timer for timer in self.timers if timer[0] <= self.now)
             if due:
                 self.timers.remove(due[0])
-                self.take(TimedOut(due[0][1]))
+                if not self.is_held:
+                    self.take(TimedOut(due[0][1]))
             else:
                 before = self.colleagues.agent
                 said = self.colleagues.ring(self.now)
@@ -464,7 +470,7 @@ class Play:
 
     def happen(self, event: tuple[str, Mapping[str, Any]]) -> str:
         self.begin_turn()
-        if not self.with_people:
+        if not self.with_people or (self.state.waiting == "wait" and not self.is_held):
             self.take(Happened(*event))
         return ""
 

@@ -28,6 +28,8 @@ GRACE = timedelta(seconds=2)
 MOST_NAMED = 10_000  # customers named one by one
 ENDS_AFTER = timedelta(days=2)
 """From its start, unless a notice says otherwise: what is older is no news."""
+NEARLY = timedelta(hours=12)
+"""Who may be told a campaign so much later (a tenth of `campaign_every`, if that is less) waits for it, and is not dropped."""
 WITH_A_PERSON = frozenset({CaseStatus.OPEN, CaseStatus.PENDING, CaseStatus.SNOOZED})
 CONSENT = "news"
 """The slot of scope customer that says yes to campaigns: a flow may ask for it, `/subscribe` sets it."""
@@ -192,7 +194,10 @@ class Tell:
 
 @dataclass(frozen=True, slots=True)
 class Later:
+    """`alone`: for what was told to this customer before. Nobody else waits for that."""
+
     at: datetime
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +208,9 @@ class Skip:
 def decide(notice: Notice, facts: Facts, rules: Rules, now: datetime, zone: ZoneInfo) -> Tell | Later | Skip:
     """Tell one customer now, at a later moment (never one in the quiet hours), or skip with the first reason that holds."""
     campaign = notice.kind is Kind.CAMPAIGN
-    at = after_quiet(now, rules.quiet, zone)
-    last = facts.last_campaign
+    free = _free_at(facts, rules, now) if campaign else now
+    nearly = free - now <= min(NEARLY, rules.campaign_every / 10)
+    at = after_quiet(free if nearly else now, rules.quiet, zone)
     checks = (
         (Reason.CANCELLED, notice.state is State.CANCELLED),
         (Reason.TOO_LATE, notice.ends_at is not None and at >= notice.ends_at),
@@ -214,12 +220,19 @@ def decide(notice: Notice, facts: Facts, rules: Rules, now: datetime, zone: Zone
         (Reason.OPEN_CASE, campaign and facts.status in LIVE),
         (Reason.WITH_A_PERSON, facts.status in WITH_A_PERSON),
         (Reason.UNREACHABLE, not facts.reachable),
-        (Reason.THROTTLED, campaign and last is not None and now - last < rules.campaign_every),
+        (Reason.THROTTLED, not nearly),
     )
     for reason, holds in checks:
         if holds:
             return Skip(reason)
-    return Tell() if at <= now else Later(at)
+    return Tell() if at <= now else Later(at, alone=free > now)
+
+
+def _free_at(facts: Facts, rules: Rules, now: datetime) -> datetime:
+    """When the last campaign leaves them free for another one. The same one repeated just so long after it comes to some a
+    little earlier: who is told in what moment depends on who else is, on the night, and on summer time.
+    """
+    return now if facts.last_campaign is None else max(now, facts.last_campaign + rules.campaign_every)
 
 
 def tell_next(notice: Notice, rules: Rules, now: datetime) -> Notice | None:

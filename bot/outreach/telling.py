@@ -144,6 +144,9 @@ class Notices:
                 _note(tx, notice, who, desk)
             self._end_if_told(tx, notice.id)
             return
+        if isinstance(decision, Later) and decision.alone:
+            _set_timer(tx, notice.id, mine, who.id, decision.at)
+            return
         told = tell_next(notice, rules, tx.now) if isinstance(decision, Tell) else None
         if told is None:
             later, at = in_line(notice, rules, decision.at if isinstance(decision, Later) else tx.now, zone)

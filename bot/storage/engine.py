@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, event, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -38,8 +39,9 @@ T = TypeVar("T")
 TRIES = 5  # of one unit on PostgreSQL, when it asks for a retry
 POLL = timedelta(seconds=1)
 LOCK_STATES = {"40001", "40P01", "55P03"}  # serialization, deadlock, lock timeout
-GONE_STATES = {"57P01", "57P02", "57P03", "25P03", "53300"}
-"""Shut down, crashed, not yet up, frozen for too long, no connection left; and class 08."""
+GONE_STATES = {"57P01", "57P02", "57P03", "25P03", "25006"}
+"""Shut down, crashed, not yet up, frozen for too long, read-only because another server has taken over; and of these classes …"""
+GONE_CLASSES = ("08", "53", "58")  # the connection; no connection, disk or memory left; the server's own machine
 RETRY_STATES = {*LOCK_STATES, "23505"}  # … or lost an insert race
 ASK_AGAIN = 10  # times, how a commit ended whose answer was lost
 SESSION = {  # of each connection to PostgreSQL
@@ -131,7 +133,7 @@ class Storage:
                 if isinstance(error, DatabaseFault):
                     raise
                 # No such database, a wrong password: asyncpg's own errors, which nobody translates.
-                raise DatabaseFault(unreachable(self.url.render_as_string(hide_password=True), error)) from error
+                raise self._fault(error) from error
         self._is_open = True
 
     async def close(self) -> None:
@@ -171,13 +173,14 @@ class Storage:
         for attempt in range(TRIES):
             try:
                 return await self._try_to_write(unit, engine)
+            except PoolTimeout as error:
+                raise self._fault(error) from error
             except (OSError, DBAPIError) as error:
-                lost = isinstance(error, OSError) or _is_connection_error(error)
                 if attempt < TRIES - 1 and asks_for_retry(error):
                     self.db_retries += 1
                     await asyncio.sleep(0.01 * 2**attempt * random.random())  # noqa: S311 - so that two don't meet again
-                elif lost:
-                    raise DatabaseFault(unreachable(self.url.render_as_string(hide_password=True), error)) from error
+                elif isinstance(error, OSError) or _is_connection_error(error) or lost_a_lock(error):
+                    raise self._fault(error) from error
                 else:
                     raise
         raise AssertionError("unreachable")  # pragma: no cover
@@ -194,8 +197,10 @@ class Storage:
         return await self._write_once(unit, engine, careful=True)
 
     async def turns_taken(self) -> None:
-        """PostgreSQL: wait until no turn of this node is under way."""
-        await self._turns.idle()
+        """PostgreSQL: wait for the turns that share a transaction just now; for none that comes later, or who is told to stop
+        while many write would wait for a moment at which nobody does.
+        """
+        await self._turns.shared()
 
     async def truncate_log(self) -> None:
         """SQLite: leave no copy of erased rows in the write-ahead log. PostgreSQL recycles its own."""
@@ -285,7 +290,9 @@ class Storage:
                     if again:
                         again = False
                         continue
-                    raise DatabaseFault(unreachable(self.url.render_as_string(hide_password=True), error)) from error
+                    raise self._fault(error) from error
+                if isinstance(error, PoolTimeout):
+                    raise self._fault(error) from error
                 raise
 
     async def read_apart(self, query: Callable[[Connection], T], *, soon: bool = False) -> T:
@@ -297,8 +304,11 @@ class Storage:
             return await (self._soon if soon else self._apart).read(query)
         except (OSError, SQLAlchemyError) as error:
             if isinstance(error, OSError) or _is_connection_error(error):
-                raise DatabaseFault(unreachable(self.url.render_as_string(hide_password=True), error)) from error
+                raise self._fault(error) from error
             raise
+
+    def _fault(self, error: BaseException) -> DatabaseFault:
+        return DatabaseFault(unreachable(self.url.render_as_string(hide_password=True), error))
 
     def _async_engine(self) -> AsyncEngine:
         if not self.is_sqlite:
@@ -437,7 +447,7 @@ def sqlstate(error: DBAPIError) -> str | None:
 def is_gone(error: DBAPIError) -> bool:
     """Whether the connection ended under our hands."""
     state = sqlstate(error) or ""
-    return error.connection_invalidated or state.startswith("08") or state in GONE_STATES
+    return error.connection_invalidated or state.startswith(GONE_CLASSES) or state in GONE_STATES
 
 
 def lost_a_lock(error: BaseException) -> bool:

@@ -7,6 +7,7 @@ undoing exact. A pointer, `merged_into`, leads from the loser to the winner.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from sqlalchemy import ColumnElement, Table, bindparam, case, insert, or_, selec
 
 from bot.errors import Conflict, NotFound
 from bot.events import CustomersMerged, TimelineGrew
-from bot.model import LIVE, Customer, new_id
+from bot.model import HELD, LIVE, CaseStatus, Customer, new_id
 from bot.storage import customers, history
 from bot.storage import tables as t
 from bot.storage.outbox_rows import unsent
@@ -105,8 +106,11 @@ def _living_talks(tx: Tx, *customer_ids: str) -> dict[str, dict[str, Any]]:
 def _go_on_talking(tx: Tx, winner_id: str, loser_id: str, talks: dict[str, dict[str, Any]]) -> str | None:
     """What was told to the bot is not asked again: of two talks the one goes on that is in the middle of a flow.
 
-    Returns the case that it began in.
+    Returns the case that it began in. None goes on where an agent holds the case, as when they take it.
     """
+    if _live_cases(tx, winner_id, HELD) or _live_cases(tx, loser_id, HELD):
+        customers.set_bot_state(tx, winner_id, {})
+        return None
     survivor = next(iter(_live_cases(tx, winner_id) or _live_cases(tx, loser_id)), None)
     if survivor is None or not talks:
         return None
@@ -115,9 +119,9 @@ def _go_on_talking(tx: Tx, winner_id: str, loser_id: str, talks: dict[str, dict[
     return str(ordered[0]["case"])
 
 
-def _live_cases(tx: Tx, customer_id: str) -> list[str]:
+def _live_cases(tx: Tx, customer_id: str, among: Collection[CaseStatus] = LIVE) -> list[str]:
     c = t.cases
-    query = select(c.c.id).where(c.c.customer_id == customer_id, c.c.status.in_([*LIVE]))
+    query = select(c.c.id).where(c.c.customer_id == customer_id, c.c.status.in_([*among]))
     return [str(one) for (one,) in tx.conn.execute(query)]
 
 

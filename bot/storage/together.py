@@ -55,6 +55,7 @@ class Together:
         self._alone = alone
         self._waiting: deque[Asked] = deque()
         self._running: asyncio.Task[None] | None = None
+        self._sharing = asyncio.Lock()  # of the transaction that is under way; who waits for it comes before the next
         self._apart: set[asyncio.Task[None]] = set()
 
     async def submit(self, unit: Callable[[Tx], T], coming: Coming) -> T:
@@ -69,6 +70,11 @@ class Together:
         while under_way := self._apart | ({self._running} if self._running is not None else set()):
             await asyncio.wait(under_way)
 
+    async def shared(self) -> None:
+        """Wait for the transaction that is under way, and for none that begins later."""
+        async with self._sharing:
+            pass
+
     async def _run(self) -> None:
         try:
             await self._take_turns()
@@ -79,7 +85,8 @@ class Together:
         while batch := self._next():
             began = monotonic()
             try:
-                results = await self._share(batch)
+                async with self._sharing:
+                    results = await self._share(batch)
             except DatabaseFault as fault:  # it is gone, or nobody knows how the commit ended
                 for one in batch:
                     _refuse(one, fault)

@@ -15,12 +15,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from bot.errors import DatabaseFault, NotSent
+import structlog
+
+from bot.errors import NotSent
 from bot.model import new_id
 from bot.storage import outbox_rows
 from bot.storage.engine import Storage
 from bot.storage.tx import Tx
 
+log = structlog.get_logger()
 LEASE = timedelta(seconds=120)  # where there is one process
 SHARED_LEASE = timedelta(seconds=7)  # where there are more: a dead node's work goes on after this and one poll
 BEAT = 2.0  # seconds between renewals of it
@@ -123,7 +126,8 @@ class Leases:
             asked, ids = monotonic(), list(self.held)
             try:
                 kept = await self._storage.write(partial(self._renew, ids=ids), urgent=True, quick=True)
-            except DatabaseFault:
+            except Exception as error:  # noqa: BLE001 - who ends here lets others take what is on its way
+                log.warning("leases could not be renewed", error=repr(error))
                 self.cut_off()
                 continue
             self._beaten()

@@ -44,6 +44,7 @@ class DeliveryLoop:
         self._writing = asyncio.Lock()
         self._secretary: asyncio.Task[None] | None = None
         self._took = 0.0  # seconds, to write the last of them
+        self._looking = asyncio.Lock()  # of a look that may claim
         self._downloads = asyncio.Semaphore(DOWNLOADS)
         self._stopping = False
         self._turned_away = False  # a commit found no room
@@ -65,7 +66,8 @@ class DeliveryLoop:
             self.overloaded()
             return None  # a finished send wakes us
         try:
-            self._next = await self._storage.write(partial(self._take, asked=monotonic()), quick=True)
+            async with self._looking:
+                self._next = await self._storage.write(partial(self._take, asked=monotonic()), quick=True)
         except DatabaseFault:
             self._leases.cut_off()
             raise
@@ -100,12 +102,17 @@ class DeliveryLoop:
             await asyncio.wait(under_way)
 
     async def stop(self, grace: float = 10.0) -> None:
-        """Let what is in flight arrive; what does not within `grace` seconds is uncertain after the next start."""
+        """Let what is in flight arrive; what does not within `grace` seconds is uncertain after the next start.
+
+        Whoever runs the loop ends it after this, not before: what a commit that is cut off had claimed would never leave.
+        """
         self._stopping = True
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(TimeoutError, DatabaseFault):
             async with asyncio.timeout(grace):
                 await self._claimed_is_begun()
                 await self.idle()
+                if self._owed:  # the database was away when they came to their end
+                    await self._write_owed()
         for task in self._under_way():
             task.cancel()
         self._leases.stop()
@@ -113,7 +120,8 @@ class DeliveryLoop:
     async def _claimed_is_begun(self) -> None:
         """Wait for the commit that is under way: what it claims is `sending` already, and would not leave."""
         if self._leases.shared:
-            await self._storage.turns_taken()
+            async with self._looking:
+                await self._storage.turns_taken()
             return
         with contextlib.suppress(DatabaseFault):
             await self._storage.write(lambda _tx: None, quick=True)

@@ -12,7 +12,6 @@ from datetime import timedelta
 
 import structlog
 
-from bot.errors import DatabaseFault
 from bot.storage.engine import Storage
 from channels.telegram import store
 
@@ -43,8 +42,8 @@ class Leader:
             if self._until:
                 try:
                     await self._ask()
-                except DatabaseFault:
-                    log.warning("the lease of Telegram's poller could not be renewed")
+                except Exception as error:  # noqa: BLE001 - who ends here polls no longer than its lease, each time anew
+                    log.warning("the lease of Telegram's poller could not be renewed", error=repr(error))
 
     async def resign(self) -> None:
         """Another node may poll at once; where the database is away, when our lease is over."""
@@ -53,8 +52,8 @@ class Leader:
         self._until = 0.0
         try:
             await self._storage.write(lambda tx: store.resign(tx, self._owner))
-        except DatabaseFault:  # not raised: who resigns is being cancelled, and would go on polling
-            log.warning("the lease of Telegram's poller could not be given back")
+        except Exception as error:  # noqa: BLE001 - not raised: who resigns is being cancelled, and would go on polling
+            log.warning("the lease of Telegram's poller could not be given back", error=repr(error))
 
     async def _ask(self) -> bool:
         asked = time.monotonic()

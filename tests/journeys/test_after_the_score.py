@@ -17,10 +17,11 @@ from sqlalchemy import select
 from bot import timers
 from bot.events import CaseResolved
 from bot.model import CaseStatus
+from bot.storage import merging
 from bot.storage import tables as t
 from bot.storage.tx import Tx
 from handoff import cases, store
-from handoff.case import Case
+from handoff.case import Case, CaseEvent
 from tests.support.house import Agent, House, Visitor
 
 
@@ -99,6 +100,44 @@ async def test_the_customers_no_stands_above_the_agents_solved(house: House) -> 
     assert (await one(house, case_id)).confirmed is True
     asked = await house.app.storage.read(lambda conn: conn.execute(select(t.survey_invitations)).all())
     assert [(row.case_id, row.state) for row in asked] == [(case_id, "answered")]
+
+
+async def test_a_no_about_a_case_that_is_over_for_good_reopens_no_other_one(house: House) -> None:
+    rules = {**(house.app.rules.surveys or {}), "goal": True, "throttle_days": 30}
+    object.__setattr__(house.app.rules, "surveys", rules)
+    kari, ann, case_id = await helped(house)
+    about_it = await kari.hears("Did you get what you came for")
+    await house.passes(days=4)
+    await kari.says("I want to talk to a human")
+    (other,) = await ann.sees()
+    await ann.does(other["id"], "claim")
+    await ann.does(other["id"], "resolve", outcome="resolved")
+    await kari.presses(about_it, "No")
+    (again,) = await ann.sees()
+    assert again["id"] not in {case_id, other["id"]}
+    ended = await one(house, other["id"])
+    assert (ended.outcome, ended.reopened) == ("resolved", 0), "what was solved since stays solved"
+    (about,) = [event for event in (await events(house, again["id"])) if event.kind == "follow_up"]
+    assert about.data["of"] == case_id
+
+
+async def test_of_two_who_became_one_a_no_reopens_the_case_that_it_is_about(house: House) -> None:
+    rules = {**(house.app.rules.surveys or {}), "goal": True}
+    object.__setattr__(house.app.rules, "surveys", rules)
+    kari, ann, case_id = await helped(house)
+    about_it = await kari.hears("Did you get what you came for")
+    await house.passes(minutes=1)
+    _, _, other_id = await helped(house)
+    winner, loser = [(await one(house, of)).customer_id for of in (case_id, other_id)]
+    await house.app.storage.write(lambda tx: merging.merge(tx, winner, loser, "agent"))
+    await kari.presses(about_it, "No")
+    (again,) = await ann.sees()
+    assert again["id"] == case_id
+    assert (await one(house, other_id)).status is CaseStatus.RESOLVED
+
+
+async def events(house: House, case_id: str) -> list[CaseEvent]:
+    return await house.app.storage.read(lambda conn: store.events(conn, case_id))
 
 
 async def test_a_score_that_is_not_on_the_scale_or_not_theirs_is_refused_at_the_widget(house: House) -> None:

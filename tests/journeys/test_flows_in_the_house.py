@@ -13,6 +13,7 @@ from bot.inbox import TRIES
 from bot.model import Answered
 from bot.storage import history
 from bot.turn import Turn
+from handoff import cases, persons
 from surveys import store as surveys
 from tests.support.house import House
 
@@ -313,6 +314,57 @@ async def test_a_connector_that_answers_late_reopens_nothing_and_a_flow_that_has
         await visitor.says("yes")
         await visitor.hears("It could not be written down.")
         assert [(one.status, one.reopened) for one in await _cases(house)] == [("resolved", 1)], "once, by words"
+
+
+AFTERWARDS = """\
+schema: 1
+flow: afterwards
+version: 1
+triggers: {phrases: {en: [send it]}}
+steps:
+  - {say: "It is on its way."}
+  - {close: resolved}
+  - {id: way, wait: {event: parcel.delivered, timeout: 2d, then: late}}
+  - {say: "It has arrived.", next: end}
+  - {id: late, say: "It is late, sorry."}
+"""
+
+
+@pytest.mark.parametrize("has_arrived", [True, False])
+async def test_a_flow_that_has_closed_its_case_still_hears_what_it_waits_for_and_reopens_nothing(
+    tmp_path: Path, folder: Path, has_arrived: bool
+) -> None:
+    (folder / "flows" / "afterwards.yaml").write_text(AFTERWARDS)
+    async with House(tmp_path, desk=folder, api_token="a token for the test") as house:
+        visitor = await house.visitor()
+        await visitor.says("send it")
+        await visitor.hears("on its way")
+        if has_arrived:
+            assert await _tells(house, await _customer(house), {"name": "parcel.delivered"}) == 202
+        await house.passes(days=2)
+        await visitor.hears("It has arrived." if has_arrived else "It is late")
+        assert sum("arrived" in text or "late" in text for text in visitor.said()) == 1
+        assert [(one.status, one.reopened) for one in await _cases(house)] == [("resolved", 0)]
+
+
+async def test_a_flow_that_waits_is_over_where_a_person_ends_the_case_or_keeps_its_customer_out(
+    tmp_path: Path, folder: Path
+) -> None:
+    flow = AFTERWARDS.replace("  - {close: resolved}\n", "")
+    (folder / "flows" / "before.yaml").write_text(flow.replace("afterwards", "before"))
+    (folder / "flows" / "afterwards.yaml").write_text(AFTERWARDS.replace("send it", "bring it"))
+    async with House(tmp_path, desk=folder) as house:
+        ended, kept_out = await house.visitor(), await house.visitor()
+        await ended.says("send it")
+        await ended.hears("on its way")
+        (case,) = await _cases(house)
+        await house.app.storage.write(lambda tx: cases.resolve(tx, case.id, "ann", "resolved"))
+        await kept_out.says("bring it")
+        await kept_out.hears("on its way")
+        latest = (await _cases(house))[-1]
+        await house.app.storage.write(lambda tx: persons.block(tx, latest.id, "ann", desk="web"))
+        await house.passes(days=2)
+        assert not any("late" in text for text in (*ended.said(), *kept_out.said()))
 
 
 async def test_a_button_of_what_is_over_reopens_no_case(tmp_path: Path, folder: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.model import Message
+from bot.model import Message, Occurred
 from bot.storage import history
 from handoff import cases, store
 from handoff.case import Case
@@ -41,6 +41,19 @@ steps:
   - {id: person, escalate: {team: support}, text: {en: Somebody comes., he: בדרך.}, on: {no_agent: q_email}}
   - {id: q_email, ask: email, text: {en: "E-mail?", he: "מייל?"}}
   - {id: thanks, say: {en: "We write to {{ email }}", he: "{{ email }}"}}
+"""
+PATIENT = """\
+flow: patient
+triggers: {phrases: {en: [claim my money], he: [כסף]}}
+slots: {email: {type: email, scope: customer}}
+steps:
+  - {id: person, escalate: {team: support}, text: {en: Somebody comes., he: בדרך.}, on: {no_agent: q_email}}
+  - {id: q_email, ask: email, text: {en: "E-mail?", he: "מייל?"}, timeout: {after: 1h, then: no_email}}
+  - {say: {en: "We write to {{ email }}", he: "{{ email }}"}, next: end}
+  - {id: no_email, say: {en: "Then we answer here.", he: "כאן."}}
+  - {id: paid, wait: {event: claim.paid, timeout: 1d, then: late}}
+  - {say: {en: "It has been paid.", he: "שולם."}, next: end}
+  - {id: late, say: {en: "It takes longer, sorry.", he: "סליחה."}}
 """
 NOBODY_LISTENS = 'connectors:\n  parcels.get: {url: "http://127.0.0.1:9/"}\n'
 
@@ -176,6 +189,47 @@ async def test_a_question_from_before_an_agent_had_the_case_is_not_asked_on_when
         await kari.says("when does your colleague come?")
         await house.settle()
         assert await told_to(house, case) == told, "the bot is silent"
+
+
+@pytest.mark.parametrize("is_paid", [True, False])
+async def test_a_flow_that_goes_on_while_they_wait_hears_that_time_is_over_and_what_happens(
+    tmp_path: Path, is_paid: bool
+) -> None:
+    folder = tmp_path / "desk"
+    desk_of(folder, PATIENT, desk=DESK + STAFF)
+    async with House(tmp_path, desk=folder) as house:
+        kari, case = await is_asked_while_nobody_is_there(house)
+        await house.passes(hours=1)
+        await kari.hears("Then we answer here.", "bot")
+        if is_paid:
+            await house.app.inbox.receive_answer(case.customer_id, "paid", Occurred("claim.paid", {}))
+        await house.passes(days=1)
+        await kari.hears("It has been paid." if is_paid else "It takes longer", "bot")
+        told = await told_to(house, case)
+        assert sum("paid" in one or "longer, sorry" in one for one in told) == 1
+        assert (await case_of(house)).status == "queued"
+
+
+async def test_a_flow_whose_time_is_over_says_nothing_over_a_person(tmp_path: Path) -> None:
+    folder = tmp_path / "desk"
+    desk_of(folder, PATIENT, desk=DESK + STAFF)
+    async with House(tmp_path, desk=folder) as house:
+        _, case = await is_asked_while_nobody_is_there(house)
+        await house.app.storage.write(lambda tx: cases.claim(tx, case.id, "ann", desk="web"))
+        await house.settle()
+        told = await told_to(house, case)
+        await house.passes(hours=1)
+        await house.app.inbox.receive_answer(case.customer_id, "paid", Occurred("claim.paid", {}))
+        await house.settle()
+        assert await told_to(house, case) == told, "nor of an event"
+
+
+async def is_asked_while_nobody_is_there(house: House) -> tuple[Visitor, Case]:
+    await is_there(house, False)
+    kari = await house.visitor()
+    await kari.says("claim my money")
+    await kari.hears("E-mail?", "bot")
+    return kari, await case_of(house)
 
 
 async def with_text(house: House, text: str) -> list[Message]:

@@ -121,6 +121,17 @@ steps:
   - {id: late, say: {en: "It is late.", he: "מאחר."}, next: end}
   - {id: gone, say: {en: "Are you there?", he: "שם?"}}
 """
+CLAIM = """\
+flow: claim
+triggers: {phrases: {en: [claim], he: [תביעה]}}
+slots: {email: {type: email}}
+steps:
+  - {id: person, escalate: {team: support}, text: {en: Somebody comes., he: בדרך.}, on: {no_agent: q_email}}
+  - {id: q_email, ask: email, text: {en: "E-mail?", he: "מייל?"}, timeout: {after: 1h, then: here}}
+  - {id: here, say: {en: "Then here.", he: "כאן."}}
+  - {id: paid, wait: {event: claim.paid, timeout: 1d, then: end}}
+  - {say: {en: "Paid.", he: "שולם."}}
+"""
 DESK_BY_DAY = DESK.replace("name: House", 'name: House\ntimezone: Europe/Oslo\nopening_hours: {mon-fri: "09:00-17:00"}')
 
 
@@ -132,7 +143,7 @@ def played(tmp_path: Path, script: str, head: str = "", desk: str = DESK) -> lis
     (tmp_path / "desk" / "versions").mkdir()
     newer = PARCEL.replace("version: 1", "version: 2").replace("Sent with", "On its way with")
     (tmp_path / "desk" / "versions" / "parcel.yaml").write_text(newer, encoding="utf-8")
-    made = desk_of(tmp_path / "desk", ORDER, PARCEL, desk=desk)
+    made = desk_of(tmp_path / "desk", ORDER, PARCEL, CLAIM, desk=desk)
     return [one.message.replace(f"{tmp_path}/desk/", "") for one in run_tests(made)]
 
 
@@ -146,6 +157,8 @@ def played(tmp_path: Path, script: str, head: str = "", desk: str = DESK) -> lis
         ("{user: parcel}\n{bot: Sent with}\n{reload: versions/parcel.yaml}\n{event: parcel.delivered}\n{bot: Delivered.}\n{user: parcel}\n{bot: On its way with}", ""),
         ("{user: human}\n{bot: number 1 in the queue}\n{agent: {claim: true}}\n{agent: {note: a secret}}\n{expect: {said_not: secret}}\n{agent: hello}\n{bot: hello}", ""),
         ("{agents: 0}\n{user: human}\n{bot: $no_agents_now}\n{agents: 1}\n{bot: number 1 in the queue}", ""),
+        ("{agents: 0}\n{user: claim}\n{bot: E-mail?}\n{after: 1h}\n{bot: Then here.}\n{event: claim.paid}\n{bot: Paid.}", ""),
+        ("{agents: 0}\n{user: claim}\n{bot: E-mail?}\n{agent: {claim: true}}\n{after: 1h}\n{event: claim.paid}\n{user: hello}\n{expect: {said_not: here}}", ""),
         ("{open: false}\n{user: human}\n{bot: $no_agents_now}", ""),
         ("{user: human}\n{agent: {resolve: resolved}}\n{bot: How easy}\n{user: {score: 6}}\n{expect: {survey: ces7, score: 6}}", ""),
         ("{user: human}\n{agent: {resolve: spam}}\n{user: {score: 6}}", "tests/core.yaml:5: the customer gives a score, but no survey was asked"),

@@ -670,6 +670,22 @@ async def test_f45_f46_merged_customers_keep_the_case_that_people_hold(either: H
     assert "Let me see" in await either.said(pair[0])
 
 
+@pytest.mark.parametrize("people_have", ["winner", "loser"])
+async def test_what_the_bot_had_asked_one_of_two_is_not_asked_on_in_the_case_that_an_agent_holds(
+    either: House, people_have: str
+) -> None:
+    held = await either.taken("ann", "Kari")
+    other = await either.newcomer("Kari2", "telegram")
+    await either.writes(other, "where is my order")
+    bots = await either.look(store.live_case, other)
+    assert bots is not None
+    asks = {"case": bots.id, "flow": {"frames": [{"flow": "order_status", "step_id": "q_order"}]}}
+    await either.do(customers.set_bot_state, other, asks)
+    pair = (held.customer_id, other) if people_have == "winner" else (other, held.customer_id)
+    await either.do(merging.merge, *pair, "linked")
+    assert (await either.look(customers.conversation, pair[0])).bot_state == {}
+
+
 async def test_who_comes_back_after_a_merge_finds_the_case_that_people_had_not_the_one_that_was_closed(
     house: House,
 ) -> None:

@@ -78,9 +78,31 @@ def test_when_nobody_is_here_it_is_said_once_and_the_place_when_they_are_back() 
     assert (tell(None, Outlook(1, 180, staffed=False), NOW, EVERY) or ("",))[0] == "no_agents_now"
 
 
+def test_who_was_told_when_people_are_back_and_finds_nobody_hears_so_once() -> None:
+    back_at = NOW + timedelta(hours=2)
+    told = Told(NOW, back_at=back_at)
+    nobody = Outlook(1, 180, staffed=False)
+    assert tell(told, nobody, back_at, EVERY) is None, "who comes at nine signs in at nine"
+    assert next_look(told, nobody, back_at, EVERY) == back_at + EVERY
+    said = tell(told, nobody, back_at + EVERY, EVERY)
+    assert said == ("no_agents_yet", Told(back_at + EVERY))
+    tomorrow = back_at + timedelta(days=1)
+    for later in (nobody, Outlook(1, 180, back_at=tomorrow + timedelta(hours=1))):
+        assert tell(said[1], later, tomorrow, EVERY) is None
+    assert (tell(said[1], Outlook(1, 180), tomorrow, EVERY) or ("",))[0] == "queue_place"
+
+
+def test_who_was_told_when_people_are_back_hears_where_the_hours_were_changed_since() -> None:
+    back_at = NOW + timedelta(hours=2)
+    closed = Outlook(1, 180, back_at=back_at + timedelta(days=1))
+    assert tell(Told(NOW, back_at=back_at), closed, back_at - timedelta(minutes=1), EVERY) is None
+    told = Told(NOW, mode="bot", back_at=back_at)
+    assert tell(told, closed, back_at, EVERY) == ("no_agents_until", Told(back_at, mode="bot", back_at=closed.back_at))
+
+
 def test_what_was_told_survives_the_database() -> None:
-    told = Told(NOW, 3, 540, 2)
-    assert Told.from_json(told.to_json()) == told
+    for told in (Told(NOW, 3, 540, 2), Told(NOW, mode="bot", back_at=NOW + timedelta(hours=1))):
+        assert Told.from_json(told.to_json()) == told
     assert Told.from_json(None) is None
 
 

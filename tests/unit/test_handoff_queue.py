@@ -73,6 +73,20 @@ async def test_back_at_nine_is_a_promise_too(house: House) -> None:
     assert (await promises(house, case))[0] == ("back", 21 * 60, "kept")
 
 
+async def test_back_at_nine_and_nobody_there_is_told_once_with_what_to_do_meanwhile(house: House) -> None:
+    house.desk = replace(house.desk, hours={"tue": ((time(9), time(17)),), "wed": ((time(9), time(17)),)})
+    case = await long_wait(house)
+    before = await house.said(case.customer_id)
+    await house.later(days=2)
+    said = (await house.said(case.customer_id))[len(before) :]
+    assert [one.split(";")[0] for one in said] == ["We said that we would be back by now, but nobody is here yet"]
+    assert (await last(house, case))[1] == [CALLBACK, BOT]
+    await house.do(store.set_available, "bob", True)
+    await house.later(minutes=3)
+    assert (await last(house, case))[0].startswith("You are number 1")
+    assert (await promises(house, case))[0][2] == "broken"
+
+
 async def test_estimates_learn_from_their_errors(house: House) -> None:
     """Six customers were told three minutes and waited six: the next is told the double."""
     for agent in ("bob", "lea"):

@@ -14,15 +14,16 @@ from typing import Any
 
 import asyncpg
 import pytest
+import structlog
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import make_url, select, text
+from sqlalchemy import event, make_url, select, text
 
 from bot.errors import DatabaseFault, RateLimited
 from bot.outbox import enqueue
-from bot.storage import schema
+from bot.storage import engine, kept, schema
 from bot.storage import tables as t
 from bot.storage.engine import POLL, Storage
 from bot.storage.notices import LONGEST, Notices, payloads
@@ -358,6 +359,39 @@ async def test_a_database_that_has_no_connection_left_is_a_fault_that_passes(pos
             await house.storage.write(lambda tx: tx.conn.execute(text(f"DROP ROLE {role}")))
 
 
+async def test_a_database_that_takes_no_writes_just_now_is_a_fault_that_passes(postgres_url: str) -> None:
+    """It came up as the standby of another one. An API tells its caller to come again, and no turn or timer is blamed for it."""
+    async with rooms(postgres_url) as house:
+        name = make_url(postgres_url).database
+        await house.storage.write(
+            lambda tx: tx.conn.execute(text(f"ALTER DATABASE {name} SET default_transaction_read_only = on"))
+        )
+        storage = Storage(postgres_url, house.clock)
+        with pytest.raises(DatabaseFault, match="read-only"):
+            await storage.write(lambda tx: kept.swap(tx, "anything", 1))
+        await storage.close()
+
+
+async def test_a_lock_that_is_never_let_go_is_a_fault_that_passes(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(engine.SESSION, "lock_timeout", "10")
+    async with rooms(postgres_url) as house:
+        await house.storage.write(lambda tx: kept.swap(tx, "anything", 1))
+        async with house.storage.own_connection() as (connection, _):
+            await connection.execute(text("LOCK TABLE settings"))
+            with pytest.raises(DatabaseFault, match="lock timeout"):
+                await house.storage.write(lambda tx: kept.swap(tx, "anything", 2))
+
+
+async def test_no_connection_free_in_time_is_a_fault_that_passes(postgres_url: str) -> None:
+    async with rooms(postgres_url) as house:
+        house.storage._urgent = house.storage._on_postgresql(pool_size=1, max_overflow=0, pool_timeout=0.01)
+        async with house.storage._urgent.connect():
+            with pytest.raises(DatabaseFault, match="timed out"):
+                await house.storage.write(lambda _tx: None, urgent=True)
+
+
 async def test_a_frozen_nodes_transaction_is_ended_by_the_server(postgres_url: str) -> None:
     """Its lock on a customer would hold up every other node."""
     storage = Storage(postgres_url)
@@ -413,6 +447,56 @@ async def test_a_long_send_keeps_its_lease_and_a_lost_lease_ends_the_send(
             "it writes nothing about what is not its own"
         )
         assert house.delivery.counters.leases_lost == 1
+
+
+async def test_leases_are_renewed_again_whatever_kept_them_from_it(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A renewal that fails by an error that nobody foresaw is not the last one."""
+    monkeypatch.setattr(leases, "BEAT", 0.02)
+    async with rooms(postgres_url) as house:
+
+        async def hangs(_delivery: Any) -> None:
+            await asyncio.Event().wait()
+
+        house.sender.script = [hangs]
+        await put(house, 1, "paper", "")
+        await house.delivery.run()
+        async with asyncio.timeout(10):
+            await once_failed(house, "outbox", "leases could not be renewed")
+        before = (await house.rows("outbox"))[0].lease_until
+        house.clock.passes(seconds=5)
+        async with asyncio.timeout(10):
+            while (await house.rows("outbox"))[0].lease_until == before:  # noqa: ASYNC110 - a beat tells nobody
+                await asyncio.sleep(0.01)
+        await house.delivery.stop(0)
+
+
+async def test_who_polls_telegram_keeps_its_lease_whatever_kept_it_from_that_for_a_while(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leader, "BEAT", 0.02)
+    async with rooms(postgres_url) as house:
+        one = leader.Leader(house.storage, "one")
+        assert await one.leads()
+        beating = asyncio.create_task(one.beats())
+        async with asyncio.timeout(10):
+            await once_failed(house, "settings", "the lease of Telegram's poller could not be renewed")
+        before = await house.rows("settings")
+        house.clock.passes(seconds=1)
+        async with asyncio.timeout(10):
+            while await house.rows("settings") == before:  # noqa: ASYNC110 - a beat tells nobody
+                await asyncio.sleep(0.01)
+        beating.cancel()
+
+
+async def once_failed(house: Rooms, table: str, said: str) -> None:
+    """Hide a table until what is logged says so."""
+    with structlog.testing.capture_logs() as logged:
+        await house.storage.write(lambda tx: tx.conn.execute(text(f"ALTER TABLE {table} RENAME TO hidden")))
+        while said not in {line["event"] for line in logged}:  # noqa: ASYNC110 - a beat tells nobody
+            await asyncio.sleep(0.01)
+        await house.storage.write(lambda tx: tx.conn.execute(text(f"ALTER TABLE hidden RENAME TO {table}")))
 
 
 @pytest.mark.parametrize("platform", ["telegram", "slack"])
@@ -592,6 +676,82 @@ async def test_a_node_that_stops_leaves_nothing_on_its_way_of_what_its_last_turn
     await asyncio.gather(*hearing)
     assert len(await answers(node)) == 3
     assert set(await answers(node)) <= {"ready", "sent"}
+
+
+async def test_a_node_that_stops_as_its_claim_is_committed_still_sends_what_it_claimed(postgres_url: str) -> None:
+    """What is `sending` and never left would be asked about, doubled, or given up."""
+    async with rooms(postgres_url) as house:
+        await put(house, 1, "paper", "")
+        stopping: list[asyncio.Task[None]] = []
+
+        def stop(_conn: Any) -> None:
+            stopping.append(asyncio.get_running_loop().create_task(house.delivery.stop()))
+
+        event.listen(house.storage._engine.sync_engine, "commit", stop, once=True)
+        looking = asyncio.create_task(house.delivery.run())
+        async with asyncio.timeout(10):
+            while not stopping:  # noqa: ASYNC110 - a commit tells nobody
+                await asyncio.sleep(0)
+            await stopping[0]
+        assert (house.sender.texts, looking.done()) == (["0"], True)
+        assert [row.state for row in await house.rows("outbox")] == ["sent"]
+
+
+async def test_who_stops_ends_the_loop_of_sends_only_when_they_have_come_to_an_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running: list[bool] = []
+    async with House(tmp_path) as one:
+        stop, worker = one.app.delivery.stop, one.app.workers["outbox"]
+
+        async def stops() -> None:
+            running.append(worker._task is not None)
+            await stop()
+
+        monkeypatch.setattr(one.app.delivery, "stop", stops)
+    assert (running, worker._task) == ([True], None)
+
+
+async def test_a_node_that_stops_writes_down_what_it_could_not_while_the_database_was_away(
+    node: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await rested(node)
+
+    async def away(*_args: Any, **_how: Any) -> None:
+        msg = "away"
+        raise DatabaseFault(msg)
+
+    async def sent(_delivery: Any) -> None:
+        monkeypatch.setattr(node.storage, "write", away)
+
+    node.sender.script = [sent]
+    await node.hears("again", "kari")
+    await node.delivery.idle()
+    monkeypatch.undo()
+    assert await answers(node) == ["sending"]
+    await node.delivery.stop()
+    assert await answers(node) == ["sent"]
+
+
+async def test_a_node_that_stops_does_not_wait_until_nobody_writes_any_more(node: Rooms) -> None:
+    """Telegram is polled until the end: there is always a turn under way, and the whole grace would pass."""
+    await rested(node)
+    stopping = asyncio.Event()
+
+    async def writes(name: str) -> None:
+        await node.hears("again", name)
+        while not stopping.is_set():
+            await node.hears("and on", name)
+
+    writing = [asyncio.create_task(writes(name)) for name in WHO]
+    async with asyncio.timeout(10):
+        while not await answers(node):  # noqa: ASYNC110 - a turn tells nobody
+            await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        await node.delivery.stop(grace=600)
+    stopping.set()
+    await asyncio.gather(*writing)
+    assert {"sending", "uncertain"}.isdisjoint(row.state for row in await node.rows("outbox"))
 
 
 # ── two versions side by side ──────────────────────────────────────────────────────────────────────────────────────

@@ -87,6 +87,16 @@ CONSENTING = Facts(consents=True)
         (Kind.CAMPAIGN, replace(CONSENTING, status=CaseStatus.RESOLVED), Tell()),
         (Kind.CAMPAIGN, replace(CONSENTING, last_campaign=NOON - timedelta(days=29)), Skip(Reason.THROTTLED)),
         (Kind.CAMPAIGN, replace(CONSENTING, last_campaign=NOON - timedelta(days=30)), Tell()),
+        (
+            Kind.CAMPAIGN,
+            replace(CONSENTING, last_campaign=NOON - timedelta(days=30, seconds=-40)),
+            Later(NOON + timedelta(seconds=40), alone=True),
+        ),
+        (
+            Kind.CAMPAIGN,
+            replace(CONSENTING, last_campaign=NOON - timedelta(days=29, hours=15)),
+            Later(datetime(2026, 3, 10, 7, tzinfo=UTC), alone=True),
+        ),
     ],
 )
 def test_who_is_told(kind: Kind, facts: Facts, expected: object) -> None:
@@ -390,6 +400,29 @@ async def test_who_said_stop_is_left_alone_and_who_subscribes_is_told_again(hous
     assert (await house.people(second.id))[kari] == ("told", None)
     said = (await house.core.storage.read(lambda conn: history.latest(conn, kari, 1)))[0]
     assert [one.value for one in said.body.choices] == [STOP]
+
+
+async def test_a_campaign_repeated_just_so_long_after_it_reaches_the_same_people(house: House) -> None:
+    """One less is told before them the second time, so each one's turn comes a second earlier: they wait that second."""
+    house.core.inbox.takers = [Consent(lambda: DESK).take, echo]
+    _, *others = await house.knows("ann", "bo", "cy")
+    for name in ("ann", "bo", "cy"):
+        await house.core.hears("/subscribe", name)
+    begun = house.core.clock.now
+    await house.approved(notice(kind=Kind.CAMPAIGN))
+    await house.core.timers.run()
+    for _ in range(3):
+        house.core.clock.passes(seconds=1)
+        await house.core.timers.run()
+    house.core.clock.now = begun + timedelta(days=30)
+    again = await house.approved(notice(kind=Kind.CAMPAIGN, audience=Audience(customers=others)))
+    await house.core.timers.run()
+    assert await house.people(again.id) == dict.fromkeys(others, ("waiting", None))
+    for _ in range(3):
+        house.core.clock.passes(seconds=1)
+        await house.core.timers.run()
+    assert await house.people(again.id) == dict.fromkeys(others, ("told", None))
+    assert await house.state(again.id) is State.TOLD
 
 
 async def test_the_agent_who_talks_with_a_customer_gets_it_as_a_note(house: House) -> None:

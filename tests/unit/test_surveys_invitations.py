@@ -306,6 +306,20 @@ def test_only_what_arrived_counts_as_delivered(house: House, outcome: str, state
     assert report_of(house)["counts"]["delivered"] == delivered
 
 
+@pytest.mark.parametrize(("outcome", "asked"), [("sent", 1), ("failed", 2), ("expired", 2)])
+def test_who_never_saw_the_question_is_asked_when_the_case_ends_again(house: House, outcome: str, asked: int) -> None:
+    case_id = house.ask()
+    question = house.question(case_id)
+    row = house.conn.execute(select(t.outbox.c.id).where(t.outbox.c.message_id == question.id)).one()
+    settle(house.tx, row.id, outcome)
+    house.reopen(case_id)
+    house.resolve(case_id)
+    house.ring()
+    of_case = select(t.messages.c.id).where(t.messages.c.case_id == case_id, t.messages.c.survey.is_not(None))
+    assert len(house.conn.execute(of_case).all()) == asked
+    assert house.decisions() == [("asked", None)]
+
+
 def night_comes(house: House, case_id: str) -> str:
     """A question is asked a minute before nine, and has not left at nine; the id of its row in the outbox."""
     question = house.question(case_id)
