@@ -8,8 +8,9 @@ from starlette.responses import Response
 
 from bot.console.page import Visit
 from bot.errors import Conflict, StafettError
+from bot.storage.tx import Tx
 from bot.texts.refused import in_words
-from surveys.console.seen import day, moment, read, setting, zone_of
+from surveys.console.seen import day, digest_of, moment, must_be_as_seen, read, setting, zone_of
 from surveys.insights import store as figures
 from surveys.insights.judging import judge, past
 from surveys.insights.records import improving, store
@@ -42,7 +43,7 @@ async def show(visit: Visit) -> Response:
 
     record, found = await read(visit, query)
     settled = record.starts_on <= at.now.astimezone(at.zone).date()
-    return await _form(visit, {**_plain(record)}, found=found, settled=settled)
+    return await _form(visit, {**_plain(record)}, found=found, settled=settled, seen=digest_of(record))
 
 
 async def save(visit: Visit) -> Response:
@@ -56,28 +57,30 @@ async def save(visit: Visit) -> Response:
         if form.one("metric") not in METRICS:
             raise Conflict(visit.t("mend_metric_needed"))
         days = form.one("days")
-        kept = await visit.rooms.storage.write(
-            lambda tx: improving.put(
-                tx,
-                improvement_id,
-                by,
-                zone_of(visit),
-                title=form.one("title"),
-                what=form.one("what"),
-                starts_on=day_of(form.one("starts_on")),
-                days=int(days) if days.isascii() and days.isdigit() and len(days) < 6 else 0,
-                scope=scope,
-                metric=Metric(form.one("metric")),
-                cost=amount_of(form.one("cost")),
-                unit_value=amount_of(form.one("unit_value")),
-                currency=form.one("currency"),
-            )
-        )
+        values: dict[str, Any] = {
+            "title": form.one("title"),
+            "what": form.one("what"),
+            "starts_on": day_of(form.one("starts_on")),
+            "days": int(days) if days.isascii() and days.isdigit() and len(days) < 6 else 0,
+            "scope": scope,
+            "metric": Metric(form.one("metric")),
+            "cost": amount_of(form.one("cost")),
+            "unit_value": amount_of(form.one("unit_value")),
+            "currency": form.one("currency"),
+        }
+
+        def put(tx: Tx) -> Improvement:
+            if improvement_id:
+                must_be_as_seen(visit, store.held_improvement(tx, improvement_id))
+            return improving.put(tx, improvement_id, by, zone_of(visit), **values)
+
+        kept = await visit.rooms.storage.write(put)
     except StafettError as error:
         names = ("title", "what", "starts_on", "days", "metric", "cost", "unit_value", "currency")
         written = {name: form.one(name) for name in names}
         told = in_words(str(error), visit.locale)
-        return await _form(visit, {**written, "id": improvement_id or "", "scope": scope}, error=told)
+        shown = {**written, "id": improvement_id or "", "scope": scope}
+        return await _form(visit, shown, error=told, seen=form.one("seen"))
     return visit.go(f"/improvements/{kept.id}", "mend_kept")
 
 
@@ -87,6 +90,7 @@ async def _form(
     *,
     found: dict[str, Any] | None = None,
     settled: bool = False,
+    seen: str = "",
     error: str = "",
 ) -> Response:
     desk = visit.rooms.rules
@@ -99,6 +103,7 @@ async def _form(
         picture=picture(found) if found else None,
         chosen_at=moment(visit, found["metric_fixed_at"]) if found else "",
         settled=settled,
+        seen=seen,
         error=error,
         metrics=METRICS,
         topics=topics,

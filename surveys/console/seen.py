@@ -18,7 +18,7 @@ from bot.outreach.telling import Notices
 from bot.staffing.hours import is_open_at
 from bot.staffing.people import hours_of
 from bot.texts import is_rtl
-from surveys.insights.records.nouns import Problem, Wish
+from surveys.insights.records.nouns import Improvement, Problem, Wish
 from surveys.insights.reports import Setting
 from surveys.insights.store import Reader
 
@@ -65,13 +65,16 @@ def only_publishers(visit: Visit) -> None:
         raise NotAllowed(visit.t("mend_publishers"))
 
 
-def digest_of(one: Problem | Wish) -> str:
+def digest_of(one: Problem | Wish | Improvement) -> str:
     """Of what the form of a record says."""
+    if isinstance(one, Improvement):
+        judged = (one.starts_on.isoformat(), one.days, sorted(one.scope.items()), one.metric.value)
+        return digest(one.title, one.what, judged, one.cost, one.unit_value, one.currency)
     more = (one.topic, one.cause, one.owner, one.fix, str(one.due_on)) if isinstance(one, Problem) else (str(one.area),)
     return digest(one.title, str(one.state), sorted(one.message.items()), more)
 
 
-def must_be_as_seen(visit: Visit, one: Problem | Wish) -> None:
+def must_be_as_seen(visit: Visit, one: Problem | Wish | Improvement) -> None:
     """Two at one record: nobody writes over the other's words, and nobody tells customers words that they have not seen."""
     seen = visit.form.one("seen")
     if seen and seen != digest_of(one):

@@ -47,8 +47,8 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """Scores of cases (a mean), or cases by week (a count). Of counts a variance below `least` is not believed: two weeks of one
-    case each do not tell that there never are two, or none.
+    """Scores of cases (a mean), or cases by week (a count). A variance below `least` is not believed: two weeks of one case each
+    do not tell that there never are two, or none, and of five scores that are all 7 the sixth may be a 6.
     """
 
     values: Numbers
@@ -69,10 +69,15 @@ def _mean(values: Numbers) -> float:
     return float(np.mean(values, dtype=np.float64))
 
 
-def _variance(side: Values) -> float:
+def variance(side: Values) -> float:
     import numpy as np
 
     return max(side.least, float(np.var(side.values, ddof=1, dtype=np.float64)))
+
+
+def one_step_off(n: int) -> float:
+    """The variance of n equal scores and one more that is a step off: the least that is believed of n scores."""
+    return 1 / (n + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,16 +160,16 @@ def _interval(before: Sample, after: Sample) -> Interval | None:
 def welch(before: Values, after: Values) -> Interval | None:
     """Student's interval of mean after − mean before, the two spreads unequal (Welch 1947; degrees by Satterthwaite).
 
-    None with fewer than two values on a side.
+    None with fewer than two values on a side, and where none differs from another: then nobody can say how far they scatter.
     """
     if before.n < 2 or after.n < 2:
         return None
     from scipy.special import stdtrit
 
-    parts = [_variance(side) / side.n for side in (before, after)]
+    parts = [variance(side) / side.n for side in (before, after)]
     gap, error = _mean(after.values) - _mean(before.values), sum(parts)
     if error == 0:
-        return Interval(gap, gap)
+        return None
     degrees = error**2 / (parts[0] ** 2 / (before.n - 1) + parts[1] ** 2 / (after.n - 1))
     half = float(stdtrit(degrees, (1 + CONFIDENCE) / 2)) * math.sqrt(error)
     return Interval(gap - half, gap + half)
@@ -191,7 +196,7 @@ def cases_needed(before: Sample, after: Sample) -> int | None:
         case Share(), Share():
             return shares_needed(*_apart(before.value or 0.0, after.value or 0.0))
         case Values(), Values() if before.n > 1 and after.n > 1:
-            spread = math.sqrt((_variance(before) + _variance(after)) / 2)
+            spread = math.sqrt((variance(before) + variance(after)) / 2)
             return means_needed(abs((after.value or 0.0) - (before.value or 0.0)), spread)
         case Nps(), Nps():
             spread = math.sqrt(sum(_nps_variance(side) for side in (before, after)) / 2)

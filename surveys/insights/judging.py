@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, tzinfo
 from surveys.figures.shape import SHOWN_FROM
 from surveys.insights import happened
 from surveys.insights.doubts import Doubt, Side, doubts, last_year, overlap, scopes_meet
-from surveys.insights.effect import Difference, Nps, Sample, Share, Values, against, difference
+from surveys.insights.effect import Difference, Nps, Sample, Share, Values, against, difference, one_step_off
 from surveys.insights.happened import TOPIC, Rows
 from surveys.insights.interrupted import LEAST, Break, interrupted
 from surveys.insights.payback import Return, payback
@@ -136,7 +136,7 @@ def of_answers(metric: Metric, answers: Rows) -> Sample:
     asked = INSTRUMENTS[INSTRUMENTS_OF[metric][0]]
     scores = answers["score"]
     if metric is Metric.CES:
-        return Values(scores)
+        return Values(scores, one_step_off(len(scores)))
     good = int((scores >= asked.good_from).sum())
     if metric is Metric.NPS:
         return Nps(good, int((scores <= asked.detractor_to).sum()), len(scores))

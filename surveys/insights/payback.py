@@ -1,16 +1,19 @@
 """What an improvement returned: (what it gained − what it cost) ÷ what it cost, as an interval. Pure.
 
 A gain is units × what a unit is worth: contacts that did not come, or cases that went well beyond what was to be expected. The
-cases before and after are drawn again with replacement (Efron's percentile bootstrap), by seed.
+cases before and after are drawn again with replacement (Efron's percentile bootstrap), by seed. Where all of them are alike all
+draws would be so, too: then they are drawn as if half a case more had gone well and half a one badly, scores by the variance that
+they may have.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.intervals import CONFIDENCE, Interval
-from surveys.insights.effect import Nps, Sample, Share, Values
+from surveys.insights.effect import Nps, Sample, Share, Values, variance
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,8 +52,7 @@ def payback(
 
     random = np.random.default_rng(seed)
     if isinstance(before, Share) and isinstance(after, Share):
-        first = random.binomial(before.n, before.hits / before.n, DRAWS) / before.n
-        second = random.binomial(after.n, after.hits / after.n, DRAWS) / after.n
+        first, second = (random.binomial(side.n, _chance(side), DRAWS) / side.n for side in (before, after))
     elif isinstance(before, Values) and isinstance(after, Values):
         first, second = (_means(side, random) for side in (before, after))
     else:
@@ -67,11 +69,18 @@ def payback(
     return Return(units, Interval(low, high), units * unit_value, roi(units), Interval(ends[0], ends[1]))
 
 
+def _chance(side: Share) -> float:
+    """That one of these cases is one for which it holds."""
+    return side.hits / side.n if 0 < side.hits < side.n else (side.hits + 0.5) / (side.n + 1)
+
+
 def _means(side: Values, random: np.random.Generator) -> NDArray[np.float64]:
     """The means of DRAWS samples, with replacement, as large as this one."""
     import numpy as np
 
     values = np.asarray(side.values, dtype=float)
+    if float(np.ptp(values)) == 0:
+        return random.normal(values[0], math.sqrt(variance(side) / side.n), DRAWS)
     if len(values) > MOST:
         values = np.array([bunch.mean() for bunch in np.array_split(random.permutation(values), MOST)])
     means: NDArray[np.float64] = random.choice(values, (DRAWS, len(values))).mean(axis=1)

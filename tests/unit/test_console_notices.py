@@ -85,6 +85,25 @@ async def test_every_field_of_the_form_comes_back_as_it_was(site: httpx2.AsyncCl
     assert (changed.title, changed.audience) == ("Late parcels", Audience(topic="parcel"))
 
 
+@pytest.mark.parametrize("wrong", [{"starts": "0001-01-01T00:00"}, {"since": "2026-02-30"}, {"title": " "}])
+async def test_what_was_typed_stays_beside_a_fault_and_nobody_approves_what_is_not_shown(
+    site: httpx2.AsyncClient, storage: Storage, wrong: dict[str, str]
+) -> None:
+    made = await drafted(site, starts="2026-03-09T10:30")
+    here = f"/admin/notices/{made}"
+    typed = {"ends": "2026-03-11T09:15", "slot": "city", "value": "Oslo", **wrong}
+    answer = await post(site, here, here, **{**FIELDS, **typed, "text_en": "Other words"})
+    assert answer.status_code == 409
+    assert "Other words</textarea>" in answer.text
+    fields = dict(re.findall(r'name="(\w+)"[^>]*? value="([^"]*)"', answer.text))
+    assert {name: fields[name] for name in typed} == {name: value.strip() for name, value in typed.items()}
+    assert 'value="approve"' not in answer.text
+    assert 'value="approve"' in (await site.get(here)).text
+    kept = await storage.read(lambda conn: store.notice(conn, made))
+    assert kept is not None
+    assert kept.texts == {"en": FIELDS["text_en"]}
+
+
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [

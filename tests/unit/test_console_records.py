@@ -60,3 +60,36 @@ async def test_of_two_at_one_record_neither_writes_over_the_other_nor_tells_unse
     assert (found.message, found.state) == ({"en": "Theirs"}, "open")
     assert (await does("save", await opened(), text_en="Mine")).status_code == 303
     assert (await does(told, await opened())).status_code == 303
+
+
+async def test_of_two_at_one_improvement_neither_writes_over_the_other(
+    site: httpx2.AsyncClient, storage: Storage
+) -> None:
+    fields = {
+        "title": "Faster",
+        "starts_on": "2100-01-01",
+        "days": "28",
+        "metric": "ces",
+        "cost": "1.5",
+        "topic": "refund",
+    }
+
+    async def opened(here: str) -> dict[str, str]:
+        page = (await site.get(here)).text
+        return {name: re.findall(rf'name="{name}" value="([^"]*)"', page)[-1] for name in ("csrf", "seen")}
+
+    async def saves(here: str, seen: dict[str, str], what: str) -> httpx2.Response:
+        return await site.post(here, data={"do": "save", **fields, **seen, "what": what}, headers=OURS)
+
+    new = "/admin/improvements/new"
+    here = str((await saves(new, await opened(new), "First")).headers["location"]).partition("?")[0]
+    mine = await opened(here)
+    assert (await saves(here, mine, "Theirs")).status_code == 303
+    for _ in range(2):  # a second press is no more than the first
+        refused = await saves(here, mine, "Mine")
+        assert (refused.status_code, "changed by somebody else" in refused.text) == (409, True)
+        assert "Mine</textarea>" in refused.text, "what was written is not lost"
+        mine["seen"] = re.findall(r'name="seen" value="([^"]*)"', refused.text)[-1]
+    (found,) = await storage.read(store.improvements)
+    assert found.what == "Theirs"
+    assert (await saves(here, await opened(here), "Mine")).status_code == 303

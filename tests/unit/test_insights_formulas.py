@@ -346,6 +346,30 @@ def test_two_weeks_of_one_case_each_and_two_of_none_are_no_evidence() -> None:
     assert busy.is_shown
 
 
+def test_scores_that_are_all_equal_are_no_certainty() -> None:
+    """By hand: one more that is a step off has the variance 1/(n+1); of three a side 4 degrees of freedom, t = 2.776445."""
+
+    def sevens_then(score: int, n: int) -> effect.Difference:
+        sides = (Values(np.full(n, of), effect.one_step_off(n)) for of in (7.0, score))
+        found = effect.difference(*sides)
+        assert found is not None
+        return found
+
+    three = sevens_then(6, 3)
+    half = 2.776445 * math.sqrt(2 * (1 / 4) / 3)
+    assert (three.interval.low, three.interval.high) == near(-1 - half, -1 + half)
+    assert not three.is_shown
+    assert sevens_then(6, 5).is_shown, "of ten answers that fall so, chance would make one in a hundred"
+    alike, many = sevens_then(7, 5), sevens_then(7, 100)
+    assert alike.interval.low < -0.3
+    assert alike.interval.high > 0.3
+    assert alike.more_needed is not None
+    assert many.interval.high < 0.05
+    assert effect.difference(Values((2.0, 2.0)), Values((1.0, 1.0))) is None, (
+        "of times nothing is known of their spread"
+    )
+
+
 def test_a_difference_of_nps_adds_both_adjusted_variances() -> None:
     """By hand, n′ = 13 a side: p′ = .75 (9+.75)/13, d′ = .75/13 …"""
     one, other = Nps(5, 3, 10), Nps(9, 0, 10)
@@ -438,6 +462,21 @@ def test_a_return_that_may_be_nothing_is_not_shown_as_one() -> None:
     assert found == payback.payback(Share(80, 100), Share(82, 100), 100, 10, fewer_is_better=False)
     assert payback.payback(Share(80, 100), Share(82, 100), 0, 10, fewer_is_better=False) is None
     assert payback.payback(Nps(5, 1, 10), Nps(6, 1, 10), 10, 10, fewer_is_better=False) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (Share(0, 10), Share(10, 10)),
+        (Values((6.0,) * 10, effect.one_step_off(10)), Values((7.0,) * 10, effect.one_step_off(10))),
+        (Values((9.0,) * 8, 9.0), Values((20.0,) * 8, 20.0)),
+    ],
+)
+def test_what_came_of_cases_that_are_all_alike_is_no_certainty(before: effect.Sample, after: effect.Sample) -> None:
+    found = payback.payback(before, after, 10, 10, fewer_is_better=False)
+    assert found is not None
+    assert found.interval.low < found.roi
+    assert found.units_interval.low < found.units <= found.units_interval.high
 
 
 # ── doubts ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -73,10 +73,9 @@ async def saved(visit: Visit) -> Response:
     notice_id = visit.param("id")
     before = await _found(visit) if notice_id else _fresh(visit)
     by, notices = visit.person.who, _notices(visit)
-    try:
-        wanted = _written(visit, before)
-    except ValueError as wrong:
-        return await _editor(visit, before, error=str(wrong))
+    wanted, wrong = _written(visit, before)
+    if wrong:
+        return await _editor(visit, wanted, error=wrong)
     try:
         if notice_id:
 
@@ -131,7 +130,12 @@ async def _editor(visit: Visit, notice: Notice, error: str = "") -> Response:
     came = (await storage.read(lambda conn: store.progress(conn, [notice.id])))[notice.id]
     topics = await storage.read(store.topics)
     may_foretell = draft and notice.id and not notice.audience.fault
-    zone = ZoneInfo(rules.time_zone)
+    zone, form = ZoneInfo(rules.time_zone), visit.form
+    moments = {
+        "starts": _field(notice.starts_at, zone),
+        "ends": _field(notice.ends_at, zone),
+        "since": _day_field(notice.audience.since, zone),
+    }
     return await visit.page(
         "notice.html",
         status=409 if error else 200,
@@ -149,9 +153,7 @@ async def _editor(visit: Visit, notice: Notice, error: str = "") -> Response:
         channels=CHANNELS,
         languages=[(one, NAMES.get(one, one), "rtl" if is_rtl(one) else "ltr") for one in rules.locales],
         slot=next(iter(notice.audience.slots.items()), ("", "")),
-        starts=_field(notice.starts_at, zone),
-        ends=_field(notice.ends_at, zone),
-        since=_day_field(notice.audience.since, zone),
+        **({name: form.one(name) for name in moments} if error else moments),
         zone=rules.time_zone,
         when=lambda at: when(visit, at),
         foretold=await storage.read(lambda conn: _foretell(visit, conn, notice)) if may_foretell else None,
@@ -191,9 +193,18 @@ def _fresh(visit: Visit) -> Notice:
     return Notice("", Kind.INCIDENT, State.DRAFT, "", {}, Audience(), visit.person.who, now)
 
 
-def _written(visit: Visit, before: Notice) -> Notice:
-    """What stands in the fields. Raises ValueError in a line for a moment that is none."""
+def _written(visit: Visit, before: Notice) -> tuple[Notice, str]:
+    """What stands in the fields; and in a line what is wrong with a moment that is none, or ""."""
     form, zone = visit.form, ZoneInfo(visit.rooms.rules.time_zone)
+    wrong: list[str] = []
+
+    def moment(name: str, known: datetime | None, shown: Shown) -> datetime | None:
+        try:
+            return _moment(visit, name, zone, known, shown)
+        except ValueError as error:
+            wrong.append(str(error))
+            return None
+
     texts = {one: form.one(f"text_{one}").strip() for one in visit.rooms.rules.locales}
     others = {key: text for key, text in before.texts.items() if key not in texts}  # of a language that is gone
     slot, value = form.one("slot").strip(), form.one("value").strip()
@@ -208,13 +219,13 @@ def _written(visit: Visit, before: Notice) -> Notice:
             topic=form.one("topic").strip() or None,
             flow=form.one("of_flow") or None,
             team=form.one("team") or None,
-            since=_moment(visit, "since", zone, before.audience.since, _day_field),
+            since=moment("since", before.audience.since, _day_field),
             channel=channel,
             locale=locale,
             slots=more | ({slot: value} if slot else {}),
             customers=tuple(form.one("customers").split()),
         )
-    return Notice(
+    wanted = Notice(
         id=before.id,
         kind=Kind.CAMPAIGN if form.one("kind") == Kind.CAMPAIGN else Kind.INCIDENT,
         state=State.DRAFT,
@@ -225,13 +236,17 @@ def _written(visit: Visit, before: Notice) -> Notice:
         drafted_at=before.drafted_at,
         flow=form.one("flow") or None,
         source=before.source,
-        starts_at=_moment(visit, "starts", zone, before.starts_at, _field),
-        ends_at=_moment(visit, "ends", zone, before.ends_at, _field),
+        starts_at=moment("starts", before.starts_at, _field),
+        ends_at=moment("ends", before.ends_at, _field),
     )
+    return wanted, next(iter(wrong), "")
 
 
 def _moment(visit: Visit, name: str, zone: ZoneInfo, before: datetime | None, shown: Shown) -> datetime | None:
-    """A day or a minute by the desk's clock, in UTC; a field that still shows `before` leaves it, to the second."""
+    """A day or a minute by the desk's clock, in UTC; a field that still shows `before` leaves it, to the second.
+
+    Raises ValueError in a line for what is none.
+    """
     written = visit.form.one(name)
     if not written:
         return None

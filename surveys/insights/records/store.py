@@ -314,6 +314,11 @@ def improvement(conn: Reader, improvement_id: str) -> Improvement:
     return _improvement(_one(conn, select(im).where(im.c.id == improvement_id), "improvement"))
 
 
+def held_improvement(tx: Tx, improvement_id: str) -> Improvement:
+    """As `improvement`; nobody else changes it until the commit."""
+    return _improvement(_one(tx.conn, select(im).where(im.c.id == improvement_id).with_for_update(), "improvement"))
+
+
 def put_improvement(tx: Tx, one: Improvement) -> None:
     _put(tx, im, one)
 
