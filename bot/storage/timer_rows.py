@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, null, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.model import new_id
@@ -17,7 +17,16 @@ from bot.storage import tables as t
 from bot.storage.prepared import Prepared
 from bot.storage.tx import Tx
 
-_ADD = Prepared(insert(t.timers))
+_ADD = postgresql.insert(t.timers)  # SQLite's words are the same
+_SET = Prepared(
+    _ADD.on_conflict_do_update(
+        index_elements=["key"],
+        set_={
+            name: _ADD.excluded[name] for name in ("id", "kind", "due_at", "customer_id", "case_id", "data", "attempts")
+        }
+        | {"error": null()},
+    )
+)
 _REMOVE = Prepared(delete(t.timers).where(t.timers.c.key == bindparam("of")))
 _TAKE = Prepared(
     delete(t.timers).where(t.timers.c.id == bindparam("of"), t.timers.c.due_at == bindparam("then", type_=t.Utc()))
@@ -36,11 +45,12 @@ class Timer:
     attempts: int = 0
 
 
-def add(
+def put(
     tx: Tx, kind: str, key: str, due_at: datetime, customer_id: str | None, case_id: str | None, data: Mapping[str, Any]
 ) -> None:
+    """In the place of one of that key, if there is one; who rings that one just now finds it gone."""
     whose: dict[str, Any] = {"customer_id": customer_id, "case_id": case_id}
-    _ADD.run(tx.conn, id=new_id(), kind=kind, key=key, due_at=due_at, data=dict(data), **whose)
+    _SET.run(tx.conn, id=new_id(), kind=kind, key=key, due_at=due_at, data=dict(data), **whose)
 
 
 def add_once(tx: Tx, kind: str, key: str, due_at: datetime) -> None:
