@@ -32,6 +32,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Dialect,
+    Float,
     Null,
     Table,
     UnaryExpression,
@@ -246,6 +247,8 @@ def _way_in(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
 def _way_out(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
     if isinstance(kind.dialect_impl(dialect), JSON) and dialect.name == "sqlite":
         return _from_json
+    if isinstance(kind, Float) and not kind.asdecimal:
+        return None  # both drivers give a float; asyncpg's dialect would want to be told which kind of number
     return kind.dialect_impl(dialect).result_processor(dialect, None)
 
 
