@@ -94,7 +94,8 @@ def _leave(tx: Tx, case: Case, relay: Relay) -> Relay:
 
 def take_back(tx: Tx, desk: str, ref: str, *, as_note: bool = False) -> bool:
     """Take words back: before they were said they never leave (`as_note`: they stay as a note); after, they are deleted
-    at the customer's too. True: the customer doesn't have them (any more). False: that platform can't delete them.
+    at the customer's too. True: the customer doesn't have them (any more). False: that platform can't delete them, or they
+    were to stay as a note and have been said.
 
     A post that is a note is deleted as a note. Raises Conflict when the desk never handed in that post.
     """
@@ -114,6 +115,8 @@ def take_back(tx: Tx, desk: str, ref: str, *, as_note: bool = False) -> bool:
             told(tx, store.change_relay(tx, relay, state="taken_back"))
         store.log(tx, case, "take_back", relay.agent_id, relay=relay.id, sent=False)
         return True
+    if relay.state == "said" and as_note:
+        return False
     message = history.message(tx.conn, relay.message_id) if relay.message_id else None
     if message is None or message.deleted_at is not None:
         return True

@@ -119,8 +119,8 @@ class Claims:
     def _spend(self, tx: Tx, spends: Sequence[Sequence[Limit]]) -> bool:
         """For all of these at once, or for none.
 
-        Where nodes share the limits: if nobody has them in hand, and the whole platform's are rested. Else somebody may wait for
-        them, on whichever node, and would be overtaken.
+        Where nodes share the limits: if nobody has them in hand, and those that many lanes share are rested. Else somebody may
+        wait for them, on whichever node, and would be overtaken.
         """
         if not self._leases.shared:
             return self._paces.spend_all(spends, monotonic())
@@ -129,7 +129,7 @@ class Claims:
         now = (tx.clock() if tx.clock else tx.now).timestamp()
         free = pace_rows.hold_free(tx, {one.name for one in limited})
         paces = Paces({name: at.timestamp() for name, at in free.items()})
-        if len(free) < len(limited) or not all(paces.is_rested(one, now) for one in limited if one.is_wide):
+        if len(free) < len(limited) or not all(paces.is_rested(one, now) for one in limited if one.is_common):
             return False
         if not paces.spend_all(spends, now):
             return False

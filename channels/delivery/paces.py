@@ -52,6 +52,7 @@ METHODS = {"edit": "update", "card": "update", "redraw": "update", "delete": "de
 """Kinds of rows that don't post into a Slack channel, and whose limit they spend: that of their method."""
 
 WIDE = ("telegram.all", "telegram.bulk", "slack.all")
+OF_A_METHOD = {f"slack.{method}" for method in METHODS.values()}
 
 
 @noun(frozen=True, slots=True)
@@ -65,6 +66,11 @@ class Limit:
     def is_wide(self) -> bool:
         """Whether it is the whole platform's: no other place is free while it is not."""
         return self.name in WIDE
+
+    @property
+    def is_common(self) -> bool:
+        """Whether several lanes spend from it, in no order of their own."""
+        return self.is_wide or self.name in OF_A_METHOD
 
 
 def limits(bucket: str | None, kind: str = "", *, bulk: bool = False, asks: bool = False) -> tuple[Limit, ...]:

@@ -272,7 +272,11 @@ class SlackChannel:
     async def _open_again(self, delivery: Delivery, channel: str, thread: str, stray: str) -> str:
         """A new thread that calls its customers by name; what follows goes there too. Its ts."""
         known = await self.storage.read(lambda conn: store.thread(conn, channel, thread))
-        await self._delete(f"{channel}:{stray}")
+        try:
+            await self._delete(f"{channel}:{stray}")
+        except NotSent as error:  # the words stand there: they must not be posted once more before these are gone
+            raise Uncertain(f"a post that went astray is still there: {error}") from error
+        self.connection.forget_echo(delivery.id)
         called = " ".join(f"<@{who.partition(':')[2]}>" for who in sorted(known.followers)[:5])
         post = drawn(delivery.payload)
         if called:

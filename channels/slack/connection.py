@@ -168,6 +168,10 @@ class SlackConnection:
         """The post that this row of the outbox became, if Slack has told it back to this process."""
         return self._echoes.get(outbox_id)
 
+    def forget_echo(self, outbox_id: str) -> None:
+        """That post is gone again; the row becomes another one."""
+        self._echoes.pop(outbox_id, None)
+
     async def call(self, method: str, **params: Any) -> dict[str, Any]:
         """One call of the Web API; parameters that are None are left out. The answer's JSON.
 

@@ -332,9 +332,9 @@ class Presses:
         relay = rows.relay(tx.conn, store.DESK, ref)
         if relay is None or relay.agent_id != who.agent_id:
             return
-        case, before = rows.case(tx.conn, relay.case_id), relay.state
-        too_late = before == "said" and as_note
-        gone = not too_late and relays.take_back(tx, store.DESK, ref, as_note=as_note)
+        case = rows.held(tx, relay.case_id)
+        before = (rows.relay(tx.conn, store.DESK, ref) or relay).state  # another press may have been first
+        gone = relays.take_back(tx, store.DESK, ref, as_note=as_note)
         key = "too_late_to_undo"
         if gone:
             key = "kept_as_note" if as_note or before in {"note", "refused"} else "taken_back"

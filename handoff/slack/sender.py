@@ -87,7 +87,7 @@ class DeskSender:
         kind = KINDS.get(delivery.kind)
         if kind is not None and kind.found is None:
             return kind.in_doubt
-        if kind is None and delivery.kind not in {"root", "thread"}:
+        if kind is None and not await self._would_stand_twice(delivery):
             return Verdict.ABSENT
         found = await (self._find(delivery) if kind is None else self._find_of(kind, delivery))
         if found is not None:
@@ -137,7 +137,10 @@ class DeskSender:
         answer = await self._post(known.channel, known.root, delivery.payload, delivery.id)
         if mapping(answer.get("message")).get("thread_ts") == known.root:
             return Sent(f"{known.channel}:{answer.get('ts')}")
-        await self._delete(known.channel, str(answer.get("ts")))
+        try:
+            await self._delete(known.channel, str(answer.get("ts")))
+        except NotSent as error:  # the words stand there: they must not be posted once more before these are gone
+            raise Uncertain(f"a post that went astray is still there: {error}") from error
         await self._storage.write(lambda tx: store.forget_root(tx, known))
         again = await self._open_again(delivery, await self._known(delivery))
         answer = await self._post(again.channel, again.root, delivery.payload, delivery.id)
@@ -147,7 +150,7 @@ class DeskSender:
         """A new card, with its summary, under which the case goes on."""
         case = await self._case(delivery)
         drawn = await self._storage.read(lambda conn: self._draw(conn, case))
-        answer = await self._post(known.channel, None, drawn, f"{delivery.id}:root")
+        answer = await self._post(known.channel, None, drawn, above(delivery))
         root = str(answer.get("ts"))
         await self._storage.write(lambda tx: store.set_root(tx, case.id, root))
         return store.Thread(known.case_id, known.channel, root, known.card_hash)
@@ -253,36 +256,53 @@ class DeskSender:
             raise Refused("there is no such case")
         return found
 
+    async def _would_stand_twice(self, delivery: Delivery) -> bool:
+        """Whether it is posted; a card that is there is only drawn anew."""
+        if delivery.kind == "card":
+            return not delivery.payload.get("ts") and (await self._known(delivery)).root is None
+        return delivery.kind in {"root", "thread"}
+
     async def _find(self, delivery: Delivery) -> Sent | None:
         known = await self._known(delivery)
+        if delivery.kind == "thread" and known.root is None:
+            await self._find_card(delivery, known)
         if delivery.kind == "root" and known.root is not None:
             return Sent(f"{known.channel}:{known.root}")
         place = await self._place(delivery, known)
         if place is None:
             return None
         ts, thread = place
-        if delivery.kind == "root":
+        if delivery.kind != "thread":
             return card_sent(known.channel, ts)
-        if thread == known.root:
+        if thread is not None and thread == known.root:
             return Sent(f"{known.channel}:{ts}")
         await self._delete(known.channel, ts)  # a stray at the channel's top
         return None
+
+    async def _find_card(self, delivery: Delivery, known: store.Thread) -> None:
+        """The new card that a post was to stand under may be there, and nobody wrote down where."""
+        name, echo = above(delivery), self._slack.echo(above(delivery))
+        where = {"channel": known.channel, "oldest": since(delivery)}
+        place = (echo.ts, None) if echo is not None else await self._search(name, "conversations.history", where)
+        if place is not None:
+            root = place[0]
+            await self._storage.write(lambda tx: store.set_root(tx, known.case_id, root))
 
     async def _find_of(self, kind: Kind, delivery: Delivery) -> Sent | None:
         """A post at the top of a channel, of a kind that somebody else sends."""
         channel, echo = str(delivery.payload["channel"]), self._slack.echo(delivery.id)
         if echo is not None:
             return kind.found(delivery, channel, echo.ts) if kind.found is not None else None
-        oldest = f"{(delivery.started_at - LOOK_BACK).timestamp():.6f}"
+        oldest = since(delivery)
         place = await self._search(delivery.id, "conversations.history", {"channel": channel, "oldest": oldest})
         return kind.found(delivery, channel, place[0]) if place is not None and kind.found is not None else None
 
     async def _place(self, delivery: Delivery, known: store.Thread) -> tuple[str, str | None] | None:
         """(ts, thread) of the post with this outbox id: as Slack told it back, or read from the channel."""
         echo = self._slack.echo(delivery.id)
-        if echo is not None:
+        if echo is not None and (delivery.kind != "thread" or echo.thread_ts == known.root):
             return echo.ts, echo.thread_ts
-        oldest = f"{(delivery.started_at - LOOK_BACK).timestamp():.6f}"
+        oldest = since(delivery)
         if delivery.kind == "thread" and known.root is not None:
             try:
                 where = {"channel": known.channel, "ts": known.root, "oldest": oldest}
@@ -313,3 +333,13 @@ class DeskSender:
 def card_sent(channel: str, ts: str) -> Sent:
     """The proof of a card; `SlackDesk.on_settled` keeps its place."""
     return Sent(f"{channel}:{ts}", {"root": ts})
+
+
+def above(delivery: Delivery) -> str:
+    """The name of the new card that a post is to stand under."""
+    return f"{delivery.id}:root"
+
+
+def since(delivery: Delivery) -> str:
+    """From when to look for a post, as Slack's `oldest`."""
+    return f"{(delivery.started_at - LOOK_BACK).timestamp():.6f}"

@@ -106,8 +106,6 @@ def take_back(case_id: str, agent_id: str, body: Body) -> Unit:
         known = store.relay(tx.conn, NAME, ref)
         if known is None or known.case_id != case_id:
             raise NotFound("there is no such reply")
-        if known.state == "said" and as_note:
-            return {"gone": False}
         return {"gone": cases.take_back(tx, NAME, ref, as_note=as_note)}
 
     return unit

@@ -424,6 +424,21 @@ async def test_an_uploaded_file_whose_answer_was_lost_is_not_uploaded_twice(slow
     assert len([post for post in kari.direct.posts() if post.files]) == 1
 
 
+async def test_words_that_went_astray_and_cannot_be_deleted_at_once_are_not_said_twice(slow_house: House) -> None:
+    """The root of their thread was deleted: Slack posted at the channel's top. The next try would post there once more."""
+    house = slow_house
+    kari = house.slack.person("U1")
+    shop = house.slack.channel("C7", members=[kari])
+    root = await kari.mentions_app("C7", "hello")
+    await house.slack.settled()
+    shop.room.messages.pop(root.ts)
+    house.slack.script("chat.delete", Fault.status(429, retry_after=1))
+    await house.deliver()
+    for _ in range(5):
+        await house.later(10)
+    assert len([post for post in shop.messages if "echo: hello" in post.says]) == 1
+
+
 async def test_f24_a_thread_whose_root_was_deleted_goes_on_in_a_new_one(slow_house: House) -> None:
     """T9: Slack would put the answer at the channel's top, without a word to anybody."""
     house = slow_house

@@ -6,13 +6,14 @@ Kari writes to the app directly; Ann and Bob work in C1. The clock moves when a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from bot.desk_folder.desk import Agent, SlackAccount, Team
 from bot.errors import NotSent
@@ -322,6 +323,32 @@ async def test_members_of_a_teams_user_group_are_its_agents_and_the_channel_make
     assert known.team == "billing"
 
 
+async def test_of_two_buttons_pressed_at_once_each_tells_what_really_came_of_the_words(large_house: House) -> None:
+    """While "Make it a note" waited for the customer's turn, the words were taken back: they are no note."""
+    house = large_house
+    house.app.desk.desk = replace(house.app.rules, undo=timedelta(minutes=2))
+    card = await house.claimed()
+    await house.ann.posts(DESK, "He is a regular", thread_ts=card.ts)
+    await house.rest()
+    line = await house.ann.is_told("This goes to the customer at")
+    async with house.app.storage.own_connection() as (other, _):
+        await other.execute(select(t.conversations.c.customer_id).with_for_update())
+        press = asyncio.create_task(house.ann.presses(DESK, line.ts, "Make it a note"))
+        async with asyncio.timeout(10):
+            while not await house.app.storage.read(waiting):  # noqa: ASYNC110 - who waits for a lock tells nobody
+                await asyncio.sleep(0.01)
+        await other.execute(t.relays.update().values(state="taken_back"))
+        await other.commit()
+        await press
+    await house.rest()
+    assert not any("It stays here as a note" in one.says for one in house.ann.ephemerals)
+
+
+def waiting(conn: Any) -> int:
+    """How many wait for a lock of PostgreSQL's."""
+    return int(conn.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one())
+
+
 # ── Slack's own ways ───────────────────────────────────────────────────────────────────────────────────────────────
 async def test_f24_a_deleted_card_comes_back_and_the_case_goes_on_under_it(both: House) -> None:
     card = await both.claimed()
@@ -352,6 +379,54 @@ async def test_a_post_that_may_have_arrived_is_looked_for_and_not_sent_twice(hou
         await house.later(10)
     assert len(house.desk.cards) == 1
     assert any("I want a human" in says for says in house.thread(house.card()))
+
+
+def said(house: House, words: str) -> list[str | None]:
+    """The threads in which these words stand, once for each post; None: at the top of the channel."""
+    posts = [post for post in house.desk.messages if post.by_app and words in post.says and not post.labels]
+    return [post.thread_ts for post in posts]
+
+
+def to_the_top(params: Mapping[str, Any]) -> bool:
+    return params["channel"] == DESK and not params.get("thread_ts")
+
+
+@pytest.mark.parametrize("echoes", [True, False])
+async def test_a_new_card_that_may_have_arrived_is_looked_for_and_stands_there_once(house: House, echoes: bool) -> None:
+    """The first was deleted, and nobody told us; the next post finds out, and the answer about its new card is lost."""
+    card = await house.claimed()
+    house.slack.space.echo_metadata = echoes
+    house.desk.room.messages.pop(card.ts)
+    house.slack.script("chat.postMessage", Fault.accept_then_reset(), when=to_the_top)
+    await house.kari.dm("are you there?")
+    for _ in range(5):
+        await house.later(10)
+    assert said(house, "are you there?") == [house.card().ts]
+
+
+@pytest.mark.parametrize("echoes", [True, False])
+async def test_a_card_that_is_drawn_anew_and_posted_again_for_it_was_gone_stands_there_once(
+    house: House, echoes: bool
+) -> None:
+    card = await house.escalated()
+    house.slack.space.echo_metadata = echoes
+    house.desk.room.messages.pop(card.ts)
+    house.slack.script("chat.postMessage", Fault.accept_then_reset(), when=to_the_top)
+    case, agent = await house.case(), house.app.rules.agents[0]
+    await house.app.storage.write(lambda tx: verbs.claim(tx, case.id, agent.id, desk="web"))
+    for _ in range(5):
+        await house.later(10)
+    assert f"Taken by {agent.name}" in house.card().says
+
+
+async def test_words_that_went_astray_and_cannot_be_deleted_at_once_are_not_said_twice(house: House) -> None:
+    card = await house.claimed()
+    house.desk.room.messages.pop(card.ts)
+    house.slack.script("chat.delete", Fault.status(429, retry_after=1))
+    await house.kari.dm("are you there?")
+    for _ in range(5):
+        await house.later(10)
+    assert said(house, "are you there?") == [house.card().ts]
 
 
 async def test_events_that_come_twice_change_nothing(house: House) -> None:

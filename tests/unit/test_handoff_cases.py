@@ -336,6 +336,15 @@ async def test_taken_back_in_time_nobody_ever_reads_it(house: House) -> None:
     assert await house.notes(case) == ["Ask billing"]
 
 
+async def test_what_was_said_meanwhile_is_not_taken_back_for_a_note(house: House) -> None:
+    """Whoever pressed saw that it waited. The customer has it now, and there would be no note."""
+    case = await house.taken("ann")
+    await house.do(cases.draft, case.id, "ann", "Ask billing", desk="wall", ref="p1")
+    await house.later(minutes=1)
+    assert await house.do(cases.take_back, "wall", "p1", as_note=True) is False
+    assert "Ask billing" in await house.said(case.customer_id)
+
+
 async def test_taken_back_at_the_last_moment_the_ring_that_was_under_way_says_nothing(house: House) -> None:
     """Its timer was in another node's hands when the words were taken back: what the relay says then counts."""
     case = await house.taken("ann")

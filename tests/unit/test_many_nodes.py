@@ -23,7 +23,7 @@ from sqlalchemy import event, make_url, select, text
 
 from bot.errors import DatabaseFault, RateLimited
 from bot.outbox import enqueue
-from bot.storage import engine, kept, schema
+from bot.storage import engine, kept, pace_rows, schema
 from bot.storage import tables as t
 from bot.storage.engine import POLL, Storage
 from bot.storage.notices import LONGEST, Notices, payloads
@@ -664,6 +664,26 @@ async def test_what_was_claimed_by_a_commit_whose_answer_came_too_late_has_not_l
     assert node.sender.texts == [*before, "heard: again"]
     (row,) = [row for row in await node.rows("outbox") if row.payload["text"] == "heard: again"]
     assert (row.state, bool(row.doubled)) == ("sent", False)
+
+
+@pytest.mark.parametrize("kind", ["edit", "mark", "tell"])
+async def test_who_waits_for_a_limit_of_many_lanes_is_not_overtaken_by_a_later_commit(
+    node: Rooms, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Slack's limits of one method are spent from by all cases: who waits on another node has the next turn."""
+    name = f"slack.{paces.METHODS[kind]}"
+    monkeypatch.setitem(paces.RATES, name, Rate(0.5, 20))
+
+    def unit(tx: Any, spent: timedelta) -> bool:
+        pace_rows.block(tx, name, tx.now - spent)
+        enqueue(tx, via="paper", lane="paper:new", bucket="slack:C1", kind=kind, payload={})
+        claimed = node.delivery._claims.claim_added(tx, node.delivery.senders, 8, 1)
+        tx.conn.execute(t.outbox.delete())
+        return claimed is not None
+
+    assert not await node.storage.write(lambda tx: unit(tx, timedelta(seconds=1)))
+    await rested(node)
+    assert await node.storage.write(lambda tx: unit(tx, timedelta(minutes=1)))
 
 
 async def test_a_node_that_stops_leaves_nothing_on_its_way_of_what_its_last_turns_claimed(node: Rooms) -> None:
