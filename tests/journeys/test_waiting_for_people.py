@@ -257,3 +257,21 @@ async def with_text(house: House, text: str) -> list[Message]:
     case = await case_of(house)
     said = await house.app.storage.read(lambda conn: history.messages(conn, case.customer_id))
     return [one for one in said if one.body.text == text]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_who_waits_for_the_morning_is_served_when_the_desk_opens_earlier(tmp_path: Path, restarted: bool) -> None:
+    folder = tmp_path / "desk"
+    desk_of(folder, desk=DESK + STAFF + "opening_hours: {mon-sun: closed}\n")
+    async with House(tmp_path, desk=folder) as house:
+        await is_there(house, True)
+        kari = await house.visitor()
+        await kari.says("talk to a person")
+        await kari.hears("Nobody is here right now")
+        desk_of(folder, desk=DESK + STAFF)
+        if not restarted:
+            await house.app.desk.reload()
+            await kari.hears("Ann")
+    async with House(tmp_path, desk=folder) as house:
+        await house.settle()
+        assert (await case_of(house)).agent_id == "ann"
