@@ -475,11 +475,14 @@ def unwatched(conn: Connection, now: datetime, slack: timedelta) -> list[Case]:
 
 
 def orphans(conn: Connection, desk: Desk | None, now: datetime) -> list[Case]:
-    """Cases that somebody holds who is no agent of this desk (any more)."""
+    """Cases that somebody holds who is no agent of this desk (any more), or that wait for a team that is none of it."""
     known = [one.id for one in agents(conn, desk, now)]
+    teams = [one.id for one in desk.teams] if desk else []
     c = t.cases.c
-    held_by_nobody = (c.status.in_(_HELD), c.agent_id.is_not(None), c.agent_id.not_in(known))
-    return [to_case(row) for row in conn.execute(select(t.cases).where(*held_by_nobody).limit(100))]
+    orphaned = c.status.in_(_HELD) & c.agent_id.is_not(None) & c.agent_id.not_in(known)
+    if teams:
+        orphaned |= (c.status == CaseStatus.QUEUED) & c.team.is_not(None) & c.team.not_in(teams)
+    return [to_case(row) for row in conn.execute(select(t.cases).where(orphaned).limit(100))]
 
 
 def count_by_status(conn: Connection) -> dict[str, int]:

@@ -168,7 +168,7 @@ MEANINGS: Mapping[str, str] = {
     "with": "what it is given, by name",
     "once": "a key: the same is never done twice",
     "retries": "so often again, after 1, 2, 4 … seconds; needs `once` when something is changed",
-    "save": "the slot that the answer is kept in",
+    "save": "the slot that the answer is kept in; an answer that its type can't hold, such as a web page, is an `error`",
     "step.call.on": "where to go on 404 or another status, `timeout`, `error`",
     "step.escalate.on": "`no_agent`: what happens while nobody is there",
     "step.kb.on": "`unsure` and `none`: where to go without an answer",

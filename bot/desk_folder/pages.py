@@ -92,10 +92,14 @@ def _page(folder: Folder, relative: str, reader: Reader) -> Iterator[tuple[Node,
         return
     lines = text.split("\n")
     end = next((at for at, one in enumerate(lines[1:], 1) if one.rstrip() == "---"), None)
-    if lines[0].rstrip() != "---" or end is None:
+    if lines[0].rstrip() != "---":
         reader.faults.add(
             reader.file, 1, 1, "no front matter: begin with ---, title: …, locale: …, ---", "front-matter"
         )
+        return
+    if end is None:
+        message = "the front matter never ends: write a line of --- between it and the text"
+        reader.faults.add(reader.file, 1, 1, message, "front-matter")
         return
     faults = Faults()
     front = read(reader.file, "\n" + "\n".join(lines[1:end]), faults)  # one empty line keeps the numbers of the lines

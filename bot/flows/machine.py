@@ -59,6 +59,8 @@ FEWEST_WAITED = 60
 """Seconds until a wait for the desk's opening looks again, at least; an hour where nobody knows when that is."""
 DEEPEST = 10
 """Flows within each other; more is a flow that runs itself."""
+KEEPS: dict[str, tuple[type, ...]] = {"object": (dict, list), "number": (int, float), "bool": (bool,)}
+"""What of JSON a slot of a type can keep; of other types anything."""
 
 
 @dataclass(slots=True)
@@ -441,6 +443,8 @@ class Machine:
             return
         assert isinstance(called.verb, CallStep)
         self.pending = None
+        if outcome == "ok" and called.verb.save and not can_hold(flow.slots[called.verb.save].type, value):
+            outcome = "error"  # a proxy's page with a status of 200 is no answer: nobody is told things out of it
         name = f"{flow.id}/{called.id}"
         tries = self.retries.pop(name, 0)
         if tries < called.verb.retries and may_pass(outcome):
@@ -552,6 +556,11 @@ def _times_as_last(visits: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> i
     """How often the slots were what they are at the last visit."""
     held = [json.dumps(slots, sort_keys=True, default=str) for slots in visits]
     return held.count(held[-1])
+
+
+def can_hold(slot_type: str, answer: Any) -> bool:
+    """Whether a connector's answer is what the slot says it keeps. Who answers without a body (204) has done it."""
+    return slot_type not in KEEPS or answer in ("", None) or type(answer) in KEEPS[slot_type]
 
 
 def may_pass(outcome: str) -> bool:

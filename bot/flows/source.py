@@ -22,6 +22,17 @@ MAX_FAULTS = 1000
 LONGEST_MESSAGE = 1000  # characters
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+_ADVICE: Mapping[str, str] = {
+    "mapping values are not allowed": 'a colon where no key can stand: put quotes around a text with ": " in it, or mend the '
+    "indentation (one line may also lack its colon)",
+    "did not find expected ','": "the bracket{since} is not closed before this, or a comma is missing; a text with a comma, a "
+    "colon or a bracket in it needs quotes",
+    "did not find expected '-'": "the list{since} goes on here without a -; mend the indentation",
+    "did not find expected key": "something is left over here: mend the indentation; a quote within quotes is written twice ('')",
+    "unknown escape character": "within double quotes a \\ is written \\\\; or take single quotes",
+}
+"""What libyaml says, and what that mostly is."""
+
 _INT = re.compile(r"[-+]?[0-9]+\Z")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?\Z")
 _BASED = re.compile(r"0(o[0-7]+|x[0-9a-fA-F]+)\Z")
@@ -108,12 +119,26 @@ def read(file: str, text: str, faults: Faults) -> Node | None:
         return _Builder(file, faults).build(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        problem = " ".join(part for part in (error.context, error.problem) if part) or "cannot be read"
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        faults.add(file, line, column, f"not valid YAML: {problem}", "syntax")
+        faults.add(file, line, column, f"not valid YAML: {_for_writers(text, error)}", "syntax")
     except yaml.YAMLError as error:
         faults.add(file, 1, 1, f"not valid YAML: {str(error).splitlines()[0]}", "syntax")
     return None
+
+
+def _for_writers(text: str, error: yaml.MarkedYAMLError) -> str:
+    """What to mend, for who writes a desk and knows nothing of scanners; the parser's own words where we know no better."""
+    problem, mark, began = error.problem or "", error.problem_mark, error.context_mark
+    since = f" of line {began.line + 1}" if began else ""
+    here = text[mark.index : mark.index + 1] if mark else ""
+    if "cannot start any token" in problem:
+        return "a tab; indent with spaces" if here == "\t" else f'a text that begins with "{here}" needs quotes'
+    if "found unexpected end of stream" in problem:
+        return f"the quote{since} is never closed"
+    return next(
+        (advice.format(since=since) for known, advice in _ADVICE.items() if known in problem),
+        " ".join(part for part in (error.context, problem) if part) or "cannot be read",
+    )
 
 
 class _Builder:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.browser.stub_server import Frame, StubServer, Visitor
 from tests.browser.widget import Widget, eventually
@@ -224,6 +225,87 @@ async def test_who_signs_out_leaves_nothing_to_the_next_one_though_the_server_is
     await expect(widget.unsent).to_have_count(0)
     await widget.shows("from the next one")
     assert [one["text"] for one in stub.visitor.story] == ["from the next one"]
+
+
+async def test_what_was_typed_leaves_with_who_typed_it_and_the_other_tabs_are_signed_out_too(
+    page: Page, stub: StubServer
+) -> None:
+    """Though the server is away; and no tab that knew them signs them in again."""
+    ann = stub.visitors["ann"] = stub.known[vouched("ann")] = Visitor(token="ann", name="Ann")
+    await stub.say("to Ann", visitor=ann)
+    query = f"open=true&identity={vouched('ann')}"
+    here = await Widget(page, stub).visit(query)
+    there = await Widget(await page.context.new_page(), stub).visit(query)
+    for tab in (here, there):
+        await tab.shows("to Ann")
+        await tab.text.fill("my account number is")
+    stub.down = True
+    await here.page.evaluate("Stafett.identify(null).catch(() => 0)")
+    for tab in (here, there):
+        await expect(tab.bubbles).to_have_count(0)
+        await expect(tab.text).to_have_value("")
+    assert ann.sockets == []
+    stub.down = False
+    await eventually(lambda: stub.visitor.token != "ann" and len(stub.visitor.sockets) == 2)
+    await there.page.evaluate("Stafett.locale = 'nl'")
+    await eventually(lambda: stub.sessions[-1]["locale"] == "nl")
+    assert "identity" not in stub.sessions[-1]
+    await there.write("from the next one")
+    for tab in (here, there):
+        await tab.shows("from the next one")
+    assert [one["text"] for one in stub.visitor.story] == ["from the next one"]
+
+
+async def test_what_was_typed_before_signing_in_stays(page: Page, stub: StubServer) -> None:
+    stub.visitors["ann"] = stub.known[vouched("ann")] = Visitor(token="ann", name="Ann")
+    widget = await (await Widget(page, stub).visit()).connected()
+    other = await Widget(await page.context.new_page(), stub).visit()
+    for tab in (widget, other):
+        await tab.text.fill("where is my")
+    await page.evaluate(f"Stafett.identify('{vouched('ann')}')")
+    await eventually(lambda: len(stub.visitors["ann"].sockets) == 2)
+    for tab in (widget, other):
+        await expect(tab.text).to_have_value("where is my")
+
+
+async def test_a_page_that_vouches_for_somebody_else_than_before_sends_nothing_of_theirs(
+    page: Page, stub: StubServer
+) -> None:
+    ann = stub.visitors["ann"] = stub.known[vouched("ann")] = Visitor(token="ann", name="Ann")
+    ben = stub.visitors["ben"] = stub.known[vouched("ben")] = Visitor(token="ben", name="Ben")
+    widget = await Widget(page, stub).visit(f"open=true&identity={vouched('ann')}")
+    await eventually(lambda: len(ann.sockets) > 0)
+    stub.down = True
+    await stub.cut()
+    await widget.write("from Ann, unsent")
+    await expect(widget.unsent).to_have_count(1)
+    stub.down = False
+    await widget.visit(f"open=true&identity={vouched('ben')}")
+    await eventually(lambda: len(ben.sockets) > 0)
+    await widget.write("from Ben")
+    await widget.shows("from Ben")
+    assert [one["text"] for one in ben.story] == ["from Ben"]
+
+
+async def test_who_signs_out_while_they_are_being_signed_in_is_signed_out(page: Page, stub: StubServer) -> None:
+    ann = stub.visitors["ann"] = stub.known[vouched("ann")] = Visitor(token="ann", name="Ann")
+    widget = await (await Widget(page, stub).visit()).connected()
+    begun, gate = len(stub.sessions), asyncio.Event()
+
+    async def slow(route: Route) -> None:
+        answer = await route.fetch()
+        await gate.wait()
+        await route.fulfill(response=answer)
+
+    await page.route("**/api/web/session", slow)
+    await page.evaluate(f"void Stafett.identify('{vouched('ann')}').catch(() => 0)")
+    await eventually(lambda: len(stub.sessions) > begun)
+    await page.evaluate("void Stafett.identify(null).catch(() => 0)")
+    gate.set()
+    await eventually(lambda: len(stub.visitors) == 3 and len(stub.visitor.sockets) > 0)
+    await widget.write("nobody in particular")
+    await widget.shows("nobody in particular")
+    assert ann.story == []
 
 
 def vouched(sub: str) -> str:

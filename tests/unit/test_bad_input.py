@@ -124,9 +124,6 @@ def test_a_customers_name_and_answer_are_words_and_never_a_template(tmp_path: Pa
     "value",
     [
         None,
-        "just text",
-        17,
-        True,
         [],
         ["sent"],
         {},
@@ -148,6 +145,14 @@ def test_an_answer_of_the_wrong_type_is_no_end_of_the_talk(tmp_path: Path, value
     assert told.startswith("Odd: ")
     assert len(told) < 5_000
     assert customer.state.frames == ()
+
+
+@pytest.mark.parametrize("value", ["just text", 17, True])
+def test_an_answer_that_is_no_object_at_all_goes_the_way_of_errors(tmp_path: Path, value: Any) -> None:
+    customer = Customer(desk_of(tmp_path, FLOW))
+    customer.says("order")
+    customer.says("A1")
+    assert customer.take(flows.CallDone(customer.state.call_token, "ok", value)) == ["Gone."]
 
 
 def test_a_desk_that_names_its_own_host_in_a_place_is_refused(tmp_path: Path) -> None:

@@ -169,6 +169,7 @@ MISTAKES: list[tuple[str, str, str, str, str]] = [
     ("a tab", D, "agents:\n  -", "agents:\n▸\t-", ""),
     ("a bracket that never closes", D, "locales: [en, nl]", "locales: [en, nl", ""),
     ("front matter without a title", "knowledge/returns.en.md", "title: Returns\n", "", "title"),
+    ("front matter that never ends", "knowledge/returns.en.md", "\n---\n", "\n", "the front matter never ends"),
     ("an unknown key in front matter", "knowledge/returns.en.md", "tags:", "▸tag:", 'did you mean "tags"?'),
     ("a test without a script", "tests/order.yaml", "  script:", "  ▸scrpt:", "script"),
 ]  # fmt: skip

@@ -280,6 +280,25 @@ def test_a_call_that_fails_goes_its_own_way(shopper: Customer, outcome: str, rea
     assert shopper.only(flows.Escalate).reason_code == reason
 
 
+@pytest.mark.parametrize("page", ["<html>Please sign in</html>", 7, True])
+def test_an_answer_that_is_not_what_the_slot_keeps_is_an_error(shopper: Customer, page: object) -> None:
+    assert shopper.take(flows.CallDone(shopper.token, "ok", page)) != ["It is ."]
+    assert shopper.only(flows.Escalate).reason_code == "connector"
+
+
+def test_who_answers_without_a_word_has_done_it(shopper: Customer) -> None:
+    assert shopper.take(flows.CallDone(shopper.token, "ok", "")) == ["It is ."]
+
+
+@pytest.mark.parametrize(("kept", "answer"), [("number", "12 kr"), ("number", True), ("bool", 1), ("bool", {})])
+def test_a_number_or_a_yes_is_not_made_of_something_else(tmp_path: Path, kept: str, answer: object) -> None:
+    customer = Customer(desk_of(tmp_path, SHOP.replace("{type: object}", f"{{type: {kept}}}").replace(".status", "")))
+    customer.says("my parcel")
+    customer.says("7")
+    customer.take(flows.CallDone(customer.token, "ok", answer))
+    assert customer.only(flows.Escalate).reason_code == "connector"
+
+
 def test_a_status_that_the_flow_names_has_its_own_way(shopper: Customer) -> None:
     assert shopper.take(flows.CallDone(shopper.state.call_token, "404")) == ["None."]
 

@@ -85,6 +85,29 @@ def test_what_yaml_forgives_is_a_fault_with_its_place(text: str, fault: str) -> 
     assert faults_of(text)[0].startswith(fault)
 
 
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (
+            "title: Helmets: all\n",
+            '1:15: not valid YAML: a colon where no key can stand: put quotes around a text with ": "',
+        ),
+        ("é: 1\nsteps:\n\t- {say: x}\n", "3:1: not valid YAML: a tab; indent with spaces"),
+        ("a: @ann\n", '1:4: not valid YAML: a text that begins with "@" needs quotes'),
+        ('a: 1\nb: "open\nc: 2\n', "4:1: not valid YAML: the quote of line 2 is never closed"),
+        (
+            "steps: [\n  {say: hi}\n  {say: ho}\n]\n",
+            "3:3: not valid YAML: the bracket of line 1 is not closed before this",
+        ),
+        ("teams:\n  - {id: a}\n  b: 1\n", "3:3: not valid YAML: the list of line 2 goes on here without a -"),
+        ("a: 'don't'\n", "1:9: not valid YAML: something is left over here"),
+        ('a: "C:\\shop"\n', "1:7: not valid YAML: within double quotes a \\ is written \\\\"),
+    ],
+)
+def test_who_knows_no_yaml_is_told_what_to_mend(text: str, fault: str) -> None:
+    assert faults_of(text)[0].startswith(f"a.yaml:{fault}")
+
+
 @pytest.mark.parametrize("text", ["[" * 100_000, "{a: " * 5000, "- " * 5000 + "x", "a: " + "&x [" * 60])
 def test_a_pile_of_brackets_is_refused_and_exhausts_nothing(text: str) -> None:
     assert "levels deep" in faults_of(text)[-1] or "not valid YAML" in faults_of(text)[-1]

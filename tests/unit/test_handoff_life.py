@@ -186,6 +186,35 @@ async def test_a_case_whose_holder_left_the_desk_waits_for_another(house: House)
     assert (await house.events(case)).count("release") == 1
 
 
+@pytest.mark.parametrize("held", [False, True])
+async def test_a_case_whose_team_left_the_desk_waits_for_the_one_that_would_get_it_now(
+    house: House, held: bool
+) -> None:
+    case = await house.queued()
+    await house.do(cases.transfer, case.id, None, "billing", desk="wall")
+    if held:
+        await house.do(cases.claim, case.id, "bill", desk="wall")
+    await house.do(watchdog.begin)
+    house.desk = replace(house.desk, teams=house.desk.teams[:1], agents=house.desk.agents[:3])
+    await house.later(minutes=10)
+    after = await house.case(case)
+    assert (after.status, after.team, after.agent_id) == ("queued", "support", None)
+    assert "The team billing is no longer in desk.yaml" in (await house.notes(case))[-1]
+    moves = (await house.events(case)).count("transfer")
+    await house.later(hours=1)
+    assert (await house.events(case)).count("transfer") == moves
+
+
+async def test_who_holds_a_case_keeps_it_when_its_team_left_the_desk(house: House) -> None:
+    case = await house.queued()
+    await house.do(cases.transfer, case.id, None, "billing", desk="wall")
+    await house.do(cases.claim, case.id, "ann", desk="wall")
+    await house.do(watchdog.begin)
+    house.desk = replace(house.desk, teams=house.desk.teams[:1], agents=house.desk.agents[:3])
+    await house.later(hours=1)
+    assert (await house.case(case)).agent_id == "ann"
+
+
 async def test_the_watch_is_one_timer_that_goes_on(house: House) -> None:
     assert await house.do(watchdog.begin) == timedelta()
     await house.later(hours=2)

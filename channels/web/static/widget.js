@@ -89,16 +89,35 @@ function subjectOf(jwt) {
   try { return JSON.parse(atob(jwt.split(".")[1].replace(/-/g, "+").replace(/_/g, "/"))).sub ?? null; } catch { return null; }
 }
 
+/** Whether another customer sits here from now on. Who signs in after somebody else is as good as one who signed out before. */
+function isAnother(jwt) {
+  const before = store.get("who"), who = subjectOf(jwt);
+  store.set("who", who);
+  return jwt == null || (before != null && who !== before);
+}
+
+/** Nothing of who was here goes out in the next one's name; the other tabs of this browser hear that they have left. */
+function wipe() {
+  for (const name of ["token", "outbox", "read"]) store.set(name, null);
+  store.set("left", uuid());
+}
+
 // ── Line: from the server's frames to an ordered story, and the way back ──
 class Line {
   constructor(tell) {
     this.tell = tell;
     this.identity = settings.identity;
+    if (this.identity && isAnother(this.identity)) wipe();
     this.forget();
     this.tries = this.refused = 0;
     addEventListener("online", () => this.connect());
     addEventListener("offline", () => this.hangUp());
     addEventListener("storage", ({ key, newValue }) => {
+      if (key === store.key("left") && newValue) {
+        this.identity = null;
+        this.leave();
+        if (this.wanted) this.connect();
+      }
       if (key !== store.key("token") || !this.wanted || !newValue || store.get("token") === this.token) return;
       this.token = store.get("token");
       this.renew();
@@ -121,10 +140,18 @@ class Line {
 
   restart() { this.heard = null; this.renew(); }
 
+  /** Who was here has left, in this tab or another one: nothing of theirs stays in sight, whatever the network does. */
+  leave() {
+    this.token = this.heard = null;
+    this.forget();
+    this.hangUp();
+    this.tell("left");
+  }
+
   /** Begins, or renews, the session; other tabs wait, so that two of them don't become two visitors. */
   async session() {
     const ask = async () => {
-      const held = store.get("token");
+      const held = store.get("token"), left = store.get("left");
       const answer = await fetch(api("session"), {
         method: "POST", credentials: "omit", headers: { "Content-Type": "application/json" },
         body: JSON.stringify({ token: held ?? undefined, identity: this.identity || undefined, locale, timezone: zone() }),
@@ -136,6 +163,7 @@ class Line {
       }
       if (!answer.ok) throw new Error("session " + answer.status);
       const { token, ...rest } = await answer.json();
+      if (store.get("left") !== left) throw new Error("who asked has left");
       if (token !== held) store.set("token", token);
       return { token, ...rest };
     };
@@ -151,19 +179,16 @@ class Line {
     this.connect();
   }
 
-  /** Somebody signs in (anew), or out. Who signs in after somebody else is as good as one who signed out before. */
+  /** Somebody signs in (anew), or out. */
   become(jwt) {
-    const before = store.get("who"), who = subjectOf(jwt);
     this.identity = jwt;
     this.wanted = true;
-    store.set("read", null);
-    store.set("who", who);
-    if (jwt != null && (before == null || who === before)) return this.reintroduce();
-    for (const name of ["token", "outbox"]) store.set(name, null);  // nothing of theirs goes out in the next one's name,
-    this.token = this.heard = null;                                 // or stays in sight, whatever the network does
-    this.forget();
-    this.hangUp();
-    this.tell("reset");
+    if (!isAnother(jwt)) {
+      store.set("read", null);
+      return this.reintroduce();
+    }
+    wipe();
+    this.leave();
     return this.reintroduce().catch((why) => { this.later(); throw why; });
   }
 
@@ -789,7 +814,8 @@ class Panel extends HTMLElement {
   }
 
   // What the line tells.
-  on_reset() { this.clear(); this.told = null; this.case = null; this.tell(); this.redraw(); }
+  on_reset() { this.clear(); this.told = null; this.case = null; this.tell(); this.redraw(); this.count(); }
+  on_left() { this.on_reset(); this.text.value = ""; this.tray = []; this.urls = null; this.drawTray(); this.problem(); }
   on_session(answer) {
     const told = nearest(answer.locale);
     if (told && told !== locale) { locale = told; this.paint(); }
