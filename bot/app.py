@@ -82,6 +82,7 @@ from handoff.for_bot import CasesForBot
 from handoff.frame import case_frame
 from handoff.hints.finder import Finder
 from handoff.queue import store as queue
+from handoff.waiting_room import stir_all
 from handoff.web.desk import WebDesk
 from handoff.web.routes import WebDeskRoutes
 from surveys import closing, relationship
@@ -113,7 +114,9 @@ class App:
         self.clock = clock = self.storage.clock
         if settings.desk is not None and settings.desk.is_dir():
             finish_publication(settings.desk)
-        self.desk = DeskInForce(settings.desk, accepted=self._keep_flows, refused=self._desk_refused)
+        self.desk = DeskInForce(
+            settings.desk, accepted=self._keep_flows, refused=self._desk_refused, replaced=self._look_again
+        )
         self.searcher = Searcher(lambda: self.rules.articles)
         self.inbox = Inbox(self.storage, (), self.rules.locales[0])
         self.web = WebChannel(
@@ -286,6 +289,7 @@ class App:
             await self.desk.keep()
             await self.delivery.recover()
             away = await self.storage.write(watchdog.begin)
+            await self._look_again()
         except BaseException:
             await self.storage.close()
             raise
@@ -471,6 +475,10 @@ class App:
         await self.storage.write(lambda tx: flow_rows.keep(tx, rows))
         if (desk.surveys or {}).get("nps"):
             await self.storage.write(relationship.begin)
+
+    async def _look_again(self) -> None:
+        """Who waits is looked at under the desk in force: it may open earlier than they were told, or have other people."""
+        await self.storage.write(stir_all)
 
     async def _desk_refused(self, faults: Sequence[object]) -> None:
         """Told once, by whichever node sees it first; `()` when the folder is whole again."""

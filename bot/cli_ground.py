@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, tzinfo
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -172,8 +173,10 @@ async def _write_here(chosen: Settings, command: str, body: Mapping[str, Any]) -
 
     storage = Storage(chosen.database_url)
     must_exist(storage)
-    storage.wiring = Wiring(_subscribers(), desk=lambda: desk(chosen.desk), public_url=chosen.url)
+    rules = cache(lambda: desk(chosen.desk))
     try:
+        heard = _of_settled(chosen, storage, rules) if command == "drop" else _of_erased()
+        storage.wiring = Wiring(heard, desk=rules, public_url=chosen.url)
         await storage.open()
         await storage.read(schema.check)
         done = await storage.write(lambda tx: WRITES[command](tx, body))
@@ -183,7 +186,36 @@ async def _write_here(chosen: Settings, command: str, body: Mapping[str, Any]) -
         await storage.close()
 
 
-def _subscribers() -> Mapping[type, Sequence[Subscriber]]:
+def _of_settled(chosen: Settings, storage: Storage, rules: Callable[[], Desk]) -> Mapping[type, Sequence[Subscriber]]:
+    """What hangs on a send that is given up: a survey's question, a notice, an agent's mark at their desk."""
+    from zoneinfo import ZoneInfo
+
+    from bot.events import SendSettled
+    from bot.outreach.telling import Notices
+    from handoff import watch
+    from handoff.desk import AgentDesk
+    from handoff.web.desk import WebDesk
+    from surveys.invitations import Invitations, Setup
+    from surveys.timing import rules_from
+
+    def setup() -> Setup:
+        found = rules()
+        return Setup(rules_from(found.surveys), ZoneInfo(found.time_zone), found.name, found.texts)
+
+    desks: list[AgentDesk] = [WebDesk()]
+    settled: list[Subscriber] = [Invitations(setup).on_send_settled, Notices(rules).on_send_settled]
+    if chosen.slack_on:
+        from channels.slack.connection import SlackConnection
+        from handoff.slack.desk import SlackDesk
+
+        slack = SlackDesk(SlackConnection(chosen, storage), storage, chosen, rules)
+        desks.append(slack)
+        settled.append(slack.on_settled)
+    heard = watch.subscribers(desks)
+    return {**heard, SendSettled: [*heard[SendSettled], *settled]}
+
+
+def _of_erased() -> Mapping[type, Sequence[Subscriber]]:
     """What an erasure owes besides its rows: tokens of the customer's widgets die, and a notice waits for them no more."""
     from bot.events import CustomerErased
     from bot.outreach.telling import Notices

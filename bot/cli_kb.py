@@ -175,15 +175,18 @@ def _to_paste(found: Calibration) -> str:
 
 def _write(where: Path | None, made: Desk, found: Calibration) -> None:
     """Only these two values change in desk.yaml; the desk must still be valid with them."""
+    from bot.console import writing
     from bot.desk_folder import edit
 
     if where is None or made.is_builtin:
         raise fail("the built-in demo desk is not written to; copy it with: stafett init DIR")
+    writing.finish(where)  # what a publication from the console left that was killed
     path = where / "desk.yaml"
     raw = before = path.read_bytes()
     for key, value in (("sure", found.thresholds.sure), ("unsure", found.thresholds.unsure)):
         raw = edit.change_number(raw, ("answers", key), value)
-    path.write_bytes(raw)
+    if raw != before:
+        writing.write(where, {path.name: raw.decode()})
     print(f"\n{path}: {'written' if raw != before else 'they stand there already'}")
 
 

@@ -52,6 +52,7 @@ from bot.storage.tx import Tx
 from bot.turn import Pressed, Taker, Turn, take
 
 log = structlog.get_logger()
+EVENT = "event"  # where those come from that another system tells
 KEEP = timedelta(days=7)  # Telegram repeats for 24 h, Slack for minutes
 ALBUM_WAIT = timedelta(seconds=1)  # Telegram delivers an album's photos one by one
 PARKED_AT_MOST = timedelta(seconds=8)  # loading a language's words takes up to five
@@ -113,11 +114,11 @@ class Inbox:
 
     async def receive_event(self, customer_id: str, key: str, event: Occurred) -> None:
         """Something happened elsewhere; the same `key` twice is once. Nobody of that id: nothing."""
-        await self._storage.write(lambda tx: self._receive_answer(tx, customer_id, key, event, "event"), quick=True)
+        await self._storage.write(lambda tx: self._receive_answer(tx, customer_id, key, event, EVENT), quick=True)
 
     def occurred(self, tx: Tx, customer_id: str, key: str, event: Occurred) -> None:
         """As `receive_event`, in somebody's own transaction."""
-        self._receive_answer(tx, customer_id, key, event, "event")
+        self._receive_answer(tx, customer_id, key, event, EVENT)
 
     async def release(self, waits_for: str) -> None:
         """What these turns were parked for has happened: run them, each in a transaction of its own."""

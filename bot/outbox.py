@@ -24,6 +24,7 @@ from bot.storage.tx import Tx
 LATE = timedelta(minutes=1)  # who waits longer for a send to leave is told
 TAKEN_OVER = "a human has taken over"
 TOO_LATE = "it would have come too late"
+DROPPED = "dropped by hand"
 """Why rows expire unsent, as `SendSettled.error` has it."""
 
 

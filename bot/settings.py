@@ -173,9 +173,14 @@ def kept_secret(settings: Settings, name: str = "stafett-secret") -> str:
     """STAFETT_SECRET, or the one made at first start and kept beside the SQLite file, mode 0600."""
     if settings.secret is not None:
         return settings.secret.get_secret_value()
-    database = Path(settings.database_url.partition("///")[2] or "stafett.db")
+    database = file_of(settings.database_url)
     path = database.with_name(f"{database.name}.{name}" if name != "stafett-secret" else f"{database.name}.secret")
     return kept(path, lambda: secrets.token_urlsafe(48))
+
+
+def file_of(database_url: str) -> Path:
+    """Of a SQLite database; what follows a ? in its URL is no part of its name."""
+    return Path(database_url.partition("///")[2].partition("?")[0] or "stafett.db")
 
 
 def kept(path: Path, make: Any) -> str:

@@ -9,8 +9,7 @@ from bot.errors import Conflict
 from bot.storage import audit
 from bot.storage.tx import Tx
 from handoff import store
-from handoff.queue import store as queue
-from handoff.waiting_room import stir
+from handoff.waiting_room import stir_all
 
 KIND = "back"
 
@@ -39,15 +38,10 @@ def set_available(
         timers.set_timer(tx, KIND, key, away_until, data={"agent": agent_id})
     else:
         timers.cancel(tx, key)
-    _stir(tx)
+    stir_all(tx)
 
 
 def back_due(tx: Tx, timer: timers.Timer) -> None:
     """They said they would be back by now."""
     audit.of_agent(tx, timer.data["agent"], "available", until=None)
-    _stir(tx)
-
-
-def _stir(tx: Tx) -> None:
-    for team in queue.waiting_teams(tx.conn):
-        stir(tx, team)
+    stir_all(tx)

@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from bot.errors import NotAllowed, NotFound
 from bot.model import HELD, LIVE, CaseStatus, FileRef, new_id
 from bot.nouns import but
+from bot.outbox import DROPPED
 from bot.storage import customers, marks
 from bot.storage import tables as t
 from bot.storage.outbox_rows import unsent
@@ -470,10 +471,14 @@ def change_relay(tx: Tx, one: Relay, **values: Any) -> Relay:
 def delivery(conn: Connection, message_id: str) -> tuple[str, str | None]:
     """What became of a message's sends: pending | sent | failed | uncertain, and why.
 
-    One send that failed makes it failed. A message without sends (the widget reads the timeline) is sent.
+    One send that failed, or was given up by hand, makes it failed. A message without sends (the widget reads the timeline) is
+    sent.
     """
     o = t.outbox
     rows = conn.execute(select(o.c.state, o.c.error).where(o.c.message_id == message_id).order_by(o.c.n)).all()
+    dropped = next((row for row in rows if row.state == "expired" and row.error == DROPPED), None)
+    if dropped is not None:
+        return "failed", dropped.error
     for state, told in (("failed", "failed"), ("uncertain", "uncertain"), ("retry", "pending")):
         fault = next((row for row in rows if row.state == state), None)
         if fault is not None:

@@ -82,6 +82,12 @@ def stir(tx: Tx, team: str | None) -> None:
         ring_at(tx, waiting, tx.now)
 
 
+def stir_all(tx: Tx) -> None:
+    """Who is there, or when, has changed: every queue is looked at."""
+    for team in queue.waiting_teams(tx.conn):
+        stir(tx, team)
+
+
 def _values(tx: Tx, case: Case, told: Told, back_at: datetime | None) -> dict[str, Any]:
     locale = locale_of(tx, case)
     when = moment(back_at, locale, zone_of(tx, case)) if back_at else ""

@@ -141,11 +141,18 @@ def _records(text: str) -> Iterator[tuple[int, list[str]] | Refusal]:
 
 def _again(row: Imported, line: int, seen: dict[object, int]) -> Refusal | None:
     """Whether this respondent's answer stood in an earlier line. Of who has no name nobody knows."""
+    said = as_said(row)
+    if said is None:
+        return None
+    first = seen.setdefault(said, line)
+    return None if first == line else Refusal(line, f"the same respondent, instrument and time as line {first}")
+
+
+def as_said(row: Imported) -> tuple[str, str, datetime] | None:
+    """Who said what and when, which is one answer however often it is told; None for who has no name."""
     if row.respondent is None:
         return None
-    what = row.instrument if isinstance(row, ResponseRow) else row.comment
-    first = seen.setdefault((row.respondent, what, row.at), line)
-    return None if first == line else Refusal(line, f"the same respondent, instrument and time as line {first}")
+    return row.respondent, row.instrument if isinstance(row, ResponseRow) else row.comment or "", row.at
 
 
 def _header_fault(header: Sequence[str]) -> str | None:

@@ -21,7 +21,7 @@ from bot.storage.belongings import family
 from bot.storage.prepared import Prepared
 from bot.storage.tx import Tx
 from surveys.outside import store as outside
-from surveys.responses import UNNAMED, FeedbackRow, Imported, ResponseRow
+from surveys.responses import UNNAMED, FeedbackRow, Imported, ResponseRow, as_said
 from surveys.rollups.raw.store import step_of
 from surveys.timing import Facts, PastAsk
 
@@ -361,10 +361,11 @@ def latest_responses(conn: Connection, limit: int) -> list[ResponseRow]:
 
 
 def add_imported(conn: Connection, rows: Sequence[Imported]) -> int:
-    """Write rows of a CSV file; those that were imported before are passed over. Returns how many were new."""
+    """Write rows of a CSV file; those that are there, imported or given to us, are passed over. Returns how many were new."""
     scored = [row for row in rows if isinstance(row, ResponseRow)]
     known = _known(conn, r, [row.id for row in scored])
-    fresh = [_imported(row) for row in scored if row.id not in known]
+    said = outside.already_said(conn, r, r.c.instrument, scored)
+    fresh = [_imported(row) for row in scored if row.id not in known and as_said(row) not in said]
     if fresh:
         conn.execute(insert(r), fresh)
         for row in fresh:

@@ -26,9 +26,11 @@ from bot.api.shapes import (
 )
 from bot.api.store import Reader
 from bot.errors import NotFound
+from bot.inbox import EVENT
 from bot.model import BOT, Body, Customer, Message, Occurred, new_id
 from bot.outbox import say
-from bot.storage import customers, history
+from bot.storage import customers, history, inbox_rows
+from bot.storage.belongings import family
 from bot.storage.erasure import erase
 from bot.storage.tx import Tx
 
@@ -85,9 +87,10 @@ def router(rooms: Rooms) -> APIRouter:
         """Something happened in another system: a flow that waits for it goes on, one that begins with it begins."""
 
         def unit(tx: Tx) -> Accepted:
-            who = known(tx.conn, customer_id)
-            event_id = event.id or request.headers.get("idempotency-key") or new_id()
-            rooms.occurred(tx, who.id, f"{who.id}:{event_id}", Occurred(event.name, event.values))
+            tx.lock_customer(known(tx.conn, customer_id).id)
+            who = known(tx.conn, customer_id)  # they may have been merged meanwhile
+            event_id = event.id or new_id()
+            rooms.occurred(tx, who.id, key_of(tx, who.id, event_id), Occurred(event.name, event.values))
             return Accepted(id=event_id, customer=who.id)
 
         return await write(storage, request, 202, unit)
@@ -113,6 +116,13 @@ def known(conn: Reader, customer_id: str) -> Customer:
     if found is None:
         raise NotFound("there is no such customer")
     return found
+
+
+def key_of(tx: Tx, customer_id: str, event_id: str) -> str:
+    """Under which an event is told once; that of before a merge, where it was told to one of those who are this customer now."""
+    names = [f"{one}:{event_id}" for one in family(tx.conn, customer_id)]
+    told = inbox_rows.find(tx, EVENT, names)
+    return names[0] if told is None else told.key
 
 
 def cut(found: list[T], limit: int) -> tuple[list[T], bool]:

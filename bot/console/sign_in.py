@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-from bot.settings import Settings, kept
+from bot.settings import Settings, file_of, kept
 
 LIFETIME = 12 * 3600  # seconds
 TOLD_LIFETIME = 60  # seconds that a line waits for the page it is shown on
@@ -31,7 +31,7 @@ def password_of(settings: Settings) -> tuple[str, Path | None]:
     """The password, and the file where it stands if it was made by us."""
     if settings.admin_password is not None:
         return settings.admin_password.get_secret_value(), None
-    database = Path(settings.database_url.partition("///")[2] or "stafett.db")
+    database = file_of(settings.database_url)
     if settings.database_url.startswith("postgresql"):
         database = Path("stafett.db")
     path = database.with_name(f"{database.name}.admin-password")

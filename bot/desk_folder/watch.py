@@ -29,6 +29,7 @@ SHOWN = 5  # faults in one line of the log
 
 Load = Callable[[Path], Desk]
 Accepted = Callable[[Desk], Awaitable[None]]
+Replaced = Callable[[], Awaitable[None]]
 Refused = Callable[[Sequence["Fault | str"]], Awaitable[None]]
 Watch = Callable[[Path], AsyncIterator[object]]
 
@@ -37,7 +38,8 @@ class DeskInForce:
     """`folder` None is the built-in demo desk. Raises DeskFault when the desk is broken at the start.
 
     `accepted` hears of each desk before it is in force (its flows are kept, for the conversations that will run in them),
-    `refused` of the faults of one that is not taken, and of () when the folder is whole again.
+    `refused` of the faults of one that is not taken, and of () when the folder is whole again; `replaced` is called when
+    another desk has come into force.
     `load` and `watch` are handed in by tests only.
     """
 
@@ -49,6 +51,7 @@ class DeskInForce:
         watch: Watch | None = None,
         accepted: Accepted | None = None,
         refused: Refused | None = None,
+        replaced: Replaced | None = None,
     ) -> None:
         from bot.desk_folder.load import load as load_folder
         from bot.desk_folder.starter import DEMO_DESK
@@ -59,6 +62,7 @@ class DeskInForce:
         self._watch = watch or _changes
         self._accepted = accepted
         self._refused = refused
+        self._replaced = replaced
         self.desk = self._loaded()
         self.faults: tuple[Fault | str, ...] = ()
 
@@ -81,6 +85,7 @@ class DeskInForce:
         await self.keep(desk)
         self.desk = desk.keeping(self.desk)
         log.info("desk_reloaded", hash=desk.hash, flows=len(desk.flows), articles=len(desk.articles))
+        await self._tell_of_another()
         return True
 
     async def keep(self, desk: Desk | None = None) -> None:
@@ -90,6 +95,13 @@ class DeskInForce:
                 await self._accepted(desk or self.desk)
             except DatabaseFault as error:
                 log.warning("flows_not_kept", reason=str(error))
+
+    async def _tell_of_another(self) -> None:
+        if self._replaced is not None:
+            try:
+                await self._replaced()
+            except DatabaseFault as error:
+                log.warning("desk_reload_not_told", reason=str(error))
 
     async def _tell(self, faults: Sequence[Fault | str]) -> None:
         if self._refused is not None:

@@ -16,7 +16,7 @@ from bot.dialogue.escalating import ask_for_people, tried
 from bot.dialogue.talk import Talk
 from bot.events import CloseAsked, EscalationAsked, NotifyAsked, Recorded, StepsTaken
 from bot.flows import versions
-from bot.model import Occurred, new_id
+from bot.model import HELD, Occurred, new_id
 from bot.outbox import enqueue
 from bot.storage import customers, flow_rows, recording_rows
 from bot.texts import escape_markdown
@@ -66,10 +66,19 @@ def run(talk: Talk, event: flows.Event) -> bool:
         talk.survey = _as_values(chosen[-1])
     for effect in outcome.effects:
         _apply(talk, effect)
-    if begins and talk.flow.frames:
-        first = talk.flow.frames[0]
+        if isinstance(effect, flows.Escalate) and _is_held(talk):
+            talk.flow = flows.FlowState(slots=talk.flow.slots, turns=talk.flow.turns)
+            break  # somebody of another team was there: what follows is for while nobody is
+    if begins and outcome.state.frames:
+        first = outcome.state.frames[0]
         talk.bot.cases.began_flow(talk.tx, talk.case.id, first.flow, first.hash)
     return outcome.handled
+
+
+def _is_held(talk: Talk) -> bool:
+    """Whether an agent has their case: it was given out as soon as people were asked for."""
+    case = talk.bot.cases.live(talk.tx, talk.customer_id)
+    return case is not None and case.status in HELD
 
 
 def _comes_back(talk: Talk, flow: str) -> bool:

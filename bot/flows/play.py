@@ -126,6 +126,8 @@ class Play:
         self.flow = self.state.frames[-1].flow if self.state.frames else None
         for effect in outcome.effects:
             self.feel(effect)
+            if isinstance(effect, Escalate) and self.is_held:
+                break  # what follows is for while nobody is there
         self.got_on = self.got_on or any("answer" in one for one in outcome.trace)
         for call in [effect for effect in outcome.effects if isinstance(effect, Call | AskModel | Fetch)]:
             if isinstance(call, Call):
@@ -219,6 +221,8 @@ class Play:
             self.hear(say(key, self.locale, self.desk.texts, **values))
         if self.colleagues.agent is None:
             self.tell_place()
+        else:
+            self.state = FlowState(slots=self.state.slots)  # what was asked before, nobody waits for any more
 
     def tell_place(self) -> None:
         if self.agents > 0 and self.is_open:

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, delete, func, or_, select, update
 from bot import replays
 from bot.errors import Conflict, NotFound
 from bot.model import LIVE
-from bot.outbox import settle
+from bot.outbox import DROPPED, settle
 from bot.storage import audit, inbox_rows, letters, outbox_rows
 from bot.storage import tables as t
 from bot.storage.tx import Tx
@@ -156,13 +156,11 @@ def drop(tx: Tx, trouble_id: str) -> str:
     if sent is not None:
         if sent.state in {"sent", "sending", "expired"}:
             raise Conflict(f"that send is {sent.state}; there is nothing to drop")
-        settle(tx, trouble_id, "expired", error="dropped by hand")
+        settle(tx, trouble_id, "expired", error=DROPPED)
         return _noted(tx, "send dropped", trouble_id)
     source, _, key = trouble_id.partition(":")
     turn = (i.c.source == source, i.c.key == key, i.c.state.in_(("dead", "new")))
-    if tx.conn.execute(
-        update(i).where(*turn).values(state="done", handled_at=tx.now, error="dropped by hand")
-    ).rowcount:
+    if tx.conn.execute(update(i).where(*turn).values(state="done", handled_at=tx.now, error=DROPPED)).rowcount:
         return _noted(tx, "turn dropped", trouble_id)
     if letters.remove(tx, trouble_id):
         return _noted(tx, "unreadable message dropped", trouble_id)

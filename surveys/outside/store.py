@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Column, Connection, Table, insert, select
 
 from bot.storage import tables as t
-from surveys.responses import FeedbackRow
+from surveys.responses import FeedbackRow, Imported, as_said
 
 f = t.outside_feedback
 
@@ -19,6 +20,7 @@ def add(conn: Connection, rows: Sequence[FeedbackRow]) -> int:
     ids = [row.id for row in rows]
     for start in range(0, len(ids), 500):  # engines limit the parameters of one statement
         known.update(conn.execute(select(f.c.id).where(f.c.id.in_(ids[start : start + 500]))).scalars())
+    said = already_said(conn, f, f.c.text, rows)
     fresh = [
         {
             "id": row.id,
@@ -36,11 +38,28 @@ def add(conn: Connection, rows: Sequence[FeedbackRow]) -> int:
             "at": row.at,
         }
         for row in rows
-        if row.id not in known
+        if row.id not in known and as_said(row) not in said
     ]
     if fresh:
         conn.execute(insert(f), fresh)
     return len(fresh)
+
+
+def already_said(
+    conn: Connection, table: Table, what: Column[Any], rows: Sequence[Imported]
+) -> set[tuple[str, str, datetime]]:
+    """Of what named people said, what is there: as our own export writes it, whoever changed the other columns meanwhile."""
+    looked_for = {one for row in rows if (one := as_said(row)) is not None}
+    if not looked_for:
+        return set()
+    times = [at for _, __, at in looked_for]
+    query = select(table.c.respondent, table.c.customer_id, what, table.c.at)
+    stored = conn.execute(query.where(table.c.at.between(min(times), max(times))))
+    return {
+        one
+        for respondent, customer_id, said, at in stored
+        if (one := (respondent or customer_id, said, at)) in looked_for
+    }
 
 
 def listed(conn: Connection, *, since: datetime | None = None, until: datetime | None = None) -> list[FeedbackRow]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import importlib
 import sys
@@ -34,11 +35,16 @@ def main(names: Sequence[str], *, quick: bool = False, **more: Any) -> int:
     return 0 if all(row.holds for row in rows) else 1
 
 
+def asked(arguments: Sequence[str]) -> argparse.Namespace:
+    """What the command line asks for. Ends the process where it asks how it is used, or for what there is not."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure the running product here.")
+    known = f"{', '.join(SCENARIOS)} (all of them unless told), {', '.join(LARGE)}"
+    parser.add_argument("names", nargs="*", metavar="SCENARIO", help=known)
+    parser.add_argument("--quick", action="store_true", help="in small sizes")
+    parser.add_argument("--cases", type=int, metavar="N", help="of a large one")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="where a large one keeps what it can")
+    return parser.parse_intermixed_args(arguments)
+
+
 if __name__ == "__main__":
-    given = sys.argv[1:]
-    told = dict(one.removeprefix("--").split("=", 1) for one in given if one.startswith("--") and "=" in one)
-    sizes = {
-        "cases": int(told["cases"]) if "cases" in told else None,
-        "data": Path(told["data"]) if "data" in told else None,
-    }
-    sys.exit(main([one for one in given if not one.startswith("-")], quick="--quick" in given, **sizes))
+    sys.exit(main(**vars(asked(sys.argv[1:]))))

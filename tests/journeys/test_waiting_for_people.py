@@ -224,6 +224,27 @@ async def test_a_flow_whose_time_is_over_says_nothing_over_a_person(tmp_path: Pa
         assert await told_to(house, case) == told, "nor of an event"
 
 
+async def test_a_flow_asks_nothing_more_of_whom_somebody_was_given_though_the_first_team_is_closed(
+    tmp_path: Path,
+) -> None:
+    """Monday noon: support is there on Tuesdays only, billing always."""
+    folder = tmp_path / "desk"
+    by_day = DESK.replace("name: Support", 'name: Support, opening_hours: {tue: "09:00-17:00"}')
+    staff = STAFF.replace("{id: ann, name: Ann, team: support}", "{id: bill, name: Bill, team: billing}")
+    desk_of(folder, PATIENT.replace("team: support", "team: billing"), desk=by_day + staff)
+    async with House(tmp_path, desk=folder) as house:
+        kari = await house.visitor()
+        await kari.says("claim my money")
+        await kari.hears("Bill has your question")
+        case = await case_of(house)
+        told = await told_to(house, case)
+        assert "Bill has your question" in told[-1]
+        assert case.flow == "patient"
+        await house.app.storage.write(lambda tx: cases.release(tx, case.id, "bill", desk="web"))
+        await house.passes(hours=1)
+        assert not any("answer here" in one for one in await told_to(house, case))
+
+
 async def is_asked_while_nobody_is_there(house: House) -> tuple[Visitor, Case]:
     await is_there(house, False)
     kari = await house.visitor()
@@ -236,3 +257,21 @@ async def with_text(house: House, text: str) -> list[Message]:
     case = await case_of(house)
     said = await house.app.storage.read(lambda conn: history.messages(conn, case.customer_id))
     return [one for one in said if one.body.text == text]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_who_waits_for_the_morning_is_served_when_the_desk_opens_earlier(tmp_path: Path, restarted: bool) -> None:
+    folder = tmp_path / "desk"
+    desk_of(folder, desk=DESK + STAFF + "opening_hours: {mon-sun: closed}\n")
+    async with House(tmp_path, desk=folder) as house:
+        await is_there(house, True)
+        kari = await house.visitor()
+        await kari.says("talk to a person")
+        await kari.hears("Nobody is here right now")
+        desk_of(folder, desk=DESK + STAFF)
+        if not restarted:
+            await house.app.desk.reload()
+            await kari.hears("Ann")
+    async with House(tmp_path, desk=folder) as house:
+        await house.settle()
+        assert (await case_of(house)).agent_id == "ann"

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import func, select
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -20,10 +21,11 @@ from bot.api.feed import Feed
 from bot.api.rooms import Rooms
 from bot.desk_folder.desk import Agent, Desk, Team
 from bot.events import EscalationAsked, TalkLogged, TimelineGrew
+from bot.inbox import Inbox
 from bot.model import Author, AuthorKind, Body, Sender
 from bot.outbox import enqueue
 from bot.outreach.telling import Notices
-from bot.storage import alert_rows, customers, history, schema
+from bot.storage import alert_rows, customers, history, merging, schema
 from bot.storage import tables as t
 from bot.storage.engine import Storage
 from bot.storage.tx import Tx, Wiring
@@ -84,7 +86,14 @@ async def house(database_url: str) -> AsyncIterator[House]:
     storage.wiring = Wiring(subscribers=heard, desk=lambda: DESK)
     await storage.open()
     clock, desk = storage.clock, lambda: DESK
-    rooms = Rooms(storage, CasesForApi(desk, clock), SurveysForApi(desk, clock), feed, Notices(desk))
+    rooms = Rooms(
+        storage,
+        CasesForApi(desk, clock),
+        SurveysForApi(desk, clock),
+        feed,
+        Notices(desk),
+        occurred=Inbox(storage, ()).occurred,
+    )
     app = Starlette(routes=[Mount("/api/v1", app=create_api(rooms, TOKEN))])
     headers = {"Authorization": f"Bearer {TOKEN}"}
     transport = httpx2.ASGITransport(app=app)
@@ -344,6 +353,40 @@ async def test_a_refused_write_may_be_tried_again_with_its_key(house: House) -> 
     is_problem(await house.http.post(f"/cases/{case}/messages", json=body, headers=key), 409)
     await house.http.post(f"/cases/{case}/assign", json={"agent": "ann"})
     assert (await house.http.post(f"/cases/{case}/messages", json=body, headers=key)).status_code == 201
+
+
+# ── events ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+async def events(house: House) -> int:
+    inbox = t.inbox.c
+    query = select(func.count()).where(inbox.source == "event")
+    return await house.storage.read(lambda conn: conn.execute(query).scalar_one())
+
+
+async def test_an_event_is_one_also_after_its_customer_was_merged_into_another(house: House) -> None:
+    """Whoever tells it again knows them by their old name, or by the new one."""
+    old, new = await house.customer("Kari"), await house.customer("Ola")
+    body = {"name": "parcel.delivered", "id": "p-1"}
+    assert (await house.http.post(f"/customers/{old}/events", json=body)).json() == {"id": "p-1", "customer": old}
+    await house.storage.write(lambda tx: merging.merge(tx, new, old, "linked"))
+    who = (await house.http.get(f"/customers/{old}")).json()["id"]
+    assert who == new
+    for name in (old, new):
+        assert (await house.http.post(f"/customers/{name}/events", json=body)).json() == {"id": "p-1", "customer": who}
+    assert await events(house) == 1
+    await house.http.post(f"/customers/{old}/events", json=body | {"id": "p-2"})
+    assert await events(house) == 2
+
+
+async def test_a_key_that_is_used_again_after_its_day_is_another_event(house: House) -> None:
+    customer, key = await house.customer(), {"Idempotency-Key": "k-3"}
+    body = {"name": "parcel.delivered"}
+    for _ in range(2):
+        assert (await house.http.post(f"/customers/{customer}/events", json=body, headers=key)).status_code == 202
+    assert await events(house) == 1
+    long_ago = t.idempotency_keys.update().values(at=NOW - timedelta(hours=25))
+    await house.storage.write(lambda tx: tx.conn.execute(long_ago))
+    assert (await house.http.post(f"/customers/{customer}/events", json=body, headers=key)).status_code == 202
+    assert await events(house) == 2
 
 
 # ── surveys ────────────────────────────────────────────────────────────────────────────────────────────────────────

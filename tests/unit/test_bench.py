@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from tests.bench import history, reports
-from tests.bench.__main__ import SCENARIOS
+from tests.bench.__main__ import LARGE, SCENARIOS, asked
 from tests.bench.table import Row, render
 from tests.bench.telegram import BotApi, Crowd
 
@@ -39,6 +39,19 @@ async def echo(tg: BotApi, reader: asyncio.StreamReader, writer: asyncio.StreamW
         for one in (there[1], writer):
             one.close()
             await one.wait_closed()
+
+
+def test_who_asks_how_it_is_used_is_told_and_nothing_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        asked(["--help"])
+    assert ended.value.code == 0
+    told = capsys.readouterr().out
+    assert all(word in told for word in (*SCENARIOS, *LARGE, "--quick", "--cases", "--data"))
+    with pytest.raises(SystemExit) as ended:
+        asked(["--quikc"])
+    assert ended.value.code == 2
+    given = vars(asked(["burst", "--cases=10", "reports", "--quick"]))
+    assert given == {"names": ["burst", "reports"], "quick": True, "cases": 10, "data": None}
 
 
 async def test_the_crowd_counts_a_message_only_once_it_was_answered(tg: BotApi) -> None:

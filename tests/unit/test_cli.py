@@ -22,7 +22,7 @@ from bot.api.local import LIFETIME, route, token
 from bot.cli import app
 from bot.cli_ground import plain
 from bot.cli_writes import WRITES
-from bot.model import Author, AuthorKind, Body, Sender
+from bot.model import Author, AuthorKind, Body, Sender, new_id
 from bot.outbox import enqueue
 from bot.outreach import store as notices
 from bot.outreach.notice import Audience, Kind, Notice, State
@@ -33,6 +33,8 @@ from bot.storage.engine import DatabaseInUse, Storage, lock_file
 from bot.storage.tx import Tx
 from channels.web import store as web
 from channels.web.sessions import Session
+from handoff import store as cases
+from handoff.case import Relay
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)
@@ -303,6 +305,49 @@ def test_a_failed_send_can_be_tried_again_or_given_up(place: Path) -> None:
     assert works("audit").strip() == "nothing is stuck, delayed, uncertain, failed or dead"
     assert "there is nothing to drop" in refused("audit", "--drop", two_)
     assert "nothing by the id nix" in refused("audit", "--retry", "nix")
+
+
+def test_what_hangs_on_a_send_hears_that_it_is_given_up_without_a_server_too(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its agent's post in Slack is marked, their case says so, and a question that never left counts as not asked."""
+    for name, value in {"BOT_TOKEN": "xoxb-1", "SIGNING_SECRET": "s" * 32, "AGENT_CHANNEL": "C1"}.items():
+        monkeypatch.setenv(f"STAFETT_SLACK_{name}", value)
+    works("db", "upgrade")
+
+    def said(tx: Tx, case_id: str, who: str, author: Author, meta: dict[str, Any]) -> tuple[str, str]:
+        made = history.append(tx, who, Body("hello"), author=author, channel="telegram", case_id=case_id, meta=meta)
+        sent = enqueue(
+            tx, via="telegram", lane="telegram:1", kind="text", payload={}, customer_id=who, message_id=made.id
+        )
+        return made.id, sent
+
+    def two(tx: Tx) -> list[str]:
+        who = somebody(tx)
+        case = cases.insert_case(tx, who, "telegram", "en")
+        answer, one = said(tx, case.id, who, Author(AuthorKind.AGENT, "ann", "Ann"), {})
+        question, other = said(tx, case.id, who, Author(AuthorKind.BOT), {"survey": "ces7"})
+        words = Relay(
+            new_id(), case.id, who, "ann", "slack", "C1:1700000001.000100", "hello", (), "said", 0, NOW, answer, NOW
+        )
+        cases.insert_relay(tx, words)
+        asked = {"case_id": case.id, "customer_id": who, "state": "asked", "instrument": "ces7"}
+        tx.conn.execute(
+            t.survey_invitations.insert().values(
+                id=new_id(), message_id=question, locale="en", decided_at=NOW, asked_at=NOW, **asked
+            )
+        )
+        tx.conn.execute(t.outbox.update().values(state="failed", error="the chat is gone"))
+        return [one, other]
+
+    for one in asyncio.run(written(two)):
+        works("audit", "--drop", one)
+
+    def look(tx: Tx) -> tuple[Any, ...]:
+        marks = [row.payload["add"] for row in tx.conn.execute(t.outbox.select().where(t.outbox.c.kind == "mark"))]
+        return marks, tx.conn.execute(t.survey_invitations.select()).one().state
+
+    assert asyncio.run(written(look)) == (["warning"], "cancelled")
 
 
 def test_a_backup_is_whole_private_and_never_overwrites(place: Path) -> None:

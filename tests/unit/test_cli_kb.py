@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import errno
 import json
+import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -82,6 +84,21 @@ def test_thresholds_are_found_told_and_written_without_touching_anything_else(de
     assert (made.answers.sure, made.answers.unsure) == (found["sure"], found["unsure"])
     assert stafett("kb", "calibrate", "desk", "--write").stdout.rstrip().endswith("they stand there already")
     assert (desk / "desk.yaml").read_text(encoding="utf-8") == after
+
+
+def test_a_disk_that_is_full_leaves_desk_yaml_as_it_was(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is replaced as a whole, once its new text lies on the disk."""
+    label(desk)
+    before = sorted((one, one.read_bytes()) for one in desk.rglob("*") if one.is_file())
+
+    def full(_handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    done = stafett("kb", "calibrate", "desk", "--write")
+    assert (done.exit_code, "nothing was changed" in done.stderr) == (1, True)
+    left = sorted((one, one.read_bytes()) for one in desk.rglob("*") if one.is_file() and one.stat().st_size)
+    assert [one for one in left if not one[0].name.endswith(".stafett-new")] == before
 
 
 def test_wrong_rows_and_too_few_questions_are_told(desk: Path) -> None:

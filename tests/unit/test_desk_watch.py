@@ -146,12 +146,29 @@ async def test_what_is_refused_is_told_once_and_again_only_when_it_changes() -> 
     assert told == [["a:1:1: one"], ["a:2:1: two"], []]
 
 
+async def test_whoever_looks_again_finds_the_other_desk_in_force_and_only_then() -> None:
+    found: list[str] = []
+
+    async def replaced() -> None:
+        found.append(rules.desk.name)
+
+    folder = Folder(desk("one"))
+    rules = DeskInForce(Path("shop"), load=folder.load, replaced=replaced)
+    for now in (desk("one"), DeskFault("a:1:1: one"), desk("two"), desk("two")):
+        folder.now = now
+        await rules.reload()
+    assert found == ["two"]
+
+
 async def test_a_database_that_fails_stops_no_reload() -> None:
     async def refused(faults: Sequence[object]) -> None:
         raise DatabaseFault("gone")
 
+    async def replaced() -> None:
+        raise DatabaseFault("gone")
+
     folder = Folder(desk("one"))
-    rules = DeskInForce(Path("shop"), load=folder.load, refused=refused)
+    rules = DeskInForce(Path("shop"), load=folder.load, refused=refused, replaced=replaced)
     folder.now = DeskFault("a:1:1: one")
     assert not await rules.reload()
     folder.now = desk("two")

@@ -100,3 +100,36 @@ def test_nobody_is_given_a_case_at_night_or_on_a_public_holiday(
 )
 def test_a_scene_with_people_who_are_not_there_fails_in_one_line(tmp_path: Path, given: str, fault: str) -> None:
     assert played(tmp_path, "{user: human}", given) == [fault]
+
+
+CLAIM = """\
+flow: claim
+triggers: {phrases: {en: [claim], he: [תביעה]}}
+slots: {email: {type: email}}
+steps:
+  - {id: person, escalate: {team: billing}, text: {en: Somebody comes., he: בדרך.}, on: {no_agent: q_email}}
+  - {id: q_email, ask: email, text: {en: "E-mail?", he: "מייל?"}, timeout: {after: 1h, then: here}}
+  - {id: here, say: {en: "Then here.", he: "כאן."}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("bill", "script"),
+    [
+        ("free", "{user: claim}\n{bot: Bill has your question}\n{expect: {said_not: E-mail}}\n{after: 2h}\n{expect: {said_not: here}}"),
+        ("away", "{user: claim}\n{bot: E-mail?}\n{after: 2h}\n{bot: Then here.}"),
+    ],
+)  # fmt: skip
+def test_a_flow_asks_while_nobody_is_there_and_not_whom_somebody_was_given(
+    tmp_path: Path, bill: str, script: str
+) -> None:
+    """Monday noon: support is there on Tuesdays only, billing always."""
+    by_day = DESK.replace("name: Support", 'name: Support, opening_hours: {tue: "09:00-17:00"}')
+    tests = tmp_path / "desk" / "tests"
+    tests.mkdir(parents=True)
+    lines = "".join(f"    - {line}\n" for line in script.splitlines())
+    head = f"- test: one\n  given: {{at: 2026-01-05T12:00, agents: {{bill: {bill}}}}}\n  script:\n"
+    (tests / "core.yaml").write_text(head + lines, encoding="utf-8")
+    staff = STAFF.replace("answer_within: 2m", "answer_within: 8h")
+    (result,) = run_tests(desk_of(tmp_path / "desk", CLAIM, desk=by_day + staff))
+    assert result.message == ""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bot.console.sign_in import password_of
 from bot.errors import SettingsFault
 from bot.settings import Settings, kept, kept_secret, load
 
@@ -97,6 +98,12 @@ def test_a_secret_is_made_once_kept_for_its_owner_alone_and_read_again(tmp_path:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert kept_secret(settings) == secret
     assert kept_secret(made(secret="a secret of sixteen")) == "a secret of sixteen"
+
+
+def test_what_follows_the_file_in_a_databases_url_is_no_part_of_its_secrets_name(tmp_path: Path) -> None:
+    kept_secret(made(database_url=f"sqlite+aiosqlite:///{tmp_path / 'a.db'}?timeout=5"))
+    password_of(made(database_url=f"sqlite+aiosqlite:///{tmp_path / 'a.db'}?timeout=5"))
+    assert {one.name for one in tmp_path.iterdir()} == {"a.db.secret", "a.db.admin-password"}
 
 
 @pytest.mark.parametrize("content", ["", "\n", "abc"])

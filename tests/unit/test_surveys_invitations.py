@@ -24,7 +24,8 @@ from surveys import relationship, store
 from surveys.campaign import Relationship
 from surveys.figures.shape import Question
 from surveys.for_api import make
-from surveys.responses import parse
+from surveys.outside import store as outside
+from surveys.responses import parse, render
 from surveys.rollups.raw import store as raw
 from surveys.timing import AT_ONCE, Rules
 from tests.unit.surveys_house import House, opened
@@ -419,6 +420,21 @@ def test_importing_the_same_file_twice_adds_nothing(house: House) -> None:
     assert store.add_imported(house.conn, rows) == 2
     assert store.add_imported(house.conn, rows) == 0
     assert [row.extra for row in store.responses(house.conn)] == [{"plan": "gold"}] * 2
+
+
+def test_what_was_exported_here_is_not_counted_again_when_it_comes_back(house: House) -> None:
+    house.ask()
+    house.types("6")
+    foreign, _ = parse(
+        b"respondent,source,comment,time,instrument,score\nmay,forum,Slow!,2026-03-01,,\neva,,,2026-03-01,csat5,4\n"
+    )
+    assert store.add_imported(house.conn, foreign) == 2
+    ours = [*store.responses(house.conn), *outside.listed(house.conn)]
+    rows, refused = parse(render(ours).replace("eva,csat5,4,", "eva,csat5,4,now with a comment").encode())
+    assert (len(rows), refused) == (3, [])
+    assert store.add_imported(house.conn, rows) == 0
+    later, _ = parse(b"respondent,instrument,score,time\neva,csat5,4,2026-03-02\nole,csat5,4,2026-03-01\n")
+    assert store.add_imported(house.conn, later) == 2
 
 
 def test_a_timer_that_rings_twice_asks_once(house: House) -> None:
