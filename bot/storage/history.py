@@ -35,7 +35,20 @@ def _placing() -> Any:
     return counted.returning(c.c.last_seq, last)
 
 
-_MESSAGES = Prepared(_messages())
+def _since() -> Any:
+    line, m = t.timeline, t.messages
+    here = (
+        line.c.seq.label("line_seq"),
+        line.c.kind.label("line_kind"),
+        line.c.text.label("line_text"),
+        line.c.at.label("line_at"),
+    )
+    query = select(m, *here).join(m, (m.c.customer_id == line.c.customer_id) & (m.c.id == line.c.message_id))
+    newer = (line.c.customer_id == bindparam("whose"), line.c.seq > bindparam("after"))
+    return query.where(*newer).order_by(line.c.seq).limit(bindparam("at_most"))
+
+
+_MESSAGES, _SINCE = Prepared(_messages()), Prepared(_since())
 _OF_CUSTOMER = (t.messages.c.customer_id == bindparam("whose"), t.messages.c.id == bindparam("which"))
 _ITS_MESSAGE = Prepared(select(t.messages).where(*_OF_CUSTOMER))
 _ADD_MESSAGE, _ADD_LINE = Prepared(insert(t.messages)), Prepared(insert(t.timeline))
@@ -241,21 +254,15 @@ def _place(row: Any) -> tuple[datetime, bool, int, str]:
 
 def since(conn: Connection, customer_id: str, after: int, limit: int = 200) -> list[TimelineEntry]:
     """Everything that took a `seq` above `after`, in order: what a widget that was away has missed."""
-    line, m = t.timeline, t.messages
-    query = (
-        select(m, line.c.seq.label("line_seq"), line.c.kind, line.c.text.label("line_text"), line.c.at.label("line_at"))
-        .join(m, (m.c.customer_id == line.c.customer_id) & (m.c.id == line.c.message_id))
-        .where(line.c.customer_id == customer_id, line.c.seq > after)
-        .order_by(line.c.seq)
-        .limit(limit)
-    )
     entries = []
-    for row in conn.execute(query):
+    for row in _SINCE.all(conn, whose=customer_id, after=after, at_most=limit):
         now = to_message(row)
-        again = row.kind == "message" and row.line_seq != row.seq  # it left with an undone merge, and came back later
+        again = (
+            row.line_kind == "message" and row.line_seq != row.seq
+        )  # it left with an undone merge, and came back later
         body = Body(text=row.line_text) if again else replace(now.body, text=row.line_text)
         then = replace(now, body=body)
-        entries.append(TimelineEntry(row.line_seq, row.kind, then, row.line_at))
+        entries.append(TimelineEntry(row.line_seq, row.line_kind, then, row.line_at))
     return entries
 
 

@@ -132,10 +132,14 @@ class WidgetSocket:
             return
         visitor = self._session.visitor
         found = await self._channel.storage.read(lambda conn: store.visitor(conn, visitor))
-        if found is not None and found.customer_id != self._customer_id:
+        if found is not None:
+            self._watch(visitor, found.customer_id)
+
+    def _watch(self, visitor: str, customer_id: str) -> None:
+        if customer_id != self._customer_id:
             self._unwatch()
-            first, self._customer_id = self._customer_id is None, found.customer_id
-            self._channel.hub.add(found.customer_id, self._hinted)
+            first, self._customer_id = self._customer_id is None, customer_id
+            self._channel.hub.add(customer_id, self._hinted)
             if first:
                 self._channel.appeared(visitor)
 
@@ -197,7 +201,12 @@ class WidgetSocket:
 
     async def _push_news(self, customer_id: str) -> None:
         while True:
-            entries = await self._channel.storage.read(lambda conn: history.since(conn, customer_id, self._seen, PAGE))
+            entries, case = await self._channel.storage.read(
+                lambda conn: (
+                    history.since(conn, customer_id, self._seen, PAGE),
+                    self._channel.case_of(conn, customer_id),
+                )
+            )
             for entry in entries:
                 mine = self._mine.pop(entry.message.id, None) if entry.kind == "message" else None
                 if mine is not None:
@@ -209,7 +218,6 @@ class WidgetSocket:
                 self._channel.shown(self._session, self._seen)
             if len(entries) < PAGE:
                 break
-        case = await self._channel.storage.read(lambda conn: self._channel.case_of(conn, customer_id))
         if case is not None and case != self._case:
             await self._send({"type": "case", **case})
         self._case = case
@@ -283,7 +291,8 @@ class WidgetSocket:
 
     async def _message(self, frame: dict[str, Any]) -> None:
         self._spend(frame["as_sent"])
-        await self._find_customer()  # an upload may have made the customer
+        if frame["files"]:
+            await self._find_customer()  # an upload may have made the customer
         files = await self._channel.own_files(self._customer_id, frame["files"])
         if len(files) != len(frame["files"]):
             raise frames.BadFrame(
@@ -313,7 +322,10 @@ class WidgetSocket:
             # Else the pusher comes by it, or just did, and acknowledges it in its place.
             if not waiting and self._mine.pop(frame["id"], None) is not None:
                 await self._send({"type": "ack", "id": frame["as_sent"], "seq": receipt.seq})
-        await self._find_customer()
+        if receipt.duplicate or receipt.customer_id is None:
+            await self._find_customer()  # whose it was when it came first need not be whose it is
+        else:
+            self._watch(self._session.visitor, receipt.customer_id)
         self._news.set()
 
     def _may_tell(self, kind: str) -> bool:

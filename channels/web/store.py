@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, literal_column, select, update
 
 from bot.model import FileRef, Identity, new_id
 from bot.outbox import settle
@@ -15,10 +15,21 @@ from bot.storage import customers, files
 from bot.storage import tables as t
 from bot.storage.files import StoredFile
 from bot.storage.outbox_rows import live
+from bot.storage.prepared import Prepared
 from bot.storage.tx import Tx
 from channels.web.sessions import Session
 
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
+_TO_BE_SHOWN = Prepared(
+    select(t.outbox.c.id)
+    .join(t.messages, (t.messages.c.customer_id == t.outbox.c.customer_id) & (t.messages.c.id == t.outbox.c.message_id))
+    .where(
+        t.outbox.c.lane == bindparam("there"),
+        live(t.outbox.c.state),
+        t.outbox.c.state.in_([literal_column("'ready'"), literal_column("'retry'")]),
+        t.messages.c.seq <= bindparam("up_to"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +151,7 @@ def refs(conn: Connection, ids: list[str], customer_id: str) -> list[FileRef]:
 
 def shown(tx: Tx, address: str, seq: int) -> None:
     """A widget of this visitor has been sent everything up to `seq`: those rows of the outbox are delivered."""
-    o, m = t.outbox, t.messages
-    query = (
-        select(o.c.id)
-        .join(m, (m.c.customer_id == o.c.customer_id) & (m.c.id == o.c.message_id))
-        .where(o.c.lane == f"web:{address}", live(o.c.state), o.c.state.in_(("ready", "retry")), m.c.seq <= seq)
-    )
-    for row in tx.conn.execute(query).all():
+    for row in _TO_BE_SHOWN.all(tx.conn, there=f"web:{address}", up_to=seq):
         settle(tx, row.id, "sent")
 
 
