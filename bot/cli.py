@@ -293,8 +293,9 @@ def bench(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="[pipeline|nodes|history|widget|burst|backlog|reports|kb|flows]",
-            help="One of them; else all that need no data. reports: over a million cases, for minutes; kb: the search of "
+            metavar="[pipeline|nodes|history|widget|burst|backlog|reports|machine|kb|flows]",
+            help="One of them; else all that need no data. reports: over a million cases, for minutes; machine: what one node "
+            "holds, by whole cases of the demo desk; kb: the search of "
             "articles; flows: conversation tests.",
         ),
     ] = "",

@@ -92,6 +92,11 @@ def say(
     return message
 
 
+def is_sent_for(tx: Tx, message_id: str) -> bool:
+    """Whether the message has to be sent; one that only lies in the timeline is there at once."""
+    return outbox_rows.is_of(tx, message_id)
+
+
 def again(tx: Tx, customer_id: str, message_id: str, expires_at: datetime | None) -> bool:
     """What of a message came too late leaves after all, where it was to go. False: nothing of it waits for that."""
     epoch = customers.talk(tx, customer_id).epoch

@@ -37,8 +37,7 @@ def set_timer(
     data: Mapping[str, Any] | None = None,
 ) -> None:
     """Ring `kind` at `due_at`. A timer of the same key is replaced."""
-    cancel(tx, key)
-    timer_rows.add(tx, kind, key, due_at, customer_id, case_id, data or {})
+    timer_rows.put(tx, kind, key, due_at, customer_id, case_id, data or {})
     tx.wake("timers")
 
 

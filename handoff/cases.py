@@ -406,7 +406,7 @@ def on_close_asked(tx: Tx, asked: CloseAsked) -> Case | None:
     Who waits in the queue, went on with the bot meanwhile and says that it helped, need not wait any more.
     """
     tx.lock_customer(asked.customer_id)
-    case = store.live_case(tx.conn, asked.customer_id)
+    case = store.live_now(tx, asked.customer_id)
     if case is None or (case.with_people and not (asked.confirmed and meanwhile.is_with_bot(case))):
         return None
     outcome = asked.outcome if asked.outcome in OUTCOMES else "resolved"

@@ -44,12 +44,7 @@ class CasesForBot:
 
     def knew(self, tx: Tx, customer_id: str, topics: Sequence[str], since: datetime) -> str | None:
         """The agent who last had one of these topics with this customer in a case that ended after `since`."""
-        ended = (one for one in store.of_customer(tx.conn, customer_id) if not one.live)
-        for case in ended:
-            at = case.resolved_at or case.closed_at
-            if at is not None and at >= since and case.last_agent_id and {case.flow, case.topic} & set(topics):
-                return case.last_agent_id
-        return None
+        return store.known_by(tx.conn, customer_id, topics, since)
 
     def was_unhappy(self, tx: Tx, customer_id: str) -> bool:
         """Whether the customer's last answer to a survey was a detractor's."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, fields, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -51,6 +51,39 @@ _CASES = (
     .order_by(t.cases.c.opened_at.desc(), t.cases.c.id.desc())
     .limit(bindparam("at_most"))
 )
+_RANK = when(
+    (t.cases.c.status.in_([literal_column(f"'{one}'") for one in _LIVE]), literal_column("0")),
+    (t.cases.c.resolved_at.is_not(None), literal_column("1")),
+    else_=literal_column("2"),
+)
+_LAST_CASE = Prepared(
+    select(t.cases)
+    .where(t.cases.c.customer_id == bindparam("of"))
+    .order_by(_RANK, t.cases.c.resolved_at.desc(), t.cases.c.opened_at.desc(), t.cases.c.id.desc())
+    .limit(literal_column("1"))
+)
+_LAST_CASES = Prepared(_CASES)
+_HAD_BY_AGENTS = Prepared(
+    select(*(t.cases.c[name] for name in ("flow", "topic", "last_agent_id")))
+    .where(
+        t.cases.c.customer_id == bindparam("of"),
+        t.cases.c.last_agent_id.is_not(None),
+        t.cases.c.status.not_in([literal_column(f"'{one}'") for one in _LIVE]),
+        func.coalesce(t.cases.c.resolved_at, t.cases.c.closed_at) >= bindparam("since", type_=t.Utc()),
+    )
+    .order_by(t.cases.c.opened_at.desc(), t.cases.c.id.desc()),
+    beside=True,
+)
+_ADD_CASE, _ADD_EVENT = Prepared(insert(t.cases)), Prepared(insert(t.case_events))
+_STANDS = (t.cases.c.id == bindparam("of"), t.cases.c.status == bindparam("was"))
+_MOVE, _MOVE_FROM = (
+    Prepared(update(t.cases).where(*_STANDS, holder).returning(t.cases))
+    for holder in (t.cases.c.agent_id.is_(None), t.cases.c.agent_id == bindparam("held_by"))
+)
+_NUMBER = Prepared(
+    select(t.settings.c.value).where(t.settings.c.key == literal_column("'case_number'")).with_for_update()
+)
+_NEXT_NUMBER = Prepared(update(t.settings).where(t.settings.c.key == literal_column("'case_number'")))
 _CHANGES = Changes(t.cases, "id")
 _CHANGE_AND_READ = Prepared(update(t.cases).where(t.cases.c.id == bindparam("of")).returning(t.cases))
 _COUNT_QUESTION = Prepared(
@@ -110,15 +143,19 @@ def last_case(conn: Connection, customer_id: str) -> Case | None:
 
     One that was closed as another's duplicate, when two customers became one, only where there is no other.
     """
-    c = t.cases.c
-    rank = when((c.status.in_(_LIVE), 0), (c.resolved_at.is_not(None), 1), else_=2)
-    query = select(t.cases).where(c.customer_id == customer_id)
-    return _one(conn, query.order_by(rank, c.resolved_at.desc(), c.opened_at.desc(), c.id.desc()).limit(1))
+    row = _LAST_CASE.first(conn, of=customer_id)
+    return None if row is None else to_case(row)
 
 
 def of_customer(conn: Connection, customer_id: str, limit: int = 20) -> list[Case]:
     """The customer's cases, newest first."""
-    return [to_case(row) for row in conn.execute(_CASES, {"of": customer_id, "at_most": limit})]
+    return [to_case(row) for row in _LAST_CASES.all(conn, of=customer_id, at_most=limit)]
+
+
+def known_by(conn: Connection, customer_id: str, topics: Collection[str], since: datetime) -> str | None:
+    """The agent who last had one of these topics with this customer, in a case that has ended since then."""
+    had = _HAD_BY_AGENTS.all(conn, of=customer_id, since=since)
+    return next((row.last_agent_id for row in had if {row.flow, row.topic} & set(topics)), None)
 
 
 def listing(
@@ -197,17 +234,17 @@ def held(tx: Tx, case_id: str) -> Case:
 def insert_case(tx: Tx, customer_id: str, channel: str, locale: str) -> Case:
     """A new case, with the bot, under the next number."""
     made = Case(new_id(), _next_number(tx), customer_id, CaseStatus.BOT, channel, locale, tx.now, tx.now)
-    tx.conn.execute(
-        insert(t.cases).values(
-            id=made.id,
-            number=made.number,
-            customer_id=customer_id,
-            status=made.status,
-            channel=channel,
-            locale=locale,
-            opened_at=tx.now,
-            updated_at=tx.now,
-        )
+    _ADD_CASE.run(
+        tx.conn,
+        about=(customer_id,),
+        id=made.id,
+        number=made.number,
+        customer_id=customer_id,
+        status=made.status,
+        channel=channel,
+        locale=locale,
+        opened_at=tx.now,
+        updated_at=tx.now,
     )
     return _learn(tx, made)
 
@@ -216,7 +253,9 @@ def change(tx: Tx, case_: Case, **values: Any) -> Case:
     """Write fields of a case and return it as it then is."""
     known: Case | None = tx.known.get(("case", case_.id))
     if known is None or not values.keys() <= _PLAIN:
-        return _learn(tx, to_case(_CHANGE_AND_READ.one(tx.conn, of=case_.id, updated_at=tx.now, **values)))
+        return _learn(
+            tx, to_case(_CHANGE_AND_READ.one(tx.conn, about=_of(case_), of=case_.id, updated_at=tx.now, **values))
+        )
     _CHANGES.later(tx.conn, case_.id, {**values, "updated_at": tx.now})
     return _learn(tx, but(known, updated_at=tx.now, **values))
 
@@ -228,23 +267,28 @@ def count_question(tx: Tx, case_id: str) -> None:
         _CHANGES.later(tx.conn, case_id, {"questions": asked})
         _learn(tx, but(known, questions=asked))
     else:
-        _COUNT_QUESTION.run(tx.conn, of=case_id)
+        _COUNT_QUESTION.run(tx.conn, about=(case_id,), of=case_id)
         tx.known.pop(("case", case_id), None)
 
 
 def compare_and_set(tx: Tx, case_: Case, **values: Any) -> Case | None:
     """As `change`, but only while status and holder are as in `case_`. None: somebody was first."""
-    c = t.cases.c
-    holder = c.agent_id.is_(None) if case_.agent_id is None else c.agent_id == case_.agent_id
-    where = (c.id == case_.id, c.status == case_.status, holder)
-    row = tx.conn.execute(update(t.cases).where(*where).values(updated_at=tx.now, **values).returning(t.cases)).first()
+    stood: dict[str, Any] = {"of": case_.id, "was": case_.status}
+    move = _MOVE if case_.agent_id is None else _MOVE_FROM
+    stood |= {} if case_.agent_id is None else {"held_by": case_.agent_id}
+    row = move.first(tx.conn, about=_of(case_), **stood, updated_at=tx.now, **values)
     return None if row is None else _learn(tx, to_case(row))
+
+
+def _of(case_: Case) -> tuple[str, str]:
+    """Whom a change of it concerns: who is read with their live case may have had none."""
+    return case_.customer_id, case_.id
 
 
 def log(tx: Tx, case_: Case, kind: str, agent_id: str | None = None, **data: Any) -> None:
     """One line of the audit."""
     row = {"case_id": case_.id, "customer_id": case_.customer_id, "kind": kind, "agent_id": agent_id, "data": data}
-    tx.conn.execute(insert(t.case_events).values(**row, at=tx.now))
+    _ADD_EVENT.later(tx.conn, **row, at=tx.now)
     if kind in marks.COUNTED:
         marks.mark(tx.conn, marks.CASES, case_.id)
 
@@ -260,17 +304,13 @@ def _next_number(tx: Tx) -> int:
     spare, block = tx.wiring.spare_numbers, 1 if tx.conn.dialect.name == "sqlite" else NUMBERS
     if spare:
         return spare.popleft()
-    s = t.settings
-    query = select(s.c.value).where(s.c.key == "case_number").with_for_update()
-    row = tx.conn.execute(query).first()
-    if row is None:  # the very first; perhaps also on another node, this moment
-        first = (
-            (sqlite if tx.conn.dialect.name == "sqlite" else postgresql).insert(s).values(key="case_number", value=0)
-        )
-        tx.conn.execute(first.on_conflict_do_nothing())
-        row = tx.conn.execute(query).one()
-    number = int(row.value) + 1
-    tx.conn.execute(update(s).where(s.c.key == "case_number").values(value=int(row.value) + block))
+    last = _NUMBER.scalar(tx.conn)
+    if last is None:  # the very first; perhaps also on another node, this moment
+        first = (sqlite if tx.conn.dialect.name == "sqlite" else postgresql).insert(t.settings)
+        tx.conn.execute(first.values(key="case_number", value=0).on_conflict_do_nothing())
+        last = _NUMBER.one(tx.conn)[0]
+    number = int(last) + 1
+    _NEXT_NUMBER.run(tx.conn, value=int(last) + block)
     tx.after_commit(lambda: spare.extend(range(number + 1, number + block)))
     return number
 

@@ -83,7 +83,7 @@ def ringers() -> dict[str, Ringer]:
 
 # ── to the desks ───────────────────────────────────────────────────────────────────────────────────────────────────
 def tell_case(desk: AgentDesk, tx: Tx, event: CaseChanged) -> None:
-    case = store.case(tx.conn, event.case_id)
+    case = store.case_now(tx, event.case_id)
     if case is not None:
         desk.case_changed(tx, case)
 

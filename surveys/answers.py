@@ -52,7 +52,7 @@ class Answers:
         if customers.live_case(turn.tx, turn.customer.id) is not None:
             return False  # they talk about something: known without asking
         asked = store.latest_asked(turn.tx.conn, turn.customer.id)
-        if asked is None or asked.asked_at is None or store.has_live_case(turn.tx.conn, turn.customer.id):
+        if asked is None or asked.asked_at is None:
             return False
         if asked.snapshot.get(GOAL) == "asked":
             return self._take_typed_goal(turn, asked)

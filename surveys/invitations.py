@@ -149,7 +149,7 @@ class Invitations:
             message_id=said.id,
             snapshot={**snapshot, GOAL: "asked"} if goal_first else snapshot,
             asked_at=tx.now,
-            delivered_at=None if store.is_in_outbox(tx.conn, said.id) else tx.now,
+            delivered_at=None if outbox.is_sent_for(tx, said.id) else tx.now,
             expires_at=expires_at,
         )
         timers.set_timer(tx, EXPIRE, expiry_key(planned.key), expires_at, customer_id=to, case_id=planned.case_id)
@@ -222,5 +222,5 @@ def expiry_key(key: str) -> str:
 
 def is_reachable(tx: Tx, customer_id: str) -> bool:
     who = customers.customer(tx.conn, customer_id)
-    where = customers.reply_identity(tx.conn, who.id) if who else None
+    where = customers.reply_to(tx, who.id) if who else None
     return where is not None and where.reachable

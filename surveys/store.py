@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, Text, bindparam, exists, insert, literal_column, select, update
+from sqlalchemy import Connection, Row, Select, Table, Text, bindparam, insert, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.model import LIVE, CaseStatus, new_id
@@ -79,16 +79,53 @@ class ResolvedCase:
 _OF_MESSAGE = Prepared(select(i).where(i.c.message_id == bindparam("of")))
 
 
+def _family(of: str) -> Select[Any]:
+    """The ids of the customer and of all who were merged into them: `bot.storage.belongings.family`, within a statement."""
+    kin = select(bindparam(of, type_=Text).label("id")).cte("kin", recursive=True)
+    kin = kin.union(select(t.customers.c.id).join(kin, t.customers.c.merged_into == kin.c.id))
+    return select(kin.c.id)
+
+
 def _latest_asked() -> Select[Any]:
     """Of the customer and all who were merged into them, in one go: every turn asks."""
-    kin = select(bindparam("of", type_=Text).label("id")).cte("kin", recursive=True)
-    kin = kin.union(select(t.customers.c.id).join(kin, t.customers.c.merged_into == kin.c.id))
     asked = i.c.state.in_([literal_column("'asked'"), literal_column("'answered'")])
-    query = select(i).where(i.c.customer_id.in_(select(kin.c.id)), asked)
+    query = select(i).where(i.c.customer_id.in_(_family("of")), asked)
     return query.order_by(i.c.asked_at.desc()).limit(literal_column("1"))
 
 
 _LATEST_ASKED = Prepared(_latest_asked())
+_LIVE_CASE = Prepared(
+    select(c.c.id)
+    .where(
+        c.c.customer_id.in_(_family("of")),
+        c.c.status.in_([literal_column(f"'{status}'") for status in sorted(LIVE)]),
+        c.c.id != bindparam("beside"),
+    )
+    .limit(literal_column("1"))
+)
+_RESOLVED = Prepared(
+    select(c, t.customers.c.opted_out, t.customers.c.locale.label("speaks"))
+    .join(t.customers, t.customers.c.id == c.c.customer_id)
+    .where(c.c.id == bindparam("of"))
+)
+_STEPS = Prepared(
+    select(t.messages.c.meta)
+    .where(t.messages.c.case_id == bindparam("of"), t.messages.c.seq.is_not(None))
+    .order_by(t.messages.c.at.desc(), t.messages.c.seq.desc())
+)
+_PAST_ASKS = Prepared(
+    select(i.c.case_id, i.c.asked_at, i.c.state, i.c.instrument)
+    .where(
+        i.c.customer_id.in_(_family("of")),
+        i.c.asked_at.is_not(None),
+        i.c.state.in_([literal_column(f"'{state}'") for state in SENT_STATES]),
+    )
+    .order_by(i.c.asked_at.desc())
+    .limit(literal_column("50"))
+)
+_OF_CASE = Prepared(select(i).where(i.c.case_id == bindparam("of")))
+_PLAN, _CHANGE = Prepared(insert(i)), Prepared(update(i).where(i.c.id == bindparam("of")))
+_RESPONSE = Prepared(select(r).where(r.c.invitation_id == bindparam("of")))
 
 
 # ── who and what ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -98,19 +135,12 @@ def has_live_case(conn: Connection, customer_id: str, but: str | None = None) ->
 
 def live_case(conn: Connection, customer_id: str, but: str | None = None) -> str | None:
     """The id of the case that is open for them."""
-    live = [status.value for status in LIVE]
-    where = (c.c.customer_id.in_(family(conn, customer_id)), c.c.status.in_(live), c.c.id != (but or ""))
-    found: str | None = conn.execute(select(c.c.id).where(*where).limit(1)).scalar()
+    found: str | None = _LIVE_CASE.scalar(conn, of=customer_id, beside=but or "")
     return found
 
 
 def resolved_case(conn: Connection, case_id: str, *, reachable: bool, now: datetime) -> ResolvedCase | None:
-    query = (
-        select(c, t.customers.c.opted_out, t.customers.c.locale.label("speaks"))
-        .join(t.customers, t.customers.c.id == c.c.customer_id)
-        .where(c.c.id == case_id)
-    )
-    row = conn.execute(query).first()
+    row = _RESOLVED.first(conn, of=case_id)
     if row is None:
         return None
     facts = Facts(
@@ -147,19 +177,14 @@ def resolved_case(conn: Connection, case_id: str, *, reachable: bool, now: datet
 
 def last_step(conn: Connection, case_id: str) -> str | None:
     """`flow/step` where the bot's part of a case ended, as its figures have it."""
-    m = t.messages.c
-    query = select(m.meta).where(m.case_id == case_id, m.seq.is_not(None)).order_by(m.at.desc(), m.seq.desc())
-    return next((step for meta in conn.execute(query).scalars() if (step := step_of(meta))), None)
+    return next((step for (meta,) in _STEPS.all(conn, of=case_id) if (step := step_of(meta))), None)
 
 
 def past_asks(conn: Connection, customer_id: str, but_planned_for: str | None = None) -> list[PastAsk]:
     """What this customer was really asked, on any of their identities, latest first; at most fifty."""
-    where = (i.c.customer_id.in_(family(conn, customer_id)), i.c.asked_at.is_not(None), i.c.state.in_(SENT_STATES))
-    query = select(i.c.case_id, i.c.asked_at, i.c.state, i.c.instrument)
-    query = query.where(*where).order_by(i.c.asked_at.desc()).limit(50)
     return [
         PastAsk(row.case_id, row.asked_at, row.state == "answered", row.instrument)
-        for row in conn.execute(query)
+        for row in _PAST_ASKS.all(conn, of=customer_id)
         if row.case_id != but_planned_for
     ]
 
@@ -170,7 +195,7 @@ def invitation(conn: Connection, invitation_id: str) -> Invitation | None:
 
 
 def invitation_of_case(conn: Connection, case_id: str) -> Invitation | None:
-    return _invitation(conn.execute(select(i).where(i.c.case_id == case_id)).first())
+    return _invitation(_OF_CASE.first(conn, of=case_id))
 
 
 def invitation_of_message(conn: Connection, message_id: str) -> Invitation | None:
@@ -186,20 +211,15 @@ def plan(conn: Connection, known: Invitation | None, **values: Any) -> None:
     """Write the decision on a case, or a new decision over one that never reached the customer."""
     if known is None:
         made = new_id()
-        conn.execute(insert(i).values(id=made, **values))
+        _PLAN.run(conn, id=made, **values)
         marks.mark(conn, marks.ASKS, made)
     else:
         change(conn, known.id, **values)
 
 
 def change(conn: Connection, invitation_id: str, **values: Any) -> None:
-    conn.execute(update(i).where(i.c.id == invitation_id).values(**values))
+    _CHANGE.run(conn, of=invitation_id, **values)
     marks.mark(conn, marks.ASKS, invitation_id)
-
-
-def is_in_outbox(conn: Connection, message_id: str) -> bool:
-    """Whether the message has to be sent; one that only lies in the timeline is there at once."""
-    return bool(conn.execute(select(exists().where(t.outbox.c.message_id == message_id))).scalar())
 
 
 def _invitation(row: Any | None) -> Invitation | None:
@@ -273,7 +293,7 @@ def plan_of_campaign(tx: Tx, who: Person, campaign: str, due_at: datetime) -> st
 
 # ── responses ──────────────────────────────────────────────────────────────────────────────────────────────────────
 def response(conn: Connection, invitation_id: str) -> Response | None:
-    row = conn.execute(select(r).where(r.c.invitation_id == invitation_id)).first()
+    row = _RESPONSE.first(conn, of=invitation_id)
     if row is None:
         return None
     return Response(row.id, row.invitation_id, row.score, row.comment, row.extra or {}, row.at, row.edited_at)

@@ -32,6 +32,7 @@ ELSEWHERE_BELOW = 0.5
 """Below this confidence in the customer's own language the other languages' articles are asked too."""
 LONGEST_QUERY = 1_000
 """Characters of a question that are searched: 30 ms among 10,000 articles; what is pasted below counts no more."""
+LIMIT = 5  # articles that a search brings
 PREPARED = 500
 """Questions, with their language, that are remembered as prepared."""
 LONGEST_BODY = 20_000
@@ -132,7 +133,7 @@ class Knowledge:
             return False
         if len(self._shelves) == len(self._articles):
             return True
-        own = self._shelves[language].search(query, 1) if language in self._shelves else []
+        own = self._shelves[language].search(query, LIMIT) if language in self._shelves else []
         return bool(own) and own[0].confidence >= ELSEWHERE_BELOW
 
     def prepare(self, question: str, locale: str) -> None:
@@ -146,7 +147,7 @@ class Knowledge:
             while len(self._prepared) > PREPARED:
                 self._prepared.popitem(last=False)
 
-    def search(self, query: str, locale: str, limit: int = 5) -> list[Hit]:
+    def search(self, query: str, locale: str, limit: int = LIMIT) -> list[Hit]:
         """The best articles, best first; none where nothing of the query is known. Blocks: run it in a thread."""
         language, query = base_locale(locale), query[:LONGEST_QUERY]
         own = self._shelf(language).search(query, limit) if language in self._articles else []
@@ -194,9 +195,19 @@ class _Shelf:
         share = weights.words
         squared = share * self._words.owner_norms_squared + (1 - share) * self._pieces.owner_norms_squared
         self._norms = np.sqrt(np.maximum(squared, 1e-9))
+        self._last: tuple[tuple[str, int], list[Hit]] | None = None  # what was asked last, and the answer
         self._vectors = None if questions is None else Vectors.of(questions, [text for _, text in asked])
 
     def search(self, query: str, limit: int) -> list[Hit]:
+        """Asked twice for one message: whether it waits for anybody, and what there is. What vectors tell may come in between."""
+        if self._vectors is not None:
+            return self._search(query, limit)
+        asked, found = (query, limit), self._last
+        if found is None or found[0] != asked:
+            found = self._last = asked, self._search(query, limit)
+        return list(found[1])
+
+    def _search(self, query: str, limit: int) -> list[Hit]:
         import numpy as np
 
         features = word_features(query, self._language)

@@ -48,7 +48,7 @@ class Ahead:
         found = self._found.get(coming) if coming is not None else None
         if (
             found is None
-            or not self._pending.changed.isdisjoint(READ)
+            or not self._pending.anybodys.isdisjoint(READ)
             or not self._pending.touched.isdisjoint(found.of)
         ):
             return {}
@@ -65,7 +65,7 @@ class _Found:
     """For one turn: what its transaction is to know, and the keys of the rows that this is of."""
 
     known: dict[Any, Any]
-    of: tuple[str, str | None]  # customer and case
+    of: tuple[str, str | None, str]  # customer, case and delivery
 
 
 def read_ahead(tx: Tx, pending: Pending, coming: Iterable[Coming]) -> Ahead:
@@ -105,5 +105,5 @@ def _read(tx: Tx, coming: Iterable[Coming]) -> Mapping[Coming, _Found]:
                 ("sender", one.channel, one.external_id): row,
                 ("delivery", one.source, one.key): one.awaited_as in awaited,
             }
-            found[one] = _Found(known, (row.customer_id, row.live_id))
+            found[one] = _Found(known, (row.customer_id, row.live_id, one.key))
     return found

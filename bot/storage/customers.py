@@ -226,11 +226,13 @@ def create(tx: Tx, sender: Sender, default_locale: str) -> tuple[Customer, Ident
     customer_id, identity_id = new_id(), new_id()
     locale = sender.locale or default_locale
     attributes = dict(sender.attributes)
+    new = {"about": (customer_id,)}
     _ADD_CUSTOMER.run(
-        tx.conn, id=customer_id, name=sender.name, locale=locale, created_at=tx.now, attributes=attributes
+        tx.conn, **new, id=customer_id, name=sender.name, locale=locale, created_at=tx.now, attributes=attributes
     )
     _ADD_IDENTITY.run(
         tx.conn,
+        **new,
         id=identity_id,
         customer_id=customer_id,
         channel=sender.channel,
@@ -242,7 +244,7 @@ def create(tx: Tx, sender: Sender, default_locale: str) -> tuple[Customer, Ident
         created_at=tx.now,
     )
     there: dict[str, Any] = {"reply_identity_id": identity_id, "reply_address": sender.address, "bot_state": {}}
-    _ADD_CONVERSATION.run(tx.conn, customer_id=customer_id, updated_at=tx.now, **there)
+    _ADD_CONVERSATION.run(tx.conn, **new, customer_id=customer_id, updated_at=tx.now, **there)
     who = Customer(customer_id, sender.name, locale, tx.now, attributes)
     where = Identity(
         identity_id, customer_id, sender.channel, sender.external_id, sender.evidence, sender.address, sender.name
@@ -304,5 +306,5 @@ def set_attribute(tx: Tx, customer_id: str, name: str, value: Any) -> None:
 
 def move_baton(tx: Tx, customer_id: str) -> int:
     """The baton moves: a new epoch, which the outbox holds against what was said under an older one."""
-    now = tx.known["talk", customer_id] = to_conversation(_MOVE.one(tx.conn, of=customer_id))
+    now = tx.known["talk", customer_id] = to_conversation(_MOVE.one(tx.conn, about=(customer_id,), of=customer_id))
     return now.epoch

@@ -96,7 +96,8 @@ def _left(tx: Tx, mine: Belongings) -> tuple[str, ...]:
         f"the card {ref.partition(':')[2]} of a low score in the agents' channel {ref.partition(':')[0]}"
         for (ref,) in alerts
     ]
-    arrived = (o.customer_id.in_(mine.customers), o.message_id.is_not(None), o.state == "sent")
+    said = select(t.messages.c.id).where(t.messages.c.customer_id.in_(mine.customers))
+    arrived = (o.message_id.in_(said), o.customer_id.in_(mine.customers), o.state == "sent")
     sent = tx.conn.execute(select(o.via, func.count().label("n")).where(*arrived).group_by(o.via).order_by(o.via))
     chats = [f"{row.n} message{'s' if row.n > 1 else ''} in the customer's own {row.via} chat" for row in sent]
     return (*left, *chats)

@@ -59,7 +59,7 @@ def _next_place(tx: Tx, customer_id: str) -> tuple[int, datetime]:
     """The next number, and the time that stands there: never before that of the last one, though our clock were set back."""
     known = tx.known.get(("place", customer_id)) if tx.holds(customer_id) else None
     if known is None:
-        seq, last = _NEXT_PLACE.one(tx.conn, whose=customer_id, updated_at=tx.now)
+        seq, last = _NEXT_PLACE.one(tx.conn, about=(customer_id,), whose=customer_id, updated_at=tx.now)
     else:
         seq, last = known[0] + 1, known[1]
         customers.CHANGES.later(tx.conn, customer_id, {"last_seq": seq, "updated_at": tx.now})

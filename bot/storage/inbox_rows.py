@@ -83,12 +83,12 @@ def row(tx: Tx, source: str, key: str) -> InboxRow:
 
 
 def add(tx: Tx, **values: Any) -> None:
-    _ADD.run(tx.conn, received_at=tx.now, **values)
+    _ADD.run(tx.conn, about=(values["key"],), received_at=tx.now, **values)
 
 
 def add_new(tx: Tx, waits_for: str, **values: Any) -> bool | None:
     """Add a row unless its key is known: then None. Whether anything is parked for what it brings."""
-    row = _ADD_NEW.first(tx.conn, received_at=tx.now, named_so=waits_for, **values)
+    row = _ADD_NEW.first(tx.conn, about=(values["key"],), received_at=tx.now, named_so=waits_for, **values)
     return None if row is None else bool(row[0])
 
 
@@ -104,7 +104,8 @@ def known(tx: Tx, source: str, some: Sequence[str], names: Sequence[str]) -> tup
 
 
 def mark(tx: Tx, source: str, key: str, **values: Any) -> None:
-    _MARK.run(tx.conn, by=source, named=key, **values)
+    about = () if values.get("waits_for") else (key,)  # who brings what it waits for is not known
+    _MARK.run(tx.conn, about=about, by=source, named=key, **values)
 
 
 def done(tx: Tx, source: str, key: str) -> None:

@@ -37,6 +37,7 @@ SPREAD = 500  # rows of a lane that get a time of their own
 
 # What every send asks and writes, made ready once.
 _ADD = Prepared(insert(t.outbox))
+_OF_MESSAGE = Prepared(select(t.outbox.c.n).where(t.outbox.c.message_id == bindparam("of")).limit(literal_column("1")))
 _END = Prepared(update(t.outbox).where(t.outbox.c.id == bindparam("of")).returning(t.outbox))
 _SENT = Prepared(
     update(t.outbox)
@@ -83,6 +84,12 @@ def add(tx: Tx, values: Mapping[str, Any]) -> None:
 def just_added(tx: Tx) -> list[Waiting]:
     """This transaction's own rows, which nobody but it has seen; none where the baton may have moved since they were said."""
     return [] if is_changed(tx.conn, t.conversations) else _ADD.waiting(tx.conn)
+
+
+def is_of(tx: Tx, message_id: str) -> bool:
+    """Whether any row is this message's."""
+    waits = any(row.values["message_id"] == message_id for row in _ADD.waiting(tx.conn))
+    return waits or _OF_MESSAGE.first(tx.conn, of=message_id) is not None
 
 
 def start_at_once(tx: Tx, owner: str, lease: timedelta, rows: Collection[Waiting]) -> None:
@@ -161,7 +168,7 @@ def strand(
 
     What this owner itself holds without knowing of it (a commit whose answer was lost) is stranded too, after its lease.
     """
-    given = {"by": owner, "held": list(in_flight), "then": tx.now, "dead": tx.now - grace}
+    given: dict[str, Any] = {"by": owner, "held": list(in_flight), "then": tx.now, "dead": tx.now - grace}
     asking, sending = _STRANDED[others_may_live]
     asking.run(tx.conn, **given)
     return sending.run(tx.conn, **given)
@@ -203,7 +210,7 @@ def heads(
     """
     if not windows:
         return []
-    given = {"now": tx.now, "at_most": limit, "shut": sorted(shut), "aside": sorted(aside)}
+    given: dict[str, Any] = {"now": tx.now, "at_most": limit, "shut": sorted(shut), "aside": sorted(aside)}
     found = [row.n for row in _due(tuple(sorted(windows))).all(tx.conn, **given)]
     if not found:
         return []
@@ -305,7 +312,7 @@ def posting(tx: Tx, places: Collection[str], aside: Collection[str]) -> set[str]
 def is_due(conn: Connection, now: datetime, vias: Iterable[str]) -> bool:
     """Whether anything could leave now."""
     windows = tuple(sorted((via, bulk) for via in vias for bulk in (False, True)))
-    asked = {"now": now, "at_most": 1, "shut": [], "aside": []}
+    asked: dict[str, Any] = {"now": now, "at_most": 1, "shut": [], "aside": []}
     return bool(windows) and _due(windows).first(conn, **asked) is not None
 
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 import re
 from collections import namedtuple
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import starmap
 from typing import Any
@@ -31,6 +32,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Dialect,
+    Float,
     Null,
     Table,
     UnaryExpression,
@@ -58,6 +60,8 @@ class Prepared:
     """A statement of Core. Each of its methods runs it, in the connection's transaction.
 
     `beside`: it is about rows that were there before this transaction, and lets what waits to be inserted wait on (see `later`).
+    `about`, of one that changes rows: the keys of those whom that concerns (a customer, a case, a delivery); without it
+    whoever was read ahead is read again (see `bot.storage.ahead`).
     """
 
     __slots__ = ("_beside", "_forms", "statement")
@@ -67,22 +71,22 @@ class Prepared:
         self._beside = beside
         self._forms: dict[tuple[str, ...], _Form] = {}
 
-    def all(self, conn: Connection, /, **values: Any) -> list[Any]:
+    def all(self, conn: Connection, /, *, about: Collection[str] = (), **values: Any) -> list[Any]:
         """The rows, as named tuples."""
         form = self.form(conn, values)
-        cursor = _run(conn, form.sql, form.bound(values), form, beside=self._beside)
+        cursor = _run(conn, form.sql, form.bound(values), form, beside=self._beside, about=about)
         try:
             return form.rows(cursor.fetchall())
         finally:
             cursor.close()
 
-    def first(self, conn: Connection, /, **values: Any) -> Any | None:
-        rows = self.all(conn, **values)
+    def first(self, conn: Connection, /, *, about: Collection[str] = (), **values: Any) -> Any | None:
+        rows = self.all(conn, about=about, **values)
         return rows[0] if rows else None
 
-    def one(self, conn: Connection, /, **values: Any) -> Any:
+    def one(self, conn: Connection, /, *, about: Collection[str] = (), **values: Any) -> Any:
         """The first row. Raises NoResultFound."""
-        rows = self.all(conn, **values)
+        rows = self.all(conn, about=about, **values)
         if not rows:
             msg = "No row was found when one was required"
             raise NoResultFound(msg)
@@ -93,10 +97,10 @@ class Prepared:
         row = self.first(conn, **values)
         return None if row is None else row[0]
 
-    def run(self, conn: Connection, /, **values: Any) -> int:
+    def run(self, conn: Connection, /, *, about: Collection[str] = (), **values: Any) -> int:
         """How many rows it changed."""
         form = self.form(conn, values)
-        cursor = _run(conn, form.sql, form.bound(values), form, beside=self._beside)
+        cursor = _run(conn, form.sql, form.bound(values), form, beside=self._beside, about=about)
         changed: int = cursor.rowcount
         cursor.close()
         return changed
@@ -156,6 +160,7 @@ class _Form:
     rows: Callable[[Iterable[Sequence[Any]]], list[Any]]  # what comes out, of the driver's rows
     tables: frozenset[str]  # that it may look at or change
     changes: bool  # them
+    inserts: bool
 
 
 def _compiled(statement: Any, dialect: Dialect, names: tuple[str, ...]) -> _Form:
@@ -182,6 +187,7 @@ def _compiled(statement: Any, dialect: Dialect, names: tuple[str, ...]) -> _Form
         _naming([name for name, _ in columns], ways),
         frozenset(t.metadata.tables.keys() & set(_WORD.findall(made.string))),
         statement.is_dml,
+        bool(getattr(statement, "is_insert", False)),
     )
 
 
@@ -241,6 +247,8 @@ def _way_in(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
 def _way_out(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
     if isinstance(kind.dialect_impl(dialect), JSON) and dialect.name == "sqlite":
         return _from_json
+    if isinstance(kind, Float) and not kind.asdecimal:
+        return None  # both drivers give a float; asyncpg's dialect would want to be told which kind of number
     return kind.dialect_impl(dialect).result_processor(dialect, None)
 
 
@@ -264,17 +272,19 @@ _WORD = re.compile(r"\w+")
 class Pending:
     """Rows that are to be inserted, by statement, in the order in which the statements first came; then those to be changed.
 
-    It also tells what changes while it is there: `changed` are the tables that statements changed at once, `touched` the keys of
-    rows that wait to be changed. What was read ahead of these need not stand any more (see `bot.storage.ahead`).
+    It also tells what changes while it is there: `changed` are the tables in which statements changed rows at once, `anybodys`
+    those of them where nobody said whose; `touched` the keys of whom changes were about, done or waiting. What was read ahead of
+    these need not stand any more (see `bot.storage.ahead`).
     """
 
-    __slots__ = ("_changes", "_rows", "_tables", "changed", "touched")
+    __slots__ = ("_changes", "_rows", "_tables", "anybodys", "changed", "touched")
 
     def __init__(self) -> None:
         self._rows: dict[str, list[Waiting]] = {}
         self._changes: dict[Changes, dict[str, dict[str, Any]]] = {}
         self._tables: set[str] = set()
         self.changed: set[str] = set()
+        self.anybodys: set[str] = set()
         self.touched: set[str] = set()
 
     def add(self, form: _Form, values: dict[str, Any]) -> Waiting:
@@ -325,6 +335,14 @@ class Pending:
             return
         for sql, bound in parts:
             _run(conn, sql, bound, many=True).close()
+
+    def changes(self, tables: AbstractSet[str], about: Collection[str] = (), *, adds: bool = False) -> None:
+        """A statement changes rows of these at once, or `adds` to them: about these alone, or nobody knows about whom."""
+        self.touched.update(about)
+        if not about:
+            self.anybodys |= tables
+        if not (about and adds):
+            self.changed |= tables
 
     def drop(self) -> None:
         self._rows, self._changes, self._tables = {}, {}, set()
@@ -380,11 +398,18 @@ def look_first(conn: Connection, _cursor: Any, sql: str, *_: Any) -> None:
         if pending.are_looked_at(None):
             pending.write(conn)
         if not sql.startswith("SELECT"):
-            pending.changed |= t.metadata.tables.keys() & set(_WORD.findall(sql))
+            pending.changes(t.metadata.tables.keys() & set(_WORD.findall(sql)))
 
 
 def _run(
-    conn: Connection, sql: str, values: Any, form: _Form | None = None, *, many: bool = False, beside: bool = False
+    conn: Connection,
+    sql: str,
+    values: Any,
+    form: _Form | None = None,
+    *,
+    many: bool = False,
+    beside: bool = False,
+    about: Collection[str] = (),
 ) -> Any:
     """The cursor, for its rows. Without `form` it looks at nothing that may wait, and changes nothing that anybody has read."""
     if not conn.in_transaction():
@@ -393,7 +418,7 @@ def _run(
         if not beside and pending.are_looked_at(form.tables):
             pending.write(conn)
         if form.changes:
-            pending.changed |= form.tables
+            pending.changes(form.tables, about, adds=form.inserts)
     raw: Any = conn.connection.dbapi_connection
     cursor = raw.cursor()
     try:

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, literal_column, select, update
 
 from bot.storage import tables as t
+from bot.storage.prepared import Prepared
 from bot.storage.tx import Tx
 
 KEEP = timedelta(days=92)  # a quarter
@@ -20,10 +21,18 @@ BEGAN = "began"
 SUMMARY = "summary"  # the language model was asked for one by handoff/hints: no part of what a replay plays
 
 
+_BEGAN = Prepared(
+    select(t.recordings.c.token).where(
+        t.recordings.c.case_id == bindparam("of"), t.recordings.c.token == literal_column(f"'{BEGAN}'")
+    )
+)
+_LAST_SEQ = Prepared(select(t.conversations.c.last_seq).where(t.conversations.c.customer_id == bindparam("of")))
+_ADD = Prepared(insert(t.recordings))
+
+
 def began(tx: Tx, case_id: str, customer_id: str, stood: Mapping[str, Any]) -> None:
     """How things stood when the bot heard of a case for the first time. Again: nothing."""
-    r = t.recordings
-    if tx.conn.execute(select(r.c.token).where(r.c.case_id == case_id, r.c.token == BEGAN)).first() is None:
+    if _BEGAN.first(tx.conn, of=case_id) is None:
         _add(tx, case_id, customer_id, BEGAN, BEGAN, stood)
 
 
@@ -65,7 +74,7 @@ def forget_before(tx: Tx, when: datetime) -> int:
 
 
 def _add(tx: Tx, case_id: str, customer_id: str, token: str, kind: str, request: Mapping[str, Any]) -> None:
-    c = t.conversations
-    seq = tx.conn.execute(select(c.c.last_seq).where(c.c.customer_id == customer_id)).scalar() or 0
+    known = tx.known.get(("place", customer_id)) if tx.holds(customer_id) else None
+    seq = known[0] if known is not None else _LAST_SEQ.scalar(tx.conn, of=customer_id) or 0
     row = {"case_id": case_id, "token": token, "customer_id": customer_id, "kind": kind, "asked": dict(request)}
-    tx.conn.execute(insert(t.recordings).values(**row, seq=seq, at=tx.now))
+    _ADD.later(tx.conn, **row, seq=seq, at=tx.now)

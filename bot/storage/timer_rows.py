@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, null, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.model import new_id
@@ -17,8 +17,20 @@ from bot.storage import tables as t
 from bot.storage.prepared import Prepared
 from bot.storage.tx import Tx
 
-_ADD = Prepared(insert(t.timers))
+_ADD = postgresql.insert(t.timers)  # SQLite's words are the same
+_SET = Prepared(
+    _ADD.on_conflict_do_update(
+        index_elements=["key"],
+        set_={
+            name: _ADD.excluded[name] for name in ("id", "kind", "due_at", "customer_id", "case_id", "data", "attempts")
+        }
+        | {"error": null()},
+    )
+)
 _REMOVE = Prepared(delete(t.timers).where(t.timers.c.key == bindparam("of")))
+_TAKE = Prepared(
+    delete(t.timers).where(t.timers.c.id == bindparam("of"), t.timers.c.due_at == bindparam("then", type_=t.Utc()))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +45,12 @@ class Timer:
     attempts: int = 0
 
 
-def add(
+def put(
     tx: Tx, kind: str, key: str, due_at: datetime, customer_id: str | None, case_id: str | None, data: Mapping[str, Any]
 ) -> None:
-    whose = {"customer_id": customer_id, "case_id": case_id}
-    _ADD.run(tx.conn, id=new_id(), kind=kind, key=key, due_at=due_at, data=dict(data), **whose)
+    """In the place of one of that key, if there is one; who rings that one just now finds it gone."""
+    whose: dict[str, Any] = {"customer_id": customer_id, "case_id": case_id}
+    _SET.run(tx.conn, id=new_id(), kind=kind, key=key, due_at=due_at, data=dict(data), **whose)
 
 
 def add_once(tx: Tx, kind: str, key: str, due_at: datetime) -> None:
@@ -57,9 +70,7 @@ def remove(tx: Tx, key: str) -> None:
 
 def take(tx: Tx, timer: Timer) -> bool:
     """Remove it, if it is still there and still due then: whoever removes it rings it."""
-    c = t.timers.c
-    gone = tx.conn.execute(delete(t.timers).where(c.id == timer.id, c.due_at == timer.due_at).returning(c.id)).first()
-    return gone is not None
+    return _TAKE.run(tx.conn, of=timer.id, then=timer.due_at) > 0
 
 
 def next_due(conn: Connection) -> datetime | None:

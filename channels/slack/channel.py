@@ -276,7 +276,7 @@ class SlackChannel:
             await self._delete(f"{channel}:{stray}")
         except NotSent as error:  # the words stand there: they must not be posted once more before these are gone
             raise Uncertain(f"a post that went astray is still there: {error}") from error
-        self.connection.forget_echo(delivery.id)
+        self.connection.went_astray(channel, stray)
         called = " ".join(f"<@{who.partition(':')[2]}>" for who in sorted(known.followers)[:5])
         post = drawn(delivery.payload)
         if called:

@@ -103,6 +103,7 @@ class SlackConnection:
         self._connect_hooks: list[Callable[[], Awaitable[None]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._echoes: OrderedDict[str, Echo] = OrderedDict()
+        self._astray: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._users: dict[tuple[str, str], tuple[float, SlackUser]] = {}
         self._lines: dict[str, str] = {}
         self._reading: asyncio.TimerHandle | None = None  # when what we may have missed is read
@@ -166,11 +167,14 @@ class SlackConnection:
 
     def echo(self, outbox_id: str) -> Echo | None:
         """The post that this row of the outbox became, if Slack has told it back to this process."""
-        return self._echoes.get(outbox_id)
+        found = self._echoes.get(outbox_id)
+        return None if found is None or (found.channel, found.ts) in self._astray else found
 
-    def forget_echo(self, outbox_id: str) -> None:
-        """That post is gone again; the row becomes another one."""
-        self._echoes.pop(outbox_id, None)
+    def went_astray(self, channel: str, ts: str) -> None:
+        """That post of ours was deleted at once, and its row becomes another one: no proof of that, whenever its echo comes."""
+        self._astray[channel, ts] = None
+        while len(self._astray) > KEPT_ECHOES:
+            self._astray.popitem(last=False)
 
     async def call(self, method: str, **params: Any) -> dict[str, Any]:
         """One call of the Web API; parameters that are None are left out. The answer's JSON.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -24,6 +24,7 @@ BOLD, ITALIC, STRIKE, CODE, PRE, LINK, QUOTE = "bold", "italic", "strike", "code
 
 _OPENS = {"strong_open": BOLD, "em_open": ITALIC, "s_open": STRIKE, "link_open": LINK}
 _CLOSES = {"strong_close", "em_close", "s_close", "link_close"}
+SAID_OFTEN = 2_000  # characters: what a flow or an article says, it says to many
 _PERHAPS_MARKUP = re.compile(r"[\\`*_~\[\]<>#&]|\n[ \t]*\n|^[ \t]|^[-+=]|^\d+[.)]|[ \t]$", re.MULTILINE)
 _ADDRESS = re.compile(r"https?://[^\s<>\"`{}|\\^\[\]]+")
 _AROUND_ADDRESS = ".,;:!?'*_~)"
@@ -57,6 +58,11 @@ def flatten(md: str) -> Flat:
     """The text of `md` as people read it, with its spans."""
     if is_plain(md):
         return Flat(md.strip("\n"))
+    return _parsed(md) if len(md) <= SAID_OFTEN else _Walk().over(parse(md))
+
+
+@lru_cache(maxsize=512)
+def _parsed(md: str) -> Flat:
     return _Walk().over(parse(md))
 
 

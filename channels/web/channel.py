@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import structlog
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
@@ -37,6 +38,7 @@ from channels.web.hub import Hub
 from channels.web.sessions import Session, from_token, new_session, renewed, to_token, vouched_for, zone_of
 from channels.web.socket import WidgetSocket
 
+log = structlog.get_logger()
 STATIC = Path(__file__).parent / "static"
 SESSIONS_PER_MINUTE = 120  # of one address
 GOING_AWAY = 1001
@@ -126,8 +128,12 @@ class WebChannel:
         """Other nodes write into these conversations too: look once a second, one query for all open sockets."""
         while True:
             await asyncio.sleep(seconds)
-            with contextlib.suppress(DatabaseFault):
+            try:
                 await self.look_around()
+            except DatabaseFault:
+                pass  # away; what was missed is found when it is back
+            except Exception:  # who ends here leaves the widgets of this node without what others write
+                log.exception("widgets: other nodes' writing not looked for")
 
     async def look_around(self) -> None:
         visitors = [one.visitor for one in self.sockets if one.visitor]

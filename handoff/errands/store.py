@@ -6,14 +6,20 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, case, insert, literal_column, or_, select, update
 
 from bot.model import LIVE
 from bot.storage import tables as t
+from bot.storage.prepared import Prepared
 from bot.storage.tx import Tx
 from handoff.errands.errand import OPEN, Errand
 
 MOST = 50  # errands of a case that are shown
+_OPEN_OF = Prepared(
+    select(t.errands)
+    .where(t.errands.c.case_id == bindparam("of"), t.errands.c.state == literal_column(f"'{OPEN}'"))
+    .order_by(t.errands.c.asked_at, t.errands.c.id)
+)
 
 
 def one(conn: Connection, errand_id: str) -> Errand | None:
@@ -38,8 +44,7 @@ def of_case(conn: Connection, case_id: str) -> list[Errand]:
 
 
 def open_of(conn: Connection, case_id: str) -> list[Errand]:
-    e = t.errands.c
-    return _all(conn, select(t.errands).where(e.case_id == case_id, e.state == OPEN).order_by(e.asked_at, e.id))
+    return [Errand(**row._asdict()) for row in _OPEN_OF.all(conn, of=case_id)]
 
 
 def asked_of(conn: Connection, agent_id: str, team: str | None, limit: int = 200) -> list[Errand]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Text, and_, bindparam, func, insert, literal_column, or_, select, update
 from sqlalchemy import case as when
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -16,6 +16,7 @@ from bot.model import CaseStatus, new_id
 from bot.staffing import people
 from bot.staffing.routing import Colleague
 from bot.storage import tables as t
+from bot.storage.prepared import Prepared
 from bot.storage.tx import Tx
 from handoff import store
 from handoff.case import Case
@@ -40,6 +41,19 @@ HAPPENED = (
     "perhaps_twice",
 )
 """Lines of the audit that name an agent who did nothing: it happened to them, or in a case of theirs."""
+
+
+_JUDGED = (
+    update(t.promises)
+    .where(t.promises.c.case_id == bindparam("of"), t.promises.c.outcome.is_(None))
+    .values(
+        outcome=when(
+            (t.promises.c.due_at < bindparam("then", type_=t.Utc()), literal_column("'broken'")),
+            else_=bindparam("kept", type_=Text),
+        )
+    )
+)
+_SETTLE, _SETTLE_ONE = Prepared(_JUDGED), Prepared(_JUDGED.where(t.promises.c.kind == bindparam("such")))
 
 
 # ── agents ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -136,10 +150,11 @@ def promise(
 
 def settle(tx: Tx, case: Case, *, served: bool, kind: str | None = None) -> None:
     """The open promises of a case are judged: kept or broken where the customer is served now, else broken or void."""
-    p = t.promises
-    mine = [p.c.case_id == case.id, p.c.outcome.is_(None), *([p.c.kind == kind] if kind else [])]
-    for outcome, where in (("broken", p.c.due_at < tx.now), ("kept" if served else "void", p.c.due_at >= tx.now)):
-        tx.conn.execute(update(p).where(*mine, where).values(outcome=outcome, ended_at=tx.now))
+    judged: dict[str, Any] = {"of": case.id, "kept": "kept" if served else "void", "then": tx.now, "ended_at": tx.now}
+    if kind is None:
+        _SETTLE.run(tx.conn, **judged)
+    else:
+        _SETTLE_ONE.run(tx.conn, such=kind, **judged)
 
 
 def bias(conn: Connection) -> float:

@@ -57,10 +57,13 @@ class Sweep:
             self._missed.clear()
             try:
                 await self.once(PACE)
-            except (SendFault, DatabaseFault) as error:  # it is tried again: nobody else would find what was missed
+                continue
+            except (SendFault, DatabaseFault) as error:
                 log.warning("slack desk: threads not read", error=str(error))
-                self._missed.set()
-                await asyncio.sleep(AGAIN)
+            except Exception:
+                log.exception("slack desk: threads not read")
+            self._missed.set()  # it is tried again: nobody else would find what was missed
+            await asyncio.sleep(AGAIN)
 
     async def once(self, pace: float = 0.0) -> None:
         """Read the live threads. Raises what `SlackConnection.call` raises, but not for a thread that is gone, or one in a

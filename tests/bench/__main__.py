@@ -13,8 +13,8 @@ from typing import Any
 from tests.bench.table import Row, render
 
 SCENARIOS = ("pipeline", "nodes", "history", "widget", "burst", "backlog")
-LARGE = ("reports",)
-"""Run only when named: they take minutes, and gigabytes."""
+LARGE = ("reports", "machine")
+"""Run only when named: they take minutes; the first, gigabytes."""
 
 
 def main(names: Sequence[str], *, quick: bool = False, **more: Any) -> int:

@@ -9,18 +9,20 @@ from statistics import median
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`ratio` is what was found, `bound` what it is held against; `detail` the figures behind it."""
+    """`ratio` is what was found, `bound` what it is held against, if anything; `detail` the figures behind it."""
 
     letter: str
     what: str
     ratio: float
-    bound: float
+    bound: float | None = None
     at_least: bool = False
     detail: str = ""
     unit: str = "×"
 
     @property
     def holds(self) -> bool:
+        if self.bound is None:
+            return True
         return self.ratio >= self.bound if self.at_least else self.ratio <= self.bound
 
 
@@ -34,8 +36,8 @@ def render(rows: Sequence[Row]) -> str:
     lines = [("", "measured", "found", "bound", "", "")]
     for row in rows:
         sign = "≥" if row.at_least else "≤"
-        verdict = "holds" if row.holds else "DOES NOT HOLD"
-        bound = f"{sign} {_number(row.bound)}{row.unit}"
+        verdict = "" if row.bound is None else "holds" if row.holds else "DOES NOT HOLD"
+        bound = "" if row.bound is None else f"{sign} {_number(row.bound)}{row.unit}"
         lines.append((row.letter, row.what, f"{_number(row.ratio)}{row.unit}", bound, verdict, row.detail))
     widths = [max(len(line[place]) for line in lines) for place in range(6)]
     return "\n".join(

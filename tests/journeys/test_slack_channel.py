@@ -439,6 +439,22 @@ async def test_words_that_went_astray_and_cannot_be_deleted_at_once_are_not_said
     assert len([post for post in shop.messages if "echo: hello" in post.says]) == 1
 
 
+async def test_the_echo_of_words_that_went_astray_is_no_proof_of_those_that_took_their_place(slow_house: House) -> None:
+    """They were deleted, and the post in the new thread never came to be: were they believed in, nobody would ever read them."""
+    house = slow_house
+    kari = house.slack.person("U1")
+    shop = house.slack.channel("C7", members=[kari])
+    root = await kari.mentions_app("C7", "hello")
+    await house.slack.settled()
+    shop.room.messages.pop(root.ts)
+    house.slack.script("chat.postMessage", None, Fault.reset())
+    await house.deliver()
+    for _ in range(5):
+        await house.later(10)
+        await house.slack.settled()
+    assert len([post for post in shop.messages if "echo: hello" in post.says]) == 1
+
+
 async def test_f24_a_thread_whose_root_was_deleted_goes_on_in_a_new_one(slow_house: House) -> None:
     """T9: Slack would put the answer at the channel's top, without a word to anybody."""
     house = slow_house

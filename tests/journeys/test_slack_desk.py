@@ -407,12 +407,15 @@ def to_the_top(params: Mapping[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("echoes", [True, False])
-async def test_a_new_card_that_may_have_arrived_is_looked_for_and_stands_there_once(house: House, echoes: bool) -> None:
+@pytest.mark.parametrize("fault", [Fault.accept_then_reset(), Fault.reset()], ids=["arrived", "lost"])
+async def test_a_new_card_that_may_have_arrived_is_looked_for_and_stands_there_once(
+    house: House, fault: Fault, echoes: bool
+) -> None:
     """The first was deleted, and nobody told us; the next post finds out, and the answer about its new card is lost."""
     card = await house.claimed()
     house.slack.space.echo_metadata = echoes
     house.desk.room.messages.pop(card.ts)
-    house.slack.script("chat.postMessage", Fault.accept_then_reset(), when=to_the_top)
+    house.slack.script("chat.postMessage", fault, when=to_the_top)
     await house.kari.dm("are you there?")
     for _ in range(5):
         await house.later(10)

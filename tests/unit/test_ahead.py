@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event, text
 
 from bot import inbox
-from bot.model import BOT, Body, Edited, Inbound, Sender
+from bot.model import BOT, Body, CaseStatus, Edited, Inbound, Sender
 from bot.outbox import say
 from bot.storage import customers, merging
 from bot.storage.prepared import Prepared
@@ -25,7 +25,17 @@ from tests.support.rooms import Rooms, echo, rooms, wrote
 OLA, PER = ("paper", "ola"), ("paper", "per")
 PEOPLE = (("paper", "kari"), ("stone", "kari"), OLA, PER, ("paper", "newcomer"))
 """The two first are one customer, the last is nobody yet."""
-TEXTS = ("hello", "open a case", "ask", "remember", "tell ola", "rename ola", "boom")
+TEXTS = (
+    "hello",
+    "open a case",
+    "ask",
+    "remember",
+    "tell ola",
+    "rename ola",
+    "end ola's case",
+    "open one for ola",
+    "boom",
+)
 deliveries = st.tuples(
     st.sampled_from(["wrote", "wrote", "wrote", "edited", "agent"]),
     st.sampled_from(PEOPLE),
@@ -45,12 +55,19 @@ def taker(turn: Turn) -> bool:
     elif turn.text == "remember":
         known = customers.talk(tx, mine).bot_state
         customers.set_bot_state(tx, mine, {"times": known.get("times", 0) + 1})
-    elif turn.text in {"tell ola", "rename ola"}:
+    elif "ola" in turn.text:
         ola = customers.identity(tx.conn, "paper", "ola")
         assert ola is not None
         tx.lock_customer(ola.customer_id)
+        theirs = cases.live_now(tx, ola.customer_id)
         if turn.text == "tell ola":
             say(tx, ola.customer_id, Body(text="somebody asks for you"), author=BOT)
+        elif turn.text == "end ola's case":
+            if theirs is not None:
+                cases.compare_and_set(tx, theirs, status=CaseStatus.RESOLVED)
+        elif turn.text == "open one for ola":
+            if theirs is None:
+                cases.insert_case(tx, ola.customer_id, "paper", "en")
         else:
             customers.set_name(tx, ola.customer_id, f"{turn.customer.name}'s friend")
     elif turn.text == "boom":
@@ -93,8 +110,8 @@ async def stands(house: Rooms, run: str) -> Any:
         one = await house.storage.read(lambda conn, c=channel, w=who: customers.identity(conn, c, w))  # type: ignore[misc]
         if one is not None:
             talk = await house.storage.read(lambda conn, of=one.customer_id: customers.conversation(conn, of))  # type: ignore[misc]
-            live = await house.storage.read(lambda conn, of=one.customer_id: cases.live_case(conn, of))  # type: ignore[misc]
-            case = None if live is None else (live.questions, live.flow)
+            theirs = [row for row in await house.rows("cases") if row.customer_id == one.customer_id]
+            case = sorted((row.status, row.questions, row.flow or "") for row in theirs)
             names = {row.author_name for row in await house.rows("messages") if row.customer_id == one.customer_id}
             found[f"{channel} {who}"] = (
                 await house.said(one.customer_id),
@@ -130,6 +147,8 @@ async def test_together_is_as_one_by_one(sqlite_url: str, tmp_path: Any) -> None
         @given(st.lists(deliveries, min_size=2, max_size=8))
         @example([("edited", OLA, "hello", 1), ("wrote", PER, "hello", 1), ("wrote", OLA, "hello", 1)])
         @example([("wrote", PER, "rename ola", 1), ("wrote", OLA, "hello", 2)])
+        @example([("wrote", PER, "open one for ola", 1), ("wrote", OLA, "ask", 2)])
+        @example([("wrote", OLA, "open a case", 0), ("wrote", PER, "end ola's case", 1), ("wrote", OLA, "ask", 2)])
         @example([("agent", OLA, "", 1), ("wrote", PER, "hello", 2), ("wrote", OLA, "remember", 1)])
         def holds(plan: list[Any]) -> None:
             asyncio.run_coroutine_threadsafe(check(plan), loop).result()

@@ -94,7 +94,9 @@ async def test_every_report_is_measured_and_what_the_chat_feels_of_it() -> None:
     assert felt.unit == " ms"
 
 
-@pytest.mark.parametrize("name", [one for one in SCENARIOS if one != "burst"])  # that imports Slack's SDK for a second
+@pytest.mark.parametrize(
+    "name", [one for one in (*SCENARIOS, *LARGE) if one != "burst"]
+)  # that imports Slack's SDK for a second
 def test_each_scenario_can_be_run(name: str) -> None:
     assert callable(importlib.import_module(f"tests.bench.{name}").run)
 

@@ -16,8 +16,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from bot.api import store as api
 from bot.errors import DatabaseFault
-from bot.storage import counts, history, inbox_rows, links, merging, outbox_rows, schema, trouble
+from bot.storage import counts, erasure, history, inbox_rows, links, merging, outbox_rows, schema, trouble
 from bot.storage import tables as t
+from bot.storage.belongings import Belongings
 from bot.storage.tx import Tx, Wiring
 from channels.web import store as web
 from handoff import store as cases
@@ -35,6 +36,7 @@ FROM_ITS_END = re.compile(
     r"SELECT outbox\.n \nFROM outbox \nWHERE outbox\.created_at < \S+ \S+ ORDER BY outbox\.n DESC\n? LIMIT 1 "
 )
 """Read to the first row that is older."""
+KARI = Belongings(("kari", "k2"), (), (), ("c1",), (), ())
 UNSENT, LIVE, SENDABLE = "ix_outbox_unsent", "ix_outbox_live", "ix_outbox_waiting"
 
 
@@ -165,6 +167,7 @@ ASKED: dict[str, tuple[Callable[[Tx], Any], set[str]]] = {
     "who can part again": (lambda tx: merging.last_merge(tx, "kari"), {"ix_merges_winner_id", "ix_merges_loser_id"}),
     "two who become one": (lambda tx: merging.merge(tx, "kari", "ola", "linked"), {UNSENT, SENDS, OF_CUSTOMER}),
     "two who were one": (lambda tx: merging.unmerge(tx, joined(tx)), {SENDS, OF_CUSTOMER, A_ROW}),
+    "what an erasure can't reach": (lambda tx: erasure._left(tx, KARI), {SENDS, OF_CUSTOMER}),
     "an operator's figures": (lambda tx: counts.read(tx.conn), {OPEN, UNSENT, LIVE}),
     "an operator's list": (lambda tx: trouble.find(tx.conn, NOON), {OPEN, UNSENT}),
 }

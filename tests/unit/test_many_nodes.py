@@ -72,6 +72,22 @@ async def test_a_widget_sees_what_happens_through_another_node(houses: tuple[Hou
     await here.hears("K1001", "customer")
 
 
+async def test_one_look_that_fails_does_not_end_the_looking(
+    houses: tuple[House, House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, web = asyncio.Queue[None](), houses[0].app.web
+
+    async def fails() -> None:
+        looks.put_nowait(None)
+        raise ValueError("nobody foresaw it")
+
+    monkeypatch.setattr(web, "look_around", fails)
+    following = asyncio.create_task(web._follow(0))
+    for _look in range(3):
+        await asyncio.wait_for(looks.get(), 10)
+    following.cancel()
+
+
 async def test_a_case_that_is_claimed_and_answered_at_one_node_shows_at_the_other(houses: tuple[House, House]) -> None:
     a, b = houses
     kari = await b.visitor()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from handoff.slack.agents import authorised
 from handoff.slack.card import card, digest
 from handoff.slack.desk import mark_of
 from handoff.slack.posts import Gone, Post, Words, fate, mentioned, read, words
+from handoff.slack.sweep import Sweep
 from handoff.slack.wording import Wording
 from tests.fakes.slack_checks import check_blocks
 from tests.fakes.slack_shapes import flat, rich_text, shown
@@ -368,3 +371,21 @@ def test_what_may_help_stands_on_the_card_within_slacks_limits_and_is_no_markup(
     assert "😠 Angry" not in post_of(over).says
     shown_mrkdwn = mrkdwn_in(card(a_brief(), wording(), hints=replace(hints, summary="<!channel> *x*"))["blocks"])
     assert all("<!channel>" not in part for part in shown_mrkdwn)
+
+
+async def test_one_sweep_that_fails_does_not_end_the_sweeping(monkeypatch: pytest.MonkeyPatch) -> None:
+    hooks: list[Any] = []
+    sweeping = Sweep(SimpleNamespace(add_connect_hook=hooks.append), None, None, None)  # type: ignore[arg-type]
+    sweeps = asyncio.Queue[float]()
+
+    async def fails(pace: float) -> None:
+        sweeps.put_nowait(pace)
+        raise ValueError("nobody foresaw it")
+
+    monkeypatch.setattr(sweeping, "once", fails)
+    monkeypatch.setattr("handoff.slack.sweep.AGAIN", 0)
+    running = asyncio.create_task(sweeping.run())
+    await hooks[0]()
+    for _sweep in range(3):
+        await asyncio.wait_for(sweeps.get(), 10)
+    running.cancel()
