@@ -38,10 +38,12 @@ from handoff.giving import give, replace_route
 from handoff.queue import store as queue
 from handoff.relays import draft, edit_relay, flush, note_channel, relay_due, send_now, take_back
 from handoff.steps import (
+    WroteMeanwhile,
     as_author,
     changed,
     desk_of,
     is_over,
+    last_said,
     locale_of,
     may_act,
     move,
@@ -371,11 +373,14 @@ def resolve(
     reason: str | None = None,
     *,
     by: str = "agent",
+    seen: str | None = None,
 ) -> Case:
     """End a case. `outcome` is one of OUTCOMES; `no_solution` needs a `reason`, which the customer is told.
 
     The customer hears that it is over (not for spam, nor where they have left); the bot takes up again with a clean
-    slate. Raises Conflict when it is already over, or the outcome or the reason is missing.
+    slate. `seen` is the id of the customer's last message that whoever ends it has read: nobody is thanked for a question
+    that came while the form was filled in. Raises Conflict when it is already over, or the outcome or the reason is
+    missing, and WroteMeanwhile.
     """
     case = store.held(tx, case_id)
     if not case.live:
@@ -385,6 +390,8 @@ def resolve(
     if outcome == "no_solution" and not (reason or "").strip():
         raise Conflict("without a solution the customer is owed a reason; give one")
     agent = may_act(tx, case, agent_id)
+    if seen and outcome != "spam" and last_said(tx, case) not in {None, seen}:
+        raise WroteMeanwhile(case.number)
     flush(tx, case, agent_id if agent else case.agent_id)
     case = store.held(tx, case_id)
     ended = _end(tx, case, agent_id, outcome, by=by, topic=topic or case.topic, reason=reason)

@@ -32,6 +32,13 @@ class HeldByAnother(NotAllowed):
         self.holder = holder
 
 
+class WroteMeanwhile(Conflict):
+    """The customer has written since whoever acts looked."""
+
+    def __init__(self, number: int | None) -> None:
+        super().__init__(f"the customer has written in case {number} meanwhile; read it before you end it")
+
+
 def desk_of(tx: Tx) -> Desk | None:
     """The desk folder in force."""
     desk: Desk | None = tx.wiring.desk()
@@ -152,6 +159,14 @@ def write_note(
 
 def as_author(agent: AgentView) -> Author:
     return Author(AuthorKind.AGENT, agent.name, agent.id)
+
+
+def last_said(tx: Tx, case: Case) -> str | None:
+    """The id of what the customer wrote last; None where that is long ago."""
+    said = (
+        one.id for one in reversed(history.latest(tx.conn, case.customer_id)) if one.author.kind is AuthorKind.CUSTOMER
+    )
+    return next(said, None)
 
 
 def is_over(case: Case) -> Conflict:

@@ -330,7 +330,7 @@ class Reader:
         text = self.text(node, what)
         if text is None or text in known:
             return text
-        listed = f"; known are {', '.join(sorted(known))}" if len(known) <= 12 else ""
+        listed = f"; known are {', '.join(sorted(known))}" if 0 < len(known) <= 12 else ""
         self.fault(node, f'{what}: unknown "{text}"{nearest(text, known) or listed}', rule)
         return None
 

@@ -15,7 +15,7 @@ from handoff.slack.blocks import Block, line
 from handoff.slack.forms import TEXT
 from handoff.slack.store import DESK
 from handoff.slack.verb import Scene, Verb, View
-from handoff.steps import is_over, may_act, must_hold
+from handoff.steps import WroteMeanwhile, is_over, last_said, may_act, must_hold
 
 OUTCOME, TOPIC, REASON = "outcome", "topic", "reason"
 MAX_TOPIC = 120
@@ -72,6 +72,10 @@ def note(scene: Scene, view: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 # ── the end ────────────────────────────────────────────────────────────────────────────────────────────────────────
 def resolve_form(scene: Scene) -> View:
+    return _resolve_form(scene)
+
+
+def _resolve_form(scene: Scene, *warned: str) -> View:
     if not scene.case.live:
         raise is_over(scene.case)
     may_act(scene.tx, scene.case, scene.agent.id)
@@ -81,11 +85,13 @@ def resolve_form(scene: Scene) -> View:
         topic["initial_value"] = scene.case.topic[:MAX_TOPIC]
     outcomes = [(one, say(f"outcome_{one}")) for one in OUTCOMES]
     blocks = [
+        *(line(one) for one in warned),
         forms.one_of(OUTCOME, say("resolve_outcome"), outcomes, first=True),
         forms.field(TOPIC, say("resolve_topic"), topic, optional=True),
         forms.written(REASON, say("resolve_reason"), optional=True, most=2000),
     ]
-    return forms.form(scene, "resolve", say("resolve_title"), blocks, say("button_resolve").rstrip("…"))
+    title, button = say("resolve_title"), say("button_resolve").rstrip("…")
+    return forms.form(scene, "resolve", title, blocks, button, more=last_said(scene.tx, scene.case) or "")
 
 
 def resolve(scene: Scene, view: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -93,7 +99,12 @@ def resolve(scene: Scene, view: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if outcome == "no_solution" and not reason:
         return forms.errors(**{REASON: scene.wording("refused_reason_needed")})
     topic = clean(forms.filled(view, TOPIC)).strip()
-    cases.resolve(scene.tx, scene.case.id, scene.agent.id, outcome, topic or None, reason or None)
+    _, seen = forms.kept(view)
+    try:
+        cases.resolve(scene.tx, scene.case.id, scene.agent.id, outcome, topic or None, reason or None, seen=seen)
+    except WroteMeanwhile:  # the form stays, with what was filled in, and knows now what was read
+        warned = _resolve_form(scene, scene.wording("refused_wrote_meanwhile"))
+        return {"response_action": "update", "view": warned}
     return None
 
 

@@ -34,7 +34,7 @@ from handoff import persons, store, terms
 from handoff.availability import set_available
 from handoff.case import AgentView, Case
 from handoff.errands.verbs import Ended, NotTheirs
-from handoff.steps import HeldByAnother
+from handoff.steps import HeldByAnother, WroteMeanwhile
 from handoff.web import alerts, asked, helping, pages, sheets, shown, sign_in
 from handoff.web import store as own
 from handoff.web.desk import WebDesk
@@ -50,7 +50,7 @@ PREFIXES = ("desk_", "status_", "outcome_", "button_", "resolve_", "reply_", "no
 OTHERS = ("taken_by", "taken_back", "too_late_to_undo", "not_delivered", "refused_over", "refused_claim_first",
           "home_busy", "more_done", "block_title", "block_sure", "merge_title", "merge_sure", "merge_number",
           "refused_reason_needed", "refused_empty", "refused_not_agent", "not_relayed_moved", "refused_no_case", "refused_same",
-          "too_late_to_part")  # fmt: skip
+          "too_late_to_part", "refused_wrote_meanwhile")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,6 +323,8 @@ class WebDeskRoutes:
             return pages.refusal(409, str(error), "look_again", {"warnings": error.warnings})
         if isinstance(error, Ended | NotTheirs):
             code, name = ("errand_ended", "") if isinstance(error, Ended) else ("errand_not_yours", error.owner)
+        elif isinstance(error, WroteMeanwhile):
+            code = "wrote_meanwhile"
         elif isinstance(error, HeldByAnother):
             code, name = "taken", error.holder
         elif case is not None and not case.live:

@@ -70,12 +70,14 @@ def transfer(case_id: str, agent_id: str, body: Body) -> Unit:
 
 
 def resolve(case_id: str, agent_id: str, body: Body) -> Unit:
+    """`seen`: the customer's last message that stood in the page as its form was opened."""
     outcome = asked.needed(body, "outcome")
     topic, reason = (clean(text_of(body, name) or "").strip() or None for name in ("topic", "reason"))
     if topic and len(topic) > MAX_TOPIC:
         raise StafettError(f"a topic is at most {MAX_TOPIC} characters")
     asked.not_too_long(reason or "")
-    return lambda tx: _moved(cases.resolve(tx, case_id, agent_id, outcome, topic, reason))
+    seen = text_of(body, "seen")
+    return lambda tx: _moved(cases.resolve(tx, case_id, agent_id, outcome, topic, reason, seen=seen))
 
 
 def reply(case_id: str, agent_id: str, body: Body) -> Unit:

@@ -253,6 +253,21 @@ async def test_without_a_solution_a_reason_is_owed(house: House) -> None:
     assert any("it is sold out" in says for says in house.got())
 
 
+async def test_what_a_customer_writes_while_the_form_is_open_is_read_before_the_case_ends(house: House) -> None:
+    card = await house.claimed()
+    await house.ann.presses(DESK, card.ts, "Resolve…")
+    view = await house.ann.is_shown("Resolve")
+    await house.kari.dm("wait, one more question")
+    await house.rest()
+    reply = await house.ann.submits(view, {"outcome": "Solved"})
+    assert reply is not None
+    assert "The customer has written meanwhile" in str(reply["view"])
+    assert (await house.case()).status == "open"
+    await house.ann.submits(house.ann.view, {"outcome": "Solved"})
+    await house.rest()
+    assert (await house.case()).outcome == "resolved"
+
+
 async def test_f25_after_the_end_nothing_is_relayed_and_the_agent_is_told(house: House) -> None:
     card = await house.claimed()
     await house.ann.presses(DESK, card.ts, "Resolve…")

@@ -212,6 +212,14 @@ def test_a_mistake_is_named_where_it_stands(tmp_path: Path, file: str, old: str,
     assert all("\n" not in one for one in faults)
 
 
+def test_where_there_is_none_to_choose_from_none_is_listed(tmp_path: Path) -> None:
+    """The misspelt `teams` is the fault; who then asks for a team is not shown an empty list."""
+    faults = faults_of(written(tmp_path, {**FILES, D: DESK.replace("teams:", "teamz:", 1)}))
+    assert any('did you mean "teams"?' in one for one in faults)
+    assert any('unknown "' in one and one.endswith('"') for one in faults)
+    assert not any(one.rstrip().endswith("known are") for one in faults)
+
+
 def test_all_mistakes_of_all_files_are_told_in_one_pass(tmp_path: Path) -> None:
     broken = {
         D: DESK.replace("undo: 5s", "undoo: 5s").replace("role: agent", "role: boss"),

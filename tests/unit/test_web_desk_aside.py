@@ -76,6 +76,27 @@ async def test_a_refusal_is_told_in_the_language_of_the_agents_page(house: House
     )
 
 
+async def test_who_ends_a_case_has_read_what_the_customer_wrote_while_the_form_was_open(house: House) -> None:
+    ann, case = await seat(house, "ann"), await house.taken("ann")
+    await house.writes(case.customer_id, "Where is it?")
+    page = await story(ann, case.id)
+    seen = [one["id"] for one in page["messages"] if one["by"] == "customer"][-1]
+    await house.writes(case.customer_id, "Wait, one more question!")
+    end = {"outcome": "resolved", "seen": seen}
+    refused = await ann.post(f"api/cases/{case.id}/resolve", end)
+    assert (refused.status_code, refused.json()["code"]) == (409, "wrote_meanwhile")
+    assert (await house.case(case)).status == "open"
+    page = await story(ann, case.id)
+    seen = [one["id"] for one in page["messages"] if one["by"] == "customer"][-1]
+    assert (await ann.post(f"api/cases/{case.id}/resolve", {**end, "seen": seen})).status_code == 200
+
+
+async def test_who_writes_without_end_is_spam_all_the_same(house: House) -> None:
+    ann, case = await seat(house, "ann"), await house.taken("ann")
+    await house.writes(case.customer_id, "BUY NOW")
+    assert (await ann.post(f"api/cases/{case.id}/resolve", {"outcome": "spam", "seen": "older"})).status_code == 200
+
+
 async def test_a_task_has_an_owner_and_a_time_and_only_they_say_that_it_is_done(house: House) -> None:
     ann, bob, case = await seat(house, "ann"), await seat(house, "bob"), await house.taken("ann")
     due = (house.now + timedelta(hours=2)).isoformat()

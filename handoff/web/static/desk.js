@@ -76,8 +76,9 @@ const desk = {
   },
 
   async resolve() {
+    const seen = state.whole.messages.filter((one) => one.by === "customer").at(-1)?.id;
     const answer = await askResolve(state.whole.case);
-    if (answer && await desk.act("resolve", answer)) {
+    if (answer && await desk.act("resolve", { ...answer, seen })) {
       if (answer.topic && !me.topics.includes(answer.topic)) me.topics.unshift(answer.topic);
       toast(t("status_resolved"));
     }

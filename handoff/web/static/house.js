@@ -50,6 +50,7 @@ export function reason(error) {
     case "no_case": return t("refused_no_case");
     case "same_customer": return t("refused_same");
     case "too_late_to_part": return t("too_late_to_part");
+    case "wrote_meanwhile": return t("refused_wrote_meanwhile");
     case "over": return t("refused_over");
     case "claim_first": return t("refused_claim_first");
     case "conflict": return error.detail || t("desk_changed");
