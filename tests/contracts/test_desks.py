@@ -81,6 +81,8 @@ async def test_a_claim_is_won_once_and_the_loser_is_told_who(office: Office) -> 
     assert sum(one is None for one in told) == 1
     assert loser is not None
     assert winner in loser
+    await kari.hears("is here and has read everything")
+    await office.rest()
     assert sum("is here and has read everything" in one for one in await kari.texts()) == 1
 
 
