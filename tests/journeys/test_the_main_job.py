@@ -88,8 +88,10 @@ async def test_an_article_answers_and_a_yes_ends_the_case(tmp_path: Path) -> Non
         await visitor.says("How long does delivery take?")
         answer = await visitor.hears("Did this help?", "bot")
         await visitor.presses(answer, "Yes, thanks")
-        await visitor.gets(lambda frame: frame["type"] == "case" and frame["status"] == "resolved")
         question = await visitor.gets(lambda frame: frame["type"] == "message" and frame["survey"] is not None)
+        ended = {"type": "case", "status": "resolved"}  # told before the question, or after it when that is quick
+        if not any(ended.items() <= frame.items() for frame in visitor.frames):
+            await visitor.gets(lambda frame: ended.items() <= frame.items())
         await visitor.says("7")
         (response,) = await house.app.storage.read(surveys.responses)
         assert response.score == 7
