@@ -45,12 +45,6 @@ _LIVE_CASE = Prepared(
         t.cases.c.customer_id == bindparam("of"), t.cases.c.status.in_([literal_column(f"'{one}'") for one in _LIVE])
     )
 )
-_CASES = (
-    select(t.cases)
-    .where(t.cases.c.customer_id == bindparam("of"))
-    .order_by(t.cases.c.opened_at.desc(), t.cases.c.id.desc())
-    .limit(bindparam("at_most"))
-)
 _RANK = when(
     (t.cases.c.status.in_([literal_column(f"'{one}'") for one in _LIVE]), literal_column("0")),
     (t.cases.c.resolved_at.is_not(None), literal_column("1")),
@@ -62,7 +56,12 @@ _LAST_CASE = Prepared(
     .order_by(_RANK, t.cases.c.resolved_at.desc(), t.cases.c.opened_at.desc(), t.cases.c.id.desc())
     .limit(literal_column("1"))
 )
-_LAST_CASES = Prepared(_CASES)
+_CASES = Prepared(
+    select(t.cases)
+    .where(t.cases.c.customer_id == bindparam("of"))
+    .order_by(t.cases.c.opened_at.desc(), t.cases.c.id.desc())
+    .limit(bindparam("at_most"))
+)
 _HAD_BY_AGENTS = Prepared(
     select(*(t.cases.c[name] for name in ("flow", "topic", "last_agent_id")))
     .where(
@@ -149,7 +148,7 @@ def last_case(conn: Connection, customer_id: str) -> Case | None:
 
 def of_customer(conn: Connection, customer_id: str, limit: int = 20) -> list[Case]:
     """The customer's cases, newest first."""
-    return [to_case(row) for row in _LAST_CASES.all(conn, of=customer_id, at_most=limit)]
+    return [to_case(row) for row in _CASES.all(conn, of=customer_id, at_most=limit)]
 
 
 def known_by(conn: Connection, customer_id: str, topics: Collection[str], since: datetime) -> str | None:

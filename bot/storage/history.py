@@ -257,10 +257,9 @@ def since(conn: Connection, customer_id: str, after: int, limit: int = 200) -> l
     entries = []
     for row in _SINCE.all(conn, whose=customer_id, after=after, at_most=limit):
         now = to_message(row)
-        again = (
-            row.line_kind == "message" and row.line_seq != row.seq
-        )  # it left with an undone merge, and came back later
-        body = Body(text=row.line_text) if again else replace(now.body, text=row.line_text)
+        # Else it left with an undone merge, and came back later.
+        stands = row.line_kind != "message" or row.line_seq == row.seq
+        body = replace(now.body, text=row.line_text) if stands else Body(text=row.line_text)
         then = replace(now, body=body)
         entries.append(TimelineEntry(row.line_seq, row.line_kind, then, row.line_at))
     return entries

@@ -424,13 +424,19 @@ async def test_an_uploaded_file_whose_answer_was_lost_is_not_uploaded_twice(slow
     assert len([post for post in kari.direct.posts() if post.files]) == 1
 
 
-async def test_words_that_went_astray_and_cannot_be_deleted_at_once_are_not_said_twice(slow_house: House) -> None:
-    """The root of their thread was deleted: Slack posted at the channel's top. The next try would post there once more."""
-    house = slow_house
+async def asked_in_the_shop(house: House) -> tuple[Any, Any, Any]:
+    """Kari has asked the app in a channel, where it has not answered yet: she, the channel, and her post."""
     kari = house.slack.person("U1")
     shop = house.slack.channel("C7", members=[kari])
     root = await kari.mentions_app("C7", "hello")
     await house.slack.settled()
+    return kari, shop, root
+
+
+async def test_words_that_went_astray_and_cannot_be_deleted_at_once_are_not_said_twice(slow_house: House) -> None:
+    """The root of their thread was deleted: Slack posted at the channel's top. The next try would post there once more."""
+    house = slow_house
+    _, shop, root = await asked_in_the_shop(house)
     shop.room.messages.pop(root.ts)
     house.slack.script("chat.delete", Fault.status(429, retry_after=1))
     await house.deliver()
@@ -442,10 +448,7 @@ async def test_words_that_went_astray_and_cannot_be_deleted_at_once_are_not_said
 async def test_the_echo_of_words_that_went_astray_is_no_proof_of_those_that_took_their_place(slow_house: House) -> None:
     """They were deleted, and the post in the new thread never came to be: were they believed in, nobody would ever read them."""
     house = slow_house
-    kari = house.slack.person("U1")
-    shop = house.slack.channel("C7", members=[kari])
-    root = await kari.mentions_app("C7", "hello")
-    await house.slack.settled()
+    _, shop, root = await asked_in_the_shop(house)
     shop.room.messages.pop(root.ts)
     house.slack.script("chat.postMessage", None, Fault.reset())
     await house.deliver()
@@ -458,10 +461,7 @@ async def test_the_echo_of_words_that_went_astray_is_no_proof_of_those_that_took
 async def test_f24_a_thread_whose_root_was_deleted_goes_on_in_a_new_one(slow_house: House) -> None:
     """T9: Slack would put the answer at the channel's top, without a word to anybody."""
     house = slow_house
-    kari = house.slack.person("U1")
-    shop = house.slack.channel("C7", members=[kari])
-    root = await kari.mentions_app("C7", "hello")
-    await house.slack.settled()
+    kari, shop, root = await asked_in_the_shop(house)
     await kari.deletes("C7", root.ts)
     await house.slack.settled()
     await house.deliver()
