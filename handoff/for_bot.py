@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bot.answers.rules import is_unhappy
+from bot.events import EscalationAsked
 from bot.model import CaseStatus
 from bot.storage import marks
 from bot.storage.tx import Tx
-from handoff import cases, hours, meanwhile, store, terms
+from handoff import cases, hours, meanwhile, routing, store, terms
 from handoff.case import Case
 
 if TYPE_CHECKING:
@@ -55,6 +56,16 @@ class CasesForBot:
         desk = self._desk()
         there = store.on_duty(tx.conn, desk, None, now)
         return sum(hours.is_open(desk, one.team or terms.default_team(desk), now) for one in there)
+
+    def is_staffed(self, tx: Tx, asked: EscalationAsked, customer: Mapping[str, Any]) -> bool:
+        """Whether somebody is there where that escalation would go, of a customer whom a flow knows so by now."""
+        case = self.last(tx, asked.customer_id)
+        if case is None:
+            return False
+        team = case.team
+        if not case.with_people:
+            team, _ = routing.destination(tx, case, asked.team, asked.priority, asked.reason_code, customer)
+        return routing.is_staffed(tx, self._desk(), team)
 
     def is_open(self, now: datetime) -> bool:
         desk, minute = self._desk(), int(now.timestamp()) // 60  # hours are given by the minute

@@ -7,6 +7,7 @@ only while the team is open. On a desk where agents claim by themselves, who kne
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -32,16 +33,18 @@ if TYPE_CHECKING:
 
 
 def destination(
-    tx: Tx, case: Case, asked: str | None, priority: str, reason: str
+    tx: Tx, case: Case, asked: str | None, priority: str, reason: str, customer: Mapping[str, Any] | None = None
 ) -> tuple[str | None, RoutingRule | None]:
     """The team that a case goes to, and the rule that says so: see `bot.staffing.people.destination`.
 
-    While that team is closed or nobody of it is there, the one that takes its overflow, if somebody is there.
+    While that team is closed or nobody of it is there, the one that takes its overflow, if somebody is there. `customer` is
+    what rules see of them, where more is known than what is written by now.
     """
     desk = desk_of(tx)
     if desk is None:
         return None, None
-    who, locale = customers.customer(tx.conn, case.customer_id), locale_of(tx, case)
+    customer = _customer(tx, case) if customer is None else customer
+    locale = str(customer["locale"])
     about: dict[str, Any] = {
         "id": case.id,
         "channel": case.channel,
@@ -51,15 +54,17 @@ def destination(
     }
     about |= {"team": asked, "reopened": case.reopened, "flow": case.flow}
     scope = Scope(
-        {
-            "customer": {"locale": locale, "name": who.name if who else "", **(who.attributes if who else {})},
-            "case": about,
-        },
+        {"customer": customer, "case": about},
         tx.now,
         hours.is_open(desk, asked or terms.default_team(desk), tx.now),
     )
     team, rule = people.destination(desk, asked, locale, scope)
     return _overflow(tx, desk, team), rule
+
+
+def _customer(tx: Tx, case: Case) -> dict[str, Any]:
+    who = customers.customer(tx.conn, case.customer_id)
+    return {"name": who.name if who else "", **(who.attributes if who else {}), "locale": locale_of(tx, case)}
 
 
 def _overflow(tx: Tx, desk: Desk, team: str | None) -> str | None:

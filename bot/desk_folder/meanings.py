@@ -170,7 +170,7 @@ MEANINGS: Mapping[str, str] = {
     "retries": "so often again, after 1, 2, 4 … seconds; needs `once` when something is changed",
     "save": "the slot that the answer is kept in; an answer that its type can't hold, such as a web page, is an `error`",
     "step.call.on": "where to go on 404 or another status, `timeout`, `error`",
-    "step.escalate.on": "`no_agent`: what happens while nobody is there",
+    "step.escalate.on": "`no_agent`: what happens while nobody is there of the team to which the case goes",
     "step.kb.on": "`unsure` and `none`: where to go without an answer",
     "step.llm.on": "`refused`, and if you like `off` and `timeout`: where to go without an answer",
     "topic": "what it was about, for reports",

@@ -12,7 +12,7 @@ from bot.answers import dialogue as articles
 from bot.answers import rules
 from bot.desk_folder import Desk
 from bot.dialogue import by_model
-from bot.dialogue.escalating import ask_for_people, tried
+from bot.dialogue.escalating import ask_for_people, dressed, tried
 from bot.dialogue.talk import Talk
 from bot.events import CloseAsked, EscalationAsked, NotifyAsked, Recorded, StepsTaken
 from bot.flows import versions
@@ -116,7 +116,7 @@ def _context(talk: Talk) -> flows.Context:
         customer=names["customer"],
         case=names["case"],
         is_open=is_open,
-        agents_available=lambda: cases.agents_available(tx, tx.now),
+        is_staffed=lambda effect, customer: cases.is_staffed(tx, dressed(talk, _asked(talk, effect)), customer),
         knows=lambda text, locale: _knows(talk, text, locale),
         search=lambda query, locale, tags: _found(talk, query, locale, tags),
         opens_in_s=None if is_open else _opens_in(talk, tx.now),
@@ -202,7 +202,11 @@ def _resting_place(talk: Talk) -> str:
 
 
 def _escalate(talk: Talk, effect: flows.Escalate) -> None:
-    asked = EscalationAsked(
+    ask_for_people(talk, _asked(talk, effect))
+
+
+def _asked(talk: Talk, effect: flows.Escalate) -> EscalationAsked:
+    return EscalationAsked(
         talk.customer_id,
         effect.reason_code,
         reason=effect.reason,
@@ -216,7 +220,6 @@ def _escalate(talk: Talk, effect: flows.Escalate) -> None:
         survey=_as_values(effect.survey) or talk.survey,
         goes_on=talk.flow.waiting == "ask",
     )
-    ask_for_people(talk, asked)
 
 
 def _call(talk: Talk, effect: flows.Call) -> None:

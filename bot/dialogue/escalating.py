@@ -14,22 +14,25 @@ from bot.texts import match_locale
 
 
 def ask_for_people(talk: Talk, asked: EscalationAsked) -> None:
+    talk.over = True
+    talk.tx.emit(dressed(talk, asked))
+
+
+def dressed(talk: Talk, asked: EscalationAsked) -> EscalationAsked:
+    """What is asked of the people's room, as the desk's rule for its reason has it."""
     now = talk.tx.now
     scope = Scope(talk.names(), now, talk.bot.cases.is_open(now))
     own = talk.desk.escalation.rules
     unhappy = rules.find(own, "detractor") is not None and talk.bot.cases.was_unhappy(talk.tx, talk.customer_id)
-    dressed = rules.dress(own, asked.reason_code, asked.priority or None, scope, unhappy=unhappy)
-    talk.over = True
-    talk.tx.emit(
-        replace(
-            asked,
-            reason_code=dressed.reason,
-            priority=dressed.priority or "normal",
-            team=asked.team or dressed.team,
-            text=wording(talk, dressed.text) or asked.text,
-            show=(*asked.show, *((("priority", ", ".join(dressed.raised)),) if dressed.raised else ())),
-            prefer_agent=talk.knows or asked.prefer_agent,
-        )
+    dress = rules.dress(own, asked.reason_code, asked.priority or None, scope, unhappy=unhappy)
+    return replace(
+        asked,
+        reason_code=dress.reason,
+        priority=dress.priority or "normal",
+        team=asked.team or dress.team,
+        text=wording(talk, dress.text) or asked.text,
+        show=(*asked.show, *((("priority", ", ".join(dress.raised)),) if dress.raised else ())),
+        prefer_agent=talk.knows or asked.prefer_agent,
     )
 
 

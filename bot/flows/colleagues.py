@@ -67,7 +67,7 @@ class Colleagues:
 
     def fetch(self, wanted: Wanted, now: datetime) -> list[Said]:
         """A case comes into a queue: what its customer hears, if somebody is given it."""
-        self.wanted, self.agent, self.called = self._overflowing(wanted, now), None, []
+        self.wanted, self.agent, self.called = self.overflowing(wanted, now), None, []
         self._since, self._rung, self._offered_at = now, 0, None
         return self._give(now)
 
@@ -99,7 +99,7 @@ class Colleagues:
             self._rung += 1
             if rung.team is None:
                 self.called.append(rung.group or rung.person or "")
-            elif self.agent is None and self._has_staff(rung.team, now):
+            elif self.agent is None and self.has_staff(rung.team, now):
                 self.wanted = replace(self.wanted, team=rung.team)
         return said + ([] if self.agent else self._give(now))
 
@@ -116,14 +116,14 @@ class Colleagues:
     def _choice(self) -> Choice | None:
         return routing.choose(self.wanted, list(self.staff.values()), self.desk.routing.assign)
 
-    def _overflowing(self, wanted: Wanted, now: datetime) -> Wanted:
+    def overflowing(self, wanted: Wanted, now: datetime) -> Wanted:
         """To the team that takes the overflow, while nobody of this one is there."""
         own = people.team_of(self.desk, wanted.team)
-        if own is None or own.overflow is None or self._has_staff(wanted.team, now):
+        if own is None or own.overflow is None or self.has_staff(wanted.team, now):
             return wanted
-        return replace(wanted, team=own.overflow) if self._has_staff(own.overflow, now) else wanted
+        return replace(wanted, team=own.overflow) if self.has_staff(own.overflow, now) else wanted
 
-    def _has_staff(self, team: str | None, now: datetime) -> bool:
+    def has_staff(self, team: str | None, now: datetime) -> bool:
         there = any(one.available and one.team in {None, team} for one in self.staff.values()) or not self.staff
         return there and (self.always_open or is_open_at(people.hours_of(self.desk, team), now))
 

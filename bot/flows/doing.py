@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bot.flows import card, rewording, templates
@@ -106,25 +107,23 @@ def _call(machine: Machine, flow: Flow, here: Step, verb: CallStep) -> None:
 
 
 def _escalate(machine: Machine, flow: Flow, here: Step, verb: EscalateStep) -> None:
-    nobody = machine.context.nobody_is_there
-    alone = nobody and verb.no_agent is not None
-    names = machine.names()
-    machine.effects.append(
-        Escalate(
-            machine.why or "flow",
-            templates.render(verb.reason, names, machine.locale, markdown=False),
-            verb.team,
-            verb.priority,
-            card.shown(machine.desk, machine.frames, machine.slots, machine.customer, verb.show),
-            "" if alone else machine.text(verb.text),
-            verb.sla_s,
-            _chosen_below(machine),
-        )
+    asked = Escalate(
+        machine.why or "flow",
+        templates.render(verb.reason, machine.names(), machine.locale, markdown=False),
+        verb.team,
+        verb.priority,
+        card.shown(machine.desk, machine.frames, machine.slots, machine.customer, verb.show),
+        machine.text(verb.text),
+        verb.sla_s,
+        _chosen_below(machine),
     )
-    if alone:
-        machine.move(verb.no_agent)
-    else:
+    who = {**machine.customer, "locale": machine.locale}
+    if verb.no_agent is None or machine.context.is_staffed(asked, who):
+        machine.effects.append(asked)
         machine.pending = Pending("escalate", here.id, flow.hash, machine.token())
+    else:
+        machine.effects.append(replace(asked, text=""))
+        machine.move(verb.no_agent)
 
 
 def _chosen_below(machine: Machine) -> Survey | None:

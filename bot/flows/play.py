@@ -146,7 +146,7 @@ class Play:
             self.customer,
             self.case,
             self.is_open,
-            self.agents,
+            self.is_staffed,
             knows=self.knows,
             search=self.found,
             model=self.model != "off",
@@ -191,29 +191,45 @@ class Play:
         """People are asked for: the customer hears so, and where they stand in the queue."""
         if self.with_people:
             return
-        scope = Scope(self.names(), self.now, self.is_open)
-        own_rules, unhappy = self.desk.escalation.rules, bool(self.customer.get("detractor"))
-        unhappy = unhappy and rules.find(own_rules, "detractor") is not None
-        dressed = rules.dress(own_rules, effect.reason_code, effect.priority, scope, unhappy=unhappy)
-        own = templates.render(dressed.text.get(self.locale, ""), self.names(), self.locale)
-        self.hear(own or effect.text or say("human_coming", self.locale, self.desk.texts))
-        team, priority = effect.team or dressed.team, dressed.priority
-        effect = replace(effect, reason_code=dressed.reason, priority=priority, team=team)
-        self.escalation, self.with_people, self.claimed = self.send(effect, scope), True, False
+        effect = self.dressed(effect)
+        self.hear(effect.text or say("human_coming", self.locale, self.desk.texts))
+        self.wanted, priority = self.destination(effect, {**self.customer, "locale": self.locale})
+        self.escalation = replace(effect, team=self.wanted.team, priority=priority)
+        self.with_people, self.claimed = True, False
         self.slots |= {name: value for name, value in effect.show if name not in self.slots}
         if effect.survey is not None:
             self.survey = effect.survey.instrument
         self.find_agent(self.colleagues.fetch(self.wanted, self.now))
 
-    def send(self, effect: Escalate, scope: Scope) -> Escalate:
-        """To the team that the desk's rules name, and to whom they ask for."""
-        about = {"locale": self.locale, "priority": effect.priority or "normal", "reason": effect.reason_code}
-        names = {**scope.names, "case": {**self.case, **about, "team": effect.team}}
-        team, rule = people.destination(self.desk, effect.team, self.locale, replace(scope, names=names))
-        knew = self.case.get("last_agent")
-        self.wanted = Wanted("case", team, self.locale, rule.skills if rule else (), knew or None)
+    def dressed(self, effect: Escalate) -> Escalate:
+        """As the desk's rule for its reason has it."""
+        scope = Scope(self.names(), self.now, self.is_open)
+        own_rules, unhappy = self.desk.escalation.rules, bool(self.customer.get("detractor"))
+        unhappy = unhappy and rules.find(own_rules, "detractor") is not None
+        dress = rules.dress(own_rules, effect.reason_code, effect.priority, scope, unhappy=unhappy)
+        own = templates.render(dress.text.get(self.locale, ""), self.names(), self.locale)
+        team, text = effect.team or dress.team, own or effect.text
+        return replace(effect, reason_code=dress.reason, priority=dress.priority, team=team, text=text)
+
+    def destination(self, effect: Escalate, customer: Mapping[str, Any]) -> tuple[Wanted, str | None]:
+        """The team that the desk's rules name and whom they ask for, and the priority that they give."""
+        locale = str(customer["locale"])
+        about = {"locale": locale, "priority": effect.priority or "normal", "reason": effect.reason_code}
+        names = {"customer": customer, "case": {**self.case, **about, "team": effect.team}}
+        team, rule = people.destination(self.desk, effect.team, locale, Scope(names, self.now, self.is_open))
+        wanted = Wanted("case", team, locale, rule.skills if rule else (), self.case.get("last_agent") or None)
         self.colleagues.always_open = not self.by_hours
-        return replace(effect, team=team, priority=(rule.priority if rule else None) or effect.priority)
+        return wanted, (rule.priority if rule else None) or effect.priority
+
+    def is_staffed(self, effect: Escalate, customer: Mapping[str, Any]) -> bool:
+        """Whether somebody is there where that would go."""
+        if self.with_people:
+            return self.has_people(self.colleagues.team)
+        wanted, _ = self.destination(self.dressed(effect), customer)
+        return self.has_people(self.colleagues.overflowing(wanted, self.now).team)
+
+    def has_people(self, team: str | None) -> bool:
+        return self.agents > 0 and (self.by_hours or self.open) and self.colleagues.has_staff(team, self.now)
 
     def find_agent(self, said: Sequence[tuple[str, Mapping[str, str]]]) -> None:
         """What the customer hears of who has their case now; else where they stand."""
@@ -225,7 +241,7 @@ class Play:
             self.state = FlowState(slots=self.state.slots)  # what was asked before, nobody waits for any more
 
     def tell_place(self) -> None:
-        if self.agents > 0 and self.is_open:
+        if self.has_people(self.colleagues.team):
             wait = duration(_WAIT_S, self.locale)
             self.hear(say("queue_place", self.locale, self.desk.texts, position=1, wait=wait))
         else:

@@ -303,8 +303,8 @@ class Context:
     `knows` asks the articles, (text, locale) → Told or None: what is no answer to the open question may be a question of
     the customer's own, which is answered before ours is asked again. None: nobody can be asked just now. `search` is what
     the step `kb` asks: (question, locale, collections). `opens_in_s`: seconds until the desk opens, None when nobody knows.
-    `agents_available` may have to be counted, and is only when a step wants to know. `model`: whether a language model may
-    be asked just now.
+    `is_staffed`: whether somebody is there where an escalation would go now, of a customer whom the flow knows so by then;
+    looked up only when a step wants to know. `model`: whether a language model may be asked just now.
     """
 
     now: datetime
@@ -312,16 +312,11 @@ class Context:
     customer: Mapping[str, Any] = field(default_factory=dict)
     case: Mapping[str, Any] = field(default_factory=dict)
     is_open: bool = True
-    agents_available: int | Callable[[], int] = 1
+    is_staffed: Callable[[Escalate, Mapping[str, Any]], bool] = lambda _, __: True
     knows: Callable[[str, str], Told | None] | None = None
     search: Callable[[str, str, Sequence[str]], Found] | None = None
     opens_in_s: int | None = None
     model: bool = False
-
-    @property
-    def nobody_is_there(self) -> bool:
-        there = self.agents_available
-        return not self.is_open or (there() if callable(there) else there) <= 0
 
 
 @noun(frozen=True, slots=True)

@@ -245,6 +245,52 @@ async def test_a_flow_asks_nothing_more_of_whom_somebody_was_given_though_the_fi
         assert not any("answer here" in one for one in await told_to(house, case))
 
 
+KIND = """\
+flow: kind
+triggers: {phrases: {en: [my order], he: [הזמנה]}}
+slots: {about: {type: text, scope: customer}, email: {type: email, scope: customer}}
+steps:
+  - {id: q, ask: about, text: {en: "About?", he: "על?"}}
+  - {id: person, escalate: {}, text: {en: Somebody comes., he: בדרך.}, on: {no_agent: q_email}}
+  - {id: q_email, ask: email, text: {en: "E-mail?", he: "מייל?"}}
+"""
+BY_KIND = {
+    "agents: [{id: ann, name: Ann, team: support}]": "agents: [{id: ann, name: Ann, team: support}, {id: bill, name: Bill, team: billing}]",
+    "assign: round_robin": "assign: manual, rules: [{if: \"customer.about == 'money'\", team: billing}]",
+}
+
+
+@pytest.mark.parametrize(
+    ("closed", "about", "heard"),
+    [
+        ("Billing", "money", ["E-mail?", "Nobody is here right now"]),
+        ("Billing", "a tent", ["Somebody comes.", "number 1"]),
+        ("Support", "money", ["Somebody comes.", "number 1"]),
+        ("Support", "a tent", ["E-mail?", "Nobody is here right now"]),
+    ],
+)
+async def test_a_flow_goes_on_while_nobody_is_there_of_the_team_to_which_the_case_goes(
+    tmp_path: Path, closed: str, about: str, heard: list[str]
+) -> None:
+    """Monday noon: one team is there on Tuesdays only. A rule decides, by what they have said this moment."""
+    folder, staff = tmp_path / "desk", STAFF
+    for before, after in BY_KIND.items():
+        staff = staff.replace(before, after)
+    by_day = DESK.replace(f"name: {closed}", f'name: {closed}, opening_hours: {{tue: "09:00-17:00"}}')
+    desk_of(folder, KIND, desk=by_day + staff)
+    async with House(tmp_path, desk=folder) as house:
+        kari = await house.visitor()
+        await kari.says("my order")
+        await kari.hears("About?", "bot")
+        await kari.says(about)
+        await house.settle()
+        case = await case_of(house)
+        told = await told_to(house, case)
+        assert case.team == ("billing" if about == "money" else "support")
+        assert [any(one in text for text in told) for one in heard] == [True, True], told
+        assert any("E-mail?" in text for text in told) == (heard[0] == "E-mail?")
+
+
 async def is_asked_while_nobody_is_there(house: House) -> tuple[Visitor, Case]:
     await is_there(house, False)
     kari = await house.visitor()

@@ -32,12 +32,13 @@ OVERFLOW = "{id: support, name: Support}", "{id: support, name: Support, overflo
 HOURS = 'timezone: Europe/Oslo\nopening_hours: {mon-fri: "09:00-17:00"}\nholidays: {country: "NO"}\n'
 
 
-def played(tmp_path: Path, script: str, given: str, desk: str = DESK + STAFF) -> list[str]:
+def played(tmp_path: Path, script: str, given: str, desk: str = DESK + STAFF, *flows: str) -> list[str]:
     tests = tmp_path / "desk" / "tests"
     tests.mkdir(parents=True)
     lines = "".join(f"    - {line}\n" for line in script.strip().splitlines())
     (tests / "core.yaml").write_text(f"- test: one\n  given: {{{given}}}\n  script:\n{lines}", encoding="utf-8")
-    return [one.message.replace(f"{tmp_path}/desk/", "") for one in run_tests(desk_of(tmp_path / "desk", desk=desk))]
+    found = run_tests(desk_of(tmp_path / "desk", *flows, desk=desk))
+    return [one.message.replace(f"{tmp_path}/desk/", "") for one in found]
 
 
 @pytest.mark.parametrize(
@@ -111,6 +112,27 @@ steps:
   - {id: q_email, ask: email, text: {en: "E-mail?", he: "מייל?"}, timeout: {after: 1h, then: here}}
   - {id: here, say: {en: "Then here.", he: "כאן."}}
 """
+
+
+MANUAL = STAFF.replace("assign: round_robin", "assign: manual")
+
+
+@pytest.mark.parametrize(
+    ("given", "staff", "script"),
+    [
+        ("agents: {ann: free, bill: away}", STAFF, "{user: claim}\n{bot: $no_agents_now}\n{bot: E-mail?}"),
+        ("agents: {ann: away, bill: free}", MANUAL, "{user: claim}\n{bot: Somebody comes.}\n{bot: number 1 in the queue}"),
+        ("agents: {ann: free, bill: free}, at: 2026-01-05T12:00", MANUAL, "{user: claim}\n{bot: $no_agents_until}\n{bot: E-mail?}"),
+        ("agents: {ann: free, bill: free}, open: true", MANUAL, "{user: claim}\n{bot: number 1 in the queue}"),
+        ("agents: 1, open: false", MANUAL, "{user: claim}\n{bot: $no_agents_now}\n{bot: E-mail?}"),
+    ],
+)  # fmt: skip
+def test_who_is_there_is_asked_of_the_team_to_which_the_case_goes(
+    tmp_path: Path, given: str, staff: str, script: str
+) -> None:
+    """Monday noon: billing, to which the flow sends, is there on Tuesdays only."""
+    by_day = DESK.replace("name: Billing", 'name: Billing, opening_hours: {tue: "09:00-17:00"}')
+    assert played(tmp_path, f"{script}\n{{expect: {{escalated: billing}}}}", given, by_day + staff, CLAIM) == [""]
 
 
 @pytest.mark.parametrize(

@@ -71,10 +71,12 @@ def event_of(kind: str, value: str, state: flows.FlowState) -> flows.Event:
 
 
 @settings(max_examples=250, deadline=None)
-@given(st.lists(EVENTS, max_size=14), st.integers(0, 1), st.sampled_from(["en", "nl", "nb-NO", "he", "xx"]))
-def test_nothing_that_happens_breaks_the_interpreter(happened: list[tuple[str, str]], agents: int, locale: str) -> None:
+@given(st.lists(EVENTS, max_size=14), st.booleans(), st.sampled_from(["en", "nl", "nb-NO", "he", "xx"]))
+def test_nothing_that_happens_breaks_the_interpreter(
+    happened: list[tuple[str, str]], agents: bool, locale: str
+) -> None:
     state = flows.FlowState()
-    context = flows.Context(NOON, locale, case={"id": "c1", "channel": "web"}, agents_available=agents)
+    context = flows.Context(NOON, locale, case={"id": "c1", "channel": "web"}, is_staffed=lambda _, __: agents)
     for kind, value in happened:
         context = replace(context, now=context.now + timedelta(seconds=1))
         outcome = flows.step(DESK, state, event_of(kind, value, state), context)
