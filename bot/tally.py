@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import groupby
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -83,8 +82,10 @@ class Tally:
 
     def _add(self, trace: Trace, day: str, now: datetime) -> None:
         for flow, step, came, answered in taken(trace):
-            self._reached[flow, step, day] += came
-            self._answered[flow, step, day] += answered
+            if came:
+                self._reached[flow, step, day] += 1
+            if answered:
+                self._answered[flow, step, day] += 1
         self._since = self._since or now
 
 
@@ -99,8 +100,14 @@ def zone_name(tx: Tx) -> str:
 
 def taken(trace: Trace) -> Iterator[tuple[str, str, bool, bool]]:
     """(flow, step, whether the conversation came there in this turn, whether it was answered there) of a turn. Pure."""
-    for (flow, step), entries in groupby(trace, lambda one: (one["flow"], one["step"])):
-        told = list(entries)
-        skipped = len(told) == 1 and told[0].get("value") is False  # its own condition did not hold
-        came = not skipped and not GOES_ON & told[0].keys()
-        yield flow, step, came, any(ANSWERED & one.keys() for one in told)
+    begins, many = 0, len(trace)
+    while begins < many:
+        first = trace[begins]
+        flow, step, answered = first["flow"], first["step"], not ANSWERED.isdisjoint(first)
+        ends = begins + 1
+        while ends < many and (one := trace[ends])["step"] == step and one["flow"] == flow:
+            answered = answered or not ANSWERED.isdisjoint(one)
+            ends += 1
+        skipped = ends - begins == 1 and first.get("value") is False  # its own condition did not hold
+        yield flow, step, not skipped and GOES_ON.isdisjoint(first), answered
+        begins = ends
