@@ -40,6 +40,7 @@ from surveys.timing import EXPIRES_AFTER, Rules, Skip, decide
 ASK: Final = "survey"
 ASK_IN_CAMPAIGN: Final = "nps_ask"
 EXPIRE: Final = "survey_expiry"
+_ASKS: Final = frozenset({"survey", "survey_goal"})  # in what is known of a message: it asks one of our questions
 GOAL: Final = "goal"  # in the snapshot: "asked" while the customer has not said whether they got what they came for
 
 
@@ -169,7 +170,7 @@ class Invitations:
 
     def on_send_settled(self, tx: Tx, event: SendSettled) -> None:
         """The question arrived, or never will: only what arrived counts in the response rate."""
-        if event.message_id is None or event.said is None or not event.said.meta.keys() & {"survey", "survey_goal"}:
+        if event.message_id is None or event.said is None or _ASKS.isdisjoint(event.said.meta):
             return
         asked = store.invitation_of_message(tx.conn, event.message_id)
         if asked is None or absence.MARK in event.said.meta:  # told once, when it first arrived
