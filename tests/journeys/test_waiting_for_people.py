@@ -321,3 +321,20 @@ async def test_who_waits_for_the_morning_is_served_when_the_desk_opens_earlier(t
     async with House(tmp_path, desk=folder) as house:
         await house.settle()
         assert (await case_of(house)).agent_id == "ann"
+
+
+async def test_who_is_an_agent_no_more_is_called_by_their_name_not_by_an_id(tmp_path: Path) -> None:
+    folder = tmp_path / "desk"
+    desk_of(folder, desk=DESK + STAFF)
+    async with House(tmp_path, desk=folder) as house:
+        desk_of(folder, desk=DESK + STAFF.replace("name: Ann,", "name: Ann Lee,"))
+        await house.app.desk.reload()
+        desk_of(folder, desk=DESK + STAFF.replace("{id: ann, name: Ann, team: support}", "{id: bob, name: Bob}"))
+        await house.app.desk.reload()
+
+        def names(conn: Any) -> list[str]:
+            return [store.agent_name(conn, house.app.rules, one) for one in ("ann", "bob", "nobody")]
+
+        assert await house.app.storage.read(names) == ["Ann Lee", "Bob", "nobody"]
+        listed = await house.app.storage.read(lambda conn: store.agents(conn, house.app.rules))
+        assert [one.id for one in listed] == ["bob"], "who is kept by name alone is no agent"
