@@ -9,6 +9,7 @@ import pytest
 
 from bot.model import Message, Occurred
 from bot.storage import history
+from bot.texts import say
 from handoff import cases, store
 from handoff.case import Case
 from tests.support.house import House, Visitor
@@ -139,6 +140,28 @@ async def test_who_asks_for_people_again_after_going_on_with_the_bot_is_told_tha
         await kari.says("How do I wash my tent?")
         told = await told_to(house, await case_of(house))
         assert told[len(before) :] == ["All right, you are still in the queue."], "and the bot is silent from here on"
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+async def test_who_names_another_language_while_they_wait_hears_the_rest_in_it(
+    tmp_path: Path, desk: Path, is_held: bool
+) -> None:
+    async with House(tmp_path, desk=desk) as house:
+        kari, _ = await waits(house)
+        case = await case_of(house)
+        if is_held:
+            await house.app.storage.write(lambda tx: cases.claim(tx, case.id, "ann", desk="web"))
+            await house.settle()
+        before = await told_to(house, case)
+        await kari.says("/language he")
+        await house.settle()
+        told = (await told_to(house, case))[len(before) :]
+        assert told == ([] if is_held else [say("language_changed", "he")]), "nor does the bot talk over a person"
+        (written,) = await with_text(house, "/language he")
+        assert written.case_id == case.id
+        if not is_held:
+            await is_there(house, True)
+            await kari.hears(say("agent_given", "he", agent="Ann"))
 
 
 async def test_who_leaves_a_contact_is_found_by_the_agent_who_comes(tmp_path: Path, desk: Path) -> None:
