@@ -77,10 +77,13 @@ class DeskInForce:
             if self.faults != before:
                 await self._tell(self.faults)
             return False
-        if self.faults:
+        was_refused = bool(self.faults)
+        if was_refused:
             self.faults = ()
             await self._tell(())
         if desk.hash == self.desk.hash:
+            if was_refused:  # nothing is loaded anew, and the refusal must not be the log's last word
+                log.info("desk_whole_again", hash=desk.hash)
             return False
         await self.keep(desk)
         self.desk = desk.keeping(self.desk)

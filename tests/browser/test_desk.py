@@ -192,6 +192,26 @@ async def test_who_was_second_is_told_who_was_first(at_desk: Page, site: Site) -
     await expect(at_desk.locator(".lockline")).to_contain_text("Bob holds this case")
 
 
+async def test_what_was_typed_in_a_form_that_was_refused_stands_in_it_again(at_desk: Page, site: Site) -> None:
+    """The customer writes while the case is being ended: that is to be read, the rest not to be written again."""
+    page, customer = at_desk, await taken(at_desk, site)
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("e")
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_text("No solution", exact=True).click()
+    await dialog.get_by_label("Topic").fill("returned parcel")
+    await dialog.get_by_role("textbox", name="Reason").fill("It was lost")
+    await site.house.writes(customer, "One more question")
+    await dialog.get_by_role("button", name="Resolve").click()
+    await expect(page.locator(".toast.bad")).to_be_visible()
+    await expect(page.locator(".msg.customer").last).to_contain_text("One more question")
+    await page.keyboard.press("e")
+    await expect(dialog.get_by_label("Topic")).to_have_value("returned parcel")
+    await expect(dialog.get_by_role("textbox", name="Reason")).to_have_value("It was lost")
+    await dialog.get_by_role("button", name="Resolve").click()
+    await expect(page.locator(".bar")).to_contain_text("Resolved")
+
+
 async def test_marks_tell_what_became_of_an_answer(at_desk: Page, site: Site) -> None:
     page, customer = at_desk, await taken(at_desk, site)
     case = (await site.house.look(history.messages, customer))[-1].case_id

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import structlog
 
 from bot.desk_folder import DEMO_DESK, DeskFaults
 from bot.desk_folder.desk import Desk
@@ -144,6 +145,17 @@ async def test_what_is_refused_is_told_once_and_again_only_when_it_changes() -> 
         folder.now = now
         await rules.reload()
     assert told == [["a:1:1: one"], ["a:2:1: two"], []]
+
+
+@pytest.mark.parametrize(("then", "last"), [("one", "desk_whole_again"), ("two", "desk_reloaded")])
+async def test_the_logs_last_word_is_that_the_folder_is_whole_again(then: str, last: str) -> None:
+    folder = Folder(desk("one"))
+    rules = DeskInForce(Path("shop"), load=folder.load)
+    with structlog.testing.capture_logs() as logged:
+        for now in (DeskFault("a:1:1: one"), desk(then), desk(then)):
+            folder.now = now
+            await rules.reload()
+    assert [line["event"] for line in logged] == ["desk_refused", last]
 
 
 async def test_whoever_looks_again_finds_the_other_desk_in_force_and_only_then() -> None:

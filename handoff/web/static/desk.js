@@ -14,6 +14,7 @@ const NAMES = { en: "English", nl: "Nederlands", nb: "Norsk", he: "עברית" }
 const PAGE = 150;
 const $ = (id) => document.getElementById(id);
 const state = { view: kept.get("view", "queue"), items: [], counts: {}, id: null, whole: null, seen: kept.get("seen", {}), known: null };
+const typed = new Map(); // a case → what was agreed to in its form for ending it, and refused
 
 const desk = {
   limit: PAGE,
@@ -77,8 +78,12 @@ const desk = {
 
   async resolve() {
     const seen = state.whole.messages.filter((one) => one.by === "customer").at(-1)?.id;
-    const answer = await askResolve(state.whole.case);
-    if (answer && await desk.act("resolve", { ...answer, seen })) {
+    const { case: row } = state.whole;
+    const answer = await askResolve(row, typed.get(row.id));
+    if (!answer) return;
+    typed.set(row.id, answer); // refused, it stands in the form again: they were to read, not to write it twice
+    if (await desk.act("resolve", { ...answer, seen })) {
+      typed.delete(row.id);
       if (answer.topic && !me.topics.includes(answer.topic)) me.topics.unshift(answer.topic);
       toast(t("status_resolved"));
     }

@@ -23,16 +23,17 @@ export function ask(title, body, agree, read) {
   });
 }
 
-export function askResolve(row) {
+/** `typed` is what they agreed to before, and the house refused. */
+export function askResolve(row, typed = { outcome: OUTCOMES[0], topic: row.topic, reason: "" }) {
   const topics = h("datalist", { id: "topics" }, me.topics.map((topic) => h("option", { value: topic })));
-  const reason = h("textarea", { name: "reason", rows: 3, dir: "auto", maxlength: 4000 });
+  const reason = h("textarea", { name: "reason", rows: 3, dir: "auto", maxlength: 4000 }, typed.reason || "");
   const label = h("span", {}, t("resolve_reason"));
   const need = h("p", { class: "wrong", role: "alert", hidden: true }, t("refused_reason_needed"));
-  const why = h("label", { class: "field", hidden: true }, label, reason, need);
-  const pick = (outcome, n) => h("label", { class: "option" }, h("input", { type: "radio", name: "outcome", value: outcome, checked: n === 0, onchange: () => { why.hidden = outcome !== "no_solution"; need.hidden = true; if (!why.hidden) reason.focus(); } }), h("span", {}, t("outcome_" + outcome)));
+  const why = h("label", { class: "field", hidden: typed.outcome !== "no_solution" }, label, reason, need);
+  const pick = (outcome) => h("label", { class: "option" }, h("input", { type: "radio", name: "outcome", value: outcome, checked: outcome === typed.outcome, onchange: () => { why.hidden = outcome !== "no_solution"; need.hidden = true; if (!why.hidden) reason.focus(); } }), h("span", {}, t("outcome_" + outcome)));
   return ask(t("resolve_title"), [
     h("fieldset", {}, h("legend", {}, t("resolve_outcome")), h("div", { class: "options" }, OUTCOMES.map(pick))),
-    h("label", { class: "field" }, h("span", {}, t("resolve_topic"), h("small", {}, t("desk_optional"))), h("input", { name: "topic", list: "topics", maxlength: 120, dir: "auto", autocomplete: "off", value: row.topic || "" }), topics),
+    h("label", { class: "field" }, h("span", {}, t("resolve_topic"), h("small", {}, t("desk_optional"))), h("input", { name: "topic", list: "topics", maxlength: 120, dir: "auto", autocomplete: "off", value: typed.topic || "" }), topics),
     why,
   ], t("button_resolve").replace("…", ""), (form) => {
     const found = Object.fromEntries(new FormData(form));
