@@ -470,9 +470,10 @@ class App:
         return self.clock() + DAY
 
     async def _keep_flows(self, desk: Desk) -> None:
-        """So that who runs in a version of a flow finds it after a restart, and on every node."""
+        """So that who runs in a version of a flow finds it after a restart, and on every node; and the agents' names."""
         rows = [versions.to_row(flow, desk.names) for flow in desk.flows.values()]
         await self.storage.write(lambda tx: flow_rows.keep(tx, rows))
+        await self.storage.write(lambda tx: cases.keep_names(tx, desk.agents))
         if (desk.surveys or {}).get("nps"):
             await self.storage.write(relationship.begin)
 

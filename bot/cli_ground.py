@@ -42,12 +42,12 @@ class Commands(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         end = args.index("--") if "--" in args else len(args)
         self.debug = "--debug" in args[:end]
-        with wrong_use():
+        with wrong_use(), all_written():
             return list(super().parse_args(ctx, [one for n, one in enumerate(args) if one != "--debug" or n > end]))
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            with wrong_use():
+            with wrong_use(), all_written():
                 return super().invoke(ctx)
         except StafettError as error:
             if self.debug:
@@ -80,6 +80,17 @@ def wrong_use() -> Iterator[None]:
         told = " ".join(error.format_message().split()).rstrip(".")
         complain(f"{told} (see {ctx.command_path if ctx else 'stafett'} --help)")
         raise typer.Exit(WRONG_USE) from None
+
+
+@contextmanager
+def all_written() -> Iterator[None]:
+    """What was printed leaves here, where a reader that has gone (`| head`) ends a command quietly: Python's own end
+    would complain in words of its own.
+    """
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
 
 
 def complain(message: str) -> None:

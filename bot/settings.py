@@ -57,11 +57,19 @@ class Settings(BaseSettings):
             raise ValueError(msg)
         return value.rstrip("/") if value and not value.endswith("/api/") else value
 
+    @field_validator("public_url")
+    @classmethod
+    def _leads_somewhere(cls, value: str) -> str:
+        if not is_bare(value):
+            msg = "is more than an address; leave out what stands after ? or #, and names before @"
+            raise ValueError(msg)
+        return value
+
     @field_validator("web_origins")
     @classmethod
     def _are_origins(cls, value: str) -> str:
         for one in filter(None, (part.strip() for part in value.split(","))):
-            if not is_url(one) or urlsplit(one).path not in {"", "/"}:
+            if not is_url(one) or not is_bare(one) or urlsplit(one).path not in {"", "/"}:
                 msg = (
                     f"{one[:200]} is not an origin; write it like https://shop.example.com, several with commas between"
                 )
@@ -148,12 +156,19 @@ def load(**given: Any) -> Settings:
 
 
 def is_url(value: str) -> bool:
+    if any(char.isspace() for char in value):
+        return False
     try:
         parts = urlsplit(value)
         port = parts.port
     except ValueError:
         return False
     return parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0
+
+
+def is_bare(url: str) -> bool:
+    """Whether a path may be written behind it, and whoever reads it learns no password."""
+    return not any(char in url for char in "?#@")
 
 
 def origin_of(url: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -405,6 +405,17 @@ def remember_agent(tx: Tx, agent_id: str, *, name: str, team: str | None, slack_
     """An agent who is known by their user group or Slack channel. Without a `team` they stay in theirs."""
     values = {"name": name, "slack_user": slack_user, "seen_at": tx.now, **({"team": team} if team else {})}
     _upsert_agent(tx, agent_id, values)
+
+
+def keep_names(tx: Tx, listed: Sequence[Agent]) -> None:
+    """The names of the desk's agents, by which people go on calling whoever is no longer listed."""
+    known = {row.agent_id: row.name for row in _STATES.all(tx.conn)}
+    new = [{"agent_id": one.id, "name": one.name} for one in listed if known.get(one.id) != one.name]
+    if new:  # another node may be first
+        add = postgresql.insert if tx.conn.dialect.name == "postgresql" else sqlite.insert
+        made = add(t.agent_states)
+        name = {"name": made.excluded.name}
+        tx.conn.execute(made.on_conflict_do_update(index_elements=["agent_id"], set_=name), new)
 
 
 def _upsert_agent(tx: Tx, agent_id: str, values: Mapping[str, Any]) -> None:

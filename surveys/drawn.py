@@ -250,7 +250,10 @@ def _signed_clock(seconds: float) -> str:
 
 
 def as_csv(report: Mapping[str, Any]) -> str:
-    """One line a figure: `section,name,<dimensions>,n,` then what that section has; texts can't run as formulas."""
+    """One line a figure: `section,name,<dimensions>,n,` then what that section has; texts can't run as formulas.
+
+    A dimension is `*` in the lines over all of it, and empty for what has none.
+    """
     by = report["by"]
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\r\n")
@@ -268,6 +271,6 @@ def as_csv(report: Mapping[str, Any]) -> str:
             share_low, share_high = figure.get("share_interval") or (None, None)
             rest = (share, share_low, share_high, figure.get("mean_s"), figure.get("p90_s"), figure.get("shrunk"))
             numbers = ["" if one is None else one for one in (figure[value], low, high, *rest)]
-            place = [to_cell(figure["by"].get(key)) for key in by]
+            place = [to_cell(figure["by"].get(key)) if figure["by"] else "*" for key in by]
             writer.writerow([section, figure[name], *place, figure["n"], *numbers])
     return out.getvalue()

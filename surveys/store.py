@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, Text, bindparam, insert, literal_column, select, update
+from sqlalchemy import Connection, Row, Select, Table, bindparam, insert, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.model import LIVE, CaseStatus, new_id
 from bot.storage import marks
 from bot.storage import tables as t
-from bot.storage.belongings import family
+from bot.storage.belongings import family, kin
 from bot.storage.prepared import Prepared
 from bot.storage.tx import Tx
 from surveys.outside import store as outside
@@ -79,17 +79,10 @@ class ResolvedCase:
 _OF_MESSAGE = Prepared(select(i).where(i.c.message_id == bindparam("of")))
 
 
-def _family() -> Select[Any]:
-    """The ids of customer `of` and of all who were merged into them: `bot.storage.belongings.family`, within a statement."""
-    kin = select(bindparam("of", type_=Text).label("id")).cte("kin", recursive=True)
-    kin = kin.union(select(t.customers.c.id).join(kin, t.customers.c.merged_into == kin.c.id))
-    return select(kin.c.id)
-
-
 def _latest_asked() -> Select[Any]:
     """Of the customer and all who were merged into them, in one go: every turn asks."""
     asked = i.c.state.in_([literal_column("'asked'"), literal_column("'answered'")])
-    query = select(i).where(i.c.customer_id.in_(_family()), asked)
+    query = select(i).where(i.c.customer_id.in_(kin()), asked)
     return query.order_by(i.c.asked_at.desc()).limit(literal_column("1"))
 
 
@@ -97,7 +90,7 @@ _LATEST_ASKED = Prepared(_latest_asked())
 _LIVE_CASE = Prepared(
     select(c.c.id)
     .where(
-        c.c.customer_id.in_(_family()),
+        c.c.customer_id.in_(kin()),
         c.c.status.in_([literal_column(f"'{status}'") for status in sorted(LIVE)]),
         c.c.id != bindparam("beside"),
     )
@@ -116,7 +109,7 @@ _STEPS = Prepared(
 _PAST_ASKS = Prepared(
     select(i.c.case_id, i.c.asked_at, i.c.state, i.c.instrument)
     .where(
-        i.c.customer_id.in_(_family()),
+        i.c.customer_id.in_(kin()),
         i.c.asked_at.is_not(None),
         i.c.state.in_([literal_column(f"'{state}'") for state in SENT_STATES]),
     )

@@ -40,6 +40,15 @@ def take(talk: Talk) -> bool:
     return True
 
 
+def choose_language(talk: Talk) -> bool:
+    """`/language`, or a language's button: also while people are on their way, whose news come in it from here on."""
+    turn = talk.turn
+    if turn.command == "language":
+        speak(talk, turn.argument)
+        return True
+    return turn.pressed is not None and turn.pressed.value.startswith(LANGUAGE) and press(talk)
+
+
 def press(talk: Talk) -> bool:
     """A button that is no flow's question."""
     pressed = talk.turn.pressed

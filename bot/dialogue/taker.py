@@ -62,8 +62,8 @@ class Dialogue:
         return True
 
     def while_queued(self, turn: Turn) -> bool:
-        """A question of a flow that goes on while the case waits (`on: no_agent`, say "where can we write you?"), and all of
-        the bot for who chose to go on with it meanwhile.
+        """A question of a flow that goes on while the case waits (`on: no_agent`, say "where can we write you?"), a language
+        that they name, and all of the bot for who chose to go on with it meanwhile.
 
         A taker before the people's: it may say the next line, and leaves the message to them all the same.
         """
@@ -75,7 +75,8 @@ class Dialogue:
         if turn.pressed is not None and not commands.is_ours(turn.pressed):
             return False
         talk = begin(self._bot, turn, case)
-        if (talk.flow.waiting == "ask" and by_flow.take(talk)) or self._goes_on(talk):
+        asked = talk.flow.waiting == "ask"
+        if commands.choose_language(talk) or (asked and by_flow.take(talk)) or self._goes_on(talk):
             remember(talk)
         if self._bot.cases.live(turn.tx, turn.customer.id) is None:  # the bot has helped: nobody need come any more
             turn.message = history.put_in_case(turn.tx, turn.message, case.id)

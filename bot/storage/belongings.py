@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, false, or_, select, tuple_
+from sqlalchemy import Connection, Select, Table, Text, bindparam, false, or_, select, tuple_
 
 from bot.storage import customers
 from bot.storage import tables as t
@@ -38,7 +38,14 @@ NOBODYS = {
 LEAST_ID = 5  # bytes; a shorter external id would be found in anybody's raw update
 
 
-_MERGED = select(t.customers.c.id).where(t.customers.c.merged_into.in_(bindparam("into", expanding=True)))
+def kin() -> Select[Any]:
+    """The ids of customer `of` and of all who were merged into them, however often; for use within a statement."""
+    found = select(bindparam("of", type_=Text).label("id")).cte("kin", recursive=True)
+    found = found.union(select(t.customers.c.id).join(found, t.customers.c.merged_into == found.c.id))
+    return select(found.c.id)
+
+
+_KIN = kin()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +115,7 @@ def find_named(conn: Connection, name: str) -> Belongings | None:
 
 def family(conn: Connection, customer_id: str) -> list[str]:
     """The customer and all who were merged into them, however often."""
-    known = [customer_id]
-    while more := [one for one in conn.execute(_MERGED, {"into": known}).scalars() if one not in known]:
-        known += more
-    return known
+    return [customer_id, *(one for one in conn.execute(_KIN, {"of": customer_id}).scalars() if one != customer_id)]
 
 
 def _dead_letters(conn: Connection, ids: tuple[str, ...], externals: tuple[str, ...]) -> Iterator[str]:

@@ -23,7 +23,7 @@ _TOKEN = re.compile(
     rf"|(?P<emoji>{SHORTCODE.pattern})",
     re.DOTALL,
 )
-_MARKUP = re.compile(r"([\\`*_~\[\]<&])")
+_MARKUP = re.compile(r"([\\`*_~\[\]<]|&(?=#?\w+;))")  # an & means something only where it begins an entity
 _LINE_START = re.compile(r"^([ \t]*)(#{1,6}(?=\s|$)|[+](?=\s|$)|(?:-[ \t]*)+$|=+[ \t]*$)")
 _NUMBER = re.compile(r"^([ \t]*\d{1,9})(\)(?=\s|$)|\.[ \t]*$)")
 _BULLET = re.compile(r"^([ \t]*)[•◦▪] ", re.MULTILINE)

@@ -9,6 +9,7 @@ import pytest
 
 from bot.model import Message, Occurred
 from bot.storage import history
+from bot.texts import say
 from handoff import cases, store
 from handoff.case import Case
 from tests.support.house import House, Visitor
@@ -139,6 +140,28 @@ async def test_who_asks_for_people_again_after_going_on_with_the_bot_is_told_tha
         await kari.says("How do I wash my tent?")
         told = await told_to(house, await case_of(house))
         assert told[len(before) :] == ["All right, you are still in the queue."], "and the bot is silent from here on"
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+async def test_who_names_another_language_while_they_wait_hears_the_rest_in_it(
+    tmp_path: Path, desk: Path, is_held: bool
+) -> None:
+    async with House(tmp_path, desk=desk) as house:
+        kari, _ = await waits(house)
+        case = await case_of(house)
+        if is_held:
+            await house.app.storage.write(lambda tx: cases.claim(tx, case.id, "ann", desk="web"))
+            await house.settle()
+        before = await told_to(house, case)
+        await kari.says("/language he")
+        await house.settle()
+        told = (await told_to(house, case))[len(before) :]
+        assert told == ([] if is_held else [say("language_changed", "he")]), "nor does the bot talk over a person"
+        (written,) = await with_text(house, "/language he")
+        assert written.case_id == case.id
+        if not is_held:
+            await is_there(house, True)
+            await kari.hears(say("agent_given", "he", agent="Ann"))
 
 
 async def test_who_leaves_a_contact_is_found_by_the_agent_who_comes(tmp_path: Path, desk: Path) -> None:
@@ -321,3 +344,20 @@ async def test_who_waits_for_the_morning_is_served_when_the_desk_opens_earlier(t
     async with House(tmp_path, desk=folder) as house:
         await house.settle()
         assert (await case_of(house)).agent_id == "ann"
+
+
+async def test_who_is_an_agent_no_more_is_called_by_their_name_not_by_an_id(tmp_path: Path) -> None:
+    folder = tmp_path / "desk"
+    desk_of(folder, desk=DESK + STAFF)
+    async with House(tmp_path, desk=folder) as house:
+        desk_of(folder, desk=DESK + STAFF.replace("name: Ann,", "name: Ann Lee,"))
+        await house.app.desk.reload()
+        desk_of(folder, desk=DESK + STAFF.replace("{id: ann, name: Ann, team: support}", "{id: bob, name: Bob}"))
+        await house.app.desk.reload()
+
+        def names(conn: Any) -> list[str]:
+            return [store.agent_name(conn, house.app.rules, one) for one in ("ann", "bob", "nobody")]
+
+        assert await house.app.storage.read(names) == ["Ann Lee", "Bob", "nobody"]
+        listed = await house.app.storage.read(lambda conn: store.agents(conn, house.app.rules))
+        assert [one.id for one in listed] == ["bob"], "who is kept by name alone is no agent"

@@ -8,6 +8,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,35 @@ def test_help_is_quick_and_imports_nothing_heavy(place: Path) -> None:
     assert heavy.strip() == "-"
     assert float(seconds) < 0.5
     assert all(name in done.stdout for name in ("serve", "init", "check", "chat", "report", "doctor"))
+
+
+def test_a_reader_that_has_gone_ends_a_command_without_a_word(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    piped = os.fdopen(writes, "w", buffering=1 << 20, encoding="utf-8")  # so much that nothing leaves before the end
+    monkeypatch.setattr(sys, "stdout", piped)
+    with pytest.raises(SystemExit) as end:
+        app(["check", "--schema"])
+    with suppress(BrokenPipeError):
+        piped.close()
+    assert end.value.code == 1
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_command_works_with_a_standard_stream_closed(place: Path, closed: str) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m bot chat {closed}"],
+        cwd=place,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(

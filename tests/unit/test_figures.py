@@ -409,8 +409,16 @@ def test_an_empty_report_is_still_one() -> None:
 
 def test_csv_cannot_run_as_a_formula_and_keeps_negative_numbers() -> None:
     lines = list(csv.DictReader(io.StringIO(render(_report(), "csv"))))
-    assert {line["topic"] for line in lines} == {"", "'=1+1"}
+    assert {line["topic"] for line in lines} == {"*", "", "'=1+1"}
     assert next(line for line in lines if line["name"] == "nps")["value"] == "-100.0"
+
+
+def test_csv_tells_the_total_from_those_who_have_none_of_it() -> None:
+    """As the console's file does."""
+    lines = list(csv.DictReader(io.StringIO(render(_report(), "csv"))))
+    places = [(line["section"], line["name"], line["topic"]) for line in lines]
+    assert len(places) == len(set(places)), "no two lines are of the same"
+    assert ("scores", "nps", "*") in places
 
 
 def test_an_unknown_format_is_named() -> None:

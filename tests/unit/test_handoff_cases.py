@@ -785,6 +785,18 @@ async def test_the_bot_asks_through_its_own_door(house: House) -> None:
     assert (await house.do(on_duty), door.is_open(house.now)) == (4, True)
 
 
+async def test_an_agents_name_is_kept_without_touching_whether_they_are_there(house: House) -> None:
+    await house.do(cases.set_available, "ann", False)
+    await house.do(store.keep_names, house.desk.agents)
+    renamed = [replace(one, name=one.name.upper()) for one in house.desk.agents]
+    await house.do(store.keep_names, renamed)
+    gone = replace(house.desk, agents=())
+    names = [await house.look(store.agent_name, gone, one.id) for one in renamed]
+    assert names == [one.name for one in renamed]
+    there = {one.id: one.available for one in await house.look(store.agents, house.desk)}
+    assert there == {one.id: one.id != "ann" for one in renamed}
+
+
 async def test_every_step_leaves_a_line(house: House) -> None:
     case = await house.taken("ann")
     await house.do(cases.reply, case.id, "ann", "Hi", desk="wall")

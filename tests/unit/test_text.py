@@ -217,6 +217,12 @@ def test_slacks_mrkdwn_becomes_markdown() -> None:
     ]  # fmt: skip
 
 
+def test_an_ampersand_is_escaped_only_where_it_begins_an_entity() -> None:
+    written = from_mrkdwn("R&amp;D, fish &amp; chips; &amp;amp; and &amp;#38; are words", {})
+    assert written == r"R&D, fish & chips; \&amp; and \&#38; are words"
+    assert to_plain(written) == "R&D, fish & chips; &amp; and &#38; are words"
+
+
 def test_slacks_lines_keep_their_meaning() -> None:
     md = from_mrkdwn("&gt; quoted\n\n# no heading\n---\n• one\n• two\n```code *x* &lt;y```\nend", {})
     assert to_plain(md) == "quoted\n\n# no heading\n---\n\n• one\n• two\n\ncode *x* <y\n\nend"
