@@ -332,7 +332,9 @@ async def test_f26_a_send_that_is_forbidden_marks_the_customer_once_and_writing_
     kari = tg.person(42)
     await kari.says("hello")
     await kari.hears("hello")
-    tg.script("sendMessage", Fault.refusal("Forbidden: bot was blocked by the user", code=403), times=2)
+    blocked = Fault.refusal("Forbidden: bot was blocked by the user", code=403)
+    # The second may be said when we know already: then nobody asks Telegram.
+    tg.script("sendMessage", blocked, times=2, when=lambda params: params["text"] in {"one", "two"})
     await house.say(42, text="one")
     await house.say(42, text="two")
     await house.until(lambda: len(house.settled("failed")) == 2)
