@@ -108,8 +108,10 @@ class Dashboard:
             self.ask(asked.question(zone, asked.by, metrics=(score, *board.COLUMNS))),
         )
         days = (asked.first.isoformat(), asked.last.isoformat())
-        came, values = await self.storage.read_apart(lambda conn: (store.came(conn, *days), store.values(conn)))
-        names = _names(visit)
+        came, values, agents = await self.storage.read_apart(
+            lambda conn: (store.came(conn, *days), store.values(conn), store.agents(conn))
+        )
+        names = _names(visit, agents)
         weeks = board.axis(asked.first, asked.last)
         return {
             "asked": asked,
@@ -148,13 +150,15 @@ def _asked(visit: Visit) -> tuple[Asked, ZoneInfo]:
     return read(dict(visit.request.query_params), today), zone
 
 
-def _names(visit: Visit) -> Mapping[str, Mapping[str, str]]:
-    """What people call the values of a dimension."""
+def _names(visit: Visit, agents: Mapping[str, str]) -> Mapping[str, Mapping[str, str]]:
+    """What people call the values of a dimension. `agents` are known by these names, though they left; the desk's come first."""
     rules = visit.rooms.rules
+    people = {one.id: one.name for one in rules.agents}
+    people = {**people, **{one: name for one, name in agents.items() if one not in people}}
     return {
         "team": {one.id: one.name for one in rules.teams},
-        "agent": {one.id: one.name for one in rules.agents},
-        "involved": {one.id: one.name for one in rules.agents},
+        "agent": people,
+        "involved": people,
         "outcome": {one: visit.t(f"outcome_{one}") for one in OUTCOMES},
         "locale": {one: NAMES.get(one, one) for one in rules.locales},
         "flow": {one.id: titled(one.title, visit.locale) or one.id for one in rules.flows.values()},
@@ -185,7 +189,9 @@ def _filters(
     """(dimension, what is chosen, what can be)."""
     found = []
     for name in FILTERS:
-        offered = {one: names[name].get(one, one) for one in (*values.get(name, ()), *names[name])}
+        had, listed = values.get(name, ()), names[name]
+        order = (*listed, *had) if name in {"team", "agent"} else (*had, *listed)
+        offered = {one: listed.get(one, one) for one in order}
         chosen = asked.where.get(name, "")
         if chosen and chosen != NONE:
             offered.setdefault(chosen, chosen)

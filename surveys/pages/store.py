@@ -15,6 +15,7 @@ from surveys.rollups.store import is_far_behind
 from surveys.timing import EDIT_WINDOW
 
 EVER = datetime(2200, 1, 1, tzinfo=UTC)
+HAD = ("topic", "channel", "team", "agent")
 Reader = Connection
 """What queries run on. Files outside the fence around SQLAlchemy know it by this name."""
 
@@ -45,10 +46,17 @@ def came(conn: Reader, first: str, last: str) -> dict[str, dict[str, int]]:
 
 
 def values(conn: Reader) -> dict[str, list[str]]:
-    """What can be filtered by, where the desk does not say it: topics and channels that cases have had, most frequent first."""
-    table = happened(conn, CASES, EPOCH, EVER, {"topic", "channel"})
+    """What can be filtered by, where the desk does not say it, or no more: what cases have had, most frequent first."""
+    table = happened(conn, CASES, EPOCH, EVER, set(HAD))
     found = {}
-    for name in ("topic", "channel"):
+    for name in HAD:
         counted = times_each(table, name)
         found[name] = sorted(filter(None, counted), key=lambda text: (-counted[text], text))[:100]
     return found
+
+
+def agents(conn: Reader) -> dict[str, str]:
+    """The names of all agents whom this desk has ever had, also of those who left."""
+    s = t.agent_states.c
+    rows = conn.execute(select(s.agent_id, s.name).where(s.name != "").order_by(s.name, s.agent_id))
+    return {row.agent_id: row.name for row in rows}

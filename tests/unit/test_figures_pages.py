@@ -262,6 +262,21 @@ async def test_a_page_is_sent_again_only_when_something_changed(site: httpx2.Asy
     assert (await site.get("/admin/figures/part", params={"seen": seen[1]})).status_code == 200
 
 
+async def test_whoever_left_can_still_be_filtered_by_and_is_called_by_their_name(
+    site: httpx2.AsyncClient, storage: Storage
+) -> None:
+    await answered(storage, 7, 6, 5, 7, 6)
+
+    def unit(tx: Any) -> None:
+        tx.conn.execute(t.cases.update().values(agent_id="gone", team="old"))
+        tx.conn.execute(insert(t.agent_states).values(agent_id="gone", name="Gone Girl"))
+
+    await storage.write(unit)
+    page = (await site.get("/admin/figures")).text
+    assert re.search(r'<option value="gone"[^>]*>\s*Gone Girl', page)
+    assert re.search(r'<option value="old"[^>]*>\s*old', page)
+
+
 async def test_exports_hold_every_figure_and_run_no_formula(site: httpx2.AsyncClient, storage: Storage) -> None:
     await answered(storage, 7, 6, 5, 7, 6, topic="=HYPERLINK(0)")
     rows = (await site.get("/admin/figures.csv?by=topic")).text.lstrip("\ufeff").split("\r\n")
