@@ -109,7 +109,6 @@ class App:
 
     def __init__(self, settings: Settings, clock: Clock = system_clock) -> None:
         self.settings = settings
-        self.secret = kept_secret(settings)
         self.storage = Storage(settings.database_url, clock)
         self.clock = clock = self.storage.clock
         if settings.desk is not None and settings.desk.is_dir():
@@ -117,6 +116,7 @@ class App:
         self.desk = DeskInForce(
             settings.desk, accepted=self._keep_flows, refused=self._desk_refused, replaced=self._look_again
         )
+        self.secret = kept_secret(settings)  # only now: a start refused for its database or desk leaves no file behind
         self.searcher = Searcher(lambda: self.rules.articles)
         self.inbox = Inbox(self.storage, (), self.rules.locales[0])
         self.web = WebChannel(

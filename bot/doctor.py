@@ -10,7 +10,7 @@ import asyncio
 import socket
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from bot.errors import DatabaseFault, StafettError
-from bot.settings import LOOPBACK, Settings
+from bot.settings import LOOPBACK, Settings, secret_file
 from bot.storage import replication, schema
 from bot.storage.engine import DatabaseInUse, Storage, lock_file
 
@@ -50,6 +50,8 @@ async def examine(settings: Settings, scopes: Sequence[str]) -> AsyncIterator[Fi
     yield python(sys.version_info[:3])
     yield sqlite(sqlite3.sqlite_version_info, is_used=settings.database_url.startswith("sqlite"))
     yield settings_agree(settings)
+    for alone in without_their_other_half(settings):
+        yield alone
     if (found := await asyncio.to_thread(embedder)) is not None:
         yield found
     async for one in database(settings):
@@ -118,10 +120,27 @@ def settings_agree(settings: Settings) -> Finding:
     return Finding(OK, "settings", "agree with each other")
 
 
+def without_their_other_half(settings: Settings) -> Iterator[Finding]:
+    """Settings that do nothing, because the one that turns their channel or the model on is not set."""
+    halves: dict[str, tuple[str, ...]] = {
+        "slack_app_token": ("slack_bot_token",),
+        "slack_signing_secret": ("slack_bot_token",),
+        "telegram_webhook_secret": ("telegram_token",),
+        "llm_url": ("llm_model",),
+        "llm_model": ("llm_url",),
+        "llm_key": ("llm_url", "llm_model"),
+    }
+    for name, others in halves.items():
+        missing = [_variable(other) for other in others if getattr(settings, other) is None]
+        if getattr(settings, name) is not None and missing:
+            told = f"{_variable(name)} is set and does nothing without {' and '.join(missing)}"
+            yield Finding(WARNING, "settings", told, "set both, or unset it")
+
+
 def secret(settings: Settings) -> Finding:
     if settings.secret is not None:
         return Finding(OK, "secret", "is set")
-    path = Path(f"{settings.database_url.partition('///')[2]}.secret")
+    path = secret_file(settings)
     if not path.exists():
         return Finding(OK, "secret", "will be made at the first start")
     if path.stat().st_mode & 0o077:
@@ -302,6 +321,10 @@ def _refused(about: str, told: Mapping[str, Any], todo: str) -> Finding:
     return Finding(
         FAULT, about, why, "check the network, and the address in the settings" if told.get("unreached") else todo
     )
+
+
+def _variable(name: str) -> str:
+    return f"STAFETT_{name.upper()}"
 
 
 def _plain(text: object) -> str:

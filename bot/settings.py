@@ -184,13 +184,17 @@ def is_telegram_secret(value: str) -> bool:
     return 1 <= len(value) <= 256 and all(char in allowed for char in value)
 
 
-def kept_secret(settings: Settings, name: str = "stafett-secret") -> str:
+def kept_secret(settings: Settings) -> str:
     """STAFETT_SECRET, or the one made at first start and kept beside the SQLite file, mode 0600."""
     if settings.secret is not None:
         return settings.secret.get_secret_value()
+    return kept(secret_file(settings), lambda: secrets.token_urlsafe(48))
+
+
+def secret_file(settings: Settings) -> Path:
+    """Where the secret is kept that was made at first start."""
     database = file_of(settings.database_url)
-    path = database.with_name(f"{database.name}.{name}" if name != "stafett-secret" else f"{database.name}.secret")
-    return kept(path, lambda: secrets.token_urlsafe(48))
+    return database.with_name(f"{database.name}.secret")
 
 
 def file_of(database_url: str) -> Path:

@@ -36,6 +36,7 @@ from channels.web import store as web
 from channels.web.sessions import Session
 from handoff import store as cases
 from handoff.case import Relay
+from tests.support.house import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)
@@ -446,6 +447,49 @@ def test_a_fault_comes_with_what_to_do_and_status_1(place: Path, monkeypatch: py
     faults = [line for line in done.stdout.splitlines() if line.startswith("fault")]
     assert any(" desk " in line and "stafett check nowhere" in line for line in faults)
     assert any(" database " in line for line in faults)
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({}, []),
+        ({"slack_app_token": "xapp-1"}, ["STAFETT_SLACK_APP_TOKEN"]),
+        ({"slack_signing_secret": "s", "telegram_webhook_secret": "s"}, ["SLACK_SIGNING_SECRET", "TELEGRAM_WEBHOOK"]),
+        ({"llm_url": "http://127.0.0.1:1/v1"}, ["STAFETT_LLM_URL is set and does nothing without STAFETT_LLM_MODEL"]),
+        ({"llm_model": "m", "llm_key": "k"}, ["STAFETT_LLM_MODEL is set", "LLM_KEY is set and does nothing without"]),
+        ({"llm_url": "http://127.0.0.1:1/v1", "llm_model": "m", "llm_key": "k"}, []),
+        ({"slack_bot_token": "xoxb-1", "slack_app_token": "xapp-1"}, []),
+    ],
+)
+def test_a_setting_that_does_nothing_without_another_is_named(
+    place: Path, given: dict[str, str], named: list[str]
+) -> None:
+    found = list(doctor.without_their_other_half(Settings(**given)))
+    assert all(one.level == "warning" for one in found)
+    assert len(found) == len(named)
+    assert all(words in one.told for words, one in zip(named, found, strict=True))
+
+
+def test_the_doctor_tells_of_half_a_setting_and_of_a_secret_that_others_can_read(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STAFETT_LLM_MODEL", "m")
+    assert "warning  settings    STAFETT_LLM_MODEL is set and does nothing" in works("doctor")
+    (place / "stafett.db.secret").write_text("x" * 64)
+    (place / "stafett.db.secret").chmod(0o644)
+    monkeypatch.setenv("STAFETT_DATABASE_URL", "sqlite+aiosqlite:///stafett.db?timeout=5")
+    assert "chmod 600 stafett.db.secret" in stafett("doctor").stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("STAFETT_DESK", "nowhere"), ("STAFETT_DATABASE_URL", "mysql+aiomysql://a/b")]
+)
+def test_a_start_that_is_refused_for_its_desk_or_database_leaves_nothing_behind(
+    place: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert stafett("serve", "--port", str(free_port())).exit_code == 1
+    assert not list(place.iterdir())
 
 
 @pytest.mark.parametrize(
