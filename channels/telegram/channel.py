@@ -23,7 +23,7 @@ from channels.telegram.buttons import CHOSEN, keyboard
 from channels.telegram.faults import BAD_TOKEN, BadToken
 from channels.telegram.heard import Heard
 from channels.telegram.inbound import KINDS, LOCALES
-from channels.telegram.intake import Intake
+from channels.telegram.intake import Intake, Press
 from channels.telegram.leader import Leader
 from channels.telegram.outbound import TelegramOutlet
 from channels.telegram.polling import FIRST_REST, LAST_REST, Polling
@@ -231,10 +231,10 @@ class TelegramChannel:
                 await calls.set_commands(texts, language)
 
     # ── pressed buttons ────────────────────────────────────────────────────────────────────────────────────────────
-    def _was_pressed(self, query_id: str, inbound: Inbound | None, receipt: Receipt | None) -> None:
-        self._spawn(self._after_press(query_id, inbound, receipt))
+    def _was_pressed(self, press: Press, inbound: Inbound | None, receipt: Receipt | None) -> None:
+        self._spawn(self._after_press(press, inbound, receipt))
 
-    async def _after_press(self, query_id: str, inbound: Inbound | None, receipt: Receipt | None) -> None:
+    async def _after_press(self, press: Press, inbound: Inbound | None, receipt: Receipt | None) -> None:
         """Answer the press, so that the app stops waiting; then the keyboard goes, or a survey's shows what was chosen."""
         await self._connected.wait()
         calls = self._calls
@@ -242,8 +242,8 @@ class TelegramChannel:
             return
         chose = inbound.happening if inbound is not None else None
         if not isinstance(chose, Chose) or inbound is None or receipt is None or chose.index is None:
-            with contextlib.suppress(SendFault):
-                await calls.answer_press(query_id, "")
+            with contextlib.suppress(SendFault):  # what could be read and not be taken may yet work
+                await calls.answer_press(press.id, "" if inbound else say("button_expired", press.locale))
             return
         message, locale = await self._storage.read(
             lambda conn: store.pressed_on(conn, chose.message_id, receipt.customer_id)
@@ -251,7 +251,7 @@ class TelegramChannel:
         works = message is not None and chose.index < len(message.body.choices)
         toast = CHOSEN + message.body.choices[chose.index].label if message and works else say("button_expired", locale)
         with contextlib.suppress(SendFault):
-            await calls.answer_press(query_id, toast)
+            await calls.answer_press(press.id, toast)
         if message is None or not works or receipt.duplicate or chose.ref is None:
             return
         markup = keyboard(message, chose.index) if message.body.survey else None

@@ -164,11 +164,15 @@ def _sender(message: Mapping[str, Any]) -> Sender | None:
     if who.get("is_bot") is True:
         return None
     name = " ".join(part for part in (_label(who, "first_name"), _label(who, "last_name")) if part)
-    language = who.get("language_code")
-    locale = language if isinstance(language, str) and language.isascii() and len(language) <= 35 else ""
     username = _label(who, "username")
     attributes = {"telegram_username": username} if username else {}
-    return Sender(CHANNEL, str(user_id), str(chat_id), name, _known_locale(locale), attributes=attributes)
+    return Sender(CHANNEL, str(user_id), str(chat_id), name, locale_of(who), attributes=attributes)
+
+
+def locale_of(who: Mapping[str, Any]) -> str:
+    """The language of somebody's app in our words; empty where it says none, or one that we don't speak."""
+    language = who.get("language_code")
+    return _known_locale(language) if isinstance(language, str) and language.isascii() and len(language) <= 35 else ""
 
 
 @lru_cache(maxsize=500)

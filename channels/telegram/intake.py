@@ -10,16 +10,26 @@ import structlog
 
 from bot.inbox import Inbox
 from bot.model import Inbound, Receipt
-from channels.telegram.inbound import CHANNEL, Malformed, dump, is_query_id, load, read
+from bot.nouns import noun
+from channels.telegram.inbound import CHANNEL, Malformed, dump, is_query_id, load, locale_of, read
 
 log = structlog.get_logger()
 TRIES = 5  # of one update that the inbox can't take, before it becomes a dead letter and lets the next ones through
 
-Pressed = Callable[[str, Inbound | None, Receipt | None], None]
+
+@noun(frozen=True, slots=True)
+class Press:
+    """A pressed button that waits for an answer: Telegram's id of that, and the language of the app (empty: unknown)."""
+
+    id: str
+    locale: str = ""
+
+
+Pressed = Callable[[Press, Inbound | None, Receipt | None], None]
 
 
 class Intake:
-    """`pressed(query id, what was read, its receipt)` is called after the commit of each pressed button."""
+    """`pressed(press, what was read, its receipt)` is called after the commit of each pressed button."""
 
     def __init__(self, inbox: Inbox, bot_id: int, pressed: Pressed) -> None:
         self._inbox = inbox
@@ -61,9 +71,9 @@ class Intake:
                 self.ignored += 1
             else:
                 receipt = await self._receive(inbound, update)
-        query = press_of(update)
-        if query is not None:
-            self._pressed(query, inbound, receipt)
+        press = press_of(update)
+        if press is not None:
+            self._pressed(press, inbound, receipt)
 
     async def read_again(self, raw: bytes) -> None:
         """A dead letter of ours, as if it had just come. Raises ValueError for what still can't be read."""
@@ -101,11 +111,13 @@ class Intake:
         await self._inbox.drop(CHANNEL, dump(update), reason, key)
 
 
-def press_of(update: Any) -> str | None:
-    """The id of a pressed button that waits for an answer, whatever else is wrong with it."""
+def press_of(update: Any) -> Press | None:
+    """The press that waits for an answer, whatever else is wrong with it."""
     query = update.get("callback_query") if isinstance(update, Mapping) else None
-    found = query.get("id") if isinstance(query, Mapping) else None
-    return str(found) if is_query_id(found) else None
+    if not isinstance(query, Mapping) or not is_query_id(query.get("id")):
+        return None
+    who = query.get("from")
+    return Press(str(query["id"]), locale_of(who) if isinstance(who, Mapping) else "")
 
 
 def chat_of(update: Any) -> str:

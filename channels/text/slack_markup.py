@@ -23,7 +23,10 @@ _TOKEN = re.compile(
     rf"|(?P<emoji>{SHORTCODE.pattern})",
     re.DOTALL,
 )
-_MARKUP = re.compile(r"([\\`*_~\[\]<]|&(?=#?\w+;))")  # an & means something only where it begins an entity
+_MARKUP = re.compile(r"([\\`*~\[\]]|(?<![^\W_])_|_(?![^\W_])|<(?![\s\d=])|&(?=#?\w+;))")
+"""What Markdown reads as more than itself: not the _ of `order_no`, the < of `a < b`, the & of `R&D`. Who reads a message's text
+by the API reads these as they were typed.
+"""
 _LINE_START = re.compile(r"^([ \t]*)(#{1,6}(?=\s|$)|[+](?=\s|$)|(?:-[ \t]*)+$|=+[ \t]*$)")
 _NUMBER = re.compile(r"^([ \t]*\d{1,9})(\)(?=\s|$)|\.[ \t]*$)")
 _BULLET = re.compile(r"^([ \t]*)[•◦▪] ", re.MULTILINE)

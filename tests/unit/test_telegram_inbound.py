@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bot.model import Chose, Edited, Inbound, Reachability, RemoteFile, Wrote, new_id
 from channels.telegram.buttons import data, read_data
 from channels.telegram.inbound import Malformed, read, version
-from channels.telegram.intake import chat_of, press_of
+from channels.telegram.intake import Press, chat_of, press_of
 
 BOT_ID = 7000000001
 UPDATES: dict[str, Any] = json.loads(
@@ -177,6 +177,16 @@ def test_a_press_by_a_name_that_is_no_text_is_malformed(name: Any) -> None:
     with pytest.raises(Malformed):
         read(update, BOT_ID)
     assert press_of(update) is None
+
+
+@pytest.mark.parametrize(
+    ("language", "locale"), [("nb-NO", "nb"), ("he", "he"), ("fi", ""), ("n\x00", ""), (7, ""), (None, "")]
+)
+def test_a_press_that_can_not_be_read_is_answered_in_the_language_of_the_app(language: Any, locale: str) -> None:
+    update = copy.deepcopy(UPDATES["pressed"])
+    update["callback_query"]["data"] = "admin:1"
+    update["callback_query"]["from"]["language_code"] = language
+    assert press_of(update) == Press(update["callback_query"]["id"], locale)
 
 
 def test_nul_and_lone_surrogates_do_not_reach_the_database() -> None:

@@ -223,6 +223,13 @@ def test_an_ampersand_is_escaped_only_where_it_begins_an_entity() -> None:
     assert to_plain(written) == "R&D, fish & chips; &amp; and &#38; are words"
 
 
+def test_what_markdown_reads_as_it_stands_is_not_escaped() -> None:
+    typed = "order_no is 4 < 5 <3 a<b x_"
+    written = from_mrkdwn(plain_to_mrkdwn(typed), {})
+    assert written == r"order_no is 4 < 5 <3 a\<b x\_"
+    assert to_plain(written) == typed
+
+
 def test_slacks_lines_keep_their_meaning() -> None:
     md = from_mrkdwn("&gt; quoted\n\n# no heading\n---\n• one\n• two\n```code *x* &lt;y```\nend", {})
     assert to_plain(md) == "quoted\n\n# no heading\n---\n\n• one\n• two\n\ncode *x* <y\n\nend"
