@@ -92,8 +92,7 @@ def import_responses(file: Path) -> None:
         raise fail(f"nothing was imported: {len(refusals)} row{'s' if len(refusals) > 1 else ''} refused")
     done = write(settings(), "import", {"csv": raw.decode("utf-8-sig")})
     known = done["rows"] - done["new"]
-    many = f"{done['new']} answer{'' if done['new'] == 1 else 's'} imported"
-    print(f"{file}: {many}" + (f", {known} were there already" if known else ""))
+    print(f"{file}: {_answers(done['new'])} imported" + (f", {known} were there already" if known else ""))
 
 
 def export_responses(file: Path) -> None:
@@ -107,7 +106,11 @@ def export_responses(file: Path) -> None:
         return
     with file.open("w", encoding="utf-8", newline="") as out:
         out.write(text)
-    print(f"{file}: {len(rows)} answers")
+    print(f"{file}: {_answers(len(rows))}")
+
+
+def _answers(number: int) -> str:
+    return f"{number} answer{'' if number == 1 else 's'}"
 
 
 # ── customers ──────────────────────────────────────────────────────────────────────────────────────────────────────

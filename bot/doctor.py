@@ -7,6 +7,7 @@ must not know: SDKs, terminals. Nothing is changed, and no token is ever shown.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sqlite3
 import sys
@@ -168,9 +169,7 @@ async def database(settings: Settings) -> AsyncIterator[Finding]:
         return
     try:
         if storage.is_sqlite and not storage.path.is_file():
-            folder = storage.path.absolute().parent
-            level, todo = (OK, "") if folder.is_dir() else (FAULT, f"make the folder {folder}")
-            yield Finding(level, "database", f"{storage.path} will be made at the first start", todo)
+            yield first_start(storage.path)
             return
         await storage.read(schema.check)
         yield Finding(OK, "database", f"answers, schema {schema.HEAD}")
@@ -182,6 +181,17 @@ async def database(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding(FAULT, "database", str(error))
     finally:
         await storage.close()
+
+
+def first_start(path: Path) -> Finding:
+    """Whether the first start can make the database's file."""
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        return Finding(FAULT, "database", f"{path} can't be made", f"make the folder {folder}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        todo = "let the server write there, or choose another place by STAFETT_DATABASE_URL"
+        return Finding(FAULT, "database", f"{path} can't be made: {folder} can't be written to", todo)
+    return Finding(OK, "database", f"{path} will be made at the first start")
 
 
 def standby(commit: str, names: str, there: int | None) -> Finding:

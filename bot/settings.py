@@ -188,7 +188,7 @@ def kept_secret(settings: Settings) -> str:
     """STAFETT_SECRET, or the one made at first start and kept beside the SQLite file, mode 0600."""
     if settings.secret is not None:
         return settings.secret.get_secret_value()
-    return kept(secret_file(settings), lambda: secrets.token_urlsafe(48))
+    return kept(secret_file(settings), lambda: secrets.token_urlsafe(48), "STAFETT_SECRET")
 
 
 def secret_file(settings: Settings) -> Path:
@@ -202,7 +202,7 @@ def file_of(database_url: str) -> Path:
     return Path(database_url.partition("///")[2].partition("?")[0] or "stafett.db")
 
 
-def kept(path: Path, make: Any) -> str:
+def kept(path: Path, make: Any, instead: str) -> str:
     """The content of a small secret file; made with mode 0600 where there is none. Raises SettingsFault."""
     try:
         if path.exists():
@@ -216,11 +216,9 @@ def kept(path: Path, make: Any) -> str:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(value + "\n")
     except FileExistsError:
-        return kept(path, make)  # another process was faster
+        return kept(path, make, instead)  # another process was faster
     except (OSError, UnicodeError) as error:
         error = error if isinstance(error, OSError) else OSError(0, "it is not text")
-        msg = (
-            f"{path}: can't be written ({error.strerror}); set STAFETT_SECRET, or another place by STAFETT_DATABASE_URL"
-        )
+        msg = f"{path}: can't be written ({error.strerror}); set {instead}, or another place by STAFETT_DATABASE_URL"
         raise SettingsFault(msg) from error
     return value

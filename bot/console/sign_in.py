@@ -35,7 +35,7 @@ def password_of(settings: Settings) -> tuple[str, Path | None]:
     if settings.database_url.startswith("postgresql"):
         database = Path("stafett.db")
     path = database.with_name(f"{database.name}.admin-password")
-    return kept(path, lambda: secrets.token_urlsafe(12)), path
+    return kept(path, lambda: secrets.token_urlsafe(12), "STAFETT_ADMIN_PASSWORD"), path
 
 
 @dataclass(frozen=True, slots=True)

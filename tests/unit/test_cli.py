@@ -257,6 +257,7 @@ def test_a_first_answer_is_seen_though_no_score_is_shown_yet(place: Path) -> Non
     assert made["scores"][0] | {"n": 1, "score": None, "by": {}} == made["scores"][0]
     assert works("report", "--format", "csv").startswith("section,name,n,value")
     assert "kari,ces7,6,'=fine,2026-03-09T12:00:00Z" in works("responses", "export", "-")
+    assert works("responses", "export", "b.csv") == "b.csv: 1 answer\n"
 
 
 def test_one_refused_row_refuses_the_file_and_is_told_with_its_line(place: Path) -> None:
@@ -437,6 +438,15 @@ def test_a_fresh_place_is_healthy_and_stays_empty(place: Path) -> None:
     assert "fault" not in told.replace("WAL-reset fault", "")
     assert told.rstrip().endswith("nothing is wrong")
     assert list(place.iterdir()) == []
+
+
+def test_a_place_where_no_database_can_be_made_is_a_fault(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.doctor.os.access", lambda *_: False)  # root may write anywhere, so no mode would do
+    done = stafett("doctor")
+    assert done.exit_code == 1
+    assert f"fault    database    stafett.db can't be made: {place} can't be written to; " in done.stdout
+    monkeypatch.setenv("STAFETT_DATABASE_URL", "sqlite+aiosqlite:///missing/a.db")
+    assert f"can't be made; make the folder {place / 'missing'}" in stafett("doctor").stdout
 
 
 def test_a_fault_comes_with_what_to_do_and_status_1(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

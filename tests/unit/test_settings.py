@@ -117,7 +117,15 @@ def test_a_secret_that_was_cut_short_is_never_believed(tmp_path: Path, content: 
     file = tmp_path / "secret"
     file.write_text(content)
     with pytest.raises(SettingsFault, match="cut short"):
-        kept(file, lambda: "x" * 20)
+        kept(file, lambda: "x" * 20, "STAFETT_SECRET")
+
+
+def test_what_can_be_set_instead_of_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    nowhere = made(database_url=f"sqlite+aiosqlite:///{tmp_path / 'missing' / 'a.db'}")
+    with pytest.raises(SettingsFault, match="set STAFETT_SECRET, or"):
+        kept_secret(nowhere)
+    with pytest.raises(SettingsFault, match="set STAFETT_ADMIN_PASSWORD, or"):
+        password_of(nowhere)
 
 
 def test_no_secret_shows_in_a_dump() -> None:
