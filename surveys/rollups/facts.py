@@ -139,7 +139,7 @@ def of_case(raw: RawCase, hours_of: HoursOf) -> Fact:
     row, opened = raw.row, raw.row["opened_at"]
     ended, first = ended_at(row), row["first_resolved_at"]
     escalation, hours = row["escalation"] or {}, hours_of(row["team"])
-    with_people = bool(row["escalated_at"] or row["agents"])
+    with_people = bool(row["escalation"] or row["escalated_at"] or row["agents"])  # a reopening forgets `escalated_at`
 
     def business(end: datetime | None) -> float | None:
         return None if end is None else business_between(hours, opened, end).total_seconds()

@@ -174,6 +174,14 @@ def test_effort_is_questions_hand_overs_and_changes_of_channel() -> None:
     assert fact(resolved_at=T0)["effort"] == 0
 
 
+def test_a_case_that_people_were_fetched_for_stays_so_though_nobody_took_it_and_it_was_reopened() -> None:
+    reopened = fact(escalation={"reason_code": "asked"}, escalated_at=None, agents=[], reopened=1, status="bot")
+    ended = fact(escalation={"reason_code": "asked"}, escalated_at=None, agents=[], reopened=1, resolved_at=T0)
+    assert reopened.get("escalated") == ended.get("escalated") == 1
+    assert not ended.get("alone")
+    assert not fact().get("escalated")
+
+
 def test_the_last_verdict_counts() -> None:
     lines = [*happened((1, "verdict"), needed=True), *happened((2, "verdict"), needed=False)]
     made = fact(raw=RawCase(row(), lines))
