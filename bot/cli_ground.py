@@ -77,7 +77,7 @@ def wrong_use() -> Iterator[None]:
         if error.exit_code != WRONG_USE or type(error).__name__ == "NoArgsIsHelpError":
             raise
         ctx = getattr(error, "ctx", None)
-        told = " ".join(error.format_message().split()).rstrip(".")
+        told = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")  # pydantic's own word
         complain(f"{told} (see {ctx.command_path if ctx else 'stafett'} --help)")
         raise typer.Exit(WRONG_USE) from None
 

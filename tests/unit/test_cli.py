@@ -157,6 +157,7 @@ def test_wrong_use_is_one_line_that_names_the_help(place: Path, arguments: list[
     (line,) = done.stderr.splitlines()
     assert line.startswith("stafett: ")
     assert line.endswith(f"(see stafett {where}--help)")
+    assert "Value error" not in line
 
 
 def test_off_a_terminal_no_line_of_the_help_is_wrapped_or_cut_short(place: Path) -> None:
