@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -17,7 +18,7 @@ from starlette.types import ASGIApp
 
 from bot.api import cases, customers, figures, notices
 from bot.api.door import Door
-from bot.api.problems import invalid, of_error, problem, unexpected
+from bot.api.problems import Unprocessable, invalid, of_error, problem, unexpected
 from bot.api.rooms import Rooms
 from bot.api.shapes import Problem
 from bot.errors import StafettError
@@ -39,6 +40,8 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     }.items()
 }
 
+SEVERAL = {"where"}  # filters that may be repeated
+
 
 def build(rooms: Rooms, token: str) -> ASGIApp:
     """The API behind its door."""
@@ -49,7 +52,7 @@ def build(rooms: Rooms, token: str) -> ASGIApp:
         docs_url=None,  # those pages load scripts from elsewhere
         redoc_url=None,
         responses=PROBLEMS,
-        dependencies=[Depends(HTTPBearer(auto_error=False, description="STAFETT_API_TOKEN"))],
+        dependencies=[Depends(HTTPBearer(auto_error=False, description="STAFETT_API_TOKEN")), Depends(_given_once)],
         redirect_slashes=False,
     )
     for room in (customers, cases, figures, notices):
@@ -60,6 +63,13 @@ def build(rooms: Rooms, token: str) -> ASGIApp:
     api.add_exception_handler(Exception, _on_unexpected)
     _with_problems(api)
     return Door(api, token)
+
+
+async def _given_once(request: Request) -> None:
+    """Raises Unprocessable for a filter that stands there twice: FastAPI would silently take the last one."""
+    for name, times in Counter(name for name, _ in request.query_params.multi_items()).items():
+        if times > 1 and name not in SEVERAL:
+            raise Unprocessable(f"query.{name}", "is given more than once")
 
 
 def _version() -> str:

@@ -205,6 +205,15 @@ async def test_a_filter_with_an_error_is_told_never_passed_over(house: House, qu
     is_problem(await house.http.get(f"/cases?{query}"), 422)
 
 
+async def test_a_filter_given_twice_is_told_and_neither_is_taken(house: House) -> None:
+    told = is_problem(await house.http.get("/cases?status=queued&status=open"), 422)
+    assert told["errors"] == [{"at": "query.status", "message": "is given more than once"}]
+    is_problem(await house.http.get("/reports/summary?by=team&by=agent"), 422)
+    is_problem(await house.http.get("/nothing?a=1&a=2"), 404)
+    repeated = await house.http.get("/reports/summary?where=channel=web&where=channel=slack")
+    assert repeated.status_code == 200
+
+
 # ── lists ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("limit", [1, 2, 3, 200])
 async def test_a_list_is_whole_when_read_page_by_page(house: House, limit: int) -> None:
