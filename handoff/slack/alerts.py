@@ -47,7 +47,7 @@ def card(alert: Alert, holder: str, wording: Wording, link: str) -> dict[str, An
         *([heading(wording("desk_alert_reason")), section(f"“{alert.comment}”", 2000)] if alert.comment else []),
         *_end(alert, holder, wording),
     ]
-    return {"text": plain_to_mrkdwn(f"{title} · {one_line(alert.customer, 80)}"), "blocks": blocks}
+    return {"text": plain_to_mrkdwn(f"{title} · {_who(alert, wording)}"), "blocks": blocks}
 
 
 def told(alert: Alert) -> str:
@@ -55,8 +55,13 @@ def told(alert: Alert) -> str:
     return f"{alert.instrument.upper()} {alert.score:g}/{SCALES.get(alert.instrument, '?')}"
 
 
+def _who(alert: Alert, wording: Wording) -> str:
+    """The customer's name; nobody knows that of a visitor of the website."""
+    return one_line(alert.customer, 80) or wording("author_customer")
+
+
 def _facts(alert: Alert, wording: Wording, link: str) -> Iterator[tuple[str, Block]]:
-    yield wording("card_who"), plain(one_line(alert.customer, 80) or wording("author_customer"), FIELD)
+    yield wording("card_who"), plain(_who(alert, wording), FIELD)
     if alert.channel:
         yield wording("card_channel"), plain(wording.channel(alert.channel), FIELD)
     if alert.case_number is not None:

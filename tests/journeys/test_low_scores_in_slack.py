@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -14,6 +15,8 @@ from bot.storage import tables as t
 from bot.storage.alert_rows import Alert
 from bot.storage.erasure import erase
 from channels.delivery import paces
+from handoff.slack.alerts import card as card_of
+from handoff.slack.wording import Wording
 from tests.fakes.slack import SlackServer
 from tests.fakes.slack_shapes import Post
 from tests.support.slack_house import DESK, House, SteppingClock, a_house
@@ -75,6 +78,13 @@ async def test_it_is_told_claimed_and_closed_with_what_came_of_it(house: House) 
     assert "Closed by Ann: Apologised" in alert_card(house).says
     assert alert_card(house).labels == []
     assert (await alert(house)).outcome == "apologised"
+
+
+async def test_the_line_that_announces_a_visitor_without_a_name_calls_them_a_customer(house: House) -> None:
+    await disappointed(house)
+    nameless = replace(await alert(house), customer="")
+    made = card_of(nameless, "", Wording(None), "")
+    assert made["text"] == "Low score: CES7 2/7 · Customer"
 
 
 async def test_a_talk_is_kept_by_a_command(house: House) -> None:
