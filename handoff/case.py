@@ -73,7 +73,8 @@ class Case:
     @property
     def concerns_people(self) -> bool:
         """A desk has, or once had, something to do with it: it was escalated or somebody took it."""
-        return self.with_people or self.escalated_at is not None or bool(self.agents)
+        fetched = self.escalation is not None or self.escalated_at is not None  # a reopening forgets when
+        return self.with_people or fetched or bool(self.agents)
 
 
 @dataclass(frozen=True, slots=True)

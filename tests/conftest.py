@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+import structlog
 from hypothesis import HealthCheck, Phase, settings
 
 from tests.support import browser as browsers
@@ -75,6 +77,15 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
     url = postgres.create_database(postgres_server, name)
     yield url
     postgres.drop_database(postgres_server, name)
+
+
+@pytest.fixture
+def logs_of_its_own() -> Iterator[None]:
+    """What a test makes of the logs ends with it: they would go on into its captured streams, which are closed then."""
+    before = logging.getLogger().handlers[:]
+    yield
+    structlog.reset_defaults()
+    logging.getLogger().handlers[:] = before
 
 
 @pytest.fixture

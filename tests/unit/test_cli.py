@@ -495,6 +495,7 @@ def test_the_doctor_tells_of_half_a_setting_and_of_a_secret_that_others_can_read
 @pytest.mark.parametrize(
     ("name", "value"), [("STAFETT_DESK", "nowhere"), ("STAFETT_DATABASE_URL", "mysql+aiomysql://a/b")]
 )
+@pytest.mark.usefixtures("logs_of_its_own")
 def test_a_start_that_is_refused_for_its_desk_or_database_leaves_nothing_behind(
     place: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:

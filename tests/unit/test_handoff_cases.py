@@ -104,6 +104,14 @@ async def test_within_the_window_the_case_is_reopened_and_knows_who_helped(house
     assert CaseReopened(case.id, case.customer_id) in house.heard
 
 
+async def test_a_reopened_case_concerns_those_whom_it_waited_for_though_nobody_came(house: House) -> None:
+    case = await house.queued()
+    await house.do(cases.resolve, case.id, None, "resolved")
+    await house.do(cases.ensure_open, case.customer_id, "web")
+    assert (await house.case(case)).concerns_people
+    assert not (await house.do(cases.ensure_open, await house.newcomer("Ola"), "web")).concerns_people
+
+
 async def test_after_the_window_there_is_a_new_case_and_the_old_one_is_closed(house: House) -> None:
     case = await house.taken("ann")
     await house.do(cases.resolve, case.id, "ann", "resolved")

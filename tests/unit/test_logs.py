@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -16,13 +15,10 @@ TOKEN = "12345:AAHsecret-of-telegram"
 
 
 @pytest.fixture
-def settings() -> Iterator[Settings]:
-    before = logging.getLogger().handlers[:]
-    yield Settings(
+def settings(logs_of_its_own: None) -> Settings:
+    return Settings(
         _env_file=None, telegram_token=TOKEN, database_url="postgresql+asyncpg://me:p%40ssword@db/x", log="json"
     )
-    structlog.reset_defaults()
-    logging.getLogger().handlers[:] = before
 
 
 @pytest.mark.parametrize("style", ["json", "text"])
