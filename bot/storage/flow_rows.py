@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, Text, case, cast, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.model import LIVE
@@ -53,7 +53,8 @@ def arms(conn: Connection, flow: str, hashes: Sequence[str], since: datetime) ->
     """Hash → (cases that began in that version, of them ended, of these went to people), of cases opened since."""
     c = t.cases.c
     ended = case((c.resolved_at.is_not(None), 1), else_=0)
-    went = case((c.resolved_at.is_not(None) & c.escalated_at.is_not(None), 1), else_=0)
+    fetched = func.coalesce(cast(c.escalation, Text), "null") != "null"  # a reopening forgets `escalated_at`
+    went = case((c.resolved_at.is_not(None) & (fetched | c.escalated_at.is_not(None)), 1), else_=0)
     query = select(c.flow_version, func.count(), func.sum(ended), func.sum(went))
     query = query.where(c.flow == flow, c.flow_version.in_(hashes), c.opened_at >= since).group_by(c.flow_version)
     return {found: (n, int(over or 0), int(people or 0)) for found, n, over, people in conn.execute(query)}

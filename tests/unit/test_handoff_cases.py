@@ -24,7 +24,7 @@ from bot.events import (
 )
 from bot.model import BOT, Body, CaseStatus
 from bot.outbox import settle
-from bot.storage import customers, history, merging
+from bot.storage import customers, flow_rows, history, merging
 from bot.storage import tables as t
 from bot.storage.tx import Tx
 from bot.timers import set_timer
@@ -110,6 +110,18 @@ async def test_a_reopened_case_concerns_those_whom_it_waited_for_though_nobody_c
     await house.do(cases.ensure_open, case.customer_id, "web")
     assert (await house.case(case)).concerns_people
     assert not (await house.do(cases.ensure_open, await house.newcomer("Ola"), "web")).concerns_people
+
+
+async def test_a_flows_comparison_knows_of_people_who_were_fetched_before_a_reopening(either: House) -> None:
+    fetched = await either.queued()
+    alone = await either.do(cases.ensure_open, await either.newcomer("Ola"), "web")
+    for case in (fetched, alone):
+        await either.do(lambda tx, one=case: store.change(tx, one, flow="orders", flow_version="v1"))
+        await either.do(cases.resolve, case.id, None, "resolved")
+    again = await either.do(cases.ensure_open, fetched.customer_id, "web")
+    await either.do(cases.resolve, again.id, None, "resolved")
+    assert (await either.case(fetched)).escalated_at is None
+    assert await either.look(flow_rows.arms, "orders", ["v1"], fetched.opened_at) == {"v1": (2, 2, 1)}
 
 
 async def test_after_the_window_there_is_a_new_case_and_the_old_one_is_closed(house: House) -> None:
