@@ -631,6 +631,26 @@ async def test_with_a_token_the_api_opens_to_it_alone(tmp_path: Path) -> None:
         assert [one["identities"][0]["channel"] for one in whole["items"]] == ["web"]
 
 
+async def test_head_is_answered_as_get_is_without_its_body(tmp_path: Path) -> None:
+    """RFC 9110 9.3.2; the stream of events, which would never end, ends with its headers."""
+    token = {"Authorization": f"Bearer {API_TOKEN}", "Accept-Encoding": "identity"}
+    async with House(tmp_path, api_token=API_TOKEN) as own, own.http(**token) as http:
+        for path in (
+            "/api/v1/agents",
+            "/api/v1/openapi.json",
+            "/api/v1/reports/summary",
+            "/api/v1/customers/none",
+            "/",
+        ):
+            got, head = await http.get(path), await http.head(path)
+            assert (head.status_code, head.content) == (got.status_code, b"")
+            assert head.headers["content-length"] == got.headers["content-length"]
+        stream = await http.head("/api/v1/events")
+        assert (stream.status_code, stream.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+        assert (await http.head("/api/v1/surveys/talks")).headers["allow"] == "POST"
+        assert (await http.head("/api/v1/agents", headers={"Authorization": "Bearer wrong"})).status_code == 401
+
+
 async def test_an_unknown_path_is_404_and_a_wrong_method_405(http: httpx2.AsyncClient) -> None:
     assert (await http.get("/nothing/here")).status_code == 404
     assert (await http.get("/api/web/session")).status_code == 405
