@@ -290,12 +290,13 @@ class App:
             await self.delivery.recover()
             away = await self.storage.write(watchdog.begin)
             await self._look_again()
+            kept_in = self.console.password_file
         except BaseException:
             await self.storage.close()
             raise
         if away >= absence.PRESSES_KEPT:
             log.warning("nobody was here", at_least_s=int(away.total_seconds()), told=PRESSES_GONE)
-        if (kept_in := self.console.password_file) is not None and not sys.stdout.isatty():
+        if kept_in is not None and not sys.stdout.isatty():
             log.info("the password of /admin is in a file", file=str(kept_in))
         for channel in self.channels:
             await channel.start()
