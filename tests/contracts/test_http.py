@@ -22,6 +22,7 @@ import websockets
 
 import bot
 from bot import outbox
+from bot.desk_folder.starter import write_starter
 from bot.model import Author, AuthorKind, Body
 from bot.storage import customers, history
 from handoff import cases
@@ -556,6 +557,16 @@ async def test_the_demo_page_and_the_widget_are_served(http: httpx2.AsyncClient)
     assert "'unsafe-inline'" not in page.headers["content-security-policy"]
     assert widget.headers["content-type"].startswith("text/javascript")
     assert widget.headers["access-control-allow-origin"] == "*"
+
+
+async def test_an_own_desk_has_a_plain_page_under_its_name(tmp_path: Path) -> None:
+    write_starter(tmp_path / "desk")
+    async with House(tmp_path, desk=tmp_path / "desk") as own, own.http() as http:
+        page = await http.get("/")
+        assert "<title>Stafett demo shop</title>" in page.text
+        assert 'data-locales="en nl nb he"' in page.text
+        assert "AB123456" not in page.text
+        assert "'unsafe-inline'" not in page.headers["content-security-policy"]
 
 
 async def test_health_readiness_and_figures(house: House, http: httpx2.AsyncClient) -> None:
