@@ -26,9 +26,7 @@ def take(talk: Talk) -> bool:
     turn = talk.turn
     answered, pressed = turn.answered, turn.pressed
     if isinstance(turn.happening, Occurred):
-        event = {"name": turn.happening.name, "values": dict(turn.happening.values)}
-        recording_rows.happened(talk.tx, talk.case.id, talk.customer_id, new_id(), event)
-        run(talk, flows.Happened(turn.happening.name, turn.happening.values))
+        hear_event(talk, turn.happening)
         return True
     if answered is not None:
         recording_rows.answered(talk.tx, talk.customer_id, answered.token, answered.outcome, answered.value)
@@ -44,6 +42,13 @@ def take(talk: Talk) -> bool:
     if talk.flow.waiting == "call":  # their next words wait for the connector's answer, as they do
         turn.park_for = f"call:{talk.flow.call_token}"
     return bool(turn.park_for)
+
+
+def hear_event(talk: Talk, told: Occurred) -> bool:
+    """Whether a flow has waited for what another system told, or begins with it."""
+    event = {"name": told.name, "values": dict(told.values)}
+    recording_rows.happened(talk.tx, talk.case.id, talk.customer_id, new_id(), event)
+    return run(talk, flows.Happened(told.name, told.values))
 
 
 def run(talk: Talk, event: flows.Event) -> bool:
