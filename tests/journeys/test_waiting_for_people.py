@@ -346,6 +346,30 @@ async def test_a_flow_goes_on_while_nobody_is_there_of_the_team_to_which_the_cas
         assert any("E-mail?" in text for text in told) == (heard[0] == "E-mail?")
 
 
+BY_FLOW = {
+    **BY_KIND,
+    "assign: round_robin": "assign: manual, rules: [{if: \"case.flow == 'refund'\", team: billing}]",
+}
+
+
+@pytest.mark.parametrize("closed", ["Billing", "Support"])
+async def test_a_rule_for_a_flow_holds_where_that_flow_fetches_people_at_once(tmp_path: Path, closed: str) -> None:
+    """Monday noon: one team is there on Tuesdays only. The flow, too, sees where the case will go."""
+    folder, staff = tmp_path / "desk", STAFF
+    for before, after in BY_FLOW.items():
+        staff = staff.replace(before, after)
+    by_day = DESK.replace(f"name: {closed}", f'name: {closed}, opening_hours: {{tue: "09:00-17:00"}}')
+    desk_of(folder, REFUND, desk=by_day + staff)
+    async with House(tmp_path, desk=folder) as house:
+        kari = await house.visitor()
+        await kari.says("refund")
+        await house.settle()
+        case = await case_of(house)
+        assert (case.status, case.team, case.flow) == ("queued", "billing", "refund")
+        told = await told_to(house, case)
+        assert any("E-mail?" in text for text in told) == (closed == "Billing"), told
+
+
 async def is_asked_while_nobody_is_there(house: House) -> tuple[Visitor, Case]:
     await is_there(house, False)
     kari = await house.visitor()
