@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from bot.answers.rules import is_unhappy
 from bot.events import EscalationAsked
 from bot.model import CaseStatus
+from bot.staffing import people
 from bot.storage import marks
 from bot.storage.tx import Tx
 from handoff import cases, hours, meanwhile, routing, store, terms
@@ -57,13 +59,17 @@ class CasesForBot:
         there = store.on_duty(tx.conn, desk, None, now)
         return sum(hours.is_open(desk, one.team or terms.default_team(desk), now) for one in there)
 
-    def is_staffed(self, tx: Tx, asked: EscalationAsked, customer: Mapping[str, Any]) -> bool:
-        """Whether somebody is there where that escalation would go, of a customer whom a flow knows so by now."""
+    def is_staffed(self, tx: Tx, asked: EscalationAsked, customer: Mapping[str, Any], flow: str) -> bool:
+        """Whether somebody is there where that escalation would go, of a customer whom a flow knows so by now.
+
+        `flow` is the one that begins in this moment, else "".
+        """
         case = self.last(tx, asked.customer_id)
         if case is None:
             return False
         team = case.team
         if not case.with_people:
+            case = replace(case, flow=people.came_for(self._desk(), case.flow, flow))
             team, _ = routing.destination(tx, case, asked.team, asked.priority, asked.reason_code, customer)
         return routing.is_staffed(tx, self._desk(), team)
 
@@ -84,6 +90,6 @@ class CasesForBot:
 
     def began_flow(self, tx: Tx, case_id: str, flow: str, version: str) -> None:
         case = store.case_now(tx, case_id)
-        if case is not None:
+        if case is not None and people.came_for(self._desk(), case.flow, flow) == flow:
             store.change(tx, case, flow=flow, flow_version=version)
             marks.mark(tx.conn, marks.CASES, case_id)

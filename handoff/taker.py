@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from bot.answers import polite
 from bot.events import CaseChanged
-from bot.model import CaseStatus
+from bot.model import CaseStatus, Occurred
 from bot.storage import history
 from bot.turn import Turn
 from handoff import clocks, meanwhile, store, terms
-from handoff.case import MessageTaken
+from handoff.case import Case, MessageTaken
 from handoff.giving import replace_route
 from handoff.persons import is_blocked
-from handoff.steps import desk_of, move
+from handoff.steps import desk_of, move, tell_agents
 
 
 def take(turn: Turn) -> bool:
@@ -26,7 +26,8 @@ def take(turn: Turn) -> bool:
     if case is None or not case.with_people:
         return False
     if turn.message is None:
-        return True  # a connector's answer came after a human took over: nobody waits for it
+        _tell_of_event(turn, case)
+        return True  # of a connector's answer that came after a human took over nobody is told: nobody waits for it
     message = history.put_in_case(tx, turn.message, case.id)
     if case.status in {CaseStatus.QUEUED, CaseStatus.OPEN}:  # no step, so no line in the audit for every message
         after = clocks.heard(tx, store.change(tx, case, last_customer_at=tx.now))
@@ -42,6 +43,13 @@ def take(turn: Turn) -> bool:
         tx.emit(CaseChanged(after.customer_id, after.id, after.status))
     tx.emit(MessageTaken(after, message))
     return True
+
+
+def _tell_of_event(turn: Turn, case: Case) -> None:
+    """A flow would begin with what another system told, and would talk over people: those learn of it in its place."""
+    told, desk = turn.happening, desk_of(turn.tx)
+    if isinstance(told, Occurred) and desk is not None and desk.begins_a_flow(told.name):
+        tell_agents(turn.tx, case, "event_begins_nothing", event=told.name)
 
 
 def is_polite(turn: Turn) -> bool:

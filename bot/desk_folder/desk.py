@@ -288,6 +288,10 @@ class Desk:
             return now
         return self.pinned.get(content_hash)
 
+    def begins_a_flow(self, event: str) -> bool:
+        """Whether a flow begins when another system tells this."""
+        return any(flow.triggers.event == event for flow in self.flows.values())
+
     def begins_in(self, flow_id: str, customer_id: str) -> Flow | None:
         """The version in which this customer begins a flow: that in force, unless a roll-out has not come to them."""
         now, planned = self.flows.get(flow_id), self.versions.rollout.get(flow_id)

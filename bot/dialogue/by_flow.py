@@ -26,9 +26,7 @@ def take(talk: Talk) -> bool:
     turn = talk.turn
     answered, pressed = turn.answered, turn.pressed
     if isinstance(turn.happening, Occurred):
-        event = {"name": turn.happening.name, "values": dict(turn.happening.values)}
-        recording_rows.happened(talk.tx, talk.case.id, talk.customer_id, new_id(), event)
-        run(talk, flows.Happened(turn.happening.name, turn.happening.values))
+        hear_event(talk, turn.happening)
         return True
     if answered is not None:
         recording_rows.answered(talk.tx, talk.customer_id, answered.token, answered.outcome, answered.value)
@@ -46,15 +44,22 @@ def take(talk: Talk) -> bool:
     return bool(turn.park_for)
 
 
+def hear_event(talk: Talk, told: Occurred) -> bool:
+    """Whether a flow has waited for what another system told, or begins with it."""
+    event = {"name": told.name, "values": dict(told.values)}
+    recording_rows.happened(talk.tx, talk.case.id, talk.customer_id, new_id(), event)
+    return run(talk, flows.Happened(told.name, told.values))
+
+
 def run(talk: Talk, event: flows.Event) -> bool:
     """Whether a flow took the event."""
     outcome = flows.step(_desk_for(talk), talk.flow, event, _context(talk))
     if talk.missing:  # a step asked the articles in words that are not loaded: the turn is run again when they are
         talk.park_for_words(talk.missing, talk.asks)
         return True
-    before = talk.flow
-    begins = outcome.handled and outcome.state.frames and not before.frames
-    if begins and _comes_back(talk, outcome.state.frames[0].flow):
+    if outcome.began:  # first of all: where people are fetched for it, the desk's rules go by it
+        talk.bot.cases.began_flow(talk.tx, talk.case.id, *outcome.began)
+    if outcome.began and outcome.state.frames and _comes_back(talk, outcome.began[0]):
         text = escape_markdown(talk.sentence("rules_returned"))
         outcome = flows.step(_desk_for(talk), outcome.state, flows.FetchHuman("returned", text), _context(talk))
     talk.flow = outcome.state
@@ -69,9 +74,6 @@ def run(talk: Talk, event: flows.Event) -> bool:
         if isinstance(effect, flows.Escalate) and _is_held(talk):
             talk.flow = flows.FlowState(slots=talk.flow.slots, turns=talk.flow.turns)
             break  # somebody of another team was there: what follows is for while nobody is
-    if begins and outcome.state.frames:
-        first = outcome.state.frames[0]
-        talk.bot.cases.began_flow(talk.tx, talk.case.id, first.flow, first.hash)
     return outcome.handled
 
 
@@ -116,7 +118,7 @@ def _context(talk: Talk) -> flows.Context:
         customer=names["customer"],
         case=names["case"],
         is_open=is_open,
-        is_staffed=lambda effect, customer: cases.is_staffed(tx, dressed(talk, _asked(talk, effect)), customer),
+        is_staffed=lambda effect, who, flow: cases.is_staffed(tx, dressed(talk, _asked(talk, effect)), who, flow),
         knows=lambda text, locale: _knows(talk, text, locale),
         search=lambda query, locale, tags: _found(talk, query, locale, tags),
         opens_in_s=None if is_open else _opens_in(talk, tx.now),

@@ -85,14 +85,17 @@ class Dialogue:
 
     def _is_for_flow(self, talk: Talk) -> bool:
         """What a flow that goes on while they wait has waited for: an event, or a connector's answer (until it is heard, what
-        they say is parked). No event begins a flow while people are on their way.
+        they say is parked). No event begins a flow while people are on their way: they are told of it.
         """
-        flow, answered = talk.flow, talk.turn.answered
-        awaited = flow.waiting == "wait" if answered is None else flow.call_token == answered.token
-        if awaited:
-            by_flow.take(talk)
+        flow, happening = talk.flow, talk.turn.happening
+        if isinstance(happening, Occurred):
+            heard = flow.waiting == "wait" and by_flow.hear_event(talk, happening)
+        else:
+            answered = talk.turn.answered
+            heard = answered is not None and flow.call_token == answered.token and by_flow.take(talk)
+        if heard:
             remember(talk)
-        return awaited
+        return heard
 
     def _goes_on(self, talk: Talk) -> bool:
         """Who waits in the queue, and talks with the bot meanwhile: about the waiting itself the people's room answers."""
@@ -142,8 +145,7 @@ class Dialogue:
 
     def _is_awaited(self, turn: Turn, event: str) -> bool:
         """Whether a flow begins with this, or may be waiting for it: what nobody awaits must not open a case."""
-        begins = any(flow.triggers.event == event for flow in self._bot.desk().flows.values())
-        if begins or self._bot.cases.live(turn.tx, turn.customer.id) is not None:
+        if self._bot.desk().begins_a_flow(event) or self._bot.cases.live(turn.tx, turn.customer.id) is not None:
             return True
         return self._waits_after_close(turn.tx, turn.customer.id)
 

@@ -118,7 +118,8 @@ def _escalate(machine: Machine, flow: Flow, here: Step, verb: EscalateStep) -> N
         _chosen_below(machine),
     )
     who = {**machine.customer, "locale": machine.locale}
-    if verb.no_agent is None or machine.context.is_staffed(asked, who):
+    began = machine.began[0] if machine.began else ""
+    if verb.no_agent is None or machine.context.is_staffed(asked, who, began):
         machine.effects.append(asked)
         machine.pending = Pending("escalate", here.id, flow.hash, machine.token())
     else:

@@ -89,6 +89,7 @@ class Machine:
         self.why = state.why
         self.effects: list[Effect] = []
         self.trace: list[Mapping[str, Any]] = []
+        self.began: tuple[str, str] | None = None
         self.tokens = 0
         self.steps = 0
         self.visits: dict[tuple[int, str, str], list[tuple[dict[str, Any], dict[str, Any]]]] = {}  # slots at each
@@ -162,7 +163,7 @@ class Machine:
             why=self.why,
             turns=self.state.turns + 1,
         )
-        return Outcome(state, tuple(self.effects), handled, tuple(self.trace))
+        return Outcome(state, tuple(self.effects), handled, tuple(self.trace), self.began)
 
     @property
     def waiting(self) -> str:
@@ -290,6 +291,8 @@ class Machine:
         self.retries = {}
 
     def push(self, flow: Flow) -> None:
+        if not self.frames and not self.state.frames:
+            self.began = flow.id, flow.hash
         self.frames.append(Running(flow, flow.steps[0].id, self.context.now.isoformat(), {}, []))
 
     def fetch_human(self, flow_id: str | None) -> None:

@@ -113,6 +113,7 @@ class Play:
         self.survey: str | None = None
         self.score: int | None = None
         self.flow: str | None = None
+        self.came_for: str | None = self.case.get("flow")
         self.wrong = self.staff(given.get("agents", 1))
 
     # ── flows ──
@@ -121,6 +122,7 @@ class Play:
         outcome = step(self.desk, self.state, event, self.context())
         self.watched(event, outcome)
         self.state = outcome.state
+        self.came_for = people.came_for(self.desk, self.came_for, outcome.began[0] if outcome.began else "")
         held = {name: value for frame in self.state.frames for name, value in frame.slots.items()}
         self.slots |= {**held, **self.state.slots}
         self.flow = self.state.frames[-1].flow if self.state.frames else None
@@ -211,21 +213,22 @@ class Play:
         team, text = effect.team or dress.team, own or effect.text
         return replace(effect, reason_code=dress.reason, priority=dress.priority, team=team, text=text)
 
-    def destination(self, effect: Escalate, customer: Mapping[str, Any]) -> tuple[Wanted, str | None]:
+    def destination(self, effect: Escalate, customer: Mapping[str, Any], flow: str = "") -> tuple[Wanted, str | None]:
         """The team that the desk's rules name and whom they ask for, and the priority that they give."""
         locale = str(customer["locale"])
-        about = {"locale": locale, "priority": effect.priority or "normal", "reason": effect.reason_code}
+        about: dict[str, Any] = {"locale": locale, "reason": effect.reason_code}
+        about |= {"priority": effect.priority or "normal", "flow": people.came_for(self.desk, self.came_for, flow)}
         names = {"customer": customer, "case": {**self.case, **about, "team": effect.team}}
         team, rule = people.destination(self.desk, effect.team, locale, Scope(names, self.now, self.is_open))
         wanted = Wanted("case", team, locale, rule.skills if rule else (), self.case.get("last_agent") or None)
         self.colleagues.always_open = not self.by_hours
         return wanted, (rule.priority if rule else None) or effect.priority
 
-    def is_staffed(self, effect: Escalate, customer: Mapping[str, Any]) -> bool:
+    def is_staffed(self, effect: Escalate, customer: Mapping[str, Any], flow: str) -> bool:
         """Whether somebody is there where that would go."""
         if self.with_people:
             return self.has_people(self.colleagues.team)
-        wanted, _ = self.destination(self.dressed(effect), customer)
+        wanted, _ = self.destination(self.dressed(effect), customer, flow)
         return self.has_people(self.colleagues.overflowing(wanted, self.now).team)
 
     def has_people(self, team: str | None) -> bool:

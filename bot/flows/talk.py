@@ -303,8 +303,9 @@ class Context:
     `knows` asks the articles, (text, locale) → Told or None: what is no answer to the open question may be a question of
     the customer's own, which is answered before ours is asked again. None: nobody can be asked just now. `search` is what
     the step `kb` asks: (question, locale, collections). `opens_in_s`: seconds until the desk opens, None when nobody knows.
-    `is_staffed`: whether somebody is there where an escalation would go now, of a customer whom the flow knows so by then;
-    looked up only when a step wants to know. `model`: whether a language model may be asked just now.
+    `is_staffed`: whether somebody is there where an escalation would go now, of a customer whom the flow knows so by then,
+    and (else "") in which flow, if this event began it where none ran; looked up only when a step wants to know. `model`:
+    whether a language model may be asked just now.
     """
 
     now: datetime
@@ -312,7 +313,7 @@ class Context:
     customer: Mapping[str, Any] = field(default_factory=dict)
     case: Mapping[str, Any] = field(default_factory=dict)
     is_open: bool = True
-    is_staffed: Callable[[Escalate, Mapping[str, Any]], bool] = lambda _, __: True
+    is_staffed: Callable[[Escalate, Mapping[str, Any], str], bool] = lambda _, __, ___: True
     knows: Callable[[str, str], Told | None] | None = None
     search: Callable[[str, str, Sequence[str]], Found] | None = None
     opens_in_s: int | None = None
@@ -323,10 +324,12 @@ class Context:
 class Outcome:
     """`handled` false: no flow wanted it (ask the articles), or a connector is waited for (`state.waiting`).
 
-    `trace` is one mapping a step: `{"flow", "step"}` and, for a branch, `{"if", "value"}`.
+    `trace` is one mapping a step: `{"flow", "step"}` and, for a branch, `{"if", "value"}`. `began` is the flow that began
+    where none ran, and the hash of its version: also one that has ended by now.
     """
 
     state: FlowState
     effects: Sequence[Effect] = ()
     handled: bool = True
     trace: Sequence[Mapping[str, Any]] = ()
+    began: tuple[str, str] | None = None

@@ -59,6 +59,13 @@ def destination(desk: Desk, asked: str | None, locale: str, scope: Scope) -> tup
     return team_for(locale, rule.skills if rule else (), default_team(desk), able), rule
 
 
+def came_for(desk: Desk, before: str | None, began: str) -> str | None:
+    """The flow that a case counts with, and that the desk's rules see as `case.flow`: the one that begins now (else ""), after
+    `before`. The flow that fetches people takes the place of none: they come for what was tried.
+    """
+    return began if began and (began != desk.human_flow or not before) else before
+
+
 def _skills(desk: Desk, team: Team) -> tuple[str, ...]:
     """A team can do what it says, and what its agents say."""
     return (*team.skills, *(skill for agent in desk.agents if agent.team == team.id for skill in agent.skills))

@@ -14,6 +14,7 @@ from bot.model import Answered
 from bot.storage import history
 from bot.turn import Turn
 from handoff import cases, persons
+from handoff.store import listing
 from surveys import store as surveys
 from tests.support.house import House
 
@@ -58,6 +59,15 @@ steps:
   - {id: way, wait: {event: parcel.delivered, timeout: 2d, then: late}}
   - {say: "It has arrived.", next: end}
   - {id: late, say: "It is late, sorry."}
+"""
+GREETING = """\
+schema: 1
+flow: greeting
+version: 1
+triggers: {phrases: {en: [good morning]}}
+steps:
+  - {say: "Good morning to you."}
+  - {close: resolved}
 """
 ARTICLE = """\
 ---
@@ -116,6 +126,26 @@ async def test_something_that_happens_elsewhere_begins_a_flow_once_and_ends_its_
         assert await _tells(house, customer_id, {"name": "parcel.delivered"}) == 202
         await visitor.hears("It has arrived.")
         assert sum("on its way" in text for text in visitor.said()) == 1
+
+
+@pytest.mark.parametrize("is_off", [True, False])
+async def test_a_case_belongs_to_its_flow_also_where_that_ends_in_the_same_breath(
+    tmp_path: Path, folder: Path, is_off: bool
+) -> None:
+    """So that desk.yaml can say for which flows nobody is asked, and figures by flow leave none out."""
+    (folder / "flows" / "greeting.yaml").write_text(GREETING, encoding="utf-8")
+    if is_off:
+        own = DESK.replace("instrument: ces7", "instrument: ces7, flows: {greeting: off}")
+        (folder / "desk.yaml").write_text(own, encoding="utf-8")
+    async with House(tmp_path, desk=folder) as house:
+        visitor = await house.visitor()
+        await visitor.says("good morning")
+        await visitor.hears("Good morning to you.")
+        await house.passes(minutes=1)
+        (case,) = await house.app.storage.read(listing)
+        assert (case.status, case.flow) == ("resolved", "greeting")
+        said = await house.app.storage.read(lambda conn: history.messages(conn, case.customer_id))
+        assert any(one.meta.get("survey") for one in said) is not is_off
 
 
 async def test_the_survey_that_a_flow_chooses_is_asked_when_the_people_are_done(tmp_path: Path, folder: Path) -> None:

@@ -56,6 +56,12 @@ steps:
   - {say: {en: "It has been paid.", he: "שולם."}, next: end}
   - {id: late, say: {en: "It takes longer, sorry.", he: "סליחה."}}
 """
+SENT = """\
+flow: sent
+triggers: {event: parcel.sent}
+steps:
+  - {say: {en: "Your parcel is on its way.", he: "בדרך."}}
+"""
 NOBODY_LISTENS = 'connectors:\n  parcels.get: {url: "http://127.0.0.1:9/"}\n'
 
 
@@ -247,6 +253,32 @@ async def test_a_flow_whose_time_is_over_says_nothing_over_a_person(tmp_path: Pa
         assert await told_to(house, case) == told, "nor of an event"
 
 
+@pytest.mark.parametrize("who", ["waits", "is asked", "waits for another event", "is held"])
+async def test_an_event_begins_no_flow_while_people_have_the_case_and_they_are_told_of_it(
+    tmp_path: Path, who: str
+) -> None:
+    folder = tmp_path / "desk"
+    desk_of(folder, PATIENT, SENT, desk=DESK + STAFF)
+    async with House(tmp_path, desk=folder) as house:
+        kari = (await is_asked_while_nobody_is_there(house) if who != "waits" else await waits(house))[0]
+        if who == "waits for another event":
+            await house.passes(hours=1)
+            await kari.hears("Then we answer here.", "bot")
+        case = await case_of(house)
+        if who == "is held":
+            await house.app.storage.write(lambda tx: cases.claim(tx, case.id, "ann", desk="web"))
+        await house.settle()
+        told = await told_to(house, case)
+        for event in ("parcel.sent", "weather.changed"):
+            await house.app.inbox.receive_event(case.customer_id, event, Occurred(event, {}))
+        await house.settle()
+        assert await told_to(house, case) == told
+        notes = await house.app.storage.read(lambda conn: history.of_case(conn, case.id))
+        assert [one.body.text for one in notes if one.meta.get("key") == "event_begins_nothing"] == [
+            say("event_begins_nothing", "en", event="parcel.sent")
+        ]
+
+
 async def test_a_flow_asks_nothing_more_of_whom_somebody_was_given_though_the_first_team_is_closed(
     tmp_path: Path,
 ) -> None:
@@ -312,6 +344,30 @@ async def test_a_flow_goes_on_while_nobody_is_there_of_the_team_to_which_the_cas
         assert case.team == ("billing" if about == "money" else "support")
         assert [any(one in text for text in told) for one in heard] == [True, True], told
         assert any("E-mail?" in text for text in told) == (heard[0] == "E-mail?")
+
+
+BY_FLOW = {
+    **BY_KIND,
+    "assign: round_robin": "assign: manual, rules: [{if: \"case.flow == 'refund'\", team: billing}]",
+}
+
+
+@pytest.mark.parametrize("closed", ["Billing", "Support"])
+async def test_a_rule_for_a_flow_holds_where_that_flow_fetches_people_at_once(tmp_path: Path, closed: str) -> None:
+    """Monday noon: one team is there on Tuesdays only. The flow, too, sees where the case will go."""
+    folder, staff = tmp_path / "desk", STAFF
+    for before, after in BY_FLOW.items():
+        staff = staff.replace(before, after)
+    by_day = DESK.replace(f"name: {closed}", f'name: {closed}, opening_hours: {{tue: "09:00-17:00"}}')
+    desk_of(folder, REFUND, desk=by_day + staff)
+    async with House(tmp_path, desk=folder) as house:
+        kari = await house.visitor()
+        await kari.says("refund")
+        await house.settle()
+        case = await case_of(house)
+        assert (case.status, case.team, case.flow) == ("queued", "billing", "refund")
+        told = await told_to(house, case)
+        assert any("E-mail?" in text for text in told) == (closed == "Billing"), told
 
 
 async def is_asked_while_nobody_is_there(house: House) -> tuple[Visitor, Case]:

@@ -115,7 +115,7 @@ steps:
 @pytest.mark.parametrize("agents", [True, False])
 def test_every_verb_does_its_part(tmp_path: Path, agents: bool) -> None:
     assert {verb for verb in VERBS if f"{verb}:" in ALL} == set(VERBS) == set(VERB_OF.values())
-    customer = Customer(desk_of(tmp_path, ALL, DOUBLE), is_staffed=lambda _, __: agents)
+    customer = Customer(desk_of(tmp_path, ALL, DOUBLE), is_staffed=lambda *_: agents)
     assert customer.says("begin") == ["Hello.", "How many?"]
     customer.says("2")
     first = customer.only(flows.Call)

@@ -76,7 +76,7 @@ def test_nothing_that_happens_breaks_the_interpreter(
     happened: list[tuple[str, str]], agents: bool, locale: str
 ) -> None:
     state = flows.FlowState()
-    context = flows.Context(NOON, locale, case={"id": "c1", "channel": "web"}, is_staffed=lambda _, __: agents)
+    context = flows.Context(NOON, locale, case={"id": "c1", "channel": "web"}, is_staffed=lambda *_: agents)
     for kind, value in happened:
         context = replace(context, now=context.now + timedelta(seconds=1))
         outcome = flows.step(DESK, state, event_of(kind, value, state), context)

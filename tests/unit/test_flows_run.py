@@ -416,7 +416,7 @@ def test_an_escalation_carries_team_priority_and_sla_and_hides_what_is_sensitive
 
 
 def test_with_nobody_there_the_flow_goes_on_while_the_case_waits(tmp_path: Path) -> None:
-    customer = Customer(desk_of(tmp_path, REFUND), is_staffed=lambda _, __: False)
+    customer = Customer(desk_of(tmp_path, REFUND), is_staffed=lambda *_: False)
     customer.says("refund")
     assert customer.says("NL91") == ["E-mail?"]
     assert customer.only(flows.Escalate).text == ""

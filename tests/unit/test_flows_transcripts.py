@@ -199,6 +199,25 @@ escalation:
 """
 
 
+BY_FLOW = """
+routing:
+  rules:
+    - {if: "case.flow == 'claim'", team: billing}
+    - {if: "case.flow == 'handoff'", priority: high}
+"""
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "{user: human}\n{expect: {escalated: support, priority: high}}",
+        "{user: claim}\n{expect: {escalated: billing}}",
+    ],
+)
+def test_the_desks_routing_by_flow_is_played_too(tmp_path: Path, script: str) -> None:
+    assert played(tmp_path, script, "", DESK + BY_FLOW.lstrip()) == [""]
+
+
 @pytest.mark.parametrize(
     ("script", "head"),
     [
