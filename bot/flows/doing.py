@@ -149,7 +149,7 @@ def _chosen_below(machine: Machine) -> Survey | None:
 
 
 def _close(machine: Machine, flow: Flow, here: Step, verb: CloseStep) -> None:
-    reason = templates.render(verb.reason, machine.names(), machine.locale, markdown=False) if verb.reason else None
+    reason = machine.plain(verb.reason) or None
     machine.effects.append(Close(verb.outcome, verb.topic or machine.frames[0].flow.id, reason))
     machine.move(flow.after(here))
 

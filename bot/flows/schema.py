@@ -124,7 +124,7 @@ class EscalateStep:
 class CloseStep:
     outcome: str
     topic: str | None = None
-    reason: str | None = None
+    reason: Wording = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
