@@ -40,7 +40,7 @@ def open_alert(tx: Tx, response_id: str, **about: Any) -> Alert | None:
     return _told(tx, alert_id, "opened")
 
 
-def score_changed(tx: Tx, response_id: str, score: float, *, is_low: bool) -> None:
+def score_changed(tx: Tx, response_id: str, score: int, *, is_low: bool) -> None:
     """The customer changed their answer: the alert follows, and is withdrawn where nothing is wrong any more."""
     alert = alert_rows.of_response(tx.conn, response_id)
     if alert is None or alert.state == "closed":

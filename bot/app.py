@@ -127,6 +127,7 @@ class App:
             case_of=self._case_of,
             join=merging.merge,
             locales=lambda: self.rules.locales,
+            own_name=lambda: None if self.rules.is_builtin else self.rules.name,
         )
         self.invitations = Invitations(self._survey_setup)
         self.answers = Answers(self.invitations, self._starts_something)
@@ -290,12 +291,13 @@ class App:
             await self.delivery.recover()
             away = await self.storage.write(watchdog.begin)
             await self._look_again()
+            kept_in = self.console.password_file
         except BaseException:
             await self.storage.close()
             raise
         if away >= absence.PRESSES_KEPT:
             log.warning("nobody was here", at_least_s=int(away.total_seconds()), told=PRESSES_GONE)
-        if (kept_in := self.console.password_file) is not None and not sys.stdout.isatty():
+        if kept_in is not None and not sys.stdout.isatty():
             log.info("the password of /admin is in a file", file=str(kept_in))
         for channel in self.channels:
             await channel.start()
@@ -438,7 +440,7 @@ class App:
     def greeting(self) -> list[str]:
         """What a person at the terminal is told once the web is up."""
         url = self.settings.url
-        lines = [f"Stafett is running at {url}", f"  customers  {url}/       (the demo page with the widget)"]
+        lines = [f"Stafett is running at {url}", f"  customers  {url}/       (a page with the widget)"]
         lines += [f"  agents     {url}/desk", f"  admins     {url}/admin{self._password_hint()}"]
         return [*lines, "Stop with Ctrl-C; nothing is lost."]
 

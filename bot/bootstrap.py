@@ -42,6 +42,16 @@ def ensure(module: str, lock: str = RUN_LOCK) -> None:
     root = Path(__file__).resolve().parent.parent
     if not (root / "pyproject.toml").is_file() or not (root / lock).is_file():
         return  # installed as a package: whoever installed it answers for its dependencies
+    try:
+        _ensure(root, module, lock)
+    except OSError as error:
+        where = error.filename or root / ".venv"
+        _fail(
+            f"{where}: {error.strerror}; let this user read and write {root / '.venv'}, or delete it to make it anew."
+        )
+
+
+def _ensure(root: Path, module: str, lock: str) -> None:
     venv = root / ".venv"
     if _inside(venv):
         if _is_current(root, lock) or (not _stamp(venv, lock).exists() and _has(lock)):

@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from bot.errors import DatabaseFault, StafettError
-from bot.settings import LOOPBACK, Settings, secret_file
+from bot.settings import LOOPBACK, SHORTEST, Settings, secret_file
 from bot.storage import replication, schema
 from bot.storage.engine import DatabaseInUse, Storage, lock_file
 
 if TYPE_CHECKING:
     import httpx2
+    from pydantic import SecretStr
 
 OK, WARNING, FAULT = "ok", "warning", "fault"
 OLDEST_SQLITE = (3, 35, 0)  # RETURNING
@@ -53,6 +54,8 @@ async def examine(settings: Settings, scopes: Sequence[str]) -> AsyncIterator[Fi
     yield settings_agree(settings)
     for alone in without_their_other_half(settings):
         yield alone
+    for short in easily_guessed(settings):
+        yield short
     if (found := await asyncio.to_thread(embedder)) is not None:
         yield found
     async for one in database(settings):
@@ -136,6 +139,14 @@ def without_their_other_half(settings: Settings) -> Iterator[Finding]:
         if getattr(settings, name) is not None and missing:
             told = f"{_variable(name)} is set and does nothing without {' and '.join(missing)}"
             yield Finding(WARNING, "settings", told, "set both, or unset it")
+
+
+def easily_guessed(settings: Settings) -> Iterator[Finding]:
+    """Secrets of which one guess after the other may be tried from outside, and that are soon hit upon."""
+    for name in ("api_token", "web_identity_secret"):
+        given: SecretStr | None = getattr(settings, name)
+        if given is not None and len(given.get_secret_value()) < SHORTEST:
+            yield Finding(WARNING, "settings", f"{_variable(name)} is short", "set it to 32 or more random characters")
 
 
 def secret(settings: Settings) -> Finding:

@@ -173,7 +173,7 @@ class SurveyAnswered:
     case_id: str | None
     customer_id: str
     instrument: str
-    score: float
+    score: int
     comment: str | None
     at: datetime
 
@@ -231,7 +231,7 @@ class TalkLogged:
     case_id: str | None = None
     respondent: str | None = None
     instrument: str | None = None
-    score: float | None = None
+    score: int | None = None
     topic: str | None = None
     locale: str | None = None
     at: datetime | None = None

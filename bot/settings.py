@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from bot.errors import SettingsFault
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+SHORTEST = 16  # characters of a secret that nobody should guess
 SHORTEST_KEPT = 12  # characters of a secret that we made; what is shorter was cut off
 DEFAULT_DATABASE = "sqlite+aiosqlite:///stafett.db"
 
@@ -84,6 +85,14 @@ class Settings(BaseSettings):
             raise ValueError(msg)
         return value
 
+    @field_validator("api_token")
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not is_header_value(value.get_secret_value()):
+            msg = "can't be sent in a header; set it to random letters and digits, without blanks before or after"
+            raise ValueError(msg)
+        return value
+
     @property
     def url(self) -> str:
         """Where customers reach the server, without a slash at the end."""
@@ -130,7 +139,7 @@ class Settings(BaseSettings):
         if self.database_url.startswith("postgresql") and self.secret is None:
             msg = "STAFETT_SECRET is required with PostgreSQL (all nodes sign alike); set 32 or more random characters"
             raise SettingsFault(msg)
-        if self.secret is not None and len(self.secret.get_secret_value()) < 16:
+        if self.secret is not None and len(self.secret.get_secret_value()) < SHORTEST:
             msg = "STAFETT_SECRET is too short; set it to 32 or more random characters"
             raise SettingsFault(msg)
         if self.telegram_webhook_secret is not None and not is_telegram_secret(
@@ -182,6 +191,11 @@ def origin_of(url: str) -> str:
 def is_telegram_secret(value: str) -> bool:
     allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
     return 1 <= len(value) <= 256 and all(char in allowed for char in value)
+
+
+def is_header_value(value: str) -> bool:
+    """Whether it arrives as it was sent: programs differ on what is not ASCII, and blanks at the ends are cut off."""
+    return value.isascii() and value.isprintable() and value == value.strip()
 
 
 def kept_secret(settings: Settings) -> str:

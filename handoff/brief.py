@@ -28,7 +28,7 @@ GREETING = 12  # a first message as short as this is a greeting; the next one sa
 @dataclass(frozen=True, slots=True)
 class Score:
     instrument: str
-    score: float
+    score: int
     comment: str | None
     at: datetime
 

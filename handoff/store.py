@@ -214,7 +214,7 @@ def events(conn: Connection, case_id: str) -> list[CaseEvent]:
     return [CaseEvent(row.n, row.kind, row.agent_id, row.data or {}, row.at) for row in rows]
 
 
-def scores(conn: Connection, customer_id: str, limit: int = 3) -> list[tuple[str, float, str | None, datetime]]:
+def scores(conn: Connection, customer_id: str, limit: int = 3) -> list[tuple[str, int, str | None, datetime]]:
     """The customer's last survey answers, newest first: (instrument, score, comment, at)."""
     s = t.survey_responses
     query = select(s).where(s.c.customer_id == customer_id).order_by(s.c.at.desc()).limit(limit)

@@ -62,7 +62,7 @@ class ResponseRow(Whose):
     """One answer."""
 
     instrument: str
-    score: float
+    score: int
     at: datetime
     comment: str | None = None
     source: str | None = None

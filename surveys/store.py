@@ -58,7 +58,7 @@ class Response:
 
     id: str
     invitation_id: str
-    score: float
+    score: int
     comment: str | None
     extra: Mapping[str, Any]
     at: datetime
@@ -298,7 +298,7 @@ def was_offered_review(conn: Connection, customer_id: str) -> bool:
     return any((row.extra or {}).get("review") for row in given)
 
 
-def add_response(conn: Connection, asked: Invitation, score: float, channel: str | None, now: datetime) -> Response:
+def add_response(conn: Connection, asked: Invitation, score: int, channel: str | None, now: datetime) -> Response:
     """The first answer to an invitation, with the case's snapshot beside it."""
     given = Response(new_id(), asked.id, score, None, {}, now)
     conn.execute(

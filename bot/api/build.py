@@ -123,7 +123,8 @@ def _methods(request: Request) -> list[str]:
     path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
     calls = request.app.openapi()["paths"].items()
     found = (methods for template, methods in calls if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path))
-    return sorted({method.upper() for methods in found for method in methods})
+    known = {method.upper() for methods in found for method in methods}
+    return sorted(known | ({"HEAD"} if "GET" in known else set()))
 
 
 async def _on_unexpected(_request: Request, error: Exception) -> Response:

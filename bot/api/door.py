@@ -1,7 +1,8 @@
 """Before anything is parsed: who asks, and whether the body may be read at all.
 
 An ASGI layer around the whole API. 401 without the token, whatever the path. A body is at most 1 MiB, not compressed, JSON,
-at most 64 levels deep, without duplicate keys, NaN or Infinity: else 413, 415 or 400, and nothing has happened.
+at most 64 levels deep, without duplicate keys, NaN or Infinity: else 413, 415 or 400, and nothing has happened. The calls
+within know GET; HEAD is made of it here.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class Door:
         except StafettError as error:
             await of_error(error)(scope, receive, send)
             return
+        if scope["method"] == "HEAD":
+            scope, send = {**scope, "method": "GET"}, _first_of(send)
         await self._answer(scope, receive if body is None else _again(body, receive), send)
 
     def _knows(self, headers: Headers) -> bool:
@@ -90,6 +93,21 @@ def _is_strict(raw: bytes) -> None:
         raise BadRequest("the body is not UTF-8") from None
     except ValueError as error:
         raise BadRequest(f"the body is not JSON: {str(error)[:100]}") from None
+
+
+def _first_of(send: Send) -> Send:
+    """HEAD is GET without a body (RFC 9110 9.3.2), which the server cuts off; a stream, which would never end, ends at once."""
+    is_over = False
+
+    async def send_first(message: Message) -> None:
+        nonlocal is_over
+        if message["type"] == "http.response.start":
+            await send(message)
+        elif not is_over:
+            is_over = True
+            await send({**message, "more_body": False})
+
+    return send_first
 
 
 async def _chunks(receive: Receive) -> Any:

@@ -255,7 +255,7 @@ class MessageShape(BaseModel):
 
 class ScoreShape(BaseModel):
     instrument: str
-    score: float
+    score: int
     comment: str | None
     at: datetime
 
@@ -298,7 +298,7 @@ class ResponseShape(BaseModel):
     case: str | None
     customer: str | None
     instrument: str
-    score: float
+    score: int
     comment: str | None
     channel: str | None
     locale: str | None

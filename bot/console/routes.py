@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -68,14 +70,27 @@ class Console:
         wings: Sequence[Wing] = (),
     ) -> None:
         self._settings = settings
-        self.password, self.password_file = password_of(settings)
-        self._door = Doorkeeper(settings, secret, self.password)
+        self._door = Doorkeeper(settings, secret, lambda: self.password)
         self._admin_at_desk = admin_at_desk
         self._rooms = Rooms(settings, storage, desk, Drafting(storage, desk), overview, drawn or {})
         self._wings = wings
         self._pages = in_order((*(page for wing in wings for page in wing.pages), *PAGES))
         templates = [wing.templates for wing in wings]
         self._shell = Shell(self._pages, self._door.told_cookie, self._door.tell, templates)
+
+    @property
+    def password(self) -> str:
+        return self._kept[0]
+
+    @property
+    def password_file(self) -> Path | None:
+        """Where the password stands if it was made by us. Raises SettingsFault: it can't be kept."""
+        return self._kept[1]
+
+    @cached_property
+    def _kept(self) -> tuple[str, Path | None]:
+        """Only when it is asked for: a start that is refused leaves no file behind."""
+        return password_of(self._settings)
 
     def routes(self) -> Sequence[BaseRoute]:
         return (

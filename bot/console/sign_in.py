@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import secrets
 from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class Session:
 class Doorkeeper:
     """Checks passwords and cookies. The cookie's name has the `__Host-` prefix on https, a plain one on loopback."""
 
-    def __init__(self, settings: Settings, secret: str, password: str) -> None:
+    def __init__(self, settings: Settings, secret: str, password: Callable[[], str]) -> None:
         self._password = password
         key = hashlib.sha256(f"stafett console\0{secret}".encode()).digest()
         self._key = key
@@ -70,7 +70,7 @@ class Doorkeeper:
         return len(wrong) < TRIES
 
     def is_right(self, given: str, address: str, now: float) -> bool:
-        if hmac.compare_digest(given.encode(), self._password.encode()):
+        if hmac.compare_digest(given.encode(), self._password().encode()):
             self._wrong.pop(address, None)
             return True
         if len(self._wrong) > 10_000:
@@ -117,7 +117,7 @@ class Doorkeeper:
         return str(key), dict(values)
 
     def _fingerprint(self) -> str:
-        return hashlib.sha256(self._password.encode()).hexdigest()[:16]
+        return hashlib.sha256(self._password().encode()).hexdigest()[:16]
 
 
 def from_our_page(headers: Mapping[str, str], origins: frozenset[str]) -> bool:

@@ -36,7 +36,7 @@ class Alert:
     customer_id: str
     customer: str
     instrument: str
-    score: float
+    score: int
     comment: str | None
     reason: str | None
     channel: str | None

@@ -67,6 +67,20 @@ def _from_text(value: str | None) -> datetime | None:
     return None if value is None else datetime.fromisoformat(f"{value}+00:00")
 
 
+class Score(TypeDecorator[int]):
+    """A score as all scales have it, a whole number: 6 wherever it is shown, though the column would give 6.0."""
+
+    impl = Float()
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], int | None]:  # noqa: ARG002
+        return _to_whole
+
+
+def _to_whole(value: float | None) -> int | None:
+    return None if value is None else int(value)
+
+
 Json = JSON().with_variant(JSONB(), "postgresql")
 Counter = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts only an INTEGER PRIMARY KEY up by itself
 
@@ -570,7 +584,7 @@ survey_responses = _table(
     _col("customer_id", null=True),
     _col("respondent", null=True),
     _col("instrument"),
-    _col("score", Float),
+    _col("score", Score),
     _col("comment", null=True),
     _col("channel", null=True),
     _col("agent_id", null=True),
@@ -594,7 +608,7 @@ survey_alerts = _table(  # low scores that somebody looks after: see bot/alerts.
     _col("case_id", null=True),
     _col("customer_id"),
     _col("instrument"),
-    _col("score", Float),
+    _col("score", Score),
     _col("channel", null=True),
     _col("team", null=True),
     _col("state"),  # open | claimed | closed

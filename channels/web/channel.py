@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import html
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import structlog
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
@@ -72,7 +74,9 @@ class WebOutlet:
 
 
 class WebChannel:
-    """`case_of(conn, customer_id)` gives the `case` object of the frames; `join(tx, winner, loser, evidence)` merges."""
+    """`case_of(conn, customer_id)` gives the `case` object of the frames; `join(tx, winner, loser, evidence)` merges;
+    `own_name()` is the desk's name, None for the demo desk.
+    """
 
     name = "web"
 
@@ -86,6 +90,7 @@ class WebChannel:
         case_of: CaseOf,
         join: Joiner,
         locales: Callable[[], Sequence[str]],
+        own_name: Callable[[], str | None] = lambda: None,
     ) -> None:
         self.settings = settings
         self.storage = storage
@@ -98,6 +103,7 @@ class WebChannel:
         self._secret = secret
         self._join = join
         self._locales = locales
+        self._own_name = own_name
         self._tasks: set[asyncio.Task[Any]] = set()
         self._asked: dict[str, tuple[float, int]] = {}
         self._stopping = False
@@ -222,9 +228,14 @@ class WebChannel:
 
     # ── HTTP ───────────────────────────────────────────────────────────────────────────────────────────────────────
     async def _page(self, _request: Request) -> Response:
-        return FileResponse(
-            STATIC / "demo.html", headers={"Cache-Control": "no-cache", "Content-Security-Policy": PAGE_POLICY}
-        )
+        """The demo shop, which tells of the demo desk's orders; a plain page where the desk is somebody's own."""
+        headers = {"Cache-Control": "no-cache", "Content-Security-Policy": PAGE_POLICY}
+        name = self._own_name()
+        if name is None:
+            return FileResponse(STATIC / "demo.html", headers=headers)
+        page = Template((STATIC / "own.html").read_text("utf-8"))
+        shown = page.substitute(name=html.escape(name), locales=html.escape(" ".join(self._locales())))
+        return HTMLResponse(shown, headers=headers)
 
     async def _widget(self, _request: Request) -> Response:
         headers = {

@@ -108,8 +108,8 @@ def talk_of(body: dict[str, Any], agent_id: str) -> TalkLogged:
     if not text:
         raise StafettError("text: write what the customer said")
     score = body.get("score")
-    if score is not None and (isinstance(score, bool) or not isinstance(score, int | float)):
-        raise StafettError("score is a number")
+    if score is not None and (isinstance(score, bool) or not isinstance(score, int | float) or score % 1):
+        raise StafettError("score is a whole number")
     if (score is None) != (words["instrument"] is None):
         raise StafettError("a score comes with its instrument, and an instrument with a score")
     try:
@@ -120,7 +120,7 @@ def talk_of(body: dict[str, Any], agent_id: str) -> TalkLogged:
     except (ValueError, OverflowError):
         raise StafettError("at is no time; write 2026-03-01T14:05:00Z") from None
     source = words.pop("source") or "talk"
-    return TalkLogged(agent_id, text, source, score=None if score is None else float(score), at=at, **words)
+    return TalkLogged(agent_id, text, source, score=None if score is None else int(score), at=at, **words)
 
 
 WORDS = ("text", "source", "mode", "customer_id", "case_id", "respondent", "instrument", "topic", "locale")

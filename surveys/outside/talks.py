@@ -51,7 +51,7 @@ def on_talk(tx: Tx, talk: TalkLogged) -> None:
     asked = INSTRUMENTS.get(talk.instrument)
     if asked is None:
         raise Conflict(f"instrument: use one of {', '.join(INSTRUMENTS)}")
-    if talk.score != int(talk.score) or int(talk.score) not in asked.scores:
+    if talk.score not in asked.scores:
         raise Conflict(f"score: a whole number from {asked.min} to {asked.max}, the scale of {asked.id}")
     given = ResponseRow(asked.id, talk.score, at, comment=talk.text, id=new_id(), **about)
     store.add_talk(tx.conn, given)

@@ -22,6 +22,7 @@ import websockets
 
 import bot
 from bot import outbox
+from bot.desk_folder.starter import write_starter
 from bot.model import Author, AuthorKind, Body
 from bot.storage import customers, history
 from handoff import cases
@@ -558,6 +559,16 @@ async def test_the_demo_page_and_the_widget_are_served(http: httpx2.AsyncClient)
     assert widget.headers["access-control-allow-origin"] == "*"
 
 
+async def test_an_own_desk_has_a_plain_page_under_its_name(tmp_path: Path) -> None:
+    write_starter(tmp_path / "desk")
+    async with House(tmp_path, desk=tmp_path / "desk") as own, own.http() as http:
+        page = await http.get("/")
+        assert "<title>Stafett demo shop</title>" in page.text
+        assert 'data-locales="en nl nb he"' in page.text
+        assert "AB123456" not in page.text
+        assert "'unsafe-inline'" not in page.headers["content-security-policy"]
+
+
 async def test_health_readiness_and_figures(house: House, http: httpx2.AsyncClient) -> None:
     assert (await http.get("/healthz")).text == "ok"
     ready = await http.get("/readyz")
@@ -629,6 +640,26 @@ async def test_with_a_token_the_api_opens_to_it_alone(tmp_path: Path) -> None:
         await kari.says("hello")
         whole = (await http.get("/api/v1/customers", headers={"Authorization": f"Bearer {API_TOKEN}"})).json()
         assert [one["identities"][0]["channel"] for one in whole["items"]] == ["web"]
+
+
+async def test_head_is_answered_as_get_is_without_its_body(tmp_path: Path) -> None:
+    """RFC 9110 9.3.2; the stream of events, which would never end, ends with its headers."""
+    token = {"Authorization": f"Bearer {API_TOKEN}", "Accept-Encoding": "identity"}
+    async with House(tmp_path, api_token=API_TOKEN) as own, own.http(**token) as http:
+        for path in (
+            "/api/v1/agents",
+            "/api/v1/openapi.json",
+            "/api/v1/reports/summary",
+            "/api/v1/customers/none",
+            "/",
+        ):
+            got, head = await http.get(path), await http.head(path)
+            assert (head.status_code, head.content) == (got.status_code, b"")
+            assert head.headers["content-length"] == got.headers["content-length"]
+        stream = await http.head("/api/v1/events")
+        assert (stream.status_code, stream.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+        assert (await http.head("/api/v1/surveys/talks")).headers["allow"] == "POST"
+        assert (await http.head("/api/v1/agents", headers={"Authorization": "Bearer wrong"})).status_code == 401
 
 
 async def test_an_unknown_path_is_404_and_a_wrong_method_405(http: httpx2.AsyncClient) -> None:

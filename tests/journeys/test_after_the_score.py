@@ -169,6 +169,7 @@ async def test_an_agent_logs_a_talk_at_the_desk(house: House) -> None:
     assert (await posts(ann, "talks", text="Rang to say thanks", mode="phone", customer_id=who)).status_code == 201
     assert (await posts(ann, "talks", text="")).status_code == 400
     assert (await posts(ann, "talks", text="x", instrument="ces7", score=9)).status_code == 409
+    assert (await posts(ann, "talks", text="x", instrument="ces7", score=5.5)).status_code == 400
     assert (await posts(ann, "talks", text="x", at="0001-01-01T00:00:00+23:00")).status_code == 400
     assert (await posts(ann, "talks", text="x", at="2126-01-01T00:00:00Z")).status_code == 409
     (row,) = await house.app.storage.read(lambda conn: conn.execute(select(t.outside_feedback)).all())

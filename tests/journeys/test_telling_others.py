@@ -116,6 +116,7 @@ async def test_messages_cases_and_answers_are_told_once_each_and_signed(
         assert {one["data"]["id"] for one in told if one["event"] == "case.changed"} == {case_id}
         (answer,) = receiver.told("/answers")
         assert (answer["event"], answer["data"]["score"], answer["data"]["case"]) == ("answer.given", 6, case_id)
+        assert any(b'"score":6,' in body for *_, body in receiver.got), "a whole number, as the REST API has it"
         assert len({one["id"] for one in told}) == len(told)
         checked = documented()
         for _, headers, body in receiver.got:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -60,6 +61,19 @@ def test_a_missing_venv_module_is_told_with_its_remedy(checkout: Path, tmp_path:
     assert done.stderr.splitlines()[1:] == [
         "stafett: Python's venv module is missing. On Debian or Ubuntu: apt install python3-venv"
     ]
+
+
+def test_a_venv_that_may_not_be_used_is_told_in_one_line(checkout: Path) -> None:
+    """It was made by another user, root for one: here its Python may not be run, which binds root, too."""
+    python = checkout / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch(mode=0o644)
+    lock = checkout / "requirements.txt"
+    (checkout / ".venv" / "stafett-requirements.sha256").write_text(hashlib.sha256(lock.read_bytes()).hexdigest())
+    done = start(checkout, "serve")
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"stafett: {checkout.resolve() / '.venv'}: Permission denied; let this user read and write ")
 
 
 def test_an_old_python_is_told_which_one_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -481,6 +481,15 @@ def test_a_setting_that_does_nothing_without_another_is_named(
     assert all(words in one.told for words, one in zip(named, found, strict=True))
 
 
+def test_the_doctor_names_secrets_that_are_easily_guessed(place: Path) -> None:
+    given = Settings(api_token="x" * 15, web_identity_secret="s3cret")
+    assert [one.told for one in doctor.easily_guessed(given)] == [
+        "STAFETT_API_TOKEN is short",
+        "STAFETT_WEB_IDENTITY_SECRET is short",
+    ]
+    assert not list(doctor.easily_guessed(Settings(api_token="x" * 16)))
+
+
 def test_the_doctor_tells_of_half_a_setting_and_of_a_secret_that_others_can_read(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -493,13 +502,20 @@ def test_the_doctor_tells_of_half_a_setting_and_of_a_secret_that_others_can_read
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("STAFETT_DESK", "nowhere"), ("STAFETT_DATABASE_URL", "mysql+aiomysql://a/b")]
+    ("name", "value"),
+    [
+        ("STAFETT_DESK", "nowhere"),
+        ("STAFETT_DATABASE_URL", "mysql+aiomysql://a/b"),
+        ("STAFETT_DATABASE_URL", "postgresql+asyncpg://nobody@127.0.0.1:1/none"),
+    ],
 )
 @pytest.mark.usefixtures("logs_of_its_own")
 def test_a_start_that_is_refused_for_its_desk_or_database_leaves_nothing_behind(
     place: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
+    if value.startswith("postgresql"):
+        monkeypatch.setenv("STAFETT_SECRET", "a secret for tests, long enough")
     assert stafett("serve", "--port", str(free_port())).exit_code == 1
     assert not list(place.iterdir())
 

@@ -124,7 +124,7 @@ async def test_a_foreign_page_signs_nobody_in(site: httpx2.AsyncClient, headers:
 
 
 def test_the_brake_lets_go_after_a_minute_and_is_one_addresss_own() -> None:
-    door = Doorkeeper(settings(), "s", "open sesame")
+    door = Doorkeeper(settings(), "s", lambda: "open sesame")
     for number in range(TRIES):
         assert door.may_try("a", number)
         assert not door.is_right("wrong", "a", number)
@@ -135,20 +135,20 @@ def test_the_brake_lets_go_after_a_minute_and_is_one_addresss_own() -> None:
 
 @pytest.mark.parametrize("cookie", ["", "x", "a.b.c", "eyJvZiI6ICJ4In0.x.y", "\x00"])
 def test_no_made_up_cookie_opens(cookie: str) -> None:
-    door = Doorkeeper(settings(), "s", "open sesame")
+    door = Doorkeeper(settings(), "s", lambda: "open sesame")
     assert door.session({door.cookie: cookie}) is None
 
 
 def test_a_session_ends_with_its_password_and_with_its_secret() -> None:
-    door = Doorkeeper(settings(), "s", "open sesame")
+    door = Doorkeeper(settings(), "s", lambda: "open sesame")
     cookie = {door.cookie: door.begin()}
     assert door.session(cookie) is not None
-    assert Doorkeeper(settings(), "s", "another").session(cookie) is None
-    assert Doorkeeper(settings(), "t", "open sesame").session(cookie) is None
+    assert Doorkeeper(settings(), "s", lambda: "another").session(cookie) is None
+    assert Doorkeeper(settings(), "t", lambda: "open sesame").session(cookie) is None
 
 
 def test_on_https_the_cookie_is_bound_to_its_host() -> None:
-    door = Doorkeeper(settings(public_url="https://help.example"), "s", "p")
+    door = Doorkeeper(settings(public_url="https://help.example"), "s", lambda: "p")
     assert door.secure
     assert door.cookie.startswith("__Host-")
 

@@ -37,6 +37,10 @@ def made(**given: Any) -> Settings:
         ({"web_origins": "https://a.example:port"}, "STAFETT_WEB_ORIGINS"),
         ({"log": "loud"}, "STAFETT_LOG: is text or json"),
         ({"port": "eighty"}, "STAFETT_PORT"),
+        ({"api_token": " "}, "STAFETT_API_TOKEN: can't be sent in a header"),
+        ({"api_token": "0123456789abcdef "}, "STAFETT_API_TOKEN: can't be sent in a header"),
+        ({"api_token": "0123456789\nabcdef"}, "STAFETT_API_TOKEN: can't be sent in a header"),
+        ({"api_token": "clé-0123456789abcdef"}, "STAFETT_API_TOKEN: can't be sent in a header"),
     ],
 )
 def test_a_malformed_setting_is_one_line_that_names_it(given: dict[str, Any], told: str) -> None:
@@ -58,6 +62,10 @@ def test_a_malformed_setting_is_one_line_that_names_it(given: dict[str, Any], to
 def test_settings_that_cannot_stand_together_are_refused(given: dict[str, Any], told: str) -> None:
     with pytest.raises(SettingsFault, match=told):
         made(**given).checked()
+
+
+def test_a_token_with_blanks_between_its_words_can_be_sent() -> None:
+    assert made(api_token="a token for the test").api_token is not None
 
 
 def test_the_environment_is_read_and_the_command_line_wins(monkeypatch: pytest.MonkeyPatch) -> None:
