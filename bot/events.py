@@ -160,6 +160,14 @@ class ReachabilityChanged:
 
 
 @noun(frozen=True, slots=True)
+class LanguageChanged:
+    """The customer is spoken to in another language from now on."""
+
+    customer_id: str
+    locale: str
+
+
+@noun(frozen=True, slots=True)
 class SurveyAnswered:
     response_id: str
     case_id: str | None

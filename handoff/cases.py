@@ -25,10 +25,11 @@ from bot.events import (
     CloseAsked,
     CustomersMerged,
     EscalationAsked,
+    LanguageChanged,
     ReachabilityChanged,
 )
 from bot.model import BOT, SYSTEM, Body, CaseStatus, FileRef, Message
-from bot.storage import customers, history
+from bot.storage import customers, history, marks
 from bot.storage.tx import Tx
 from bot.texts import say
 from handoff import meanwhile, routing, store, terms
@@ -70,6 +71,7 @@ __all__ = [
     "note",
     "on_close_asked",
     "on_escalation",
+    "on_language",
     "on_merged",
     "on_unreachable",
     "relay_due",
@@ -482,6 +484,15 @@ def on_unreachable(tx: Tx, event: ReachabilityChanged) -> None:
     store.log(tx, case, "reachable" if event.reachable else "unreachable", channel=event.identity.channel)
     tell_agents(tx, case, key, channel=channel)
     changed(tx, case)
+
+
+def on_language(tx: Tx, event: LanguageChanged) -> None:
+    """The customer's case goes on in another language: it looks for agents who have it, and counts with it."""
+    tx.lock_customer(event.customer_id)
+    case = store.live_now(tx, event.customer_id)
+    if case is not None and case.locale != event.locale:
+        marks.mark(tx.conn, marks.CASES, case.id)
+        changed(tx, store.change(tx, case, locale=event.locale))
 
 
 def on_merged(tx: Tx, event: CustomersMerged) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, literal_column, select, update
 
+from bot.events import LanguageChanged
 from bot.model import LIVE, Customer, Identity, Sender, new_id
 from bot.nouns import noun
 from bot.storage import tables as t
@@ -291,6 +292,7 @@ def set_bot_state(tx: Tx, customer_id: str, state: Mapping[str, Any]) -> None:
 
 def set_locale(tx: Tx, customer_id: str, locale: str) -> None:
     tx.conn.execute(update(t.customers).where(t.customers.c.id == customer_id).values(locale=locale))
+    tx.emit(LanguageChanged(customer_id, locale))
 
 
 def set_name(tx: Tx, customer_id: str, name: str) -> None:

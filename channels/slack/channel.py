@@ -33,6 +33,7 @@ SWEEP = timedelta(days=3)  # how far back customers' places are looked at after 
 SWEEP_PACE = 1.2  # seconds between reads: conversations.history and .replies are Tier 3, 50 a minute
 SWEEP_TRIES = 4  # of a read that Slack would not answer
 KEPT_ABSENCES = 1_000
+Found = tuple[str, Mapping[str, Any]]  # the ref of what was read back, and its message
 GONE = {"message_not_found", "file_deleted", "file_not_found", "thread_not_found"}
 
 
@@ -232,11 +233,16 @@ class SlackChannel:
             return Verdict.ABSENT
         echo = self.connection.echo(delivery.id)
         if echo is not None:
-            return Sent(f"{echo.channel}:{echo.ts}")
+            return await self._proof(delivery, echo.ts, echo.thread_ts)
         found = await self._read_back(delivery)
         if found is not None:
             self._absent.pop(delivery.id, None)
-            return found
+            ref, message = found
+            return (
+                Sent(ref)
+                if delivery.kind == "file"
+                else await self._proof(delivery, place(ref)[1], message.get("thread_ts"))
+            )
         times = self._absent.pop(delivery.id, 0) + 1
         if times >= 2 or delivery.attempts > 4:
             return Verdict.ABSENT
@@ -245,12 +251,28 @@ class SlackChannel:
             self._absent.popitem(last=False)
         return Verdict.WAIT
 
+    async def _proof(self, delivery: Delivery, ts: str, landed: str | None) -> Sent | Verdict:
+        """What the post that was found says. At its channel's top, though it belongs into a thread, it is the new thread's
+        root; or it went astray, and goes.
+        """
+        channel, thread, known = await self._where(delivery)
+        if thread and not channel.startswith("D") and thread not in {ts, landed}:
+            if known.opened_by != delivery.id and await self._take_away(delivery, channel, thread, ts):
+                return Verdict.ABSENT
+            await self.storage.write(lambda tx: store.move(tx, channel, thread, ts))
+        return Sent(f"{channel}:{ts}")
+
     async def _post(self, delivery: Delivery) -> Sent:
-        channel, thread = await self._where(delivery)
+        channel, thread, known = await self._where(delivery)
+        if thread and known.opened_by == delivery.id:  # what went astray is gone, and these words never came
+            return Sent(f"{channel}:{await self._open_again(delivery, channel, thread, known)}")
         answer = await self._say(delivery, channel, thread, drawn(delivery.payload))
         ts, landed = str(answer.get("ts")), mapping(answer.get("message")).get("thread_ts")
         if thread and landed != thread:  # its root was deleted: Slack posted at the channel's top (T9)
-            ts = await self._open_again(delivery, channel, thread, stray=ts)
+            if await self._take_away(delivery, channel, thread, ts):
+                ts = await self._open_again(delivery, channel, thread, known)
+            else:
+                await self.storage.write(lambda tx: store.move(tx, channel, thread, ts))
         return Sent(f"{channel}:{ts}")
 
     async def _say(
@@ -269,14 +291,21 @@ class SlackChannel:
             client_msg_id=delivery.id,  # undocumented; where Slack honours it, a second copy is refused
         )
 
-    async def _open_again(self, delivery: Delivery, channel: str, thread: str, stray: str) -> str:
-        """A new thread that calls its customers by name; what follows goes there too. Its ts."""
-        known = await self.storage.read(lambda conn: store.thread(conn, channel, thread))
+    async def _take_away(self, delivery: Delivery, channel: str, thread: str, stray: str) -> bool:
+        """Delete a post that went astray: its words will open a new thread. False: it stays, and so is the new thread."""
         try:
             await self._delete(f"{channel}:{stray}")
         except NotSent as error:  # the words stand there: they must not be posted once more before these are gone
             raise Uncertain(f"a post that went astray is still there: {error}") from error
+        except Refused as error:
+            log.warning("a post that went astray stays", error=str(error))
+            return False
         self.connection.went_astray(channel, stray)
+        await self.storage.write(lambda tx: store.open_again(tx, channel, thread, delivery.id))
+        return True
+
+    async def _open_again(self, delivery: Delivery, channel: str, thread: str, known: store.Thread) -> str:
+        """A new thread that calls its customers by name; what follows goes there too. Its ts."""
         called = " ".join(f"<@{who.partition(':')[2]}>" for who in sorted(known.followers)[:5])
         post = drawn(delivery.payload)
         if called:
@@ -286,16 +315,15 @@ class SlackChannel:
         await self.storage.write(lambda tx: store.move(tx, channel, thread, root))
         return root
 
-    async def _where(self, delivery: Delivery) -> tuple[str, str | None]:
-        """Channel and thread of an address; a thread that goes on elsewhere is followed there."""
+    async def _where(self, delivery: Delivery) -> tuple[str, str | None, store.Thread]:
+        """Channel and thread of an address, and what is known of it; a thread that goes on elsewhere is followed there."""
         channel, _, thread = str(delivery.payload["address"]).partition(":")
         if not thread or channel.startswith("D"):
-            return channel, thread or None
-        known = await self.storage.read(lambda conn: store.thread(conn, channel, thread))
-        return channel, known.moved_to or thread
+            return channel, thread or None, store.Thread()
+        return channel, *await self.storage.read(lambda conn: store.goes_on(conn, channel, thread))
 
     async def _upload(self, delivery: Delivery) -> Sent:
-        channel, thread = await self._where(delivery)
+        channel, thread, _ = await self._where(delivery)
         file, data = files.ready(
             await self.storage.read(lambda conn: files.one(conn, str(delivery.payload["file_id"])))
         )
@@ -337,9 +365,9 @@ class SlackChannel:
         file = mapping((await self.connection.call("files.info", file=ref.removeprefix("id:"))).get("file"))
         return str(file.get("url_private_download") or file.get("url_private") or "")
 
-    async def _read_back(self, delivery: Delivery) -> Sent | None:
+    async def _read_back(self, delivery: Delivery) -> Found | None:
         """The post with this outbox id in its metadata (of a file: our post with its name), since we began."""
-        channel, thread = await self._where(delivery)
+        channel, thread, _ = await self._where(delivery)
         oldest = f"{(delivery.started_at - LOOK_BACK).timestamp():.6f}"
         places: list[tuple[str, dict[str, Any]]] = [("conversations.history", {})]
         if thread:
@@ -355,14 +383,14 @@ class SlackChannel:
                 return found
         return None
 
-    async def _search(self, delivery: Delivery, method: str, where: Mapping[str, Any]) -> Sent | None:
+    async def _search(self, delivery: Delivery, method: str, where: Mapping[str, Any]) -> Found | None:
         cursor: str | None = None
         for _ in range(PAGES):
             page = await self.connection.call(method, **where, include_all_metadata=True, limit=200, cursor=cursor)
             for message in page.get("messages") or ():
                 ref = self._is(delivery, mapping(message))
                 if ref is not None:
-                    return Sent(ref or f"{where['channel']}:{message['ts']}")
+                    return ref or f"{where['channel']}:{message['ts']}", mapping(message)
             cursor = str(mapping(page.get("response_metadata")).get("next_cursor") or "") or None
             if cursor is None:
                 return None

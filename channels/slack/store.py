@@ -18,15 +18,26 @@ KEPT_FOLLOWERS = 200
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """A thread in a channel that is a conversation with us. `moved_to`: its root was deleted, it goes on there (a ts)."""
+    """A thread in a channel that is a conversation with us. `moved_to`: its root was deleted, it goes on there (a ts);
+    `opened_by`: it will, once that row of the outbox has opened a new one.
+    """
 
     followers: frozenset[str] = frozenset()  # "{team}:{user}" of who mentioned the app in it
     moved_to: str | None = None
+    opened_by: str | None = None
 
 
 def thread(conn: Connection, channel: str, root: str) -> Thread:
     value = _value(conn, channel, root)
-    return Thread(frozenset(value.get("followers", ())), value.get("moved_to"))
+    return Thread(frozenset(value.get("followers", ())), value.get("moved_to"), value.get("opened_by"))
+
+
+def goes_on(conn: Connection, channel: str, root: str) -> tuple[str, Thread]:
+    """Where that thread goes on, after whatever roots were deleted: the last one's ts, and what is known of it."""
+    known = thread(conn, channel, root)
+    while known.moved_to is not None:  # to a later post each time, so this ends
+        root, known = known.moved_to, thread(conn, channel, known.moved_to)
+    return root, known
 
 
 def follow(tx: Tx, channel: str, root: str, who: str) -> None:
@@ -42,6 +53,11 @@ def reachable_at(conn: Connection, customer_id: str, address: str) -> Identity |
     found = (one for one in customers.identities(conn, customer_id) if one.channel == "slack" and one.reachable)
     last = {talk.reply_identity_id: talk.reply_address}
     return next((one for one in found if address in {one.address, last.get(one.id)}), None)
+
+
+def open_again(tx: Tx, channel: str, root: str, outbox_id: str) -> None:
+    """The thread's root is gone; the words of that row open a new one."""
+    _put(tx, channel, root, {**_value(tx.conn, channel, root), "opened_by": outbox_id})
 
 
 def move(tx: Tx, channel: str, root: str, new_root: str) -> None:

@@ -357,6 +357,7 @@ class WebChannel:
     def _speak(self, tx: Tx, visitor: str, locale: str) -> None:
         found = customers.identity(tx.conn, "web", visitor)
         if found is not None:
+            tx.lock_customer(found.customer_id)
             customers.set_locale(tx, found.customer_id, locale)
 
     def _who(self, conn: Any, session: Session) -> tuple[str, str]:

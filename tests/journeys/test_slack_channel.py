@@ -474,6 +474,65 @@ async def test_f24_a_thread_whose_root_was_deleted_goes_on_in_a_new_one(slow_hou
     assert [post.thread_ts for post in shop.messages if post.says == "echo: thanks"] == [new.ts]
 
 
+async def says_more(house: House, text: str) -> None:
+    """We say something unasked, where the customer wrote last."""
+    [talk] = await house.rows(t.conversations)
+    await house.storage.write(lambda tx: outbox.say(tx, talk.customer_id, Body(text), author=BOT))
+    await house.deliver()
+
+
+@pytest.mark.parametrize("echoes", [True, False])
+@pytest.mark.parametrize("lost", ["what went astray", "the new thread"])
+async def test_the_one_new_thread_goes_on_though_slacks_answer_to_it_was_lost(
+    slow_house: House, lost: str, echoes: bool
+) -> None:
+    """The post is proven by its echo, or read back; and it calls its customers by name."""
+    house = slow_house
+    house.slack.space.echo_metadata = echoes
+    kari, shop, root = await asked_in_the_shop(house)
+    await kari.deletes("C7", root.ts)
+    await house.slack.settled()
+    before = [] if lost == "what went astray" else [None]
+    house.slack.script("chat.postMessage", *before, Fault.accept_then_reset())
+    await house.deliver()
+    for _ in range(5):
+        await house.slack.settled()
+        await house.later(10)
+    [new] = [post for post in shop.messages if "echo: hello" in post.says]
+    assert "<@U1>" in new.says
+    assert await house.state() == ["sent"]
+    await says_more(house, "one more thing")
+    assert [post.thread_ts for post in shop.messages if "one more thing" in post.says] == [new.ts]
+    assert [post.ts for post in shop.messages if post.by_app and post.thread_ts in {None, post.ts}] == [new.ts]
+
+
+async def test_a_thread_whose_new_root_is_deleted_too_goes_on_in_one_more_and_no_further(slow_house: House) -> None:
+    house = slow_house
+    kari, shop, root = await asked_in_the_shop(house)
+    await kari.deletes("C7", root.ts)
+    await house.slack.settled()
+    await house.deliver()
+    [first] = [post for post in shop.messages if post.by_app]
+    shop.room.messages.pop(first.ts)
+    for text in ("one more thing", "and another"):
+        await says_more(house, text)
+    again, last = [post for post in shop.messages if post.by_app]
+    assert ("one more thing" in again.says, "and another" in last.says, last.thread_ts) == (True, True, again.ts)
+
+
+async def test_words_that_went_astray_and_that_slack_keeps_are_the_new_thread(slow_house: House) -> None:
+    house = slow_house
+    kari, shop, root = await asked_in_the_shop(house)
+    await kari.deletes("C7", root.ts)
+    await house.slack.settled()
+    house.slack.script("chat.delete", Fault.refusal("cant_delete_message"))
+    await house.deliver()
+    assert await house.state() == ["sent"]
+    await says_more(house, "one more thing")
+    kept, more = [post for post in shop.messages if post.by_app]
+    assert more.thread_ts == kept.ts
+
+
 async def test_f23_a_revoked_token_holds_the_outbox_and_says_what_to_do(slow_house: House) -> None:
     house = slow_house
     kari = house.slack.person("U1")

@@ -17,7 +17,9 @@ from bot.events import EscalationAsked
 from bot.flows.expressions import parse
 from bot.model import CaseStatus
 from bot.staffing.routing import Rung
-from handoff import cases, store
+from bot.storage import customers
+from bot.texts import say
+from handoff import cases, routing, store
 from handoff.case import Case, PeopleCalled
 from handoff.watch import subscribers
 from tests.unit.handoff_house import House, Wall, an_agent, build
@@ -99,6 +101,20 @@ async def test_language_and_a_rules_skill_lead_to_who_has_them(house: House) -> 
     ]
     assert await holders(house, *found) == ["noa", "noa", "ann"]
     assert [(await house.case(one)).priority for one in found] == ["normal", "high", "normal"]
+
+
+@pytest.mark.parametrize(("spoken", "holder"), [("en", "ann"), ("he", "noa")])
+async def test_who_goes_on_in_another_language_while_they_wait_is_given_to_who_has_it(
+    house: House, spoken: str, holder: str
+) -> None:
+    agents = Agent("ann", "Ann", "support", locales=("en",)), Agent("noa", "Noa", "support", locales=("he",))
+    house.desk = replace(house.desk, agents=agents, routing=replace(BY_TURNS, assign="manual"))
+    case = await house.queued()
+    await house.do(customers.set_locale, case.customer_id, spoken)
+    house.desk = replace(house.desk, routing=BY_TURNS)
+    case = await house.do(routing.seek, await house.case(case))
+    assert (case.agent_id, case.locale) == (holder, spoken)
+    assert (await house.said(case.customer_id))[-1] == say("agent_given", spoken, agent=holder.capitalize())
 
 
 async def test_a_closed_teams_cases_overflow_to_the_one_that_is_there(house: House) -> None:
