@@ -406,6 +406,10 @@ async def test_a_flows_complaint_is_corrected_by_an_agent_filtered_and_goes_with
             lambda tx: record(tx, here.watch, customer_id, case_id, "complaint", text="too late", area="process")
         )
         (one,) = await here.read(lambda conn: records.labels(conn, kind="complaint", area="process", topic="delivery"))
+        assert await here.read(lambda conn: records.labels(conn, topic="parcel")) == []
+        await here.write(lambda tx: tx.conn.execute(update(t.cases).values(topic=None, flow="parcel")))
+        (same,) = await here.read(lambda conn: records.labels(conn, topic="parcel"))
+        assert (same.id, same.topic) == (one.id, "parcel"), "without a topic the flow is one, as in all figures"
         assert (one.source, one.text) == ("flow", "too late")
         await here.write(lambda tx: labelling.relabel(tx, one.id, LabelKind.SUGGESTION, Area.SERVICE, ME))
         assert await here.read(lambda conn: records.labels(conn, kind="complaint")) == []

@@ -101,9 +101,12 @@ def labels(
     until: datetime | None = None,
     limit: int | None = 500,
 ) -> list[Label]:
-    """With the case's number, topic and channel; the newest first. `area` "" is for those without one."""
-    query = select(lb, c.c.number, c.c.topic, c.c.channel).outerjoin(c, c.c.id == lb.c.case_id)
-    exact = ((kind, lb.c.kind), (topic, c.c.topic), (case_id, lb.c.case_id))
+    """With the case's number, topic (its flow, where it has none) and channel; the newest first. `area` "" is for those
+    without one.
+    """
+    about = func.coalesce(func.nullif(c.c.topic, ""), c.c.flow)
+    query = select(lb, c.c.number, about.label("topic"), c.c.channel).outerjoin(c, c.c.id == lb.c.case_id)
+    exact = ((kind, lb.c.kind), (topic, about), (case_id, lb.c.case_id))
     query = query.where(*(column == value for value, column in exact if value is not None))
     if area is not None:
         query = query.where(lb.c.area == area if area else lb.c.area.is_(None))
@@ -128,8 +131,10 @@ def add_label(tx: Tx, one: Label) -> None:
     tx.conn.execute(insert(lb).values(**_values(one, lb)))
 
 
-def change_label(tx: Tx, label_id: str, kind: LabelKind, area: Area | None, by: str) -> bool:
+def change_label(tx: Tx, label_id: str, kind: LabelKind, area: Area | None, by: str, text: str = "") -> bool:
+    """The words stay as they are where no `text` is given."""
     values = {"kind": kind.value, "area": area.value if area else None, "source": "agent", "by": by}
+    values |= {"text": text} if text else {}
     return tx.conn.execute(update(lb).where(lb.c.id == label_id).values(**values)).rowcount > 0
 
 
