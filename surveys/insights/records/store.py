@@ -7,7 +7,21 @@ from dataclasses import fields, replace
 from datetime import date, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Select, Table, delete, distinct, func, insert, literal, not_, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    Table,
+    case,
+    delete,
+    distinct,
+    func,
+    insert,
+    literal,
+    not_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.errors import NotFound
@@ -163,13 +177,14 @@ def put_problem(tx: Tx, one: Problem) -> None:
 
 
 def linked(conn: Reader, problem_id: str, limit: int) -> list[Linked]:
-    """Its cases, the newest first."""
+    """Its cases: those that are not over yet, then the newest."""
+    is_over = case((c.c.status.in_(("resolved", "closed")), 1), else_=0)
     query = (
         select(pc.c.case_id, c.c.customer_id, c.c.number, t.customers.c.name, c.c.status, c.c.topic, c.c.opened_at)
         .join(c, c.c.id == pc.c.case_id)
         .join(t.customers, t.customers.c.id == c.c.customer_id)
         .where(pc.c.problem_id == problem_id)
-        .order_by(c.c.opened_at.desc(), c.c.id)
+        .order_by(is_over, c.c.opened_at.desc(), c.c.id)
         .limit(limit)
     )
     return [
