@@ -86,8 +86,8 @@ def test_every_target_that_there_is_a_figure_of_is_held_against_it() -> None:
     contained = Figure("contained", {}, 40, 0.25, Interval(0.14, 0.4), Shown.FIRM)
     now = Figures(Question(), (score(50, 0.9, 0.8, 0.95), contained), {"cases": 50})
     with_goal = "\n".join(words.lines(WEEK, now, Figures(Question()), {"containment": 60}, [], "en"))
-    assert "Ended without people: **25%** (14% – 40%; n = 40) · goal: 60% (missed)" in with_goal
-    assert "Ended without people" not in "\n".join(words.lines(WEEK, now, Figures(Question()), {}, [], "en"))
+    assert "Ended without a person: **25%** (14% – 40%; n = 40) · goal: 60% (missed)" in with_goal
+    assert "Ended without a person" not in "\n".join(words.lines(WEEK, now, Figures(Question()), {}, [], "en"))
 
 
 def test_what_customers_wrote_stands_in_the_post_as_they_wrote_it() -> None:
