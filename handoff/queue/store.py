@@ -1,5 +1,5 @@
-"""The queries of the queue. Promises are kept, broken or void: broken as soon as their time has passed, else judged when the customer
-is served, or has gone.
+"""The queries of the queue. Promises are kept, broken or void: broken as soon as their time has passed, else judged when the
+customer is served, or has gone.
 """
 
 from __future__ import annotations
