@@ -131,7 +131,7 @@ _KINDS: Mapping[str, Schema] = {
     "save": {"anyOf": [_NAME, _MAP]},
     "on": {"type": "object", "additionalProperties": _NAME},
     "topic": _TEXT,
-    "reason": _TEXT,
+    "reason": _WORDING,
     "confirmed": _TEXT,
     "delay": _SPAN,
     "collections": _TEXTS,

@@ -126,7 +126,7 @@ class CloseStep:
 
     outcome: str
     topic: str | None = None
-    reason: str | None = None
+    reason: Wording = field(default_factory=dict)
     confirmed: Expression | None = None
 
 

@@ -108,6 +108,8 @@ MISTAKES: list[tuple[str, str, str, str, str]] = [
     ("unknown flow", FLOW, "run: handoff", "run: ▸handof", 'did you mean "handoff"?'),
     ("unknown connector", FLOW, "call: orders.get", "call: ▸order.get", 'did you mean "orders.get"?'),
     ("unknown text", FLOW, "say: $late", "say: ▸$lte", 'unknown text "$lte"; did you mean "$late"?'),
+    ("unknown text of a reason", FLOW, "close: resolved", "close: no_solution, reason: ▸$sory", 'unknown text "$sory"'),
+    ("a text's name where programs read", FLOW, '"{{ order_no }}"', "▸$order_no", 'a slot is written "{{ order_no }}"'),
     ("unknown verb", FLOW, "{survey: ces7", "{▸surve: ces7", 'did you mean "survey"?'),
     ("unknown key of a step", FLOW, "timeout: 5s", "▸timout: 5s", 'did you mean "timeout"?'),
     ("unknown instrument", FLOW, "survey: ces7", "survey: ▸ces8", "ces7"),

@@ -570,6 +570,20 @@ steps:
     assert customer.only(flows.Close) == flows.Close("no_solution", "wish", "wish: a *blue* tent")
 
 
+def test_the_reason_of_an_end_is_told_in_the_customers_language(tmp_path: Path) -> None:
+    flow = """\
+flow: refuse
+triggers: {phrases: {en: [refuse], he: [סירוב]}}
+steps:
+  - {close: no_solution, reason: {en: "We sold it.", he: "נמכר."}}
+"""
+    english, hebrew = Customer(desk_of(tmp_path, flow)), Customer(desk_of(tmp_path, flow), locale="he")
+    english.says("refuse")
+    hebrew.says("סירוב")
+    assert english.only(flows.Close) == flows.Close("no_solution", "refuse", "We sold it.")
+    assert hebrew.only(flows.Close) == flows.Close("no_solution", "refuse", "נמכר.")
+
+
 def test_an_interrupt_can_run_a_flow_of_its_own(tmp_path: Path) -> None:
     stop = "flow: bye\nsteps:\n  - {say: {en: Bye., he: להתראות.}}\n"
     own = DESK.replace(HUMAN, HUMAN + "\n  - {id: stop, run: bye, phrases: {en: [stop all], he: [די]}}")
