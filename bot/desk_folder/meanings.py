@@ -175,6 +175,7 @@ MEANINGS: Mapping[str, str] = {
     "step.llm.on": "`refused`, and if you like `off` and `timeout`: where to go without an answer",
     "topic": "what it was about, for reports",
     "step.close.reason": "needed for no_solution: it is told to the customer",
+    "confirmed": "holds where the customer has said that it helped: the bot has solved it confirmed then, else assumed",
     "delay": "how long after the end",
     "collections": "only articles with one of these tags",
     "confirm": "ask whether it helped",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -19,6 +20,8 @@ BUTTON = 75
 BUTTONS = 100
 """Buttons under one Telegram message; Slack takes 125 in our rows. Further options can only be typed."""
 _ALWAYS = ("customer", "case")
+_KEY = re.compile(r"\$[A-Za-z]\w*")
+"""What names a text where customers are spoken to; for programs it would be a word like any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,10 @@ class Seen:
         """A text with places, for programs: every place checked."""
         if node.kind != "scalar" or not node.raw:
             self.reader.wrong(node, f"{what} must be a text")
+            return None
+        if _KEY.fullmatch(node.raw):
+            told = f'{what}: "{node.raw}" would be taken letter by letter; a slot is written "{{{{ {node.raw[1:]} }}}}"'
+            self.reader.fault(node, told, "template")
             return None
         return node.raw if self._places(node, node.raw, what) else None
 

@@ -319,9 +319,9 @@ class Pending:
         return bool(self._tables) and (tables is None or not self._tables.isdisjoint(tables))
 
     def write(self, conn: Connection) -> None:
-        rows, changes = self._rows, self._changes
+        parts = [(sql, [one.form.bound(one.values) for one in some]) for sql, some in self._rows.items()]
+        changes = self._changes
         self.drop()
-        parts = [(sql, [one.form.bound(one.values) for one in some]) for sql, some in rows.items()]
         for one, by_key in changes.items():
             alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
             for of, values in by_key.items():
@@ -345,6 +345,8 @@ class Pending:
             self.changed |= tables
 
     def drop(self) -> None:
+        for rows in self._rows.values():
+            rows.clear()  # each of them knows them all: else a whole turn would wait for the garbage collector
         self._rows, self._changes, self._tables = {}, {}, set()
 
 
@@ -387,8 +389,12 @@ def put_off(conn: Connection) -> Pending:
 def put_in(conn: Connection, *, write: bool = True) -> None:
     """What waits goes in, or (the transaction is undone) nowhere; nothing waits any more."""
     pending: Pending | None = conn.__dict__.pop(PENDING, None)
-    if pending is not None and write and not conn.invalidated:
+    if pending is None:
+        return
+    if write and not conn.invalidated:
         pending.write(conn)
+    else:
+        pending.drop()
 
 
 def look_first(conn: Connection, _cursor: Any, sql: str, *_: Any) -> None:

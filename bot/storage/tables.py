@@ -102,6 +102,14 @@ def _col(name: str, kind: Any = Text, *args: Any, null: bool = False, **kwargs: 
     return Column(name, kind, *args, nullable=null, **kwargs)
 
 
+def _in_states(*states: str) -> dict[str, Any]:
+    """Which rows an index holds. SQLite makes a table of a longer list, anew for each row that is written: it gets none."""
+    return {
+        "sqlite_where": text(" OR ".join(f"state = '{one}'" for one in states)),
+        "postgresql_where": text("state IN ('{}')".format("','".join(states))),
+    }
+
+
 # ── who ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 customers = _table(
     "customers",
@@ -319,8 +327,8 @@ promises = _table(  # what customers were told about their wait, and what came o
     _col("wait_s", Integer, null=True),  # as it was told
     _col("raw_s", Float, null=True),  # as it was estimated, before what earlier errors taught
     _col("position", Integer, null=True),
-    _col("outcome", null=True),  # kept | broken | void; None while it is open
-    _col("ended_at", Utc, null=True),
+    _col("outcome", null=True),  # kept | broken | void; None while it may yet be kept
+    _col("ended_at", Utc, null=True),  # when the customer was served, or had gone; a promise is broken before that
     Index(None, "customer_id"),
     Index(None, "case_id"),
     Index(None, "ended_at"),
@@ -488,22 +496,8 @@ outbox = _table(
     _col("bulk", Boolean, default=False, server_default=false()),  # nobody waits for it: replies go first
     _col("delayed_at", Utc, null=True),  # when it turned out to leave more than a minute late
     _col("created_at", Utc),
-    Index(
-        "ix_outbox_live",
-        "lane",
-        "n",
-        sqlite_where=text("state IN ('ready','sending','retry','uncertain')"),
-        postgresql_where=text("state IN ('ready','sending','retry','uncertain')"),
-    ),
-    Index(
-        "ix_outbox_waiting",
-        "via",
-        "bulk",
-        "due_at",
-        "n",
-        sqlite_where=text("state IN ('ready','retry','uncertain')"),
-        postgresql_where=text("state IN ('ready','retry','uncertain')"),
-    ),
+    Index("ix_outbox_live", "lane", "n", **_in_states("ready", "sending", "retry", "uncertain")),
+    Index("ix_outbox_waiting", "via", "bulk", "due_at", "n", **_in_states("ready", "retry", "uncertain")),
     Index(
         "ix_outbox_unsent",
         "state",

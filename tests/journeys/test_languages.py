@@ -79,3 +79,26 @@ async def test_where_languages_cannot_be_told_apart_nobody_waits_for_it(
             assert not any("Nederlands" in text for text in visitor.said())
     finally:
         language._loaded.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("locale", "asks", "no", "reason"),
+    [
+        ("en", "I made a design", "no", "We only sell what the sender has made."),
+        ("nl", "ik heb een ontwerp", "nee", "We verkopen alleen wat de inzender zelf heeft gemaakt."),
+        ("nb", "jeg har et design", "nei", "Vi selger bare det avsenderen selv har laget."),
+        ("he", "הכנתי עיצוב", "לא", "אנחנו מוכרים רק מה שהשולח יצר בעצמו."),
+    ],
+)
+async def test_why_there_is_no_solution_is_told_in_the_customers_language(
+    tmp_path: Path, locale: str, asks: str, no: str, reason: str
+) -> None:
+    """The demo desk's flow names its reason as it names all its texts, by `$key`."""
+    async with House(tmp_path, api_token="a token for the test") as house, house.http() as http:
+        kari = await house.visitor(locale)
+        await kari.says(asks)
+        await kari.says(no)
+        assert reason in (await kari.hears("\n", "system"))["text"]
+        assert not [said for said in kari.said() if "$" in said]
+        cases = await http.get("/api/v1/cases", headers={"Authorization": "Bearer a token for the test"})
+        assert cases.json()["items"][0]["reason"] == reason

@@ -204,3 +204,20 @@ def test_what_is_asked_takes_its_index_and_reads_no_table_whole(tx: Tx, name: st
     assert expected <= {word for steps in plans.values() for step in steps for word in step.split()}, plans
     whole = {statement for statement, steps in plans.items() for step in steps if READS_ALL.fullmatch(step)}
     assert [one for one in whole if not FROM_ITS_END.match(one)] == []
+
+
+@pytest.mark.parametrize("table", ["messages", "message_refs", "timeline", "inbox", "outbox"])
+def test_what_each_message_writes_makes_no_table_for_each_row(tx: Tx, table: str) -> None:
+    """As a partial index does whose condition holds a list: see `tables._in_states`."""
+    columns = t.metadata.tables[table].c
+    given = ", ".join("?" * len(columns))
+    steps = {
+        str(row[1])
+        for write in (
+            f"INSERT INTO {table} VALUES ({given})",
+            f"UPDATE {table} SET {list(columns)[-1].name} = ? WHERE rowid = ?",
+        )
+        for row in tx.conn.exec_driver_sql(f"EXPLAIN {write}", tuple(range(write.count("?"))))
+    }
+    assert {"NewRowid", "Insert"} <= steps
+    assert "OpenEphemeral" not in steps

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import json
 import pkgutil
@@ -26,7 +27,7 @@ import handoff
 import surveys
 from bot.storage import tables as t
 from bot.storage.json_text import dumps, loads
-from bot.storage.prepared import Prepared, among, put_in, put_off
+from bot.storage.prepared import Prepared, Waiting, among, put_in, put_off
 from bot.storage.tx import Tx
 from tests.support.rooms import NOON, rooms
 
@@ -206,6 +207,25 @@ async def test_a_row_that_waits_takes_no_column_that_it_was_added_without(databa
         assert row.change(state="sending")
         put_in(conn)
         assert [(one.state, one.lease_owner) for one in all_of.all(conn, by="x")] == [("sending", None)]
+
+    await in_a_transaction(database_url, unit)
+
+
+@pytest.mark.parametrize("write", [True, False])
+async def test_nothing_of_a_transaction_waits_for_the_garbage_collector(database_url: str, write: bool) -> None:
+    """Rows that waited know each other: thousands of them, with all that they hold, would lie about until it comes."""
+
+    def unit(conn: Connection) -> None:
+        put_off(conn)
+        for one in ("a", "b"):
+            add.later(conn, **PLAIN, id=one, lane="l", payload={}, due_at=NOON)
+        gc.disable()
+        try:
+            put_in(conn, write=write)
+            assert [one for one in gc.get_objects() if isinstance(one, Waiting)] == []
+        finally:
+            gc.enable()
+        assert len(all_of.all(conn, by="x")) == (2 if write else 0)
 
     await in_a_transaction(database_url, unit)
 
