@@ -21,7 +21,7 @@ MEANINGS: Mapping[str, str] = {
     "name": "what people read",
     "slack_channel": "where the team's cases are shown in Slack",
     "slack_group": "the id of a Slack user group: its members are agents of this team, besides those listed",
-    "desk.teams.overflow": "the team that takes over while this one is closed or full",
+    "desk.teams.overflow": "the team that takes its cases while it is closed or nobody of it is there, or that one's, and so on",
     "locales": "languages that they answer in",
     "skills": "what they know; rules of routing ask for it",
     "capacity": "so many cases at once",

@@ -6,7 +6,7 @@ written. Every node looks; an alarm's topic and week are unique, so it is raised
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -18,12 +18,13 @@ from bot.outreach.telling import Notices
 from bot.storage import customers
 from bot.storage.engine import Storage
 from bot.storage.tx import Tx
+from bot.texts import say
 from surveys.insights import spikes, store
 from surveys.insights.records import labelling, wishing
 from surveys.insights.records import store as records
 from surveys.insights.records.alarms import raise_alarm
 from surveys.insights.records.nouns import LONGEST_TEXT, Area, LabelKind
-from surveys.insights.records.problems import ageing
+from surveys.insights.records.problems import Aged, ageing
 from surveys.insights.spikes import Spike
 from surveys.insights.store import Departure, Reader
 from surveys.insights.topics import by_week
@@ -39,6 +40,7 @@ LEFT, BACK = "customer.left", "customer.back"
 LONGEST_REASON = 80
 BY_FLOW = "flow"
 REMINDED: Final = "insights_reminded"
+LISTED: Final = 10  # overdue problems that the team's post names
 
 
 class Watch:
@@ -67,14 +69,17 @@ class Watch:
         zone = ZoneInfo(self._desk().time_zone)
         late = [one for one in ageing(records.problems(tx.conn), {}, tx.now, zone) if one.overdue]
         if late:
-            worst = late[0]
-            values = {
-                "count": len(late),
-                "title": worst.problem.title,
-                "days": worst.overdue,
-                "owner": worst.problem.owner or "–",
-            }
+            values = {"count": len(late), "problems": "\n".join(self._late(late))}
             tx.emit(TeamTold("insights_overdue", values, "/admin/problems"))
+
+    def _late(self, late: Sequence[Aged]) -> Iterator[str]:
+        """A line each, in the agents' language."""
+        desk = self._desk()
+        for one in late[:LISTED]:
+            about = {"title": one.problem.title, "days": one.overdue, "owner": one.problem.owner or "–"}
+            yield say("insights_overdue_one", desk.locales[0], desk.texts, **about)
+        if len(late) > LISTED:
+            yield f"… +{len(late) - LISTED}"
 
     def _raise(self, tx: Tx, spike: Spike, week: str, since: datetime) -> bool:
         return raise_alarm(tx, self._notices, spike, week, since, self._desk().locales)

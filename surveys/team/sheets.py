@@ -11,7 +11,7 @@ from bot.sheets import Question, Sheet
 from bot.storage.tx import Tx
 from bot.texts import known, say
 from surveys.insights.records import store as records
-from surveys.insights.records.labelling import give_topic, label_case
+from surveys.insights.records.labelling import give_topic, label_case, newest_of, relabel, unlabel
 from surveys.insights.records.nouns import LONGEST_TITLE, Area, LabelKind
 from surveys.team import pulse, quality, store
 from surveys.team.rounds import Pulse, review
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from bot.desk_folder.desk import Desk
 
 PULSE, REVIEW, LABEL = "pulse", "review", "label"
-NUMBER, KIND, AREA, TOPIC = "number", "kind", "area", "topic"
+NUMBER, KIND, AREA, TOPIC, NEWEST = "number", "kind", "area", "topic", "newest"
+DONE = CORRECT, REMOVE = "correct", "remove"
+"""What may be done with the newest label of a case, a flow's or a colleague's, in place of adding one."""
 COMMENT = "comment"
 LONGEST_SAID = 1500
 
@@ -102,12 +104,14 @@ class TeamSheets:
         def named(of: Iterable[str], prefix: str) -> tuple[tuple[str, str], ...]:
             return tuple((one, say(f"mend_{prefix}_{one}", locale, own)) for one in of)
 
+        of_newest = tuple((one, say(f"team_label_{one}", locale, own)) for one in DONE)
         questions = (
             Question(NUMBER, say("mend_number", locale, own), longest=10),
             Question(KIND, say("mend_kind", locale, own), named(LabelKind, "kind"), optional=True),
             Question(AREA, say("mend_area", locale, own), named(Area, "area"), optional=True),
             Question(COMMENT, say("mend_words", locale, own), optional=True),
             Question(TOPIC, say("mend_topic", locale, own), optional=True, longest=LONGEST_TITLE),
+            Question(NEWEST, say("team_label_newest", locale, own), of_newest, optional=True),
         )
         lead = say("team_label_lead", locale, own)
         return Sheet(LABEL, say("team_label_title", locale, own), lead, questions, say("team_submit", locale, own))
@@ -118,14 +122,21 @@ class TeamSheets:
         case_id = records.case_by_number(tx.conn, int(number)) if is_number else None
         if case_id is None:
             return {NUMBER: say("mend_no_case", locale, number=number[:20])}
-        kind, topic = given.get(KIND, ""), given.get(TOPIC, "")
-        strange = kind not in {"", *LabelKind} or given.get(AREA, "") not in {"", *Area}
-        if strange or (not kind and not topic.strip()):
+        kind, topic, done = given.get(KIND, ""), given.get(TOPIC, ""), given.get(NEWEST, "")
+        strange = kind not in {"", *LabelKind} or given.get(AREA, "") not in {"", *Area} or done not in {"", *DONE}
+        if strange or (not kind and not topic.strip() and done != REMOVE) or (not kind and done == CORRECT):
             return {KIND: say("team_choose", locale)}
+        newest = newest_of(tx, case_id) if done else None
+        if done and newest is None:
+            return {NEWEST: say("team_label_none", locale)}
+        area = Area(given[AREA]) if given.get(AREA) else None
         try:
             with tx.savepoint():
-                if kind:
-                    area = Area(given[AREA]) if given.get(AREA) else None
+                if newest is not None and done == REMOVE:
+                    unlabel(tx, newest.id, who)
+                elif newest is not None:
+                    relabel(tx, newest.id, LabelKind(kind), area, who, given.get(COMMENT, ""))
+                elif kind:
                     label_case(tx, case_id, LabelKind(kind), area, given.get(COMMENT, ""), who)
                 if topic.strip():
                     give_topic(tx, [case_id], topic, who)

@@ -103,6 +103,13 @@ async def test_an_agent_says_in_slack_what_a_case_told_us_and_what_it_was_about(
     (label,) = await house.app.storage.read(lambda conn: records.labels(conn, kind="complaint", area="process"))
     assert (label.text, label.by, label.topic) == ("slow", "slack:T0001:U1", "delivery")
     assert (await house.case()).topic == "delivery"
+    changes = {"number": f"#{case.number}", "kind": "Praise", "What the case told us last": "is corrected to this"}
+    await house.ann.submits(form, changes)
+    (label,) = await house.app.storage.read(records.labels)
+    assert (label.kind, label.area, label.text) == ("praise", None, "slow")
+    away = {"number": f"#{case.number}", "kind": None, "What the case told us last": "is taken away"}
+    await house.ann.submits(form, {name: value for name, value in away.items() if value})
+    assert await house.app.storage.read(records.labels) == []
 
 
 # ── the console ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -276,6 +276,34 @@ async def test_what_comes_back_after_the_fix_is_counted_and_verification_has_its
         assert (await here.report("problems"))["items"][0]["verified_on"] == "2026-03-16"
 
 
+async def test_all_that_is_overdue_is_named_to_the_team_ten_at_most(one_url: str) -> None:
+    async with house(one_url) as here:
+        for day in range(12):
+            await a_problem(here, due_on=date(2026, 2, 25) + timedelta(days=day), owner="")
+        await here.watch.run()
+        [told] = here.heard
+        lines = str(told.values["problems"]).splitlines()
+        assert (told.values["count"], len(lines)) == (12, 11)
+        assert lines[0] == "• Refunds fail: 12 days late (–)"
+        assert lines[-1] == "… +2"
+
+
+async def test_a_problem_lists_its_cases_those_that_are_still_open_first(one_url: str) -> None:
+    async with house(one_url) as here:
+        cases = [await here.case("ann", here.now - timedelta(days=days)) for days in (3, 2, 1)]
+        await here.write(lambda tx: tx.conn.execute(update(t.cases).values(status="resolved")))
+        await here.write(
+            lambda tx: tx.conn.execute(update(t.cases).where(t.cases.c.id == cases[0]).values(status="open"))
+        )
+        problem_id = await a_problem(here, *cases)
+        found = await here.read(lambda conn: records.linked(conn, problem_id, 10))
+        assert [(one.case_id, one.status) for one in found] == [
+            (cases[0], "open"),
+            (cases[2], "resolved"),
+            (cases[1], "resolved"),
+        ]
+
+
 async def test_what_is_overdue_is_told_once_a_week_the_longest_first(one_url: str) -> None:
     async with house(one_url) as here:
         await a_problem(here, due_on=date(2026, 3, 12))
@@ -284,9 +312,9 @@ async def test_what_is_overdue_is_told_once_a_week_the_longest_first(one_url: st
         here.rooms.clock.passes(days=7)
         await here.watch.run()
         await here.watch.run()
-        assert [(one.key, one.values["days"], one.values["owner"]) for one in here.heard] == [
-            ("insights_overdue", 4, "Bo")
-        ]
+        [told] = here.heard
+        assert (told.key, told.values["count"]) == ("insights_overdue", 1)
+        assert told.values["problems"] == "• Refunds fail: 4 days late (Bo)"
         aged = (await here.report("problems"))["ageing"]
         assert [(one["age_days"], one["overdue_days"], one["stale"]) for one in aged] == [(7, 4, False)]
         here.rooms.clock.passes(days=30)
@@ -406,6 +434,10 @@ async def test_a_flows_complaint_is_corrected_by_an_agent_filtered_and_goes_with
             lambda tx: record(tx, here.watch, customer_id, case_id, "complaint", text="too late", area="process")
         )
         (one,) = await here.read(lambda conn: records.labels(conn, kind="complaint", area="process", topic="delivery"))
+        assert await here.read(lambda conn: records.labels(conn, topic="parcel")) == []
+        await here.write(lambda tx: tx.conn.execute(update(t.cases).values(topic=None, flow="parcel")))
+        (same,) = await here.read(lambda conn: records.labels(conn, topic="parcel"))
+        assert (same.id, same.topic) == (one.id, "parcel"), "without a topic the flow is one, as in all figures"
         assert (one.source, one.text) == ("flow", "too late")
         await here.write(lambda tx: labelling.relabel(tx, one.id, LabelKind.SUGGESTION, Area.SERVICE, ME))
         assert await here.read(lambda conn: records.labels(conn, kind="complaint")) == []

@@ -45,7 +45,7 @@ async def sent(browser: Browser, sheet_id: str, **given: str) -> Any:
 async def test_a_case_is_labelled_at_the_web_desk_by_the_form_that_slack_has(house: House, ann: Browser) -> None:
     case = await house.taken("ann")
     sheet = (await ann.http.get("/desk/api/sheets/label")).json()["sheet"]
-    assert [one["id"] for one in sheet["questions"]] == ["number", "kind", "area", "comment", "topic"]
+    assert [one["id"] for one in sheet["questions"]] == ["number", "kind", "area", "comment", "topic", "newest"]
     given = {"number": f"#{case.number}", "kind": "complaint", "area": "service", "comment": "Too slow", "topic": ""}
     assert await sent(ann, sheet["id"], **given) == {}
     (label,) = await house.look(records.labels)
@@ -60,6 +60,9 @@ async def test_a_case_is_labelled_at_the_web_desk_by_the_form_that_slack_has(hou
         ({"kind": ""}, "kind"),
         ({"kind": "curse"}, "kind"),
         ({"area": "moon"}, "kind"),
+        ({"newest": "burn"}, "kind"),
+        ({"newest": "correct"}, "newest"),
+        ({"kind": "", "newest": "remove"}, "newest"),
     ],
 )
 async def test_what_no_form_offers_is_not_kept(house: House, ann: Browser, more: dict[str, str], at: str) -> None:

@@ -54,11 +54,16 @@ def label_case(tx: Tx, case_id: str, kind: LabelKind, area: Area | None, text: s
     return label(tx, case_id, customer_id, kind, area, text, by)
 
 
-def relabel(tx: Tx, label_id: str, kind: LabelKind, area: Area | None, by: str) -> None:
-    """Raises NotFound."""
-    if not store.change_label(tx, label_id, kind, area, by):
+def relabel(tx: Tx, label_id: str, kind: LabelKind, area: Area | None, by: str, text: str = "") -> None:
+    """Its words stay where no `text` is given. Raises NotFound."""
+    if not store.change_label(tx, label_id, kind, area, by, text_of(text)):
         raise NotFound("that label is not there any more")
     audit.of_console(tx, by, "label changed", kind=kind.value)
+
+
+def newest_of(tx: Tx, case_id: str) -> Label | None:
+    """What a case told us last."""
+    return next(iter(store.labels(tx.conn, case_id=case_id, limit=1)), None)
 
 
 def unlabel(tx: Tx, label_id: str, by: str) -> None:

@@ -7,7 +7,21 @@ from dataclasses import fields, replace
 from datetime import date, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Select, Table, delete, distinct, func, insert, literal, not_, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    Table,
+    case,
+    delete,
+    distinct,
+    func,
+    insert,
+    literal,
+    not_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.errors import NotFound
@@ -101,9 +115,12 @@ def labels(
     until: datetime | None = None,
     limit: int | None = 500,
 ) -> list[Label]:
-    """With the case's number, topic and channel; the newest first. `area` "" is for those without one."""
-    query = select(lb, c.c.number, c.c.topic, c.c.channel).outerjoin(c, c.c.id == lb.c.case_id)
-    exact = ((kind, lb.c.kind), (topic, c.c.topic), (case_id, lb.c.case_id))
+    """With the case's number, topic (its flow, where it has none) and channel; the newest first. `area` "" is for those
+    without one.
+    """
+    about = func.coalesce(func.nullif(c.c.topic, ""), c.c.flow)
+    query = select(lb, c.c.number, about.label("topic"), c.c.channel).outerjoin(c, c.c.id == lb.c.case_id)
+    exact = ((kind, lb.c.kind), (topic, about), (case_id, lb.c.case_id))
     query = query.where(*(column == value for value, column in exact if value is not None))
     if area is not None:
         query = query.where(lb.c.area == area if area else lb.c.area.is_(None))
@@ -128,8 +145,10 @@ def add_label(tx: Tx, one: Label) -> None:
     tx.conn.execute(insert(lb).values(**_values(one, lb)))
 
 
-def change_label(tx: Tx, label_id: str, kind: LabelKind, area: Area | None, by: str) -> bool:
+def change_label(tx: Tx, label_id: str, kind: LabelKind, area: Area | None, by: str, text: str = "") -> bool:
+    """The words stay as they are where no `text` is given."""
     values = {"kind": kind.value, "area": area.value if area else None, "source": "agent", "by": by}
+    values |= {"text": text} if text else {}
     return tx.conn.execute(update(lb).where(lb.c.id == label_id).values(**values)).rowcount > 0
 
 
@@ -158,13 +177,14 @@ def put_problem(tx: Tx, one: Problem) -> None:
 
 
 def linked(conn: Reader, problem_id: str, limit: int) -> list[Linked]:
-    """Its cases, the newest first."""
+    """Its cases: those that are not over yet, then the newest."""
+    is_over = case((c.c.status.in_(("resolved", "closed")), 1), else_=0)
     query = (
         select(pc.c.case_id, c.c.customer_id, c.c.number, t.customers.c.name, c.c.status, c.c.topic, c.c.opened_at)
         .join(c, c.c.id == pc.c.case_id)
         .join(t.customers, t.customers.c.id == c.c.customer_id)
         .where(pc.c.problem_id == problem_id)
-        .order_by(c.c.opened_at.desc(), c.c.id)
+        .order_by(is_over, c.c.opened_at.desc(), c.c.id)
         .limit(limit)
     )
     return [
