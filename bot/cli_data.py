@@ -82,10 +82,11 @@ def _desk() -> Desk:
 
 def import_responses(file: Path) -> None:
     """All or nothing; every refused row on stdout with its line."""
+    from bot.model import system_clock
     from surveys.responses import parse
 
     raw = file.read_bytes()
-    _, refusals = parse(raw)
+    _, refusals = parse(raw, system_clock())
     for one in refusals:
         print(f"{file}:{one.line}: {one.why}")
     if refusals:

@@ -46,7 +46,7 @@ def import_responses(tx: Tx, body: Json) -> Json:
     """`{"csv": text}` → how many answers there were, and how many of them were new. All or nothing."""
     from surveys import responses, store
 
-    rows, refusals = responses.parse(str(body["csv"]).encode())
+    rows, refusals = responses.parse(str(body["csv"]).encode(), tx.now)
     if refusals:
         raise StafettError(f"line {refusals[0].line}: {refusals[0].why}")
     return {"rows": len(rows), "new": store.add_imported(tx.conn, rows)}

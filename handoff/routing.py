@@ -37,7 +37,7 @@ def destination(
 ) -> tuple[str | None, RoutingRule | None]:
     """The team that a case goes to, and the rule that says so: see `bot.staffing.people.destination`.
 
-    While that team is closed or nobody of it is there, the one that takes its overflow, if somebody is there. `customer` is
+    While that team is closed or nobody of it is there, the one that takes its overflow, or that one's. `customer` is
     what rules see of them, where more is known than what is written by now.
     """
     desk = desk_of(tx)
@@ -59,23 +59,12 @@ def destination(
         hours.is_open(desk, asked or terms.default_team(desk), tx.now),
     )
     team, rule = people.destination(desk, asked, locale, scope)
-    return _overflow(tx, desk, team), rule
+    return people.overflowing(desk, team, lambda one: is_staffed(tx, desk, one)), rule
 
 
 def _customer(tx: Tx, case: Case) -> dict[str, Any]:
     who = customers.customer(tx.conn, case.customer_id)
     return {"name": who.name if who else "", **(who.attributes if who else {}), "locale": locale_of(tx, case)}
-
-
-def _overflow(tx: Tx, desk: Desk, team: str | None) -> str | None:
-    there, seen = team, set[str | None]()
-    while not is_staffed(tx, desk, there):
-        seen.add(there)
-        own = terms.team(desk, there)
-        there = own.overflow if own else None
-        if there is None or there in seen:
-            return team
-    return there
 
 
 def is_staffed(tx: Tx, desk: Desk | None, team: str | None) -> bool:

@@ -47,6 +47,8 @@ def look(tx: Tx, case: Case) -> Case:
     now_is = outlook(tx, case)
     news = tell(told, now_is, tx.now, every)
     moved = told is None or told.position != now_is.position
+    if told is not None:
+        queue.break_overdue(tx, case)
     if now_is.served:
         queue.settle(tx, case, served=True, kind="back")
     if news is not None:

@@ -51,10 +51,10 @@ class SurveysForApi:
         ]
 
     def refusals(self, csv: str) -> list[tuple[int, str]]:
-        return [(one.line, one.why) for one in responses.parse(csv.encode())[1]]
+        return [(one.line, one.why) for one in responses.parse(csv.encode(), self._clock())[1]]
 
     def take_in(self, tx: Tx, csv: str) -> Mapping[str, Any]:
-        rows, _ = responses.parse(csv.encode())
+        rows, _ = responses.parse(csv.encode(), tx.now)
         return {"rows": len(rows), "new": store.add_imported(tx.conn, rows)}
 
     def as_csv(self, conn: Reader) -> str:

@@ -8,8 +8,8 @@ further columns are kept as custom fields. `source` (where a row comes from: a f
 `in_person` …: how it was asked) are two of our own. A row without instrument and score is what somebody said elsewhere,
 and needs `source` and `comment` (surveys/outside). Two rows of one respondent, instrument and time are one answer that
 stands there twice: refused. The same file again adds nothing: ids are made of the content. A semicolon separates where the
-header has one and no comma (Excel in much of Europe). Texts that a spreadsheet would run as a formula get a leading
-apostrophe when written, and lose it when read.
+header has one and no comma (Excel in much of Europe). A time to come is refused: nobody has answered then. Texts that a
+spreadsheet would run as a formula get a leading apostrophe when written, and lose it when read.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.texts import canonical
@@ -36,6 +36,8 @@ UNNAMED = "import"
 """The source of a row that names none."""
 FIRST_YEAR, LAST_YEAR = 1970, 2199
 """An answer, or any day that somebody types, of another year is a slip of the finger: 0202 for 2026."""
+AHEAD = timedelta(minutes=5)
+"""So far another clock may be ahead of ours."""
 NOT_UTF8 = "not UTF-8; save the file as UTF-8 CSV"
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")
 
@@ -88,7 +90,7 @@ class Refusal:
     why: str
 
 
-def parse(raw: bytes) -> tuple[list[Imported], list[Refusal]]:
+def parse(raw: bytes, now: datetime) -> tuple[list[Imported], list[Refusal]]:
     """The rows of a file, in order, or its refusals: one of the two is empty."""
     try:
         text = raw.decode("utf-8-sig")
@@ -111,7 +113,7 @@ def parse(raw: bytes) -> tuple[list[Imported], list[Refusal]]:
     refusals: list[Refusal] = []
     seen: dict[object, int] = {}
     for record in records:
-        taken = record if isinstance(record, Refusal) else _row(header, *record)
+        taken = record if isinstance(record, Refusal) else _row(header, *record, now + AHEAD)
         if not isinstance(taken, Refusal) and not isinstance(record, Refusal):
             taken = _again(taken, record[0], seen) or taken
         if isinstance(taken, Refusal):
@@ -164,7 +166,7 @@ def _header_fault(header: Sequence[str]) -> str | None:
     return f'column "{twice[0]}" stands twice' if twice else None
 
 
-def _row(header: Sequence[str], line: int, fields: Sequence[str]) -> Imported | Refusal:
+def _row(header: Sequence[str], line: int, fields: Sequence[str], until: datetime) -> Imported | Refusal:
     if len(fields) != len(header):
         return Refusal(line, f"{len(fields)} fields where the first line names {len(header)} columns")
     if any("\0" in field for field in fields):
@@ -174,10 +176,10 @@ def _row(header: Sequence[str], line: int, fields: Sequence[str]) -> Imported | 
     extra = {name: text for name, text in cells.items() if name and name not in {*COLUMNS, *OURS} and text}
     try:
         if plain["instrument"] is None and plain["score"] is None and plain["source"] is not None:
-            return _feedback(plain, cells, extra)
+            return _feedback(plain, cells, extra, until)
         asked = instrument(plain["instrument"] or "")
         score = _score(plain["score"] or "", asked.id)
-        at = _time(plain["time"] or "")
+        at = _time(plain["time"] or "", until)
     except ValueError as error:
         return Refusal(line, str(error))
     return ResponseRow(
@@ -197,7 +199,9 @@ def _row(header: Sequence[str], line: int, fields: Sequence[str]) -> Imported | 
     )
 
 
-def _feedback(plain: Mapping[str, str | None], cells: Mapping[str, str], extra: Mapping[str, str]) -> FeedbackRow:
+def _feedback(
+    plain: Mapping[str, str | None], cells: Mapping[str, str], extra: Mapping[str, str], until: datetime
+) -> FeedbackRow:
     """Raises ValueError for one that says nothing."""
     if plain["comment"] is None:
         raise ValueError("a row without instrument and score needs a comment: what was said")
@@ -205,7 +209,7 @@ def _feedback(plain: Mapping[str, str | None], cells: Mapping[str, str], extra: 
         source=plain["source"] or "",
         mode=plain["mode"],
         comment=cells["comment"],
-        at=_time(plain["time"] or ""),
+        at=_time(plain["time"] or "", until),
         respondent=plain["respondent"],
         channel=plain["channel"],
         agent=plain["agent"],
@@ -223,7 +227,7 @@ def _score(text: str, name: str) -> int:
     return int(text)
 
 
-def _time(text: str) -> datetime:
+def _time(text: str, until: datetime) -> datetime:
     try:
         at = datetime.fromisoformat(text)
         at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
@@ -231,6 +235,8 @@ def _time(text: str) -> datetime:
         raise ValueError(f'time "{text}" is not ISO 8601; write 2026-03-01T14:05:00Z') from None
     if not FIRST_YEAR <= at.year <= LAST_YEAR:
         raise ValueError(f'time "{text}" lies before {FIRST_YEAR} or after {LAST_YEAR}')
+    if at > until:
+        raise ValueError(f'time "{text}" is still to come; without an offset such as +01:00 it is read as UTC')
     return at
 
 

@@ -132,6 +132,7 @@ _KINDS: Mapping[str, Schema] = {
     "on": {"type": "object", "additionalProperties": _NAME},
     "topic": _TEXT,
     "reason": _WORDING,
+    "confirmed": _TEXT,
     "delay": _SPAN,
     "collections": _TEXTS,
     "confirm": _FLAG,

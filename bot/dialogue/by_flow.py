@@ -173,7 +173,8 @@ def _apply(talk: Talk, effect: flows.Effect) -> None:
             _escalate(talk, effect)
         case flows.Close():
             talk.over = True
-            tx.emit(CloseAsked(customer_id, effect.outcome, effect.topic, effect.reason, survey=talk.survey))
+            ended = CloseAsked(customer_id, effect.outcome, effect.topic, effect.reason, survey=talk.survey)
+            tx.emit(replace(ended, confirmed=True) if effect.confirmed else ended)
         case flows.SetCustomer():
             customers.set_attribute(tx, customer_id, effect.slot, effect.value)
         case flows.SwitchLocale():

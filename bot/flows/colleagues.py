@@ -118,10 +118,7 @@ class Colleagues:
 
     def overflowing(self, wanted: Wanted, now: datetime) -> Wanted:
         """To the team that takes the overflow, while nobody of this one is there."""
-        own = people.team_of(self.desk, wanted.team)
-        if own is None or own.overflow is None or self.has_staff(wanted.team, now):
-            return wanted
-        return replace(wanted, team=own.overflow) if self.has_staff(own.overflow, now) else wanted
+        return replace(wanted, team=people.overflowing(self.desk, wanted.team, lambda one: self.has_staff(one, now)))
 
     def has_staff(self, team: str | None, now: datetime) -> bool:
         there = any(one.available and one.team in {None, team} for one in self.staff.values()) or not self.staff

@@ -149,8 +149,10 @@ def _chosen_below(machine: Machine) -> Survey | None:
 
 
 def _close(machine: Machine, flow: Flow, here: Step, verb: CloseStep) -> None:
-    reason = machine.plain(verb.reason) or None
-    machine.effects.append(Close(verb.outcome, verb.topic or machine.frames[0].flow.id, reason))
+    said_so = any(one.get("helped") for one in machine.trace)  # just now, of an article
+    helped = said_so or (verb.confirmed is not None and verb.confirmed.holds(machine.scope()))
+    topic, reason = verb.topic or machine.frames[0].flow.id, machine.plain(verb.reason) or None
+    machine.effects.append(Close(verb.outcome, topic, reason, helped and verb.outcome == "resolved"))
     machine.move(flow.after(here))
 
 

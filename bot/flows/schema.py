@@ -122,9 +122,12 @@ class EscalateStep:
 
 @dataclass(frozen=True, slots=True)
 class CloseStep:
+    """`confirmed` holds where the customer has said on the way here that it helped."""
+
     outcome: str
     topic: str | None = None
     reason: Wording = field(default_factory=dict)
+    confirmed: Expression | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,9 +151,12 @@ class Escalate:
 
 @noun(frozen=True, slots=True)
 class Close:
+    """`confirmed`: the customer has said that it helped."""
+
     outcome: str
     topic: str | None = None
     reason: str | None = None
+    confirmed: bool = False
 
 
 @noun(frozen=True, slots=True)

@@ -240,7 +240,10 @@ def _close(body: Node, found: Found, seen: Seen) -> Verb | None:
     reason = seen.wording(found["reason"], "reason") if "reason" in found else None
     if outcome == "no_solution" and "reason" not in found:
         seen.reader.fault(body.keys["close"], 'close: no_solution needs a "reason"', "missing-key")
-    return CloseStep(outcome, topic, reason or {}) if outcome else None
+    confirmed = seen.expression(found["confirmed"], "confirmed") if "confirmed" in found else None
+    if "confirmed" in found and outcome not in {"resolved", None}:
+        seen.reader.fault(body.keys["confirmed"], "confirmed: only what is resolved can have helped", "value")
+    return CloseStep(outcome, topic, reason or {}, confirmed) if outcome else None
 
 
 def _survey(_: Node, found: Found, seen: Seen) -> Verb | None:
@@ -408,7 +411,7 @@ VERBS: Mapping[str, tuple[tuple[str, ...], Callable[[Node, Found, Seen], Verb | 
     "branch": ((), _branch),
     "call": (("with", "timeout", "once", "retries", "save", "on"), _call),
     "escalate": (("text", "on"), _escalate),
-    "close": (("topic", "reason"), _close),
+    "close": (("topic", "reason", "confirmed"), _close),
     "survey": (("delay",), _survey),
     "goto": ((), _goto),
     "run": (("with", "save"), _run),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import tzinfo
 from typing import TYPE_CHECKING
@@ -57,6 +57,18 @@ def destination(desk: Desk, asked: str | None, locale: str, scope: Scope) -> tup
         return asked, rule
     able = [(team.id, team.locales, _skills(desk, team)) for team in desk.teams]
     return team_for(locale, rule.skills if rule else (), default_team(desk), able), rule
+
+
+def overflowing(desk: Desk, team_id: str | None, is_staffed: Callable[[str | None], bool]) -> str | None:
+    """The first team that is there, from this one over those that take the overflow, one after the other; this one if none is."""
+    there, seen = team_id, set[str | None]()
+    while not is_staffed(there):
+        seen.add(there)
+        own = team_of(desk, there)
+        there = own.overflow if own else None
+        if there is None or there in seen:
+            return team_id
+    return there
 
 
 def came_for(desk: Desk, before: str | None, began: str) -> str | None:

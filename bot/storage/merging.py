@@ -8,14 +8,15 @@ undoing exact. A pointer, `merged_into`, leads from the loser to the winner.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, bindparam, case, insert, or_, select, update
+from sqlalchemy import ColumnElement, Table, bindparam, case, func, insert, or_, select, update
 
 from bot.errors import Conflict, NotFound
 from bot.events import CustomersMerged, TimelineGrew
-from bot.model import HELD, LIVE, CaseStatus, Customer, new_id
+from bot.model import HELD, LIVE, AuthorKind, CaseStatus, Customer, Identity, new_id
 from bot.storage import customers, history
 from bot.storage import tables as t
 from bot.storage.outbox_rows import unsent
@@ -71,7 +72,7 @@ def merge(tx: Tx, winner_id: str, loser_id: str, evidence: str) -> str:
     talks = _living_talks(tx, winner.id, loser.id)
     # First the rooms: handoff makes one live case of two, before the rows move.
     tx.emit(CustomersMerged(winner.id, loser.id))
-    talk = _go_on_talking(tx, winner.id, loser.id, talks)
+    talk, answered_at = _go_on_talking(tx, winner.id, loser.id, talks), _wrote_last_at(tx, winner.id, loser.id)
     merge_id = _note_merge(tx, winner, loser, evidence, talk)
     _copy_messages(tx, winner.id, loser.id)
     _under_new_epoch(tx, loser.id, loser.id, winner.id)
@@ -90,7 +91,24 @@ def merge(tx: Tx, winner_id: str, loser_id: str, evidence: str) -> str:
     tx.conn.execute(update(t.customers).where(t.customers.c.id == winner.id).values(**values))
     tx.conn.execute(update(t.customers).where(t.customers.c.id == loser.id).values(merged_into=winner.id))
     tx.forget()
+    if answered_at is not None:
+        customers.wrote_at(tx, replace(answered_at[0], customer_id=winner.id), answered_at[1])
     return merge_id
+
+
+def _wrote_last_at(tx: Tx, winner_id: str, loser_id: str) -> tuple[Identity, str] | None:
+    """Where the loser is answered, identity and address, if they wrote after the winner; None: answers go on where they go."""
+    m = t.messages.c
+    wrote = select(m.customer_id, func.max(m.at)).where(
+        m.customer_id.in_([winner_id, loser_id]), m.deleted_at.is_(None)
+    )
+    by_them = wrote.where(m.author_kind == AuthorKind.CUSTOMER).group_by(m.customer_id)
+    last = {row[0]: row[1] for row in tx.conn.execute(by_them)}
+    if loser_id not in last or (winner_id in last and last[winner_id] >= last[loser_id]):
+        return None
+    talk = customers.conversation(tx.conn, loser_id)
+    where = customers.identity_by_id(tx.conn, talk.reply_identity_id or "")
+    return None if where is None or not where.reachable else (where, talk.reply_address or where.address)
 
 
 def _living_talks(tx: Tx, *customer_ids: str) -> dict[str, dict[str, Any]]:
@@ -183,6 +201,8 @@ def _note_merge(tx: Tx, winner: Customer, loser: Customer, evidence: str, talk: 
     moved["attributes"] = [name for name in loser.attributes if name not in winner.attributes]
     moved["name"] = [] if winner.name else ["taken"]  # the loser's row tells it; this one is in the winner's export
     moved["talk"] = [talk] if talk is not None else []
+    before = customers.conversation(tx.conn, winner_id)
+    moved["answered_at"] = [before.reply_identity_id, before.reply_address]
     merge_id = new_id()
     row = {"id": merge_id, "winner_id": winner_id, "loser_id": loser_id, "identities": moved}
     tx.conn.execute(insert(t.merges).values(**row, evidence=evidence, at=tx.now))
@@ -241,7 +261,7 @@ def unmerge(tx: Tx, merge_id: str) -> tuple[str, str]:
     _under_new_epoch(tx, row.loser_id, row.winner_id, row.loser_id)
     _take_out_copies(tx, row.winner_id, row.loser_id)
     tx.forget()
-    _reply_elsewhere(tx, row.winner_id)
+    _reply_elsewhere(tx, row.winner_id, row.identities)
     tx.conn.execute(update(m).where(m.c.id == merge_id).values(undone_at=tx.now))
     return row.winner_id, row.loser_id
 
@@ -313,9 +333,13 @@ def _take_out_copies(tx: Tx, winner_id: str, loser_id: str) -> None:
         history.hide(tx, history.to_message(row))
 
 
-def _reply_elsewhere(tx: Tx, winner_id: str) -> None:
-    """If the winner was last answered at an identity that has left, answer at one that is still theirs."""
-    known = customers.identities(tx.conn, winner_id)
-    talk = customers.conversation(tx.conn, winner_id)
-    if known and all(one.id != talk.reply_identity_id for one in known):
-        customers.wrote_at(tx, known[-1], known[-1].address)
+def _reply_elsewhere(tx: Tx, winner_id: str, moved: dict[str, list[Any]]) -> None:
+    """If the winner was last answered at an identity that has left, answer where they were before the merge, if it is still
+    theirs; else at one that is.
+    """
+    known = {one.id: one for one in customers.identities(tx.conn, winner_id)}
+    if not known or customers.conversation(tx.conn, winner_id).reply_identity_id in known:
+        return
+    before, address = moved.get("answered_at") or (None, None)
+    where = known.get(before or "") or [*known.values()][-1]
+    customers.wrote_at(tx, where, address if where.id == before and address else where.address)

@@ -327,8 +327,8 @@ promises = _table(  # what customers were told about their wait, and what came o
     _col("wait_s", Integer, null=True),  # as it was told
     _col("raw_s", Float, null=True),  # as it was estimated, before what earlier errors taught
     _col("position", Integer, null=True),
-    _col("outcome", null=True),  # kept | broken | void; None while it is open
-    _col("ended_at", Utc, null=True),
+    _col("outcome", null=True),  # kept | broken | void; None while it may yet be kept
+    _col("ended_at", Utc, null=True),  # when the customer was served, or had gone; a promise is broken before that
     Index(None, "customer_id"),
     Index(None, "case_id"),
     Index(None, "ended_at"),

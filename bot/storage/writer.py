@@ -52,8 +52,6 @@ over once: a third less of what a commit costs, for a log of some 32 MB; now and
 """
 
 QUICK = 0.02  # seconds that quick units may hold the event loop, in one commit
-MANY = 8  # units in one commit; then …
-PAUSE = 0.001  # … the next waits so many seconds for more
 
 Unit = Callable[[Tx], Any]
 Answer = tuple[
@@ -85,7 +83,6 @@ class SqliteWriter:
         self._busy = False  # somebody has the connection, and will look at `_waiting` again
         self._on: asyncio.AbstractEventLoop | None = None  # the loop that is about to
         self._closed = False
-        self._many = False  # in the commit before
         self.commits = 0
         event.listen(self._engine, "connect", _prepare)
         event.listen(self._engine, "begin", _begin_immediate)
@@ -136,15 +133,13 @@ class SqliteWriter:
         self._engine.dispose()
 
     def _run(self) -> None:
-        while (work := self._work.get()) is not None:
+        for work in iter(self._work.get, None):
             work()
+            del work  # a whole batch, which would be taken apart here, and only when the next one waits to be committed
 
     def _come(self) -> None:
-        """On an event loop, with the connection ours: what it hears of in its next round shares the commit.
-
-        Where many come, the loop has more to do than to write: what it hears of in the next millisecond does, too.
-        """
-        asyncio.get_running_loop().call_later(PAUSE if self._many else 0, self._go_on)
+        """On an event loop, with the connection ours: what it hears of in its next round shares the commit."""
+        asyncio.get_running_loop().call_later(0, self._go_on)
 
     def _go_on(self) -> None:
         """On an event loop, with the connection ours: what waits."""
@@ -173,7 +168,6 @@ class SqliteWriter:
             self._on, batch = None, [self._waiting.popleft()]
             while self._waiting and len(batch) < BATCH and self._waiting[0].quick == batch[0].quick:
                 batch.append(self._waiting.popleft())
-            self._many = len(batch) >= MANY
         return batch
 
     def _whole(self, batch: list[Asked]) -> None:

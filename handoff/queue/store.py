@@ -1,4 +1,6 @@
-"""The queries of the queue. Promises are kept, broken or void: judged when the customer is served, or has gone."""
+"""The queries of the queue. Promises are kept, broken or void: broken as soon as their time has passed, else judged when the
+customer is served, or has gone.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from bot.model import CaseStatus, new_id
 from bot.staffing import people
 from bot.staffing.routing import Colleague
+from bot.storage import marks
 from bot.storage import tables as t
 from bot.storage.prepared import Prepared
 from bot.storage.tx import Tx
@@ -45,13 +48,19 @@ HAPPENED = (
 
 _JUDGED = (
     update(t.promises)
-    .where(t.promises.c.case_id == bindparam("of"), t.promises.c.outcome.is_(None))
+    .where(t.promises.c.case_id == bindparam("of"), t.promises.c.ended_at.is_(None))
     .values(
         outcome=when(
             (t.promises.c.due_at < bindparam("then", type_=t.Utc()), literal_column("'broken'")),
             else_=bindparam("kept", type_=Text),
         )
     )
+)
+_BROKEN = Prepared(
+    update(t.promises)
+    .where(t.promises.c.case_id == bindparam("of"), t.promises.c.outcome.is_(None))
+    .where(t.promises.c.due_at <= bindparam("then", type_=t.Utc()))
+    .values(outcome=literal_column("'broken'"))
 )
 _SETTLE, _SETTLE_ONE = Prepared(_JUDGED), Prepared(_JUDGED.where(t.promises.c.kind == bindparam("such")))
 
@@ -148,6 +157,12 @@ def promise(
     tx.conn.execute(insert(t.promises).values(**row))
 
 
+def break_overdue(tx: Tx, case: Case) -> None:
+    """What was promised until now is broken, though its customer still waits: figures would know only of waits that are over."""
+    if _BROKEN.run(tx.conn, of=case.id, then=tx.now):
+        marks.mark(tx.conn, marks.CASES, case.id)
+
+
 def settle(tx: Tx, case: Case, *, served: bool, kind: str | None = None) -> None:
     """The open promises of a case are judged: kept or broken where the customer is served now, else broken or void."""
     judged: dict[str, Any] = {"of": case.id, "kept": "kept" if served else "void", "then": tx.now, "ended_at": tx.now}
@@ -190,6 +205,6 @@ def of_case(conn: Connection, case_id: str) -> list[tuple[str, datetime, str | N
 def _served(conn: Connection) -> Sequence[Any]:
     """The last promises of a wait whose customers were served."""
     p = t.promises.c
-    where = (p.kind == "wait", p.outcome.in_(("kept", "broken")), p.wait_s.is_not(None))
+    where = (p.kind == "wait", p.outcome.in_(("kept", "broken")), p.wait_s.is_not(None), p.ended_at.is_not(None))
     query = select(p.told_at, p.ended_at, p.wait_s, p.raw_s).where(*where).order_by(p.ended_at.desc())
     return conn.execute(query.limit(MEASURED)).all()

@@ -83,7 +83,11 @@ _TIMES = (
         "first human reply",
         "case opened → first reply of a person that the customer sees; the bot's never count",
     ),
-    _time("frt_bot", "first reply of the bot", "case opened → the bot's first message"),
+    _time(
+        "frt_bot",
+        "first reply of the bot",
+        "case opened → the bot's first message, of cases that people were fetched for or that have ended",
+    ),
     _time(
         "next_response",
         "next response",
@@ -121,8 +125,8 @@ _RATES = (
           family=ASKS),
     _rate("escalated", "escalated / cases", "cases that people were fetched for or that an agent took ÷ cases", "escalated",
           "one", "neither"),
-    _rate("bot_confirmed", "solved by the bot, confirmed", "ended without people, and the customer said that it helped ÷ "
-          "ended cases", "bot_confirmed", "ended"),
+    _rate("bot_confirmed", "solved by the bot, confirmed", "ended without people, and the customer said that it helped (in a "
+          "flow, `confirmed` of its `close` tells) ÷ ended cases", "bot_confirmed", "ended"),
     _rate("bot_assumed", "solved by the bot, assumed", "ended without people with outcome resolved, but nobody said so ÷ ended "
           "cases", "bot_assumed", "ended", "neither"),
     _rate("contained", "ended without people", "ended cases that no person had to do with ÷ ended cases", "contained",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from bot import alerts
@@ -13,11 +12,8 @@ from bot.storage import customers
 from bot.storage.tx import Tx
 from surveys import store
 from surveys.outside import store as outside
-from surveys.responses import FIRST_YEAR, FeedbackRow, ResponseRow
+from surveys.responses import AHEAD, FIRST_YEAR, FeedbackRow, ResponseRow
 from surveys.survey import INSTRUMENTS, is_detractor
-
-AHEAD = timedelta(minutes=5)
-"""So far another clock may be ahead of ours."""
 
 
 def on_talk(tx: Tx, talk: TalkLogged) -> None:

@@ -13,7 +13,7 @@ from statistics import fmean
 
 from bot.intervals import Interval
 from surveys.statistics import t_interval
-from surveys.team.kappa import LEAST, Agreement, cohen
+from surveys.team.kappa import LEAST, Agreement, cohen, together
 from surveys.team.rubric import Rubric
 
 RATERS = 2
@@ -76,11 +76,11 @@ def summed(rubric: Rubric, cases: Sequence[str], reviews: Sequence[Review]) -> Q
     ]
     pairs = {one.id: _pairs(one.id, by_case.values()) for one in rubric.criteria}
     agreed = {name: found for name, own in pairs.items() if len(own) >= LEAST and (found := cohen(own)) is not None}
-    every = [pair for own in pairs.values() for pair in own]
+    by_two = sum(len(own) >= RATERS for own in by_case.values())
     return Quality(
         cases=len(cases),
         reviewed=len(by_case),
-        by_two=sum(len(own) >= RATERS for own in by_case.values()),
+        by_two=by_two,
         score=fmean(scores) if scores else None,
         interval=t_interval(scores, 0, 1),
         by_criterion={
@@ -89,7 +89,7 @@ def summed(rubric: Rubric, cases: Sequence[str], reviews: Sequence[Review]) -> Q
             if (marks := [(r.marks[one.id] - one.low) / (one.high - one.low) for r in reviews if one.id in r.marks])
         },
         agreement=agreed,
-        together=cohen(every) if len(every) >= LEAST else None,
+        together=together(list(pairs.values()), by_two) if sum(map(len, pairs.values())) >= LEAST else None,
     )
 
 

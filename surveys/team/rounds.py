@@ -30,12 +30,18 @@ MOST_SEED: Final = 2**31 - 1
 
 # ── quality ────────────────────────────────────────────────────────────────────────────────────────────────────────
 def draw(tx: Tx, rubric: Rubric, seed: int, since: datetime, until: datetime, by: str) -> Sample:
-    """Draw cases that ended in a span. Raises Conflict for a seed that is none, and where no case can be drawn."""
+    """Draw cases that ended in a span. Raises Conflict for a seed that is none, where no case can be drawn, and where just these
+    were drawn before: a form that is sent twice has nobody look at the same cases twice.
+    """
     if not 0 <= seed <= MOST_SEED:
-        raise Conflict(f"a seed is a whole number from 0 to {MOST_SEED}")
+        raise Conflict(f"a draw number is a whole number from 0 to {MOST_SEED}")
     chosen = quality.drawn(store.may_be_drawn(tx.conn, since, until), seed, rubric.sample)
     if not chosen:
         raise Conflict("no case that people had ended in these days")
+    for one in store.samples(tx.conn):
+        same = (one.seed, one.since, one.until, one.rubric.criteria) == (seed, since, until, rubric.criteria)
+        if same and {each.case_id for each in store.drawn(tx.conn, one.id)} == set(chosen):
+            raise Conflict("this number has drawn these cases already")
     made = Sample(new_id(), seed, since, until, rubric, by, tx.now)
     store.add_sample(tx, made, chosen)
     audit.of_console(tx, by, "quality drawn", seed=seed, count=len(chosen))

@@ -14,8 +14,11 @@ from bot.model import Answered
 from bot.storage import history
 from bot.turn import Turn
 from handoff import cases, persons
+from handoff.availability import set_available
+from handoff.meanwhile import BOT
 from handoff.store import listing
 from surveys import store as surveys
+from surveys.figures.shape import Question
 from tests.support.house import House
 
 DESK = """\
@@ -344,6 +347,48 @@ async def test_a_connector_that_answers_late_reopens_nothing_and_a_flow_that_has
         await visitor.says("yes")
         await visitor.hears("It could not be written down.")
         assert [(one.status, one.reopened) for one in await _cases(house)] == [("resolved", 1)], "once, by words"
+
+
+HELPED = """\
+schema: 1
+flow: helped
+version: 1
+triggers: {phrases: {en: [opening times]}}
+slots: {good: {type: choice, ask_again: true}}
+steps:
+  - {say: "From nine to five."}
+  - {id: q_good, ask: good, text: "Did that help?", options: [{value: "yes", label: "Yes"}, {value: "so", label: "So so"}]}
+  - {close: resolved, confirmed: "good == 'yes'"}
+"""
+
+
+async def test_what_a_flow_solved_is_confirmed_only_after_a_yes(tmp_path: Path, folder: Path) -> None:
+    (folder / "flows" / "helped.yaml").write_text(HELPED)
+    async with House(tmp_path, desk=folder) as house:
+        for answer in ("Yes", "So so", "Yes"):
+            visitor = await house.visitor()
+            await visitor.says("opening times")
+            await visitor.presses(await visitor.hears("Did that help?"), answer)
+        told = await house.app.rollups.ask(Question(metrics=("bot_confirmed", "bot_assumed")))
+        assert [told.of(name).value for name in ("bot_confirmed", "bot_assumed")] == pytest.approx([2 / 3, 1 / 3])
+
+
+async def test_who_waits_and_went_on_with_the_bot_need_not_wait_any_more_once_a_flow_helped(
+    tmp_path: Path, folder: Path
+) -> None:
+    (folder / "flows" / "helped.yaml").write_text(HELPED)
+    async with House(tmp_path, desk=folder) as house:
+        visitor = await house.visitor()
+        await visitor.says("human")
+        await house.app.storage.write(lambda tx: set_available(tx, "ann", False))
+        await house.passes(minutes=6)
+        offer = await visitor.gets(lambda frame: bool(frame.get("choices")) and frame["type"] == "message")
+        await visitor.presses(offer, BOT)
+        await visitor.says("opening times")
+        question = await visitor.hears("Did that help?")
+        assert [one.status for one in await _cases(house)] == ["queued"]
+        await visitor.presses(question, "Yes")
+        assert [(one.status, one.confirmed) for one in await _cases(house)] == [("resolved", True)]
 
 
 AFTERWARDS = """\

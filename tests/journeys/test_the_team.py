@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import insert, select
 
+from bot.errors import Conflict
 from bot.model import new_id
 from bot.storage import tables as t
 from channels.delivery import paces
@@ -71,6 +72,8 @@ async def test_a_case_is_reviewed_in_slack_by_who_did_not_have_it(house: House) 
     now = house.app.clock()
     span = now - timedelta(days=1), now + timedelta(days=1)
     sample = await house.app.storage.write(lambda tx: rounds.draw(tx, USUAL, 7, *span, ME))
+    with pytest.raises(Conflict, match="already"):
+        await house.app.storage.write(lambda tx: rounds.draw(tx, USUAL, 7, *span, ME))  # the form was sent twice
     own = await house.ann.commands(DESK, "/stafett", "review")
     assert "No case waits for you" in (own or {})["text"]
     await house.bob.commands(DESK, "/stafett", "review")

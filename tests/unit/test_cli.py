@@ -40,7 +40,7 @@ from tests.support.house import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)
-CSV = "respondent,instrument,score,comment,time\nkari,ces7,6,=fine,2026-03-09T12:00:00Z\n"
+CSV = "respondent,instrument,score,comment,time\nkari,ces7,6,=fine,2025-03-10T12:00:00Z\n"
 
 
 @pytest.fixture
@@ -253,19 +253,20 @@ def test_a_first_answer_is_seen_though_no_score_is_shown_yet(place: Path) -> Non
     assert "0 answers imported, 1 were there already" in works("responses", "import", "a.csv")
     told = works("report")
     assert "not shown" in told
-    assert told.rstrip().splitlines()[-1].split() == ["2026-03-09", "13:00", "ces7", "6", "–", "=fine"]
-    made = json.loads(works("report", "--format", "json", "--from", "2026-03-09", "--to", "2026-03-09"))
+    assert told.rstrip().splitlines()[-1].split() == ["2025-03-10", "13:00", "ces7", "6", "–", "=fine"]
+    made = json.loads(works("report", "--format", "json", "--from", "2025-03-10", "--to", "2025-03-10"))
     assert made["scores"][0] | {"n": 1, "score": None, "by": {}} == made["scores"][0]
     assert works("report", "--format", "csv").startswith("section,name,n,value")
-    assert "kari,ces7,6,'=fine,2026-03-09T12:00:00Z" in works("responses", "export", "-")
+    assert "kari,ces7,6,'=fine,2025-03-10T12:00:00Z" in works("responses", "export", "-")
     assert works("responses", "export", "b.csv") == "b.csv: 1 answer\n"
 
 
 def test_one_refused_row_refuses_the_file_and_is_told_with_its_line(place: Path) -> None:
     works("db", "upgrade")
-    (place / "a.csv").write_text(CSV + "ola,ces7,8,,2026-03-09\n", encoding="utf-8")
+    (place / "a.csv").write_text(CSV + "ola,ces7,8,,2025-03-10\neva,ces7,6,,2199-03-10\n", encoding="utf-8")
     done = stafett("responses", "import", "a.csv")
-    assert (done.exit_code, done.stdout.split(": ")[0]) == (1, "a.csv:3")
+    told = [(line.split(": ")[0], line.split(" is ")[1][:13]) for line in done.stdout.splitlines()]
+    assert (done.exit_code, told) == (1, [("a.csv:3", "not a whole n"), ("a.csv:4", "still to come")])
     assert "responses 0" in works("report")
 
 

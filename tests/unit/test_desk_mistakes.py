@@ -114,6 +114,7 @@ MISTAKES: list[tuple[str, str, str, str, str]] = [
     ("unknown key of a step", FLOW, "timeout: 5s", "▸timout: 5s", 'did you mean "timeout"?'),
     ("unknown instrument", FLOW, "survey: ces7", "survey: ▸ces8", "ces7"),
     ("unknown outcome", FLOW, "close: resolved", "close: ▸solved", 'did you mean "resolved"?'),
+    ("a yes to what was no solution", FLOW, "close: resolved,", "close: spam, ▸confirmed: is_open(),", "only what is resolved"),
     ("no solution without a reason", FLOW, "close: resolved", "▸close: no_solution", "reason"),
     ("a call without error", FLOW, "on: {404: to_human, timeout: to_human, error: to_human}", "▸on: {404: to_human, timeout: to_human}", "error"),
     ("a call without timeout branch", FLOW, "on: {404: to_human, timeout: to_human, error: to_human}", "▸on: {error: to_human}", "timeout"),

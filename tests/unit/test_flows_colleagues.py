@@ -75,10 +75,20 @@ def test_the_language_leads_to_who_speaks_it(tmp_path: Path) -> None:
     assert result.message == ""
 
 
-def test_a_team_of_which_nobody_is_there_overflows(tmp_path: Path) -> None:
-    desk = DESK.replace(*OVERFLOW) + STAFF
-    script = "{user: human}\n{expect: {assigned: bill, escalated: billing}}"
-    assert played(tmp_path, script, "agents: {bill: free}", desk) == [""]
+ON_AND_ROUND = (
+    "{id: billing, name: Billing}",
+    "{id: billing, name: Billing, overflow: sales}, {id: sales, name: Sales, overflow: support}",
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("bill: free", "{assigned: bill, escalated: billing}"), ("sam: free", "{assigned: sam, escalated: sales}"), ("ann: away", "{assigned: null, escalated: support}")],
+)  # fmt: skip
+def test_a_team_of_which_nobody_is_there_overflows_from_team_to_team(tmp_path: Path, given: str, expected: str) -> None:
+    staff = STAFF.replace("agents:\n", "agents:\n  - {id: sam, name: Sam, team: sales}\n")
+    desk = DESK.replace(*OVERFLOW).replace(*ON_AND_ROUND) + staff
+    assert played(tmp_path, f"{{user: human}}\n{{expect: {expected}}}", f"agents: {{{given}}}", desk) == [""]
 
 
 @pytest.mark.parametrize(

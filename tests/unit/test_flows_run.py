@@ -697,6 +697,25 @@ def test_a_step_asks_whether_the_article_helped(tmp_path: Path) -> None:
     assert customer.says("hm") == ["Nothing."], "neither yes nor no, twice: it did not help"
 
 
+@pytest.mark.parametrize("told", ["article", "answer"])
+@pytest.mark.parametrize("helped", [True, False])
+def test_what_ends_after_a_yes_is_confirmed_and_after_nothing_or_a_no_it_is_not(
+    tmp_path: Path, told: str, helped: bool
+) -> None:
+    """The yes to an article that was just told, or what the flow itself says is one."""
+    guide = GUIDE.replace("CONFIRM", "true").replace("next: end}", "next: over}")
+    guide += "  - {id: over, close: resolved}\n"
+    order = ORDER.replace("topic: order}", "topic: order, confirmed: \"helped == 'yes'\"}").replace(
+        "goto: to_human}, {else", "goto: finish}, {else"
+    )
+    customer = Customer(desk_of(tmp_path, guide, order), search=lambda *_: flows.Found("sure", "prices", "It is € 5."))
+    words = ("guide", "price") if told == "article" else ("where is my order", "AB123456")
+    for said in words:
+        customer.says(said)
+    customer.picks("yes" if helped else "no")
+    assert customer.only(flows.Close).confirmed is helped
+
+
 # ── what is waited for ──
 
 PARCEL = """\

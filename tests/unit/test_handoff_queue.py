@@ -54,8 +54,14 @@ async def test_a_broken_promise_counts_from_the_moment_it_breaks(house: House) -
     case = await house.queued()
     await house.later(minutes=4)
     assert (await house.look(queue.figures, house.now)).broken == 1  # while they still wait
+    assert (
+        await house.look(queue.figures, house.now)
+    ).error_s is None  # how long they wait in the end nobody knows yet
+    assert await promises(house, case) == [("wait", 3, "broken"), ("wait", 6, None)]
     await house.do(cases.claim, case.id, "ann", desk="wall")
     assert await promises(house, case) == [("wait", 3, "broken"), ("wait", 6, "kept")]
+    figures = await house.look(queue.figures, house.now)
+    assert (figures.kept, figures.broken, figures.open, figures.error_s) == (1, 1, 0, 90)  # 60 and 120 s off
 
 
 async def test_who_gives_up_waiting_was_promised_nothing_that_could_be_kept(house: House) -> None:

@@ -127,6 +127,21 @@ async def test_a_closed_teams_cases_overflow_to_the_one_that_is_there(house: Hou
     assert ((await house.case(case)).team, await holders(house, case)) == ("billing", ["bill"])
 
 
+@pytest.mark.parametrize(("last", "team"), [({}, "billing"), ({"tue": ((time(9), time(17)),)}, "support")])
+async def test_overflow_goes_on_from_team_to_team_and_never_in_circles(
+    house: House, last: dict[str, Any], team: str
+) -> None:
+    """Monday noon: who is there on Tuesdays only is not there. Where nobody is there at all, the case stays."""
+    closed = {"tue": ((time(9), time(17)),)}
+    teams = (
+        Team("support", "Support", hours=closed, overflow="sales"),
+        Team("sales", "Sales", hours=closed, overflow="billing"),
+        Team("billing", "Billing", hours=last or None, overflow="support"),
+    )
+    house.desk = replace(house.desk, teams=teams)
+    assert (await house.case(await house.queued())).team == team
+
+
 async def test_cases_that_come_at_once_are_shared_out_and_never_beyond_capacity(database_url: str) -> None:
     """Also on PostgreSQL, where several nodes give out cases at the same moment."""
     house = await build(database_url, routing=BY_TURNS, agents=(an_agent("ann"), an_agent("bob")))

@@ -98,6 +98,24 @@ async def test_undoing_is_exact_and_what_was_said_since_stays_with_the_winner(da
             await unmerge(house, merge_id)
 
 
+@pytest.mark.parametrize("last", ["kari", "ola"])
+async def test_answers_go_where_the_one_that_they_are_wrote_last_and_after_the_undoing_where_each_is(
+    database_url: str, last: str
+) -> None:
+    places = {"kari": "paper", "ola": "stone"}
+    async with rooms(database_url) as house:
+        kari, ola = await pair(house)
+        await house.hears("and now?", last, channel=places[last])
+        for winner, loser in ((kari, ola), (ola, kari)):
+            merge_id = await merge(house, winner, loser)
+            answer = await house.storage.write(lambda tx, to=winner: say(tx, to, Body("here"), author=BOT))
+            assert answer.channel == places[last]
+            await unmerge(house, merge_id)
+            for who, place in ((kari, "paper"), (ola, "stone")):
+                answer = await house.storage.write(lambda tx, to=who: say(tx, to, Body("apart"), author=BOT))
+                assert answer.channel == place
+
+
 async def test_they_can_be_joined_parted_and_joined_again(database_url: str) -> None:
     async with rooms(database_url) as house:
         kari, ola = await pair(house)

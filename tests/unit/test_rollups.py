@@ -470,6 +470,14 @@ async def test_no_step_of_a_case_forgets_its_mark(house: House) -> None:
     assert told.of("ttr").value == timedelta(hours=4).total_seconds()
 
 
+async def test_a_promise_counts_as_broken_while_its_customer_still_waits(house: House) -> None:
+    kept = Kept(house)
+    await house.queued()
+    await kept.holds()
+    await house.later(minutes=4)
+    assert ((told := (await kept.holds()).of("promises_kept")).n, told.value) == (1, 0)
+
+
 @dataclass
 class Kept:
     house: House

@@ -416,7 +416,7 @@ def test_an_answer_proves_the_delivery(house: House) -> None:
 
 
 def test_importing_the_same_file_twice_adds_nothing(house: House) -> None:
-    rows, _ = parse(b"instrument,score,time,plan\nces7,5,2026-03-01,gold\nces7,5,2026-03-01,gold\n")
+    rows, _ = parse(b"instrument,score,time,plan\nces7,5,2026-03-01,gold\nces7,5,2026-03-01,gold\n", house.now)
     assert store.add_imported(house.conn, rows) == 2
     assert store.add_imported(house.conn, rows) == 0
     assert [row.extra for row in store.responses(house.conn)] == [{"plan": "gold"}] * 2
@@ -426,14 +426,15 @@ def test_what_was_exported_here_is_not_counted_again_when_it_comes_back(house: H
     house.ask()
     house.types("6")
     foreign, _ = parse(
-        b"respondent,source,comment,time,instrument,score\nmay,forum,Slow!,2026-03-01,,\neva,,,2026-03-01,csat5,4\n"
+        b"respondent,source,comment,time,instrument,score\nmay,forum,Slow!,2026-03-01,,\neva,,,2026-03-01,csat5,4\n",
+        house.now,
     )
     assert store.add_imported(house.conn, foreign) == 2
     ours = [*store.responses(house.conn), *outside.listed(house.conn)]
-    rows, refused = parse(render(ours).replace("eva,csat5,4,", "eva,csat5,4,now with a comment").encode())
+    rows, refused = parse(render(ours).replace("eva,csat5,4,", "eva,csat5,4,now with a comment").encode(), house.now)
     assert (len(rows), refused) == (3, [])
     assert store.add_imported(house.conn, rows) == 0
-    later, _ = parse(b"respondent,instrument,score,time\neva,csat5,4,2026-03-02\nole,csat5,4,2026-03-01\n")
+    later, _ = parse(b"respondent,instrument,score,time\neva,csat5,4,2026-03-02\nole,csat5,4,2026-03-01\n", house.now)
     assert store.add_imported(house.conn, later) == 2
 
 

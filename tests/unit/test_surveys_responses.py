@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from surveys.responses import (
+    AHEAD,
     COLUMNS,
     FORMULA_STARTS,
     FeedbackRow,
@@ -24,11 +25,12 @@ from surveys.responses import (
 )
 
 HEAD = ",".join(COLUMNS)
+NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)
 ROW = "r1,ces7,6,good,2026-03-01T14:05:00+01:00,web,ann,support,delivery,no"
 
 
 def test_a_file_becomes_rows() -> None:
-    rows, refusals = parse(f"{HEAD},plan\n{ROW},gold\n".encode())
+    rows, refusals = parse(f"{HEAD},plan\n{ROW},gold\n".encode(), NOW)
     assert refusals == []
     (row,) = rows
     assert replace(row, id="") == ResponseRow(
@@ -47,7 +49,7 @@ def test_a_file_becomes_rows() -> None:
 
 
 def test_only_instrument_score_and_time_are_needed_in_any_order() -> None:
-    rows, refusals = parse("\ufefftime;score;instrument\r\n2026-03-01;0;nps\r\n".encode())
+    rows, refusals = parse("\ufefftime;score;instrument\r\n2026-03-01;0;nps\r\n".encode(), NOW)
     assert refusals == []
     assert isinstance(rows[0], ResponseRow)
     assert (rows[0].score, rows[0].at) == (0, datetime(2026, 3, 1, tzinfo=UTC))
@@ -66,7 +68,7 @@ def test_every_bad_row_is_told_by_the_line_it_begins_on_and_nothing_is_taken() -
         "r7,csat5,4.5,,2026-03-01,,,,,",
         "r8,nps,,,2026-03-01,,,,,",
     ]
-    rows, refusals = parse("\n".join(lines).encode())
+    rows, refusals = parse("\n".join(lines).encode(), NOW)
     assert rows == []
     assert refusals == [
         Refusal(5, 'score "8" is not a whole number from 1 to 7, the scale of ces7'),
@@ -92,21 +94,33 @@ def test_every_bad_row_is_told_by_the_line_it_begins_on_and_nothing_is_taken() -
         (b"instrument,score,time\nces7,5,9999-12-31T23:00:00-23:00\n", 2, "ISO 8601"),
         (b"instrument,score,time\nces7,5,0202-03-01\n", 2, "lies before 1970 or after 2199"),
         (b"instrument,score,time\nces7,5,9999-12-31T22:59:59Z\n", 2, "lies before 1970 or after 2199"),
+        (b"instrument,score,time\nces7,5,2026-03-01\nces7,5,2026-03-09T12:05:01Z\n", 3, "is still to come"),
+        (
+            b"source,comment,time\nforum,fine,2026-03-10\n",
+            2,
+            "is still to come; without an offset such as +01:00 it is",
+        ),
         (b"instrument,score,time\nces7,7 items are missing,2026-03-01\n", 2, "whole number from 1 to 7"),
         (b'instrument,score,time\nces7,5,"2026-03-01\n', 2, "not CSV"),
         (b"instrument,score,time,comment\nces7,5,2026-03-01,a\0b\n", 2, "NUL"),
     ],
 )
 def test_a_file_that_is_no_table_is_told_where(raw: bytes, line: int, why: str) -> None:
-    rows, refusals = parse(raw)
+    rows, refusals = parse(raw, NOW)
     assert rows == []
     assert refusals[0].line == line
     assert why in refusals[0].why
 
 
+def test_another_clock_may_be_a_little_ahead_of_ours() -> None:
+    raw = b"instrument,score,time\nces7,5,2026-03-09T12:05:00Z\nces7,5,2026-03-09T13:05:00+01:00\n"
+    rows, refusals = parse(raw, NOW)
+    assert ([row.at for row in rows], refusals) == ([NOW + AHEAD, NOW + AHEAD], [])
+
+
 def test_the_same_file_twice_has_the_same_ids_and_equal_rows_have_their_own() -> None:
     raw = b"instrument,score,time\nces7,5,2026-03-01\nces7,5,2026-03-01\n"  # nobody knows who: both count
-    first, second = parse(raw)[0], parse(raw)[0]
+    first, second = parse(raw, NOW)[0], parse(raw, NOW)[0]
     assert [row.id for row in first] == [row.id for row in second]
     assert first[0].id != first[1].id
 
@@ -137,7 +151,7 @@ words = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=20).map
             ResponseRow,
             instrument=st.just("ces7"),
             score=st.integers(1, 7),
-            at=st.datetimes(datetime(1970, 1, 1), datetime(2199, 12, 31), timezones=st.just(UTC)),
+            at=st.datetimes(datetime(1970, 1, 1), datetime(2026, 3, 9), timezones=st.just(UTC)),
             comment=st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0")).map(
                 lambda text: text or None
             ),
@@ -150,13 +164,13 @@ words = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=20).map
     )
 )
 def test_what_is_exported_can_be_imported_unchanged(rows: list[ResponseRow]) -> None:
-    read, refusals = parse(render(rows).encode())
+    read, refusals = parse(render(rows).encode(), NOW)
     assert refusals == []
     assert [replace(row, id="") for row in read] == rows
 
 
 def test_one_answer_that_stands_there_twice_is_refused_with_both_lines() -> None:
-    rows, refusals = parse(f"{HEAD}\n{ROW}\n\n{ROW}\n".encode())
+    rows, refusals = parse(f"{HEAD}\n{ROW}\n\n{ROW}\n".encode(), NOW)
     assert rows == []
     assert refusals == [Refusal(4, "the same respondent, instrument and time as line 2")]
 
@@ -167,12 +181,12 @@ def test_what_was_said_elsewhere_comes_with_its_source_and_needs_no_score() -> N
         b"kari,nps,3,slow,2026-03-01,partner shop,phone\n"
         b"ola,,,the app is fine,2026-03-02,forum,\n"
     )
-    scored, said = parse(raw)[0]
+    scored, said = parse(raw, NOW)[0]
     assert isinstance(scored, ResponseRow)
     assert (scored.score, scored.source, scored.mode, scored.extra) == (3, "partner shop", "phone", {})
     assert isinstance(said, FeedbackRow)
     assert (said.comment, said.source, said.mode) == ("the app is fine", "forum", None)
-    again = parse(render([scored, said]).encode())[0]
+    again = parse(render([scored, said]).encode(), NOW)[0]
     assert [row.id for row in again] == [scored.id, said.id]
 
 
@@ -189,7 +203,7 @@ def test_what_was_said_elsewhere_comes_with_its_source_and_needs_no_score() -> N
     ],
 )
 def test_a_row_that_is_neither_is_refused_with_its_line(raw: str, line: int, why: str) -> None:
-    rows, refusals = parse(raw.encode())
+    rows, refusals = parse(raw.encode(), NOW)
     assert rows == []
     assert (refusals[0].line, why in refusals[0].why) == (line, True)
 
@@ -198,6 +212,6 @@ def test_a_row_that_is_neither_is_refused_with_its_line(raw: str, line: int, why
 def test_another_encoding_is_refused_with_the_line(encoding: str) -> None:
     text = "instrument,score,time,comment\nces7,5,2026-03-01,fine\nces7,5,2026-03-02,"
     text += "תודה" if encoding == "cp1255" else "løst"
-    rows, refusals = parse(text.encode(encoding))
+    rows, refusals = parse(text.encode(encoding), NOW)
     assert rows == []
     assert refusals[0].line == {"utf-16": 1, "utf-16-le": refusals[0].line}.get(encoding, 3)

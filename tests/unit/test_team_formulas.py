@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surveys.team import pulse, quality, rubric
-from surveys.team.kappa import cohen
+from surveys.team.kappa import cohen, together
 from surveys.team.quality import Review
 from surveys.team.rubric import Criterion, Rubric
 
@@ -25,11 +25,8 @@ def test_kappa_is_cohens() -> None:
     assert found is not None
     assert (found.n, found.agree, found.kappa) == (50, 0.7, pytest.approx(0.4))
     assert found.interval is not None
-    # Fleiss, Cohen & Everitt's variance by hand: (.4·(1−1.1·.6)² + .3·(1−.9·.6)² + .36·(.1·1.1² … )) − …
-    a = 0.4 * (1 - (0.5 + 0.6) * 0.6) ** 2 + 0.3 * (1 - (0.5 + 0.4) * 0.6) ** 2
-    b = 0.6**2 * (0.1 * (0.6 + 0.5) ** 2 + 0.2 * (0.4 + 0.5) ** 2)
-    error = ((a + b - (0.4 - 0.5 * 0.6) ** 2) / 50) ** 0.5 / 0.5
-    assert found.interval.low == pytest.approx(0.4 - 1.959964 * error, abs=1e-6)
+    # Wilson's interval of .7 at 50: .5625 to .8090
+    assert (found.interval.low, found.interval.high) == pytest.approx((0.1250, 0.6179), abs=1e-4)
 
 
 def test_two_who_always_say_the_same_one_thing_have_no_kappa() -> None:
@@ -37,6 +34,30 @@ def test_two_who_always_say_the_same_one_thing_have_no_kappa() -> None:
     assert found is not None
     assert (found.agree, found.kappa, found.interval) == (1.0, None, None)
     assert cohen([]) is None
+
+
+@pytest.mark.parametrize("pairs", [[(3, 3)] * 5 + [(2, 2)] * 5, [(3, 3)] * 5 + [(3, 2)] * 5])
+def test_ten_pairs_never_tell_kappa_exactly(pairs: list[tuple[int, int]]) -> None:
+    """Where all agree, and where one rater never varies."""
+    found = cohen(pairs)
+    assert found is not None
+    assert found.interval is not None
+    assert found.interval.high - found.interval.low > 0.4
+
+
+def test_over_all_criteria_each_has_the_chance_of_its_own_marks() -> None:
+    """By hand: the first has p_o .7 and p_e .5 of 50, the second 1 and 1 of 50; κ (.85 − .75) ÷ .25. In one table with the
+    first, the marks of the second, on which nobody ever differs, would make it .76."""
+    first = [(1, 1)] * 20 + [(1, 0)] * 5 + [(0, 1)] * 10 + [(0, 0)] * 15
+    found = together([first, [(3, 3)] * 50], 50)
+    assert found is not None
+    assert (found.n, found.agree, found.kappa) == (100, 0.85, pytest.approx(0.4))
+    alone, few = together([first], 50), together([first], 10)
+    assert alone == cohen(first)
+    assert few is not None
+    assert few.interval is not None
+    assert few.interval.low < 0 < few.interval.high, "it rests on cases"
+    assert together([], 0) is None
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3)), min_size=1, max_size=40))
