@@ -506,9 +506,44 @@ async def test_the_rate_of_leaving_needs_another_systems_word_and_risk_does_not(
         month = months(here.now, 1, ZONE)[0][0]
         (period,) = rate["periods"]
         assert (period["month"], period["active"], period["lost"], period["rate"]) == (month, 20, 4, 0.2)
-        assert period["value_rate"] == 1.0
+        assert (period["value_rate"], period["value_known"]) == (None, 4), (
+            "of those who left alone it would be all, always"
+        )
         assert rate["reasons"] == [{"reason": "price", "n": 3}, {"reason": "delivery", "n": 1}]
         assert rate["trend"] is None
+        stays = await here.rooms.customer("c9")
+        worth = update(t.customers).where(t.customers.c.id == stays).values(attributes={"value": 400})
+        await here.write(lambda tx: tx.conn.execute(worth))
+        (period,) = (await here.report("churn"))["rate"]["periods"]
+        assert (period["value_rate"], period["value_known"]) == (0.5, 5)
+
+
+async def test_who_has_left_is_at_risk_no_more_and_leaves_for_one_reason_however_often_it_is_told(
+    database_url: str,
+) -> None:
+    async with house(database_url) as here:
+        for n in range(3):
+            await here.case(f"c{n}", here.now - timedelta(days=9), outcome="no_solution")
+        gone = await here.rooms.customer("c0")
+
+        async def tells(kind: str, reason: str | None, key: str) -> None:
+            event = Occurred(f"customer.{kind}", {"reason": reason})
+            await here.write(lambda tx: here.watch.on_occurred(tx, gone, key, event))
+
+        for key, reason in (("a", "price"), ("b", None), ("c", "service")):
+            await tells("left", reason, key)
+        report = await here.report("churn")
+        assert (report["risk"]["looked_at"], report["risk"]["at_risk"], report["risk"]["signs"]) == (
+            2,
+            2,
+            {"unsolved": 2},
+        )
+        assert gone not in {one["id"] for one in report["risk"]["customers"]}
+        assert report["rate"]["reasons"] == [{"reason": "service", "n": 1}]
+        await tells("back", None, "d")
+        report = await here.report("churn")
+        assert (report["risk"]["looked_at"], report["risk"]["at_risk"]) == (3, 3)
+        assert report["rate"]["reasons"] == [{"reason": "service", "n": 1}]
 
 
 # ── improvements ───────────────────────────────────────────────────────────────────────────────────────────────────
