@@ -133,12 +133,15 @@ def small_talk(text: str, locale: str, own: Texts | None = None) -> str | None:
     if not said or len(said) > LONGEST_TALK:
         return None
     for language in (locale, FALLBACK):
-        tail = next((one for one in _folded(listed("words_tail", language, own)) if said.endswith(f" {one}")), "")
-        short = said.removesuffix(tail).rstrip()
-        for kind in SMALL_TALK:
-            phrases = _folded(listed(f"words_{kind}", language, own))
-            if said in phrases or short in phrases:
-                return kind
+        tails = _folded(listed("words_tail", language, own))
+        talk = {kind: _folded(listed(f"words_{kind}", language, own)) for kind in SMALL_TALK}
+        head = max((one for one in talk["greeting"] if said.startswith(f"{one} ")), key=len, default="")
+        for part in (said, said.removeprefix(head).lstrip()):  # "Hello, good morning" is two of them
+            tail = next((one for one in tails if part.endswith(f" {one}")), "")
+            short = part.removesuffix(tail).rstrip()
+            for kind, phrases in talk.items():
+                if part in phrases or short in phrases:
+                    return kind
     return None
 
 

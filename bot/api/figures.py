@@ -86,6 +86,9 @@ def router(rooms: Rooms) -> APIRouter:
         others = rooms.reports.get(name)
         if name != "summary" and name not in PARTS and others is None:
             raise NotFound(f"there is no such report; there are {', '.join(('summary', *PARTS, *rooms.reports))}")
+        for given, of in (("by", asked.by), ("where", asked.where)):
+            if others is not None and of:
+                raise Unprocessable(f"query.{given}", f"the report {name} is not split or filtered")
         try:
             if others is not None:
                 made_now = await storage.read_apart(lambda conn: others(conn, asked.since, asked.until))

@@ -41,7 +41,7 @@ from bot.errors import Conflict, DatabaseFault, NotAllowed, NotFound, StafettErr
 from bot.settings import Settings
 from bot.storage.engine import Storage
 from bot.storage.tx import Tx
-from bot.texts import match_locale, refused, say
+from bot.texts import languages_of, match_any, refused, say
 
 LANGUAGE_COOKIE = "stafett-admin-lang"
 YEAR = 365 * 86_400  # seconds
@@ -271,11 +271,7 @@ class Console:
         wanted = request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE)
         if wanted in LOCALES:
             return str(wanted)
-        for one in request.headers.get("accept-language", "").split(","):
-            found = match_locale(one.split(";")[0].strip(), ("", *LOCALES))
-            if found:
-                return found
-        return "en"
+        return match_any(languages_of(request.headers.get("accept-language", "")), LOCALES)
 
 
 def _holder(name: str, locale: str) -> Person:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
@@ -142,8 +142,30 @@ def match_locale(wanted: str, offered: Sequence[str]) -> str:
 
     `nl-BE` finds `nl`; `nl` finds `nl-BE`; `no` and `nn` find `nb`; `iw` finds `he`; `_` counts as `-`.
     """
-    if not offered:
-        return FALLBACK
+    return match_any((wanted,), offered)
+
+
+def match_any(wanted: Iterable[str], offered: Sequence[str]) -> str:
+    """As `match_locale`, for the first of several wishes that any of `offered` suits."""
+    found = (_suiting(one, offered) for one in wanted)
+    return next((one for one in found if one is not None), offered[0] if offered else FALLBACK)
+
+
+def languages_of(accept_language: str) -> list[str]:
+    """The languages of the header `Accept-Language`, the most welcome first (RFC 9110 12.5.4)."""
+    wanted = []
+    for part in accept_language[:1_000].split(","):
+        tag, _, rest = (one.strip() for one in part.partition(";"))
+        try:
+            welcome = float(rest.partition("=")[2]) if rest else 1.0
+        except ValueError:
+            welcome = 0.0
+        if tag and welcome > 0:
+            wanted.append((-welcome, tag))
+    return [tag for _, tag in sorted(wanted, key=lambda one: one[0])]
+
+
+def _suiting(wanted: str, offered: Sequence[str]) -> str | None:
     wants = canonical(wanted).lower()
     have = {canonical(locale).lower(): locale for locale in reversed(offered)}
     while wants:
@@ -153,7 +175,7 @@ def match_locale(wanted: str, offered: Sequence[str]) -> str:
         if near is not None:
             return near
         wants = wants.rpartition("-")[0]
-    return offered[0]
+    return None
 
 
 @lru_cache(maxsize=500)

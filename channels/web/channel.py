@@ -33,7 +33,7 @@ from bot.storage import customers
 from bot.storage.engine import Storage
 from bot.storage.files import StoredFile
 from bot.storage.tx import Tx
-from bot.texts import match_locale
+from bot.texts import languages_of, match_any, match_locale
 from channels.port import Delivery, Sent, Verdict
 from channels.web import files, store
 from channels.web.hub import Hub
@@ -293,9 +293,7 @@ class WebChannel:
                 await self.storage.write(lambda tx: self._speak(tx, old.visitor, chosen))
             session = renewed(old, now, chosen)
         else:
-            session = new_session(
-                now, chosen or match_locale(accept_language.split(",", maxsplit=1)[0], self._locales())
-            )
+            session = new_session(now, chosen or match_any(languages_of(accept_language), self._locales()))
         session = replace(session, zone=zone_of(wanted.get("timezone")) or session.zone)
         named = await self.storage.read(lambda conn: self._who(conn, session))
         return {

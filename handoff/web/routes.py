@@ -26,7 +26,18 @@ from bot.errors import Conflict, DatabaseFault, NotAllowed, NotFound, Refused, S
 from bot.settings import Settings
 from bot.sheets import Sheets
 from bot.storage.engine import Storage
-from bot.texts import FALLBACK, built_in, is_rtl, keys, match_locale, placeholders, refused, say
+from bot.texts import (
+    FALLBACK,
+    built_in,
+    is_rtl,
+    keys,
+    languages_of,
+    match_any,
+    match_locale,
+    placeholders,
+    refused,
+    say,
+)
 from channels.web import files
 from channels.web.channel import json_object, read_upload
 from channels.web.hub import Hub
@@ -416,4 +427,4 @@ def _told(error: StafettError, seat: Seat | None) -> str:
 
 
 def _visitors_locale(request: Request) -> str:
-    return match_locale(request.headers.get("accept-language", "").split(",")[0], LOCALES)
+    return match_any(languages_of(request.headers.get("accept-language", "")), LOCALES)

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from bot.texts import escape_markdown, say
 from surveys.figures.catalogue import METRICS
 from surveys.figures.shape import Figure, Figures, Shown
-from surveys.figures.targets import goal_of, judge
+from surveys.figures.targets import KEYS, goal_of, judge
 from surveys.pages import board, shown
 
 TOLD = (*board.INTERACTION, "nps", "frt", "ttr", "fcr", "reopened", "contained_no_return", "promises_kept", "response")
@@ -38,7 +38,8 @@ def lines(
     cases, then = now.counts.get("cases", 0), before.counts.get("cases", 0)
     title = say("digest_title", locale, first=week.isoformat(), last=(week + timedelta(days=6)).isoformat())
     found = [f"**{title}**", say("digest_cases", locale, now=cases, before=then)]
-    found += [_line(now.of(one), before.of(one), targets, locale) for one in TOLD if now.of(one).n]
+    told = [*TOLD, *(one for one in KEYS if one not in TOLD and goal_of(one, targets) is not None)]
+    found += [_line(now.of(one), before.of(one), targets, locale) for one in told if now.of(one).n]
     topics = top_topics(now, before)
     if topics:
         found += ["", f"**{say('digest_topics', locale)}**"]

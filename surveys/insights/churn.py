@@ -25,13 +25,17 @@ LEAST_PERIODS = 4
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Lost and active of one period; `value_lost` ÷ `value` weighs customers by what they are worth, where that is known."""
+    """Lost and active of one period; `value_lost` ÷ `value` weighs customers by what they are worth, where that is known:
+    of `value_known` of the active, of whom `value_stayed` stayed. Of those who left alone it would be the whole, always.
+    """
 
     name: str
     active: int
     lost: int
     value: float = 0.0
     value_lost: float = 0.0
+    value_known: int = 0
+    value_stayed: int = 0
 
     @property
     def rate(self) -> float | None:
@@ -43,7 +47,7 @@ class Period:
 
     @property
     def value_rate(self) -> float | None:
-        return self.value_lost / self.value if self.value else None
+        return self.value_lost / self.value if self.value and self.value_stayed else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ class Watch:
             yield f"… +{len(late) - LISTED}"
 
     def _raise(self, tx: Tx, spike: Spike, week: str, since: datetime) -> bool:
-        return raise_alarm(tx, self._notices, spike, week, since, self._desk().locales)
+        return raise_alarm(tx, self._notices, spike, week, since, self._desk())
 
     # ── what is heard ──────────────────────────────────────────────────────────────────────────────────────────────
     def on_recorded(self, tx: Tx, event: Recorded) -> None:

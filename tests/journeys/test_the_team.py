@@ -212,4 +212,7 @@ async def test_the_pages_of_scores_and_of_the_team_and_the_api_say_what_there_is
         for name in ("issues", "problems", "wishes", "labels", "drivers", "churn", "improvements", "quality", "pulse"):
             assert (await http.get(f"/api/v1/reports/{name}")).status_code == 200
         assert (await http.get("/api/v1/reports/issues?from=nonsense")).status_code == 422
+        for given in ("by=channel", "where=channel=web", "by=moon"):
+            told = (await http.get(f"/api/v1/reports/issues?{given}")).json()["detail"]
+            assert told == f"query.{given.partition('=')[0]}: the report issues is not split or filtered"
         assert (await http.get("/api/v1/reports/nothing")).status_code == 404

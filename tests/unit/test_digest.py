@@ -82,6 +82,14 @@ def test_every_score_has_its_n_and_interval_and_the_gap_to_the_goal() -> None:
     assert "Dark mode: 3" in said
 
 
+def test_every_target_that_there_is_a_figure_of_is_held_against_it() -> None:
+    contained = Figure("contained", {}, 40, 0.25, Interval(0.14, 0.4), Shown.FIRM)
+    now = Figures(Question(), (score(50, 0.9, 0.8, 0.95), contained), {"cases": 50})
+    with_goal = "\n".join(words.lines(WEEK, now, Figures(Question()), {"containment": 60}, [], "en"))
+    assert "Ended without a person: **25%** (14% – 40%; n = 40) · goal: 60% (missed)" in with_goal
+    assert "Ended without a person" not in "\n".join(words.lines(WEEK, now, Figures(Question()), {}, [], "en"))
+
+
 def test_what_customers_wrote_stands_in_the_post_as_they_wrote_it() -> None:
     """A wish is named by a customer's own words: they make no link that says one thing and leads elsewhere."""
     now = Figures(Question(), (Figure("escalated", {"topic": "size_2 *now*"}, 4),), {"cases": 4})

@@ -277,10 +277,11 @@ def test_an_answer_belongs_to_the_last_case_that_its_customer_had_opened_before(
 
 
 def test_the_rate_has_wilsons_interval_and_may_be_weighed_by_value() -> None:
-    one = Period("2026-01", 10, 1, value=1000.0, value_lost=400.0)
+    one = Period("2026-01", 10, 1, value=1000.0, value_lost=400.0, value_known=10, value_stayed=9)
     assert (one.rate, one.value_rate) == (0.1, 0.4)
     assert (one.interval.low, one.interval.high) == near(0.017875, 0.404150)  # Wilson's, 1 of 10
     assert Period("none", 0, 0).rate is None
+    assert Period("2026-01", 10, 1, value=400.0, value_lost=400.0, value_known=1).value_rate is None
 
 
 def test_a_trend_has_a_word_only_when_its_interval_leaves_out_nothing() -> None:

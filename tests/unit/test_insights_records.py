@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from sqlalchemy import insert, update
 from bot.desk_folder import Desk
 from bot.errors import Conflict, NotFound
 from bot.events import CaseChanged, Recorded, SendSettled, TeamTold, TopicGiven
+from bot.flows.schema import Flow
 from bot.model import Occurred, new_id
 from bot.outreach import notice as notice_rules
 from bot.outreach import telling
@@ -156,6 +157,23 @@ async def test_a_topic_that_comes_up_three_times_as_often_is_told_once_and_draft
         report = await here.report("issues")
         assert report["alarms"][0]["topic"] == "refund"
         assert next(one["cases"][-1] for one in report["topics"] if one["topic"] == "refund") == 40
+
+
+async def test_what_a_flow_calls_a_topic_is_called_as_the_flow_is_and_in_the_desks_own_words(one_url: str) -> None:
+    """ "We see that something is not going well with: order_status" is no sentence for a customer."""
+    flow = Flow("order_status", 1, "hash", (), title={"en": "Where is my order", "nl": "Waar is mijn bestelling"})
+    own = {"insights_draft_text": {"nl": "Er hapert iets aan: {{ topic }}."}}
+    desk = replace(DESK, flows={flow.id: flow}, texts=own)
+    async with house(one_url) as here:
+        await fill(here, {"order_status": [*noise(1), 40], "invoice": [*noise(3), 11]})
+        await Watch(here.rooms.storage, lambda: desk, here.notices).run()
+        assert [one.values["topic"] for one in here.heard] == ["Where is my order"]
+        (alarm,) = await here.read(records.alarms)
+        draft = await here.read(lambda conn: notice(conn, alarm.notice_id))
+        assert draft.title.startswith("Where is my order (")
+        assert draft.texts["nl"] == "Er hapert iets aan: Waar is mijn bestelling."
+        assert draft.texts["en"].startswith("We see that something is not going well with: Where is my order.")
+        assert (alarm.topic, draft.audience.topic) == ("order_status", "order_status")
 
 
 async def test_flat_noise_raises_no_alarm(one_url: str) -> None:
@@ -488,9 +506,44 @@ async def test_the_rate_of_leaving_needs_another_systems_word_and_risk_does_not(
         month = months(here.now, 1, ZONE)[0][0]
         (period,) = rate["periods"]
         assert (period["month"], period["active"], period["lost"], period["rate"]) == (month, 20, 4, 0.2)
-        assert period["value_rate"] == 1.0
+        assert (period["value_rate"], period["value_known"]) == (None, 4), (
+            "of those who left alone it would be all, always"
+        )
         assert rate["reasons"] == [{"reason": "price", "n": 3}, {"reason": "delivery", "n": 1}]
         assert rate["trend"] is None
+        stays = await here.rooms.customer("c9")
+        worth = update(t.customers).where(t.customers.c.id == stays).values(attributes={"value": 400})
+        await here.write(lambda tx: tx.conn.execute(worth))
+        (period,) = (await here.report("churn"))["rate"]["periods"]
+        assert (period["value_rate"], period["value_known"]) == (0.5, 5)
+
+
+async def test_who_has_left_is_at_risk_no_more_and_leaves_for_one_reason_however_often_it_is_told(
+    database_url: str,
+) -> None:
+    async with house(database_url) as here:
+        for n in range(3):
+            await here.case(f"c{n}", here.now - timedelta(days=9), outcome="no_solution")
+        gone = await here.rooms.customer("c0")
+
+        async def tells(kind: str, reason: str | None, key: str) -> None:
+            event = Occurred(f"customer.{kind}", {"reason": reason})
+            await here.write(lambda tx: here.watch.on_occurred(tx, gone, key, event))
+
+        for key, reason in (("a", "price"), ("b", None), ("c", "service")):
+            await tells("left", reason, key)
+        report = await here.report("churn")
+        assert (report["risk"]["looked_at"], report["risk"]["at_risk"], report["risk"]["signs"]) == (
+            2,
+            2,
+            {"unsolved": 2},
+        )
+        assert gone not in {one["id"] for one in report["risk"]["customers"]}
+        assert report["rate"]["reasons"] == [{"reason": "service", "n": 1}]
+        await tells("back", None, "d")
+        report = await here.report("churn")
+        assert (report["risk"]["looked_at"], report["risk"]["at_risk"]) == (3, 3)
+        assert report["rate"]["reasons"] == [{"reason": "service", "n": 1}]
 
 
 # ── improvements ───────────────────────────────────────────────────────────────────────────────────────────────────

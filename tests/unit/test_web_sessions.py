@@ -12,6 +12,7 @@ import jwt
 import pytest
 
 from bot.errors import NotAllowed
+from bot.texts import languages_of, match_any
 from channels.web.sessions import (
     LIFETIME,
     from_token,
@@ -192,3 +193,22 @@ def test_a_session_keeps_it_and_gives_it_to_the_conversation() -> None:
     again = from_token(to_token(session, SECRET), SECRET, NOON)
     assert again.sender().attributes == {"time_zone": "Europe/Oslo"}
     assert new_session(NOON).sender().attributes == {}
+
+
+@pytest.mark.parametrize(
+    ("header", "locale"),
+    [
+        ("nl-BE,nl;q=0.9,en;q=0.8", "nl"),
+        ("fr, nl;q=0.5", "nl"),
+        ("fr;q=0.2, en;q=0.4, he;q=0.9", "he"),
+        ("no", "nb"),
+        ("iw-IL", "he"),
+        ("en;q=0, nb;q=0.1", "nb"),
+        ("de", "en"),
+        ("*", "en"),
+        ("nl;q=much, he", "he"),
+        ("", "en"),
+    ],
+)
+def test_a_browser_is_answered_in_the_most_welcome_language_that_there_is(header: str, locale: str) -> None:
+    assert match_any(languages_of(header), ["en", "nl", "nb", "he"]) == locale

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING
 
 from bot.errors import Conflict
 from bot.events import TeamTold
@@ -20,11 +20,14 @@ from surveys.insights.records.problems import open_problem
 from surveys.insights.spikes import Spike
 from surveys.insights.weeks import days_from, monday_of
 
+if TYPE_CHECKING:
+    from bot.desk_folder.desk import Desk
+
 BY = "stafett"
 """Who drafts, where no person did."""
 
 
-def raise_alarm(tx: Tx, notices: Notices, spike: Spike, week: str, since: datetime, locales: Sequence[str]) -> bool:
+def raise_alarm(tx: Tx, notices: Notices, spike: Spike, week: str, since: datetime, desk: Desk) -> bool:
     """Keep the alarm, draft the notice, tell the team. False where it was raised before, on whichever node."""
     people = figures.people(tx.conn, spike.topic, since, tx.now)
     made = Alarm(
@@ -42,22 +45,34 @@ def raise_alarm(tx: Tx, notices: Notices, spike: Spike, week: str, since: dateti
     )
     if not store.add_alarm(tx, made):
         return False
-    notices.draft(tx, _draft(tx, made, since, locales), BY)
-    values = {"topic": spike.topic, "cases": spike.cases, "expected": f"{spike.expected:.1f}", "customers": people}
+    notices.draft(tx, _draft(tx, made, since, desk), BY)
+    values = {
+        "topic": _called(spike.topic, desk, desk.locales[0]),
+        "cases": spike.cases,
+        "expected": f"{spike.expected:.1f}",
+        "customers": people,
+    }
     tx.emit(TeamTold("insights_alarm", values, "/admin/issues"))
     return True
 
 
-def _draft(tx: Tx, alarm: Alarm, since: datetime, locales: Sequence[str]) -> Notice:
+def _called(topic: str, desk: Desk, locale: str) -> str:
+    """A topic that a flow gave by its name is called as that flow is: no customer knows the name of a file."""
+    flow = desk.flows.get(topic)
+    return (flow.title.get(locale) or next(iter(flow.title.values()), "")) if flow and flow.title else topic
+
+
+def _draft(tx: Tx, alarm: Alarm, since: datetime, desk: Desk) -> Notice:
     """In every language of the desk, for all who came with this topic since the week began."""
-    topic = alarm.topic
+    called = {locale: _called(alarm.topic, desk, locale) for locale in desk.locales}
+    first = desk.locales[0]
     return Notice(
         id=str(alarm.notice_id),
         kind=Kind.INCIDENT,
         state=State.DRAFT,
-        title=say("insights_draft_title", locales[0], None, topic=topic, week=alarm.week)[:LONGEST_TITLE],
-        texts={locale: say("insights_draft_text", locale, None, topic=topic) for locale in locales},
-        audience=Audience(topic=topic, since=since),
+        title=say("insights_draft_title", first, desk.texts, topic=called[first], week=alarm.week)[:LONGEST_TITLE],
+        texts={locale: say("insights_draft_text", locale, desk.texts, topic=name) for locale, name in called.items()},
+        audience=Audience(topic=alarm.topic, since=since),
         drafted_by=BY,
         drafted_at=tx.now,
         source={"alarm": alarm.id},

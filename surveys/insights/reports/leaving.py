@@ -40,7 +40,8 @@ def churn_report(conn: Reader, at: Setting) -> Report:
     back = months(at.now, CHURN_MONTHS + churn.ACTIVE_MONTHS, at.zone)
     since = at.now - RISK_OF - SILENCE
     people = People.read(conn, min(since, back[0][1]) if told else since, at.now, now_id)
-    return {"risk": _risk(conn, people, at), "rate": _rate(conn, at, people, told, back) if told else None}
+    moves = [(who(now_id.get(one.customer_id, one.customer_id)), one) for one in told]
+    return {"risk": _risk(conn, people, moves, at), "rate": _rate(conn, at, people, moves, back) if moves else None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,25 +93,27 @@ def _array(values: Sequence[int]) -> Array:
     return np.array(values, dtype=np.int64)
 
 
-def _risk(conn: Reader, people: People, at: Setting) -> Report:
-    """How many show which sign, and those who show most, of these who was here last."""
+def _risk(conn: Reader, people: People, moves: Sequence[Move], at: Setting) -> Report:
+    """How many show which sign, and those who show most, of these who was here last. Who has left is at risk no more."""
     import numpy as np
 
     cases, found = people.risk(at.now)
-    count = found.count
+    there = ~are_among(found.people, _gone(moves, at.now + timedelta(microseconds=1)))
+    signs = {sign: held & there for sign, held in found.signs.items()}
+    count = found.count * there
     worst = np.lexsort((-found.said, -count))[:MOST_AT_RISK]
     worst = worst[count[worst] > 0]
     moments = [EPOCH + timedelta(microseconds=int(cases.at[place])) for place in found.last[worst]]
     known = {who(one.customer_id): one for one in store.opened_at(conn, moments, people.now_id)}
     return {
-        "looked_at": len(found.people),
+        "looked_at": int(there.sum()),
         "at_risk": int((count > 0).sum()),
-        "signs": dict(sorted((sign.value, n) for sign, held in found.signs.items() if (n := int(held.sum())))),
+        "signs": dict(sorted((sign.value, n) for sign, held in signs.items() if (n := int(held.sum())))),
         "customers": [
             {
                 "id": one.customer_id,
                 "name": one.name,
-                "signs": [sign.value for sign, held in found.signs.items() if held[place]],
+                "signs": [sign.value for sign, held in signs.items() if held[place]],
                 "last_at": at_text(EPOCH + timedelta(microseconds=int(found.said[place]))),
                 "topic": one.topic,
                 "case": one.id,
@@ -121,11 +124,10 @@ def _risk(conn: Reader, people: People, at: Setting) -> Report:
     }
 
 
-def _rate(conn: Reader, at: Setting, people: People, told: Sequence[store.Departure], back: Spans) -> Report:
-    moves = [(who(people.now_id.get(one.customer_id, one.customer_id)), one) for one in told]
+def _rate(conn: Reader, at: Setting, people: People, moves: Sequence[Move], back: Spans) -> Report:
     periods, check = churn_periods(conn, people, moves, back), _checked(at, people, moves)
     found = churn.trend(periods)
-    reasons = Counter(one.reason or "" for one in told if one.kind == "left")
+    reasons = Counter(_reasons(moves))
     return {
         "periods": [
             {
@@ -135,6 +137,7 @@ def _rate(conn: Reader, at: Setting, people: People, told: Sequence[store.Depart
                 "rate": tidy(one.rate),
                 "interval": pair(one.interval),
                 "value_rate": tidy(one.value_rate),
+                "value_known": one.value_known,
             }
             for one in periods
         ],
@@ -176,18 +179,20 @@ def churn_periods(conn: Reader, people: People, moves: Sequence[Move], back: Spa
         lost = active & np.isin(
             everybody, [one for one, move in moves if move.kind == "left" and since <= move.at < until]
         )
-        value, value_lost = (float(worth[those].sum()) for those in (active, lost))
-        periods.append(Period(name, int(active.sum()), int(lost.sum()), value, value_lost))
+        value, value_lost = (float(np.nansum(worth[those])) for those in (active, lost))
+        known, known_of_lost = (int((~np.isnan(worth[those])).sum()) for those in (active, lost))
+        counted = (int(active.sum()), int(lost.sum()))
+        periods.append(Period(name, *counted, value, value_lost, known, known - known_of_lost))
     return periods
 
 
 def _worth(conn: Reader, now_id: Mapping[str, str], moves: Sequence[Move], everybody: Array) -> Array:
-    """What each of these is worth, 0 where nobody has said."""
+    """What each of these is worth, not a number where nobody has said."""
     import numpy as np
 
     said = {who(now_id.get(one, one)): value for one, value in store.values(conn).items()}
     said |= {one: move.value for one, move in moves if move.value is not None}
-    found = np.zeros(len(everybody))
+    found = np.full(len(everybody), np.nan)
     place, there = places_of(everybody, _array(list(said)))
     mine = np.flatnonzero(there)
     found[place[mine]] = np.array(list(said.values()))[mine]
@@ -203,6 +208,18 @@ def _checked(at: Setting, people: People, moves: Sequence[Move]) -> churn.Check 
     there = ~are_among(before.people, _gone(moves, then))
     left = are_among(before.people, _left(moves, then, at.now + timedelta(days=1)))
     return churn.check((before.count > 0)[there], left[there]) if there.any() else None
+
+
+def _reasons(moves: Sequence[Move]) -> list[str]:
+    """Why, once each time that somebody left; told again of who is gone already, the last reason counts."""
+    standing: dict[int, str] = {}
+    over = []
+    for one, move in moves:
+        if move.kind == "left":
+            standing[one] = move.reason or standing.get(one, "")
+        elif one in standing:
+            over.append(standing.pop(one))
+    return [*over, *standing.values()]
 
 
 def _gone(moves: Sequence[Move], at: datetime) -> Array:
