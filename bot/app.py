@@ -146,7 +146,9 @@ class App:
         self.feed = Feed(self.storage)
         self.following = Following(self.storage, self.desk)
         self.tally = Tally(self.storage)
-        self.rollups = Rollups(self.storage, lambda team: hours_of(self.rules, team))
+        self.rollups = Rollups(
+            self.storage, lambda team: hours_of(self.rules, team), asking=lambda: self.rules.questions
+        )
         self.mending = Mending(self.storage, lambda: self.rules, self.outreach, self.secret)
         wings = [figure_pages.wing(self.storage, self.rollups.ask), self.mending.wing()]
         self.console = Console(
@@ -434,7 +436,7 @@ class App:
     def _report(self, conn: Any) -> dict[str, Any]:
         """The figures of the last 30 days."""
         desk, now = self.rules, self.clock()
-        asked = Question(zone=ZoneInfo(desk.time_zone), since=now - 30 * DAY)
+        asked = Question(zone=ZoneInfo(desk.time_zone), since=now - 30 * DAY, asking=desk.questions)
         return make_report(conn, asked, partial(hours_of, desk), now)
 
     def greeting(self) -> list[str]:

@@ -39,7 +39,7 @@ def report(since: str | None, until: str | None, by: str | None, where: Sequence
     chosen, in_force = settings(), _desk()
     zone = ZoneInfo(in_force.time_zone)
     try:
-        asked = question(since, until, by, where, zone)
+        asked = question(since, until, by, where, in_force)
     except ValueError as error:
         raise typer.BadParameter(f"--{error}") from error
     hours, now = partial(hours_of, in_force), system_clock()

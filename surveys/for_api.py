@@ -64,7 +64,7 @@ class SurveysForApi:
         self, conn: Reader, since: str | None, until: str | None, by: str | None, where: Sequence[str] = ()
     ) -> Mapping[str, Any]:
         desk = self._desk()
-        asked = question(since, until, by, where, ZoneInfo(desk.time_zone))
+        asked = question(since, until, by, where, desk)
         return make(conn, asked, partial(hours_of, desk), self._clock(), targets=desk.targets)
 
 
@@ -89,10 +89,11 @@ def make(
     return report.build(asked, tables, now, rollups.pending(conn, patience), targets)
 
 
-def question(since: str | None, until: str | None, by: str | None, where: Sequence[str], zone: tzinfo) -> Question:
+def question(since: str | None, until: str | None, by: str | None, where: Sequence[str], desk: Desk) -> Question:
     """What people wrote as a question; a day as `until` counts in. Raises ValueError, `from: …`, `to: …`, `by: …`, `where: …`."""
+    zone = ZoneInfo(desk.time_zone)
     start, end, names = span(since, until, by, zone)
-    return Question(start, end, names, tuple(map(condition, where)), zone=zone)
+    return Question(start, end, names, tuple(map(condition, where)), zone=zone, asking=desk.questions)
 
 
 def condition(text: str) -> tuple[str, str]:

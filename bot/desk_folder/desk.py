@@ -283,6 +283,11 @@ class Desk:
     def human_flow(self) -> str | None:
         return next((one.run for one in self.interrupts if one.id == "human"), None)
 
+    @property
+    def questions(self) -> frozenset[str]:
+        """The steps at which a flow in force asks something, as `flow/step`."""
+        return frozenset(f"{flow.id}/{step}" for flow in self.flows.values() for step in flow.questions)
+
     def flow(self, flow_id: str, content_hash: str) -> Flow | None:
         """That very version of a flow, while anybody still has it; else None."""
         now = self.flows.get(flow_id)

@@ -10,7 +10,7 @@ people give must be named by their author.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -282,6 +282,13 @@ class Flow:
     def __post_init__(self) -> None:
         places = {step.id: place for place, step in reversed(tuple(enumerate(self.steps)))}
         object.__setattr__(self, "_places", places)
+
+    @property
+    def questions(self) -> Iterator[str]:
+        """The ids of the steps at which a customer is asked something."""
+        for one in self.steps:
+            if isinstance(one.verb, AskStep) or (isinstance(one.verb, KbStep) and one.verb.confirm):
+                yield one.id
 
     def step(self, step_id: str) -> Step | None:
         place = self._places.get(step_id)

@@ -77,7 +77,8 @@ class Question:
     """`since` ≤ at < `until` (UTC): cases by their opening, answers and decisions on asking by their own time.
 
     `by`: group by these dimensions, in all their combinations. `where`: only what has these values ("" for none); several of
-    one dimension: any of them. `metrics`: only these; () for all. `zone` says when a day begins.
+    one dimension: any of them. `metrics`: only these; () for all. `zone` says when a day begins. `asking`: the steps of flows, as
+    `flow/step`, at which something is asked; None where nobody knows, and each step counts as one.
     """
 
     since: datetime | None = None
@@ -86,6 +87,7 @@ class Question:
     where: tuple[tuple[str, str], ...] = ()
     metrics: tuple[str, ...] = ()
     zone: tzinfo = UTC
+    asking: frozenset[str] | None = None
 
     def __post_init__(self) -> None:
         for name in (*self.by, *(dimension for dimension, _ in self.where)):

@@ -30,17 +30,25 @@ DAY_US = 86_400_000_000
 
 
 class Rollups:
-    """`run` is the work of a Worker. `hours_of` the desk in force says; so many facts (`some`) are written in one go."""
+    """`run` is the work of a Worker. `hours_of` and what flows ask (`asking`, as in a Question) the desk in force says; so many
+    facts (`some`) are written in one go.
+    """
 
-    def __init__(self, storage: Storage, hours_of: HoursOf, some: int = SOME) -> None:
-        self._storage, self._hours_of, self._some = storage, hours_of, some
+    def __init__(
+        self,
+        storage: Storage,
+        hours_of: HoursOf,
+        some: int = SOME,
+        asking: Callable[[], frozenset[str] | None] = lambda: None,
+    ) -> None:
+        self._storage, self._hours_of, self._some, self._asking = storage, hours_of, some, asking
         self._looked_at: datetime | None = None
         self._lately: Mapping[str, tuple[float, int]] = {}
 
     async def ask(self, question: Question) -> Figures:
         """The figures of now, on a connection and a thread of their own. Raises ValueError for a metric that there is not."""
-        now = self._storage.clock()
-        return await self._storage.read_apart(lambda conn: ask(conn, question, self._hours_of, now))
+        now, asked = self._storage.clock(), replace(question, asking=self._asking())
+        return await self._storage.read_apart(lambda conn: ask(conn, asked, self._hours_of, now))
 
     async def lately(self) -> Mapping[str, tuple[float, int]]:
         """Metric → (value, n) over the last 30 days, for whoever looks often: made once a minute. Hidden ones are left out.
@@ -148,7 +156,7 @@ def material(
         for family in FAMILIES
     }
     found[BACKLOG] = blocks.of(BACKLOG, raw.waiting(conn, now))
-    found[STEPS] = blocks.of(STEPS, raw.steps(conn, (first, last), question.zone))
+    found[STEPS] = blocks.of(STEPS, raw.steps(conn, (first, last), question.zone, question.asking))
     return found
 
 

@@ -151,6 +151,21 @@ async def test_a_case_belongs_to_its_flow_also_where_that_ends_in_the_same_breat
         assert any(one.meta.get("survey") for one in said) is not is_off
 
 
+async def test_people_are_fetched_for_what_was_tried_before(tmp_path: Path, folder: Path) -> None:
+    """The desk's rules see the flow before the one that fetches them, by which the case is counted, and asked about, in the end."""
+    (folder / "flows" / "greeting.yaml").write_text(GREETING, encoding="utf-8")
+    rules = "routing: {rules: [{if: \"case.flow == 'greeting'\", priority: high}]}\n"
+    own = DESK.replace("instrument: ces7", "instrument: ces7, flows: {greeting: off}")
+    (folder / "desk.yaml").write_text(own + rules, encoding="utf-8")
+    async with House(tmp_path, desk=folder) as house:
+        visitor = await house.visitor()
+        for text, answer in (("good morning", "Good morning to you."), ("human", "Somebody comes.")):
+            await visitor.says(text)
+            await visitor.hears(answer)
+        (case,) = await house.app.storage.read(listing)
+        assert (case.priority, case.flow) == ("high", "handoff")
+
+
 async def test_the_survey_that_a_flow_chooses_is_asked_when_the_people_are_done(tmp_path: Path, folder: Path) -> None:
     async with House(tmp_path, desk=folder, api_token="a token for the test") as house:
         visitor = await house.visitor()
@@ -371,6 +386,29 @@ async def test_what_a_flow_solved_is_confirmed_only_after_a_yes(tmp_path: Path, 
             await visitor.presses(await visitor.hears("Did that help?"), answer)
         told = await house.app.rollups.ask(Question(metrics=("bot_confirmed", "bot_assumed")))
         assert [told.of(name).value for name in ("bot_confirmed", "bot_assumed")] == pytest.approx([2 / 3, 1 / 3])
+
+
+async def test_figures_of_steps_are_of_questions_alone(tmp_path: Path, folder: Path) -> None:
+    """Nobody answers where nothing is asked: a step that says or looks up something is no question that everybody left."""
+    (folder / "flows" / "helped.yaml").write_text(HELPED)
+    async with House(tmp_path, desk=folder, api_token="a token for the test") as house:
+        for answers in (True, False, True):
+            visitor = await house.visitor()
+            await visitor.says("opening times")
+            question = await visitor.hears("Did that help?")
+            if answers:
+                await visitor.presses(question, "Yes")
+        await house.app.tally.flush()
+        asked = Question(by=("step",), metrics=("step_answered",))
+        told = (await house.app.rollups.ask(asked)).figures
+        async with house.http(Authorization="Bearer a token for the test") as http:
+            rates = (await http.get("/api/v1/reports/rates", params={"by": "step"})).json()["rates"]
+    assert [(one.by.get("step"), one.n, one.value) for one in told] == [
+        (None, 3, pytest.approx(2 / 3)),
+        ("helped/q_good", 3, pytest.approx(2 / 3)),
+    ]
+    steps = [(one["by"], one["n"]) for one in rates if one["rate"] == "step_answered"]
+    assert steps == [({}, 3), ({"step": "helped/q_good"}, 3)]
 
 
 async def test_who_waits_and_went_on_with_the_bot_need_not_wait_any_more_once_a_flow_helped(

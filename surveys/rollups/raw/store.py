@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
@@ -128,14 +128,19 @@ def waiting(conn: Connection, now: datetime) -> list[Fact]:
     return [made.of_waiting(dict(row), now) for row in conn.execute(query).mappings()]
 
 
-def steps(conn: Connection, days: tuple[int | None, int | None], zone: tzinfo) -> list[Fact]:
-    """The steps of flows from one day to another, both counting in; they were counted by the days of the desk, `zone`'s."""
+def steps(
+    conn: Connection, days: tuple[int | None, int | None], zone: tzinfo, asking: Collection[str] | None = None
+) -> list[Fact]:
+    """The steps of flows from one day to another, both counting in; they were counted by the days of the desk, `zone`'s. Only
+    those `asking`, where that is known: nobody answers at a step that asks nothing.
+    """
     s = t.step_counts.c
     first, last = (None if day is None else (EPOCH + timedelta(days=day)).date().isoformat() for day in days)
     query = select(s.flow, s.step, s.day, s.reached, s.answered).order_by(s.flow, s.step, s.day)
     query = query if first is None else query.where(s.day >= first)
     query = query if last is None else query.where(s.day <= last)
-    return [made.of_step(*row, zone) for row in conn.execute(query)]
+    facts = (made.of_step(*row, zone) for row in conn.execute(query))
+    return [one for one in facts if asking is None or one["step"] in asking]
 
 
 def returned_to(conn: Connection, ids: Sequence[str]) -> list[str]:
