@@ -57,9 +57,12 @@ def run(talk: Talk, event: flows.Event) -> bool:
     if talk.missing:  # a step asked the articles in words that are not loaded: the turn is run again when they are
         talk.park_for_words(talk.missing, talk.asks)
         return True
-    if outcome.began:  # first of all: where people are fetched for it, the desk's rules go by it
-        talk.bot.cases.began_flow(talk.tx, talk.case.id, *outcome.began)
-    if outcome.began and outcome.state.frames and _comes_back(talk, outcome.began[0]):
+    began = outcome.began
+    if (
+        began and began[0] != talk.desk.human_flow
+    ):  # first of all: where people are fetched for it, the desk's rules go by it
+        talk.bot.cases.began_flow(talk.tx, talk.case.id, *began)
+    if began and outcome.state.frames and _comes_back(talk, began[0]):
         text = escape_markdown(talk.sentence("rules_returned"))
         outcome = flows.step(_desk_for(talk), outcome.state, flows.FetchHuman("returned", text), _context(talk))
     talk.flow = outcome.state
@@ -74,6 +77,8 @@ def run(talk: Talk, event: flows.Event) -> bool:
         if isinstance(effect, flows.Escalate) and _is_held(talk):
             talk.flow = flows.FlowState(slots=talk.flow.slots, turns=talk.flow.turns)
             break  # somebody of another team was there: what follows is for while nobody is
+    if began and began[0] == talk.desk.human_flow:  # people were fetched for what was tried before
+        talk.bot.cases.began_flow(talk.tx, talk.case.id, *began)
     return outcome.handled
 
 

@@ -72,10 +72,10 @@ def overflowing(desk: Desk, team_id: str | None, is_staffed: Callable[[str | Non
 
 
 def came_for(desk: Desk, before: str | None, began: str) -> str | None:
-    """The flow that a case counts with, and that the desk's rules see as `case.flow`: the one that begins now (else ""), after
-    `before`. The flow that fetches people takes the place of none: they come for what was tried.
+    """The flow that the desk's rules see as `case.flow`: the one that begins now (else ""), after `before`. People are not
+    fetched for the flow that fetches them, but for what was tried.
     """
-    return began if began and (began != desk.human_flow or not before) else before
+    return before if began in {"", desk.human_flow} else began
 
 
 def _skills(desk: Desk, team: Team) -> tuple[str, ...]:

@@ -151,6 +151,21 @@ async def test_a_case_belongs_to_its_flow_also_where_that_ends_in_the_same_breat
         assert any(one.meta.get("survey") for one in said) is not is_off
 
 
+async def test_people_are_fetched_for_what_was_tried_before(tmp_path: Path, folder: Path) -> None:
+    """The desk's rules see the flow before the one that fetches them, by which the case is counted, and asked about, in the end."""
+    (folder / "flows" / "greeting.yaml").write_text(GREETING, encoding="utf-8")
+    rules = "routing: {rules: [{if: \"case.flow == 'greeting'\", priority: high}]}\n"
+    own = DESK.replace("instrument: ces7", "instrument: ces7, flows: {greeting: off}")
+    (folder / "desk.yaml").write_text(own + rules, encoding="utf-8")
+    async with House(tmp_path, desk=folder) as house:
+        visitor = await house.visitor()
+        for text, answer in (("good morning", "Good morning to you."), ("human", "Somebody comes.")):
+            await visitor.says(text)
+            await visitor.hears(answer)
+        (case,) = await house.app.storage.read(listing)
+        assert (case.priority, case.flow) == ("high", "handoff")
+
+
 async def test_the_survey_that_a_flow_chooses_is_asked_when_the_people_are_done(tmp_path: Path, folder: Path) -> None:
     async with House(tmp_path, desk=folder, api_token="a token for the test") as house:
         visitor = await house.visitor()

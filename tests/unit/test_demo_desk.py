@@ -1,4 +1,4 @@
-"""What a newcomer plays with: five flows, each tried in every language that the desk speaks."""
+"""What a newcomer plays with: six flows, each tried in every language that the desk speaks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from bot.desk_folder import DEMO_DESK, load
 DESK = load(DEMO_DESK)
 
 
-@pytest.mark.parametrize("flow", ["order_status", "refund", "opening_hours", "product_finder", "design_to_store"])
+@pytest.mark.parametrize(
+    "flow", ["order_status", "refund", "opening_hours", "product_finder", "design_to_store", "complaint"]
+)
 def test_each_flow_is_tried_in_every_language(flow: str) -> None:
     tests = [one for one in DESK.tests if Path(one.file).stem == flow]
     assert {one.locale for one in tests} == set(DESK.locales) == {"en", "nl", "nb", "he"}

@@ -12,7 +12,7 @@ import pytest_asyncio
 from sqlalchemy import select, update
 
 from bot import outbox
-from bot.desk_folder.desk import Interrupt, SlackAccount, Team
+from bot.desk_folder.desk import SlackAccount, Team
 from bot.errors import Conflict, NotAllowed, NotFound
 from bot.events import (
     CaseReopened,
@@ -797,9 +797,6 @@ async def test_the_bot_asks_through_its_own_door(house: House) -> None:
     after = await house.case(case)
     assert (after.questions, after.flow, after.flow_version) == (1, "refund", "abc")
     assert (await house.do(door.live, kari)) == after
-    desk = replace(house.desk, interrupts=(Interrupt("human", {}, run="handoff"),))
-    await house.do(CasesForBot(lambda: desk).began_flow, case.id, "handoff", "def")
-    assert await house.case(case) == after, "people come for what was tried"
     assert await house.do(door.recently_resolved, kari) is False
 
     def on_duty(tx: Tx) -> int:
