@@ -220,6 +220,20 @@ class GoalTold:
 
 
 @noun(frozen=True, slots=True)
+class WishTold:
+    """A customer wished for something, in their `text`; or, without a customer, what is known of a wish has changed."""
+
+    wish_id: str
+    title: str
+    state: str
+    area: str | None
+    votes: int
+    customer_id: str | None = None
+    case_id: str | None = None
+    text: str | None = None
+
+
+@noun(frozen=True, slots=True)
 class TalkLogged:
     """An agent wrote down what a customer said elsewhere: on the phone, at the counter. `score` comes with its instrument."""
 

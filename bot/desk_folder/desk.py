@@ -84,7 +84,9 @@ class Connector:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Who is told what happens. `secret` names the environment's variable that signs it; `events` of message, case, answer."""
+    """Who is told what happens. `secret` names the environment's variable that signs it; `events` of message, case, answer,
+    wish.
+    """
 
     id: str
     url: str

@@ -126,7 +126,7 @@ MEANINGS: Mapping[str, str] = {
     "desk.webhooks": "other systems that are told what happens: see webhooks.md",
     "url": "where it is sent",
     "secret": "the variable of the environment that signs it: `${CRM_SECRET}`",
-    "events": "of `message`, `case` and `answer`; without it, all three",
+    "events": "of `message`, `case`, `answer` and `wish`; without it, all four",
     # flows
     "flow.flow": "the flow's id",
     "flow.version": "a number that goes up when the steps change",

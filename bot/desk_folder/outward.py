@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from bot.desk_folder.desk import Webhook
 from bot.flows.source import Node, Reader
 
-EVENTS = ("message", "case", "answer")
+EVENTS = ("message", "case", "answer", "wish")
 WEBHOOK_KEYS = ("id", "url", "secret", "events")
 MOST = 5  # each may have a few sends under way
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}\Z")

@@ -57,10 +57,8 @@ def run(talk: Talk, event: flows.Event) -> bool:
     if talk.missing:  # a step asked the articles in words that are not loaded: the turn is run again when they are
         talk.park_for_words(talk.missing, talk.asks)
         return True
-    began = outcome.began
-    if (
-        began and began[0] != talk.desk.human_flow
-    ):  # first of all: where people are fetched for it, the desk's rules go by it
+    began, human_flow = outcome.began, talk.desk.human_flow
+    if began and began[0] != human_flow:  # first of all: where people are fetched for it, the desk's rules go by it
         talk.bot.cases.began_flow(talk.tx, talk.case.id, *began)
     if began and outcome.state.frames and _comes_back(talk, began[0]):
         text = escape_markdown(talk.sentence("rules_returned"))
@@ -77,7 +75,7 @@ def run(talk: Talk, event: flows.Event) -> bool:
         if isinstance(effect, flows.Escalate) and _is_held(talk):
             talk.flow = flows.FlowState(slots=talk.flow.slots, turns=talk.flow.turns)
             break  # somebody of another team was there: what follows is for while nobody is
-    if began and began[0] == talk.desk.human_flow:  # people were fetched for what was tried before
+    if began and began[0] == human_flow:  # people were fetched for what was tried before
         talk.bot.cases.began_flow(talk.tx, talk.case.id, *began)
     return outcome.handled
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot import outbox
-from bot.events import CaseChanged, MessageDeleted, MessageEdited, MessageStored, SurveyAnswered
+from bot.events import CaseChanged, MessageDeleted, MessageEdited, MessageStored, SurveyAnswered, WishTold
 from bot.model import Message
 from bot.storage.tx import Subscriber, Tx
 from bot.webhooks import hooks, store
@@ -21,6 +21,7 @@ def subscribers() -> Mapping[type, Subscriber]:
         MessageDeleted: on_deleted,
         CaseChanged: on_case,
         SurveyAnswered: on_answer,
+        WishTold: on_wish,
     }
 
 
@@ -56,6 +57,15 @@ def on_answer(tx: Tx, event: SurveyAnswered) -> None:
     body = hooks.envelope("answer.given" if data["edited_at"] is None else "answer.changed", data, tx.now)
     for hook in wanted:
         _put(tx, hook.id, "answer", body, event.customer_id)
+
+
+def on_wish(tx: Tx, event: WishTold) -> None:
+    wanted = _wanted(tx, "wish")
+    data = {"id": event.wish_id, "title": event.title, "area": event.area, "state": event.state, "votes": event.votes}
+    whose = {"customer": event.customer_id, "case": event.case_id, "text": event.text}
+    body = hooks.envelope("wish.changed" if event.customer_id is None else "wish.asked", data | whose, tx.now)
+    for hook in wanted:
+        _put(tx, hook.id, "wish", body, event.customer_id)
 
 
 def _message(tx: Tx, event: str, message: Message) -> None:

@@ -19,6 +19,7 @@ from bot.storage import history, trouble
 from channels.guard import Guarded, is_public
 from channels.webhooks import LONGEST_WAIT, TRIES, wait
 from handoff import cases, store
+from surveys.insights.records import wishing
 from tests.support.house import House, Visitor
 
 SECRET = "a secret that both know"
@@ -96,6 +97,43 @@ async def solved(house: House, score: str) -> tuple[Visitor, str]:
     await house.settle()
     await kari.presses(await kari.hears("How easy was it"), score)
     return kari, case.id
+
+
+WISH = """\
+schema: 1
+flow: wish
+version: 1
+triggers: {commands: [/wish]}
+slots: {wish: {type: text, ask_again: true}}
+steps:
+  - {id: q, ask: wish, text: "What?"}
+  - {record: {kind: feature_request, text: "{{ wish }}", area: service}}
+"""
+
+
+async def test_a_wish_is_told_with_its_votes_and_once_more_when_it_is_there(
+    tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRM_SECRET", SECRET)
+    folder = desk(tmp_path, await receiver.opens())
+    (folder / "flows" / "wish.yaml").write_text(WISH, encoding="utf-8")
+    async with House(tmp_path, desk=folder) as house:
+        for who, times in ((await house.visitor(), 2), (await house.visitor(), 1)):
+            for _ in range(times):  # said twice it is one vote, and told once
+                await who.says("/wish")
+                await who.says("A dark theme, please")
+        asked = [one["data"] for one in receiver.told() if one["event"] == "wish.asked"]
+        assert [(one["votes"], one["text"], one["area"]) for one in asked] == [
+            (1, "A dark theme, please", "service"),
+            (2, "A dark theme, please", "service"),
+        ]
+        assert len({one["customer"] for one in asked}) == 2
+        wish = asked[0]["id"]
+        await house.app.storage.write(lambda tx: wishing.ship(tx, house.app.outreach, wish, "test"))
+        await house.settle()
+        (changed,) = [one["data"] for one in receiver.told() if one["event"] == "wish.changed"]
+        assert (changed["id"], changed["state"], changed["votes"], changed["customer"]) == (wish, "shipped", 2, None)
+        assert not [one for one in receiver.told("/answers") if one["event"].startswith("wish")]
 
 
 async def test_messages_cases_and_answers_are_told_once_each_and_signed(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bot.errors import Conflict
+from bot.events import WishTold
 from bot.model import new_id
 from bot.outreach.notice import Audience
 from bot.outreach.telling import Notices
@@ -36,9 +37,11 @@ def wished(
     else:
         found = Wish(new_id(), wishes.title_of(said), WishState.OPEN, by, tx.now, tx.now, area=area)
         store.put_wish(tx, found)
-    if not store.has_voted(tx.conn, found.id, customer_id):
-        store.add_vote(tx, Vote(new_id(), found.id, customer_id, case_id, said, locale, tx.now))
-    return store.wish(tx.conn, found.id)
+    if store.has_voted(tx.conn, found.id, customer_id):
+        return store.wish(tx.conn, found.id)
+    vote = Vote(new_id(), found.id, customer_id, case_id, said, locale, tx.now)
+    store.add_vote(tx, vote)
+    return _told(tx, found.id, vote)
 
 
 def proposals(conn: Reader) -> list[tuple[Wish, Wish, float]]:
@@ -69,7 +72,7 @@ def add_wish(tx: Tx, title: str, by: str) -> Wish:
     made = Wish(new_id(), title_of(title), WishState.OPEN, by, tx.now, tx.now)
     store.put_wish(tx, made)
     audit.of_console(tx, by, "wish added", title=made.title)
-    return made
+    return _told(tx, made.id)
 
 
 def change_wish(
@@ -82,7 +85,7 @@ def change_wish(
     )
     store.put_wish(tx, changed)
     audit.of_console(tx, by, "wish changed", title=changed.title)
-    return changed
+    return _told(tx, wish_id)
 
 
 def merge(tx: Tx, wish_id: str, into_id: str, by: str) -> Wish:
@@ -94,7 +97,8 @@ def merge(tx: Tx, wish_id: str, into_id: str, by: str) -> Wish:
     store.put_wish(tx, replace(found, state=WishState.MERGED, merged_into=into.id, updated_at=tx.now))
     store.put_wish(tx, replace(into, area=into.area or found.area, updated_at=tx.now))
     audit.of_console(tx, by, "wishes merged", title=found.title, into=into.title)
-    return store.wish(tx.conn, into.id)
+    _told(tx, found.id)
+    return _told(tx, into.id)
 
 
 def part(tx: Tx, wish_id: str, vote_id: str, by: str) -> Wish:
@@ -107,7 +111,8 @@ def part(tx: Tx, wish_id: str, vote_id: str, by: str) -> Wish:
     store.put_wish(tx, made)
     store.move_vote(tx, vote_id, made.id)
     audit.of_console(tx, by, "wish parted", title=made.title)
-    return made
+    _told(tx, wish_id)
+    return _told(tx, made.id)
 
 
 def ship(tx: Tx, notices: Notices, wish_id: str, by: str) -> Wish:
@@ -124,7 +129,7 @@ def ship(tx: Tx, notices: Notices, wish_id: str, by: str) -> Wish:
     shipped = replace(found, state=WishState.SHIPPED, shipped_at=tx.now, notice_id=notice_id, updated_at=tx.now)
     store.put_wish(tx, shipped)
     audit.of_console(tx, by, "wish shipped", title=found.title)
-    return shipped
+    return _told(tx, wish_id)
 
 
 def decline(tx: Tx, wish_id: str, by: str) -> Wish:
@@ -132,7 +137,16 @@ def decline(tx: Tx, wish_id: str, by: str) -> Wish:
     declined = replace(found, state=WishState.DECLINED, updated_at=tx.now)
     store.put_wish(tx, declined)
     audit.of_console(tx, by, "wish declined", title=found.title)
-    return declined
+    return _told(tx, wish_id)
+
+
+def _told(tx: Tx, wish_id: str, vote: Vote | None = None) -> Wish:
+    """The wish as it is now, of which other systems hear: with the `vote` that was given, or as it was changed."""
+    wish = store.wish(tx.conn, wish_id)
+    whose = {"customer_id": vote.customer_id, "case_id": vote.case_id, "text": vote.text} if vote else {}
+    area = wish.area.value if wish.area else None
+    tx.emit(WishTold(wish.id, wish.title, wish.state.value, area, wish.votes, **whose))
+    return wish
 
 
 def _asked(tx: Tx, wish_id: str) -> Wish:
