@@ -70,9 +70,10 @@ class Teller:
         first = week - timedelta(days=7 * (DRAWN_WEEKS - 1))
         drawn = await self.ask(_question(first, DRAWN_WEEKS, zone, "week", metrics=(score,)))
         lines = drawn.series(score, weeks(first, week))
+        channels = (await self.ask(_question(week, 1, zone, "channel", metrics=(score,)))).groups(score)
         wishes = await self.storage.read(_wishes)
         png = await asyncio.to_thread(picture.draw, lines[0]) if lines else None
-        text = "\n".join(words.lines(week, now, before, desk.targets, wishes, desk.locales[0]))
+        text = "\n".join(words.lines(week, now, before, desk.targets, wishes, desk.locales[0], channels))
         await self.storage.write(lambda tx: _told(tx, plan, week, text, png))
 
 

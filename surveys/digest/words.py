@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from bot.texts import escape_markdown, say
+from bot.texts import escape_markdown, known, say
 from surveys.figures.catalogue import METRICS
 from surveys.figures.shape import Figure, Figures, Shown
 from surveys.figures.targets import KEYS, goal_of, judge
@@ -31,15 +31,17 @@ def lines(
     targets: Mapping[str, float],
     wishes: Sequence[tuple[str, int]],
     locale: str,
+    by_channel: Sequence[Figure] = (),
 ) -> list[str]:
     """Markdown lines; what customers named is shown as they wrote it. `before` are the figures of the week before it; `wishes`
-    the most wanted, with their votes.
+    the most wanted, with their votes; `by_channel` the score that most gave, of each channel.
     """
     cases, then = now.counts.get("cases", 0), before.counts.get("cases", 0)
     title = say("digest_title", locale, first=week.isoformat(), last=(week + timedelta(days=6)).isoformat())
     found = [f"**{title}**", say("digest_cases", locale, now=cases, before=then)]
     told = [*TOLD, *(one for one in KEYS if one not in TOLD and goal_of(one, targets) is not None)]
     found += [_line(now.of(one), before.of(one), targets, locale) for one in told if now.of(one).n]
+    found += _touchpoints([one for one in by_channel if one.n], locale)
     topics = top_topics(now, before)
     if topics:
         found += ["", f"**{say('digest_topics', locale)}**"]
@@ -51,6 +53,22 @@ def lines(
         found += ["", f"**{say('digest_wishes', locale)}**"]
         found += [say("digest_wish", locale, name=escape_markdown(name), votes=votes) for name, votes in wishes]
     return found
+
+
+def _touchpoints(figures: Sequence[Figure], locale: str) -> list[str]:
+    """The score of each channel, the most answers first; nothing where there is but one."""
+    if len(figures) < 2:
+        return []
+    title = say("digest_channels", locale, name=shown.name(figures[0].metric, locale))
+    return ["", f"**{title}**", *(_of_channel(one, locale) for one in sorted(figures, key=lambda one: -one.n))]
+
+
+def _of_channel(figure: Figure, locale: str) -> str:
+    channel = str(figure.by.get("channel") or "–")
+    name = say(f"channel_{channel}", locale) if known(f"channel_{channel}") else escape_markdown(channel)
+    if figure.shown is Shown.HIDDEN:
+        return say("digest_hidden", locale, name=name, n=figure.n)
+    return f"• {name}: **{shown.value(figure, locale)}** ({shown.interval(figure, locale)}; n = {figure.n})"
 
 
 def _line(now: Figure, before: Figure, targets: Mapping[str, float], locale: str) -> str:
