@@ -89,13 +89,13 @@ def test_the_score_of_each_channel_stands_in_the_post_where_there_are_several() 
         return Figure("csat5", {"channel": channel}, n, 0.9, Interval(0.8, 0.95), shown_)
 
     now = Figures(Question(), (score(50, 0.9, 0.8, 0.95),), {"cases": 50})
-    channels = [of("web", 9), of("telegram", 38), of("shop_1", 3, Shown.HIDDEN), of("slack", 0)]
+    channels = [of("web", 9), of("telegram", 38), of("shop_1", 1, Shown.HIDDEN), of("slack", 0)]
     said = words.lines(WEEK, now, Figures(Question()), {}, [], "en", channels)
     at = said.index("**Satisfied (CSAT, 4–5 of 5), by channel**")
     assert said[at + 1 :] == [
         "• Telegram: **90%** (80% – 95%; n = 38)",
         "• the website: **90%** (80% – 95%; n = 9)",
-        "• shop\\_1: 3 answers, fewer than 5 are not shown",
+        "• shop\\_1: 1 answer, fewer than 5 are not shown",
     ]
     assert not any("by channel" in one for one in words.lines(WEEK, now, now, {}, [], "en", channels[:1]))
 
