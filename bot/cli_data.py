@@ -28,7 +28,7 @@ PATIENCE = 20  # times what a page waits for: no house may be running that count
 
 # ── figures ────────────────────────────────────────────────────────────────────────────────────────────────────────
 def report(since: str | None, until: str | None, by: str | None, where: Sequence[str], form: str) -> None:
-    """The figures of a span. The table ends with the latest answers, so that a first one is seen."""
+    """The figures of a span. The table ends with its latest answers, so that a first one is seen; not where it is filtered."""
     from functools import partial
 
     from bot.model import system_clock
@@ -47,7 +47,7 @@ def report(since: str | None, until: str | None, by: str | None, where: Sequence
         chosen,
         lambda conn: (
             make(conn, asked, hours, now, PATIENCE, in_force.targets),
-            store.latest_responses(conn, LATEST),
+            store.latest_responses(conn, 0 if where else LATEST, asked.since, asked.until),
         ),
         snapshot=True,
     )

@@ -200,13 +200,14 @@ class Answers:
             closing.contact(turn.tx, self.setup, turn.customer, asked, given, wanted=value == "contact:yes")
 
     def _keep_goal(self, turn: Turn, asked: Invitation, value: str) -> None:
-        open_to_it = asked.state in {"asked", "planned"}  # planned: not sent before the night, but seen on the web
-        if asked.snapshot.get(GOAL) != "asked" or not open_to_it or value not in {"goal:yes", "goal:no"}:
+        if asked.snapshot.get(GOAL) != "asked" or value not in {"goal:yes", "goal:no"}:
             return
-        if asked.expires_at is not None and turn.tx.now > asked.expires_at:
+        too_late = asked.expires_at is not None and turn.tx.now > asked.expires_at
+        if too_late or asked.state == "expired":
             self._say(turn, asked, "expired")
             return
-        if closing.goal(turn.tx, self.setup, turn.customer, asked, met=value == "goal:yes"):
+        open_to_it = asked.state in {"asked", "planned"}  # planned: not sent before the night, but seen on the web
+        if open_to_it and closing.goal(turn.tx, self.setup, turn.customer, asked, met=value == "goal:yes"):
             self.invitations.ask(turn.tx, asked, asked.instrument, turn.customer.locale)
 
     def _ask_why(self, turn: Turn, asked: Invitation, score: int) -> None:

@@ -348,9 +348,14 @@ def responses(
     return [_response_row(row) for row in conn.execute(query.limit(limit))]
 
 
-def latest_responses(conn: Connection, limit: int) -> list[ResponseRow]:
-    """The last answers, newest first."""
-    return [_response_row(row) for row in conn.execute(select(r).order_by(r.c.at.desc(), r.c.id.desc()).limit(limit))]
+def latest_responses(
+    conn: Connection, limit: int, since: datetime | None = None, until: datetime | None = None
+) -> list[ResponseRow]:
+    """The last answers of a span, since ≤ at < until, newest first."""
+    query = select(r).order_by(r.c.at.desc(), r.c.id.desc()).limit(limit)
+    query = query if since is None else query.where(r.c.at >= since)
+    query = query if until is None else query.where(r.c.at < until)
+    return [_response_row(row) for row in conn.execute(query)]
 
 
 def add_imported(conn: Connection, rows: Sequence[Imported]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from bot.nouns import noun
 from bot.storage import tables as t
 from bot.storage.prepared import Changes, Prepared, among
 from bot.storage.tx import Tx
+from bot.texts import match_locale
 
 LIVE_CASE = "live_"
 """What the columns of a customer's live case are called where they are read with the customer; all None without one."""
@@ -225,7 +226,7 @@ def _who(tx: Tx, sender: Sender) -> tuple[Customer, Identity] | None:
 
 def create(tx: Tx, sender: Sender, default_locale: str) -> tuple[Customer, Identity]:
     customer_id, identity_id = new_id(), new_id()
-    locale = sender.locale or default_locale
+    locale = _spoken(tx, sender.locale) or sender.locale or default_locale
     attributes = dict(sender.attributes)
     new = {"about": (customer_id,)}
     _ADD_CUSTOMER.run(
@@ -255,6 +256,14 @@ def create(tx: Tx, sender: Sender, default_locale: str) -> tuple[Customer, Ident
     tx.known["live case", customer_id] = None
     tx.known["place", customer_id] = 0, None
     return who, where
+
+
+def _spoken(tx: Tx, wanted: str) -> str:
+    """The desk's language for who wants this one, its first where it has none that suits; empty where there is no desk. So who
+    has `en-US` and who has `en` speak one language, on every channel, and count as one.
+    """
+    locales: Sequence[str] = getattr(tx.wiring.desk(), "locales", ())
+    return match_locale(wanted, ("", *locales)) or (locales[0] if locales else "")
 
 
 def _refreshed(tx: Tx, known: Identity, sender: Sender) -> Identity:

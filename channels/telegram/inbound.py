@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -21,6 +22,7 @@ from channels.text import clean, one_line, shorten
 
 CHANNEL = "telegram"
 LOCALES = ("en", "nl", "nb", "he")
+_TAG = re.compile(r"[A-Za-z0-9_-]{1,35}")  # of a language, as long as RFC 5646 4.4.1 has them
 KINDS = ("message", "edited_message", "callback_query", "my_chat_member")
 """The updates that we ask for; any other is not for us."""
 
@@ -166,13 +168,18 @@ def _sender(message: Mapping[str, Any]) -> Sender | None:
     name = " ".join(part for part in (_label(who, "first_name"), _label(who, "last_name")) if part)
     username = _label(who, "username")
     attributes = {"telegram_username": username} if username else {}
-    return Sender(CHANNEL, str(user_id), str(chat_id), name, locale_of(who), attributes=attributes)
+    return Sender(CHANNEL, str(user_id), str(chat_id), name, locale_of(who) or _language_of(who), attributes=attributes)
 
 
 def locale_of(who: Mapping[str, Any]) -> str:
     """The language of somebody's app in our words; empty where it says none, or one that we don't speak."""
+    return _known_locale(_language_of(who))
+
+
+def _language_of(who: Mapping[str, Any]) -> str:
+    """As the platform tells it: a desk may speak more languages than we do."""
     language = who.get("language_code")
-    return _known_locale(language) if isinstance(language, str) and language.isascii() and len(language) <= 35 else ""
+    return language if isinstance(language, str) and _TAG.fullmatch(language) else ""
 
 
 @lru_cache(maxsize=500)

@@ -177,6 +177,18 @@ def test_the_days_of_a_report_are_those_that_were_asked_for(place: Path) -> None
     )
 
 
+def test_the_latest_answers_below_a_report_are_of_its_span_and_of_no_filtered_one(place: Path) -> None:
+    works("db", "upgrade")
+    rows = ["respondent,instrument,score,comment,time"]
+    rows += [f"r{day},ces7,6,of the {day}th,2026-03-{day}T12:00:00Z" for day in (10, 11, 12)]
+    (place / "answers.csv").write_text("\n".join(rows))
+    works("responses", "import", "answers.csv")
+    said = works("report", "--from", "2026-03-11", "--to", "2026-03-11")
+    assert [f"of the {day}th" in said for day in (10, 11, 12)] == [False, True, False]
+    assert "of the 12th" in works("report")
+    assert "Latest" not in works("report", "--where", "channel=web")
+
+
 def test_debug_shows_where_it_came_from_wherever_it_stands(place: Path) -> None:
     for arguments in (["--debug", "report"], ["report", "--debug"]):
         assert isinstance(stafett(*arguments).exception, Exception)

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, func, insert, select, text, update
 
+from bot.desk_folder import Desk
 from bot.errors import DatabaseFault
-from bot.model import BOT, Body, new_id
+from bot.model import BOT, Body, Sender, new_id
 from bot.storage import customers, history
 from bot.storage import tables as t
 from bot.storage.engine import Storage
@@ -49,6 +50,21 @@ async def test_a_unit_that_fails_leaves_its_neighbours_alone(database_url: str) 
         results = await asyncio.gather(*(house.storage.write(unit) for unit in units), return_exceptions=True)
         assert [isinstance(one, ZeroDivisionError) for one in results] == [False, True, False, True, False]
         assert await keys(house.storage) == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize(
+    ("told", "spoken"),
+    [("fr-CA", "fr"), ("nl-BE", "nl"), ("en-US", "en"), ("no", "nb"), ("fi-FI", "nl"), ("", "nl"), ("*", "nl")],
+)
+async def test_a_customer_speaks_one_of_the_desks_languages_whatever_their_app_calls_it(
+    sqlite_url: str, told: str, spoken: str
+) -> None:
+    """Else one language would be two in every figure, and one that nobody has answered is no language of the desk."""
+    async with rooms(sqlite_url) as house:
+        house.storage.wiring.desk = lambda: Desk("Shop", ("nl", "fr", "en", "nb"))
+        sender = Sender("slack", "T1:U1", "D1", "Kari", told)
+        who, _ = await house.storage.write(lambda tx: customers.create(tx, sender, "nl"))
+        assert who.locale == spoken
 
 
 async def test_what_follows_a_commit_never_follows_a_rollback(database_url: str) -> None:

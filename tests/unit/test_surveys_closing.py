@@ -210,6 +210,19 @@ def test_who_got_it_and_has_come_with_something_new_is_not_asked_for_a_score_mea
     assert house.decisions() == [("cancelled", None)]
 
 
+@pytest.mark.parametrize("value", ["goal:yes", "goal:no"])
+def test_who_says_it_a_week_late_is_told_so(house: House, value: str) -> None:
+    """Else a press does nothing, and looks as if it had counted."""
+    house.setup = replace(house.setup, rules=replace(AT_ONCE, goal=True))
+    goal = house.question(house.ask())
+    house.now += timedelta(days=8)
+    house.ring()
+    assert house.presses(goal, value)
+    assert "expired" in house.said()[-1]
+    assert [one for one in house.heard if isinstance(one, GoalTold)] == []
+    assert house.decisions() == [("expired", None)]
+
+
 def test_who_did_not_get_it_has_the_case_back_and_may_be_asked_again_at_its_new_end(house: House) -> None:
     house.setup = replace(house.setup, rules=replace(AT_ONCE, goal=True))
     case_id = house.ask()

@@ -45,9 +45,10 @@ def test_a_text_carries_who_where_and_its_own_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("language", "locale"), [("nb", "nb"), ("no", "nb"), ("nl-be", "nl"), ("iw", "he"), ("fr", ""), (7, "")]
+    ("language", "locale"),
+    [("nb", "nb"), ("no", "nb"), ("nl-be", "nl"), ("iw", "he"), ("fr-CA", "fr-CA"), ("n\x00", ""), (7, "")],
 )
-def test_the_language_is_a_hint_and_one_that_we_do_not_speak_is_none(language: Any, locale: str) -> None:
+def test_the_language_is_a_hint_and_a_desk_may_speak_more_than_we_do(language: Any, locale: str) -> None:
     update = copy.deepcopy(UPDATES["text"])
     update["message"]["from"]["language_code"] = language
     found = read(update, BOT_ID)
