@@ -68,7 +68,8 @@ def _line(now: Figure, before: Figure, targets: Mapping[str, float], locale: str
     goal = goal_of(now.metric, targets)
     if goal is not None:
         wanted = say("figures_goal", locale, value=shown.amount(METRICS[now.metric], goal, locale))
-        parts.append(f"{wanted} ({say(f'figures_target_{judge(now, goal)}', locale)})")
+        away = shown.gap(now, goal, locale)
+        parts.append(f"{wanted}{away and f', {away}'} ({say(f'figures_target_{judge(now, goal)}', locale)})")
     return "• " + " · ".join((" ".join(parts[:2]), *parts[2:]))
 
 

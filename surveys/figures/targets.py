@@ -70,6 +70,10 @@ def judged(figures: Figures, targets: Mapping[str, float]) -> Iterator[Target]:
     for metric, key in KEYS.items():
         goal, figure = goal_of(metric, targets), figures.of(metric)
         if goal is not None and figure.n:
-            better = -1 if METRICS[metric].better == "down" else 1
-            gap = None if figure.value is None else better * (figure.value - goal)
-            yield Target(key, goal, figure, judge(figure, goal), gap)
+            yield Target(key, goal, figure, judge(figure, goal), gap_of(figure, goal))
+
+
+def gap_of(figure: Figure, goal: float) -> float | None:
+    """How far the figure is beyond its goal, below zero short of it; None where there is no figure to show."""
+    better = -1 if METRICS[figure.metric].better == "down" else 1
+    return None if figure.value is None else better * (figure.value - goal)

@@ -6,6 +6,7 @@ from bot.intervals import Interval
 from bot.texts import babel_locale, number, say
 from surveys.figures.catalogue import METRICS, Kind, Metric
 from surveys.figures.shape import Figure
+from surveys.figures.targets import gap_of
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
@@ -28,6 +29,20 @@ def amount(metric: Metric, found: float, locale: str) -> str:
     if metric.unit == "s":
         return span(found, locale)
     return tenths(found, locale)
+
+
+def gap(figure: Figure, goal: float, locale: str) -> str:
+    """How far it is from its goal: "5 points better", "12 min worse"; "" where it is right there, or there is no figure."""
+    found = gap_of(figure, goal)
+    if found is None:
+        return ""
+    metric, size = METRICS[figure.metric], abs(found)
+    if metric.kind in {Kind.SHARE, Kind.RATE, Kind.NPS}:
+        points = round(size if metric.kind is Kind.NPS else 100 * size)
+        told, is_there = say("figures_points", locale, points=points), points == 0
+    else:
+        told, is_there = amount(metric, size, locale), round(size, 1) == 0
+    return "" if is_there else say("figures_better" if found > 0 else "figures_worse", locale, gap=told)
 
 
 def interval(figure: Figure, locale: str) -> str:

@@ -30,6 +30,7 @@ from surveys.digest import picture, words
 from surveys.digest.teller import Teller
 from surveys.digest.week import Plan, due, next_due, plan_from
 from surveys.figures.shape import Figure, Figures, Question, Series, Shown
+from surveys.pages import shown
 from surveys.rollups.keeping import Rollups
 
 OSLO = ZoneInfo("Europe/Oslo")
@@ -74,7 +75,8 @@ def test_every_score_has_its_n_and_interval_and_the_gap_to_the_goal() -> None:
     assert "2026-03-02" in said
     assert "25 cases; the week before: 9" in said
     assert (
-        "▲ Satisfied (CSAT, 4–5 of 5): **90%** (80% – 95%; n = 50) · before: 60% · goal: 85% (can't tell yet)" in said
+        "▲ Satisfied (CSAT, 4–5 of 5): **90%** (80% – 95%; n = 50) · before: 60% · goal: 85%, 5 points better (can't tell yet)"
+        in said
     )
     assert "3 answers, fewer than 5 are not shown" in said
     assert "parcel: 12 (before: 4)" in said
@@ -86,8 +88,24 @@ def test_every_target_that_there_is_a_figure_of_is_held_against_it() -> None:
     contained = Figure("contained", {}, 40, 0.25, Interval(0.14, 0.4), Shown.FIRM)
     now = Figures(Question(), (score(50, 0.9, 0.8, 0.95), contained), {"cases": 50})
     with_goal = "\n".join(words.lines(WEEK, now, Figures(Question()), {"containment": 60}, [], "en"))
-    assert "Ended without a person: **25%** (14% – 40%; n = 40) · goal: 60% (missed)" in with_goal
+    assert "Ended without a person: **25%** (14% – 40%; n = 40) · goal: 60%, 35 points worse (missed)" in with_goal
     assert "Ended without a person" not in "\n".join(words.lines(WEEK, now, Figures(Question()), {}, [], "en"))
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "goal", "locale", "told"),
+    [
+        ("frt", 900.0, 600.0, "en", "5 min worse"),
+        ("frt", 300.0, 600.0, "nl", "5 min beter"),
+        ("ces7", 5.25, 5.5, "en", "0.2 worse"),
+        ("nps", 31.0, 30.0, "nb", "1 poeng bedre"),
+        ("csat5", 0.84, 0.85, "he", "נקודה אחת לרעה"),
+        ("csat5", 0.85, 0.85, "en", ""),
+    ],
+)
+def test_how_far_a_figure_is_from_its_goal(metric: str, value: float, goal: float, locale: str, told: str) -> None:
+    found = shown.gap(Figure(metric, {}, 40, value, None, Shown.FIRM), goal, locale)
+    assert found.replace("\u2068", "").replace("\u2069", "") == told
 
 
 def test_what_customers_wrote_stands_in_the_post_as_they_wrote_it() -> None:

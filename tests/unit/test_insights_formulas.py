@@ -130,14 +130,34 @@ def test_a_tag_goes_before_the_flow() -> None:
 
 # ── wishes ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 def test_the_same_words_are_one_wish_and_merely_alike_is_proposed() -> None:
-    excel = wishes.Worded("1", ("I would like to export my orders to Excel",), "en")
+    excel = wishes.Worded("1", (("I would like to export my orders to Excel", "en"),))
     assert wishes.likeness("export my order to Excel", "Excel export of my orders", "en") == wishes.SAME
-    pdf = wishes.Worded("2", ("Please export the orders as a PDF",), "en")
-    other = wishes.Worded("3", ("a dark theme",), "en")
+    pdf = wishes.Worded("2", (("Please export the orders as a PDF", "en"),))
+    other = wishes.Worded("3", (("a dark theme", "en"),))
     pairs = wishes.proposals([pdf, other, excel])
     assert [(later, earlier) for later, earlier, _ in pairs] == [("2", "1")]
     assert wishes.ALIKE <= pairs[0][2] < wishes.SAME
     assert wishes.nearest("un mode sombre", "fr", [excel, other]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "locale", "same"),
+    [
+        ("dark theme", "en", True),
+        ("Dark theme!", "nb", True),  # the same words in English, of who reads Norwegian
+        ("een donker thema", "nl", True),  # joined to it by a colleague
+        ("een donker thema", "en", True),
+        ("theme", "nl", False),
+        ("🌙", "en", False),
+    ],
+)
+def test_the_same_words_are_one_wish_in_whichever_language_their_customers_are(
+    text: str, locale: str, same: bool
+) -> None:
+    joined = wishes.Worded("1", (("dark theme", "en"), ("een donker thema", "nl")))
+    found = wishes.nearest(text, locale, [joined])
+    assert (found == ("1", wishes.SAME)) is same
+    assert wishes.nearest("🌙", "he", [wishes.Worded("2", (("🌙", "en"),))]) == ("2", wishes.SAME)
 
 
 # ── what goes with the score ───────────────────────────────────────────────────────────────────────────────────────

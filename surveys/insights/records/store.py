@@ -297,11 +297,13 @@ def votes(conn: Reader, wish_id: str) -> list[Vote]:
 
 
 def texts(conn: Reader, wish_ids: Collection[str], each: int = KNOWN_BY) -> dict[str, list[tuple[str, str]]]:
-    """Wish → (text, locale) of its votes, the oldest first, at most so many of `each` wish."""
+    """Wish → (text, locale) of its votes, the oldest first, at most so many of `each` wish and language."""
     found: dict[str, list[tuple[str, str]]] = {}
-    place = func.row_number().over(partition_by=v.c.wish_id, order_by=(v.c.at, v.c.id)).label("place")
+    place = func.row_number().over(partition_by=(v.c.wish_id, v.c.locale), order_by=(v.c.at, v.c.id)).label("place")
     said = select(v.c.wish_id, v.c.text, v.c.locale, place).where(v.c.wish_id.in_(wish_ids)).subquery()
-    for row in conn.execute(select(said).where(said.c.place <= each).order_by(said.c.wish_id, said.c.place)):
+    for row in conn.execute(
+        select(said).where(said.c.place <= each).order_by(said.c.wish_id, said.c.place, said.c.locale)
+    ):
         found.setdefault(row.wish_id, []).append((row.text, row.locale))
     return found
 

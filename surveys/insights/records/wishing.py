@@ -54,17 +54,7 @@ def _worded(conn: Reader) -> list[wishes.Worded]:
     """The wishes that are asked for, in the words of those who have them; a title where nobody's words are left."""
     asked = store.wishes(conn, ASKED)
     said = store.texts(conn, [one.id for one in asked])
-    return [
-        wishes.Worded(
-            one.id, tuple(text for text, _ in said.get(one.id, ())) or (one.title,), _locale(said.get(one.id, ()))
-        )
-        for one in asked
-    ]
-
-
-def _locale(said: object) -> str:
-    first = next(iter(said), None) if isinstance(said, list) else None
-    return str(first[1]) if first else "en"
+    return [wishes.Worded(one.id, tuple(said.get(one.id, ())) or ((one.title, "en"),)) for one in asked]
 
 
 def add_wish(tx: Tx, title: str, by: str) -> Wish:
