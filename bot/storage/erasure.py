@@ -15,7 +15,7 @@ from sqlalchemy import delete, func, select, update
 
 from bot.errors import NotFound
 from bot.events import CustomerErased
-from bot.storage import audit, belongings, marks
+from bot.storage import audit, belongings, marks, wish_titles
 from bot.storage import tables as t
 from bot.storage.belongings import Belongings
 from bot.storage.outbox_rows import unsent
@@ -44,6 +44,7 @@ def erase(tx: Tx, customer_id: str, *, by: str) -> Erased:
     identities = _addresses(tx, mine)
     on_their_way = _empty_sends(tx, mine)
     marks.forget(tx, mine.customers)
+    wish_titles.forget(tx, mine.customers)
     rows = {}
     for table in reversed(t.metadata.sorted_tables):
         count = tx.conn.execute(delete(table).where(mine.where(table))).rowcount

@@ -16,7 +16,6 @@ from bot.answers.words import base_locale, words
 ALIKE = 0.4
 """Proposed from this share of common words on (Jaccard)."""
 SAME = 1.0
-LONGEST_TITLE = 120  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +63,3 @@ def proposals(known: Iterable[Worded]) -> list[tuple[str, str, float]]:
         if best is not None and best[1] >= ALIKE:
             found.append((one.id, best[0], best[1]))
     return sorted(found, key=lambda pair: (-pair[2], pair[0]))
-
-
-def title_of(text: str) -> str:
-    """The first line of what somebody wished for, cut at a word."""
-    line = " ".join(text.split())
-    if len(line) <= LONGEST_TITLE:
-        return line
-    return line[: LONGEST_TITLE - 1].rsplit(" ", 1)[0] + "…"

@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import select
 
 from bot.desk_folder.starter import write_starter
 from bot.errors import Refused
 from bot.storage import history, trouble
+from bot.storage import tables as t
+from bot.storage.erasure import erase
 from channels.guard import Guarded, is_public
 from channels.webhooks import LONGEST_WAIT, TRIES, wait
 from handoff import cases, store
@@ -134,6 +137,26 @@ async def test_a_wish_is_told_with_its_votes_and_once_more_when_it_is_there(
         (changed,) = [one["data"] for one in receiver.told() if one["event"] == "wish.changed"]
         assert (changed["id"], changed["state"], changed["votes"], changed["customer"]) == (wish, "shipped", 2, None)
         assert not [one for one in receiver.told("/answers") if one["event"].startswith("wish")]
+
+
+async def test_what_webhooks_were_told_names_no_wish_in_the_words_of_who_was_forgotten(
+    tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRM_SECRET", SECRET)
+    folder = desk(tmp_path, await receiver.opens())
+    (folder / "flows" / "wish.yaml").write_text(WISH, encoding="utf-8")
+    async with House(tmp_path, desk=folder) as house:
+        for words in ("Hansen wants green socks", "green socks, Hansen wants"):
+            who = await house.visitor()
+            await who.says("/wish")
+            await who.says(words)
+        first, second = [one["data"] for one in receiver.told() if one["event"] == "wish.asked"]
+        assert (first["id"], first["title"]) == (second["id"], second["title"])
+        await house.app.storage.write(lambda tx: erase(tx, first["customer"], by="test"))
+        kept = await house.app.storage.read(
+            lambda conn: conn.execute(select(t.outbox.c.payload).where(t.outbox.c.kind == "wish")).scalars().all()
+        )
+        assert [one["body"]["data"]["title"] for one in kept] == ["green socks, Hansen wants"]
 
 
 async def test_messages_cases_and_answers_are_told_once_each_and_signed(

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 
 from bot.desk_folder import Desk
 from bot.errors import Conflict, NotFound
@@ -429,6 +429,32 @@ async def test_wishes_that_are_merely_alike_are_joined_by_a_person_and_parted_ag
             await here.write(lambda tx: wishing.merge(tx, into.id, into.id, ME))
         with pytest.raises(Conflict):
             await here.write(lambda tx: wishing.merge(tx, pair["wish"], into.id, ME))
+
+
+@pytest.mark.parametrize("others", [0, 1])
+async def test_a_wish_is_not_called_by_the_words_of_a_customer_who_was_forgotten(
+    database_url: str, others: int
+) -> None:
+    """Not in its record, nor its notice, nor the audit; who else has it, in other words, gives it a name."""
+    async with house(database_url) as here:
+        kari = await here.says("ann")
+        words = "Kari Hansen wants green socks"
+        await here.write(lambda tx: record(tx, here.watch, kari, None, "feature_request", wish=words))
+        (wish,) = await here.read(records.wishes)
+        if others:
+            ola = await here.says("bo")
+            await here.write(lambda tx: record(tx, here.watch, ola, None, "feature_request", wish="socks in green"))
+            (second,) = [one for one in await here.read(records.wishes) if one.id != wish.id]
+            await here.write(lambda tx: wishing.merge(tx, second.id, wish.id, ME))
+        message = {"title": words, "area": None, "message": {"en": "Here they are."}, "planned": False}
+        await here.write(lambda tx: wishing.change_wish(tx, wish.id, ME, **message))
+        await here.write(lambda tx: wishing.ship(tx, here.notices, wish.id, ME))
+        await here.write(lambda tx: erase(tx, kari, by="test"))
+        named = [one.title for one in await here.read(records.wishes)]
+        assert named == (["socks in green"] if others else [])
+        for table in (t.wishes, t.notices, t.audit, t.outbox):
+            rows = await here.read(lambda conn, table=table: conn.execute(select(table)).all())
+            assert "Kari" not in str(rows), table.name
 
 
 async def test_somebody_with_two_histories_votes_once(one_url: str) -> None:
