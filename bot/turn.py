@@ -23,6 +23,10 @@ class Pressed:
     label: str
 
 
+MARKS = "\u200e\u200f\u2066\u2067\u2068\u2069"
+"""What keeps a command's slash at its head within a Hebrew sentence, and is copied along with it unseen."""
+
+
 @dataclass(slots=True)
 class Turn:
     """What a taker sees. `message` is what the customer said, already stored; None for a connector's answer.
@@ -43,11 +47,12 @@ class Turn:
 
     def __post_init__(self) -> None:
         self.text = self.message.body.text if self.message else ""
-        self.command = _command(self.text) if self.pressed is None and self.text.startswith("/") else None
+        said = self.text.strip(MARKS)
+        self.command = _command(said) if self.pressed is None and said.startswith("/") else None
 
     @property
     def argument(self) -> str:
-        parts = self.text.split(maxsplit=1)
+        parts = self.text.strip(MARKS).split(maxsplit=1)
         return parts[1].strip() if len(parts) > 1 else ""
 
     @property

@@ -7,6 +7,7 @@ import random
 import sqlite3
 import tempfile
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -26,7 +27,7 @@ INDEX = "ix_messages_customer_id_seq"
 def fill(path: Path, count: int) -> list[str]:
     """`count` messages, the customers' talks interleaved as they come in life; the customers' ids."""
     customers = [f"c{number:06d}" for number in range(max(1, count // EACH))]
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         at = FIRST.replace(tzinfo=None)
         db.executemany(
             "INSERT INTO customers (id, name, locale, created_at, attributes, opted_out) VALUES (?,'Kari','en',?,'{}',0)",

@@ -25,6 +25,17 @@ async def test_the_bot_follows_a_language_says_so_once_and_goes_back_when_asked(
         assert not any("norsk" in text for text in visitor.said()), "they chose: nobody follows any more"
 
 
+async def test_a_command_that_was_copied_out_of_a_hebrew_sentence_is_one(tmp_path: Path) -> None:
+    async with House(tmp_path) as house:
+        visitor = await house.visitor("he")
+        await visitor.says("/link ABCDEFGH")
+        told = (await visitor.hears("/link"))["text"]
+        copied = told[told.index("/link") - 1 :]
+        assert copied == "\u2066/link\u2069"
+        await visitor.says(copied)
+        await visitor.hears("לשלוח שם")
+
+
 async def test_nobody_is_followed_into_the_language_of_a_name_or_of_an_answer(tmp_path: Path) -> None:
     language.warm()
     async with House(tmp_path) as house:

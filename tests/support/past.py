@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -74,7 +75,7 @@ def fill_sqlite(path: Path, made: Iterator[Batch]) -> None:
 
 def lay_sqlite(path: Path, made: Sequence[Laid]) -> None:
     """Into a database that has the schema; not durable while it runs. Customers who stand in no row of their own are added."""
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         for pragma in (
             "journal_mode=OFF",
             "synchronous=OFF",
@@ -209,7 +210,7 @@ async def _lay_postgresql(db: Any, one: Laid) -> None:
 # ── the facts of a large past ──────────────────────────────────────────────────────────────────────────────────────
 def lay_facts_sqlite(path: Path, made: Laid) -> None:
     """The facts of the first turn, which are there, as those of all others: a case's fact tells nothing of the year it lies in."""
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         db.execute("PRAGMA synchronous=OFF")
         db.execute("PRAGMA cache_size=-1000000")
         indexes = (

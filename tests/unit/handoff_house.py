@@ -79,7 +79,7 @@ def an_agent(agent_id: str, team: str = "support", role: str = "agent", slack: S
 def a_desk(**values: Any) -> Desk:
     agents = (an_agent("ann"), an_agent("bob"), an_agent("lea", role="lead"), an_agent("bill", "billing"))
     teams = (Team("support", "Support"), Team("billing", "Billing"))
-    return Desk("Acme", ("en", "nl"), **{"teams": teams, "agents": agents, **values})
+    return Desk("Acme", ("en", "nl", "nb", "he"), **{"teams": teams, "agents": agents, **values})
 
 
 @dataclass

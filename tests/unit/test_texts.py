@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -151,6 +152,12 @@ def test_mixed_directions_are_isolated_but_what_is_copied_or_clicked_stays_bare(
     assert f"{FSI}Ann B. (1){PDI}" in say("agent_joined", "he", agent="Ann B. (1)")
     assert FSI not in say("agent_joined", "nl", agent="Ann B. (1)")
     assert FSI not in say("link_how", "he", code="7QX2", link="https://t.me/b?start=7QX2", minutes=10)
+
+
+def test_a_command_within_a_hebrew_sentence_keeps_its_slash_at_its_head() -> None:
+    """Bare, `/unlink` is shown there as `unlink/`. At the head of a line it gives that line its direction, and may be bare."""
+    bare = re.compile(r"[\u0590-\u05ff][^\n/]*[^\n/\w<\u200e\u2066]/[a-z]{3,}")
+    assert [key for key, sentence in BUILT_IN.items() if bare.search(sentence["he"])] == []
 
 
 def test_a_name_at_the_head_does_not_turn_a_sentence_around() -> None:

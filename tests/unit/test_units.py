@@ -169,6 +169,6 @@ async def test_what_was_asked_on_a_loop_that_has_ended_is_written_all_the_same(s
         await asyncio.to_thread(ask_and_end)
         await asyncio.to_thread(writer.close)
         asking.close()
-        with sqlite3.connect(house.storage.path) as db:
+        with contextlib.closing(sqlite3.connect(house.storage.path)) as db, db:
             assert db.execute("SELECT ref FROM figure_marks").fetchall() == [("left.1",)]
         house.storage._writer = None
