@@ -81,7 +81,10 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
 
 @pytest.fixture
 def logs_of_its_own() -> Iterator[None]:
-    """What a test makes of the logs ends with it: they would go on into its captured streams, which are closed then."""
+    """No other test's settings of the logs, which may say that nothing is told. What this one makes of them ends with it: they
+    would go on into its captured streams, which are closed then.
+    """
+    structlog.reset_defaults()
     before = logging.getLogger().handlers[:]
     yield
     structlog.reset_defaults()

@@ -646,6 +646,7 @@ async def test_a_second_poller_is_told_of_as_a_fault(
     await house.until(lambda: not house.channel.faults())
 
 
+@pytest.mark.usefixtures("logs_of_its_own")
 async def test_the_token_stands_in_no_log_and_no_row(
     house: House, tg: TelegramServer, caplog: pytest.LogCaptureFixture
 ) -> None:

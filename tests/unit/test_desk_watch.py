@@ -148,6 +148,7 @@ async def test_what_is_refused_is_told_once_and_again_only_when_it_changes() -> 
 
 
 @pytest.mark.parametrize(("then", "last"), [("one", "desk_whole_again"), ("two", "desk_reloaded")])
+@pytest.mark.usefixtures("logs_of_its_own")
 async def test_the_logs_last_word_is_that_the_folder_is_whole_again(then: str, last: str) -> None:
     folder = Folder(desk("one"))
     rules = DeskInForce(Path("shop"), load=folder.load)

@@ -488,6 +488,7 @@ async def test_leases_are_renewed_again_whatever_kept_them_from_it(
         await house.delivery.stop(0)
 
 
+@pytest.mark.usefixtures("logs_of_its_own")
 async def test_who_polls_telegram_keeps_its_lease_whatever_kept_it_from_that_for_a_while(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
