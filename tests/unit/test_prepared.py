@@ -177,7 +177,9 @@ async def test_no_value_and_the_null_of_json_are_told_apart_as_ever(database_url
     await in_a_transaction(database_url, unit)
 
 
-@pytest.mark.filterwarnings("ignore:unclosed database:ResourceWarning")  # aiosqlite's, of who gives up while it connects
+@pytest.mark.filterwarnings(
+    "ignore:unclosed database:ResourceWarning"
+)  # aiosqlite's, of who gives up while it connects
 async def test_who_gives_up_in_the_middle_leaves_no_transaction_to_the_next(database_url: str) -> None:
     """A question that is cut off at any moment: what others write after it is committed, and others see it."""
     ask, keep = Prepared(text("SELECT 1")), Prepared(insert(t.settings))
