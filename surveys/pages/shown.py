@@ -42,7 +42,7 @@ def gap(figure: Figure, goal: float, locale: str) -> str:
         told, is_there = say("figures_points", locale, points=points), points == 0
     else:
         told, is_there = amount(metric, size, locale), round(size, 1) == 0
-    return "" if is_there else say("figures_better" if found > 0 else "figures_worse", locale, gap=told)
+    return "" if is_there else say("figures_gap_better" if found > 0 else "figures_gap_worse", locale, gap=told)
 
 
 def interval(figure: Figure, locale: str) -> str:

@@ -201,13 +201,13 @@ async def site(storage: Storage) -> AsyncIterator[httpx2.AsyncClient]:
         yield client
 
 
-async def answered(storage: Storage, *scores: int, topic: str = "parcel") -> None:
+async def answered(storage: Storage, *scores: int, topic: str = "parcel", at: datetime = NOW) -> None:
     """A solved case and its answer for each score."""
 
     def unit(tx: Any) -> None:
         for score in scores:
             who, case = new_id(), new_id()
-            tx.conn.execute(insert(t.customers).values(id=who, name="", locale="en", created_at=NOW))
+            tx.conn.execute(insert(t.customers).values(id=who, name="", locale="en", created_at=at))
             tx.conn.execute(
                 insert(t.cases).values(
                     id=case,
@@ -217,13 +217,13 @@ async def answered(storage: Storage, *scores: int, topic: str = "parcel") -> Non
                     locale="en",
                     topic=topic,
                     outcome="resolved",
-                    opened_at=NOW - timedelta(hours=2),
-                    resolved_at=NOW - timedelta(hours=1),
-                    updated_at=NOW,
+                    opened_at=at - timedelta(hours=2),
+                    resolved_at=at - timedelta(hours=1),
+                    updated_at=at,
                 )
             )
-            at = {"case_id": case, "customer_id": who, "at": NOW, "topic": topic, "channel": "web"}
-            tx.conn.execute(insert(t.survey_responses).values(id=new_id(), instrument="ces7", score=score, **at))
+            whose = {"case_id": case, "customer_id": who, "at": at, "topic": topic, "channel": "web"}
+            tx.conn.execute(insert(t.survey_responses).values(id=new_id(), instrument="ces7", score=score, **whose))
 
     await storage.write(unit)
 
@@ -248,6 +248,18 @@ async def test_scores_are_drawn_with_their_interval_and_table_and_four_answers_a
     assert drawn[2]["values"] == [0, 0, 0, 0, 1, 2, 2]
     assert drawn[3]["lines"] == [{"name": "parcel", "values": [0] * 12 + [5]}]
     assert 'href="?' in page
+
+
+@pytest.mark.parametrize(("now", "told"), [(7, "better than before"), (1, "worse than before")])
+async def test_a_figure_that_is_clearly_another_than_before_says_so(
+    site: httpx2.AsyncClient, storage: Storage, now: int, told: str
+) -> None:
+    await answered(storage, *[4] * 40, at=NOW - timedelta(weeks=13))
+    await answered(storage, *[now] * 40)
+    for place in ("/admin/figures", "/admin/figures/part"):
+        page = await site.get(place)
+        assert page.status_code == 200
+        assert f'<span class="sr">{told}</span>' in page.text
 
 
 async def test_a_page_is_sent_again_only_when_something_changed(site: httpx2.AsyncClient, storage: Storage) -> None:

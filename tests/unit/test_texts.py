@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,15 +43,20 @@ def filled_in(text: str, word: str) -> str:
     return fill(text, dict.fromkeys(placeholders(text), word))
 
 
-def test_no_two_pages_define_the_same_key_in_a_language() -> None:
-    from importlib.resources import files
-
-    import yaml
-
+def test_no_sentence_stands_twice_in_a_language() -> None:
+    """Of two equal keys a mapping keeps the later one without a word, so the pages are looked at as they are written."""
     pages = [page for page in files("bot.texts").iterdir() if page.name.endswith(".yaml")]
-    read = [yaml.load(page.read_text("utf-8"), Loader=yaml.BaseLoader) for page in pages]
-    keys = [(key, locale) for page in read for key, wording in page.items() for locale in wording]
-    assert sorted(keys) == sorted(set(keys))
+    nodes = [yaml.compose(page.read_text("utf-8"), Loader=yaml.BaseLoader) for page in pages]
+    wordings = [place for node in nodes for place in places(node) if len(place) > 1]
+    assert [place for place, times in Counter(wordings).items() if times > 1] == []
+
+
+def places(node: yaml.Node | None, *above: str) -> Iterator[tuple[str, ...]]:
+    """The keys of a page, each with those above it: of a sentence, a language, a form."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield (*above, key.value)
+            yield from places(value, *above, key.value)
 
 
 def test_a_sentence_is_filled_in_and_an_unknown_key_is_an_error() -> None:
