@@ -108,6 +108,20 @@ def test_a_sample_sums_cases_and_tells_how_far_its_raters_agree() -> None:
     assert quality.summed(card, ["1"], reviews[:8]).agreement == {}
 
 
+def test_cases_on_which_two_raters_share_no_mark_make_nothing_surer() -> None:
+    """What does not apply for one of them is no mark: of such a case nothing can be said to be alike."""
+    card = Rubric((Criterion("kind", scale="yes_no"), Criterion("noted", scale="yes_no")))
+    reviews = [
+        Review(str(n), rater, {"kind": int(n % 3 > 0 or rater == "bo")}) for n in range(12) for rater in ("ann", "bo")
+    ]
+    apart = [
+        Review(f"apart {n}", rater, {mark: 1}) for n in range(30) for rater, mark in (("ann", "kind"), ("bo", "noted"))
+    ]
+    alone, found = quality.summed(card, [], reviews), quality.summed(card, [], [*reviews, *apart])
+    assert (alone.by_two, found.by_two) == (12, 42)
+    assert found.together == alone.together == cohen([(int(n % 3 > 0), 1) for n in range(12)])
+
+
 def a_round(given: int, **values: object) -> pulse.Round:
     found = pulse.Round("2026-03", pulse.asked(()), NOW, NOW + timedelta(days=7), None, 0, {}, (), ())
     for n in range(given):
