@@ -55,7 +55,18 @@ from bot.outreach.consent import Consent
 from bot.replays import Reader, Replays
 from bot.settings import Settings, kept_secret
 from bot.staffing.people import hours_of
-from bot.storage import counts, flow_rows, inbox_rows, kept, merging, outbox_rows, recording_rows, schema, timer_rows
+from bot.storage import (
+    counts,
+    flow_rows,
+    inbox_rows,
+    kept,
+    merging,
+    outbox_rows,
+    recording_rows,
+    schema,
+    timer_rows,
+    wish_titles,
+)
 from bot.storage.engine import Storage
 from bot.storage.notices import Notices
 from bot.storage.tx import Subscriber, Tx, Wiring
@@ -161,7 +172,7 @@ class App:
         self.connectors = Connectors(self._connector, self.inbox.receive_answer)
         self.models = Models(self.model, self.inbox.receive_answer)
         self.media = Media(self.storage, self.inbox.receive_answer)
-        self.webhooks = Webhooks(self._webhook, lambda host: host in self.rules.allow_hosts, clock)
+        self.webhooks = Webhooks(self._webhook, lambda host: host in self.rules.allow_hosts, self._wish, clock)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._errands: set[asyncio.Task[Any]] = set()
         self.hints = Finder(self.storage, lambda: self.rules, lambda: self.searcher.knowledge, self._errand, self.model)
@@ -529,6 +540,9 @@ class App:
 
     def _webhook(self, name: str) -> Webhook | None:
         return next((one for one in self.rules.webhooks if one.id == name), None)
+
+    async def _wish(self, wish_id: str) -> str:
+        return await self.storage.read(lambda conn: wish_titles.title(conn, wish_id))
 
     def _release(self, waits_for: str) -> None:
         self._errand(self.inbox.release(waits_for))

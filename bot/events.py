@@ -224,7 +224,6 @@ class WishTold:
     """A customer wished for something, in their `text`; or, without a customer, what is known of a wish has changed."""
 
     wish_id: str
-    title: str
     state: str
     area: str | None
     votes: int
@@ -333,12 +332,15 @@ class TeamTold:
 
 @noun(frozen=True, slots=True)
 class DigestMade:
-    """What a week was like, for the team: told once. `text` is Markdown, `file_id` its picture.
+    """What a week was like, for the team: told once. `text` is Markdown in `locale`, `file_id` its picture.
 
+    `wishes` are the ids of the most wanted with their votes: under it stands what each is called when it is posted.
     `channel` is the Slack channel that desk.yaml names; None: where the first team's cases are shown.
     """
 
     week: str
     text: str
+    locale: str
     file_id: str | None = None
     channel: str | None = None
+    wishes: tuple[tuple[str, int], ...] = ()

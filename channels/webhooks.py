@@ -16,7 +16,7 @@ import hashlib
 import hmac
 import os
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -42,13 +42,22 @@ class Webhook(Protocol):
 
 
 class Webhooks:
-    """The sender of `via` "webhook". `find(id)` is the webhook of the desk in force; `allowed(host)` may be anywhere."""
+    """The sender of `via` "webhook". `find(id)` is the webhook of the desk in force; `allowed(host)` may be anywhere;
+    `called(id)` is what a wish is called now.
+    """
 
     via = "webhook"
 
-    def __init__(self, find: Callable[[str], Webhook | None], allowed: Callable[[str], bool], clock: Clock) -> None:
+    def __init__(
+        self,
+        find: Callable[[str], Webhook | None],
+        allowed: Callable[[str], bool],
+        called: Callable[[str], Awaitable[str]],
+        clock: Clock,
+    ) -> None:
         self._find = find
         self._allowed = allowed
+        self._called = called
         self._clock = clock
         self._pool: Any = None
 
@@ -57,7 +66,10 @@ class Webhooks:
         hook = self._find(str(delivery.payload["hook"]))
         if hook is None:
             raise Refused(f"desk.yaml has no webhook {delivery.payload['hook']} any more")
-        body = orjson.dumps({"id": delivery.id, **delivery.payload["body"]})
+        told = delivery.payload["body"]
+        if delivery.kind == "wish":
+            told = {**told, "data": {**told["data"], "title": await self._called(str(told["data"]["id"]))}}
+        body = orjson.dumps({"id": delivery.id, **told})
         if len(body) > LARGEST:
             raise Refused(f"{len(body)} bytes; a webhook takes at most {LARGEST}")
         try:

@@ -16,6 +16,7 @@ from bot.console.people import Person, Role
 from bot.errors import NotFound
 from bot.storage import audit as log
 from bot.storage import tables as t
+from bot.storage import wish_titles
 from bot.storage.tx import Tx
 
 INVITED, REVOKED = "console", "console revoked"  # kinds of rows in sign_ins
@@ -138,6 +139,10 @@ def _insert(conn: Connection) -> Any:
 
 
 # ── the audit ──────────────────────────────────────────────────────────────────────────────────────────────────────
+OF_WISHES = ("wish", "into")
+"""Under these a line has the id of a wish."""
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One line of the audit. `what` of the console's own begins with "console: "."""
@@ -155,11 +160,16 @@ def note(tx: Tx, by: Person, what: str, /, **data: Any) -> None:
 
 
 def audit(conn: Connection, before: int | None, limit: int) -> list[Line]:
-    """The newest first; `before` the number of the last one seen."""
+    """The newest first; `before` the number of the last one seen. Wishes are named as they are called now."""
     a = t.audit
     query = select(a).order_by(a.c.n.desc()).limit(limit)
-    rows = conn.execute(query if before is None else query.where(a.c.n < before))
-    return [Line(row.n, row.at, row.who, row.what, row.data or {}) for row in rows]
+    rows = conn.execute(query if before is None else query.where(a.c.n < before)).all()
+    called = wish_titles.titles(conn, {row.data[key] for row in rows for key in OF_WISHES if key in row.data})
+    return [Line(row.n, row.at, row.who, row.what, _named(row.data, called)) for row in rows]
+
+
+def _named(data: Mapping[str, Any], called: Mapping[str, str]) -> Mapping[str, Any]:
+    return {key: called.get(value, wish_titles.NAMELESS) if key in OF_WISHES else value for key, value in data.items()}
 
 
 # ── drafts ─────────────────────────────────────────────────────────────────────────────────────────────────────────

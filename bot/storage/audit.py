@@ -1,7 +1,8 @@
 """What people did that stands in no case: one line each, never changed. What happens to a case is in `case_events`.
 
 `who` is an agent's id, a person of the console (`console:…`), `api`, `operator`. The console's audit page shows it, and has words
-in each language for what it knows (`console_did_…`). In `data` stand ids and titles, never what customers said.
+in each language for what it knows (`console_did_…`). In `data` stand ids and titles, never what customers said: a wish, which is
+called by a customer's words, stands there by its id.
 """
 
 from __future__ import annotations

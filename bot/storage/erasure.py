@@ -101,4 +101,6 @@ def _left(tx: Tx, mine: Belongings) -> tuple[str, ...]:
     arrived = (o.message_id.in_(said), o.customer_id.in_(mine.customers), o.state == "sent")
     sent = tx.conn.execute(select(o.via, func.count().label("n")).where(*arrived).group_by(o.via).order_by(o.via))
     chats = [f"{row.n} message{'s' if row.n > 1 else ''} in the customer's own {row.via} chat" for row in sent]
-    return (*left, *chats)
+    wishes = wish_titles.count_of(tx.conn, mine.customers)
+    told = [f"what the week's post and webhooks told of {wishes} wish{'es' if wishes > 1 else ''} of theirs"]
+    return (*left, *chats, *(told if wishes else ()))

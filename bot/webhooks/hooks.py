@@ -38,7 +38,7 @@ def envelope(event: str, data: Mapping[str, Any], now: datetime) -> dict[str, An
     return {"event": event, "at": to_json(now), "data": dict(data)}
 
 
-def lane(hook_id: str, customer_id: str | None) -> str:
-    """One customer's events share a lane, and come in order."""
-    number = int.from_bytes(hashlib.sha256((customer_id or "").encode()).digest()[:2]) % LANES
+def lane(hook_id: str, of: str | None) -> str:
+    """The events of one customer share a lane, and come in order; so do those of one wish. `of` is the id of either."""
+    number = int.from_bytes(hashlib.sha256((of or "").encode()).digest()[:2]) % LANES
     return f"webhook:{hook_id}:{number}"

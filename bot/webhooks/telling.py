@@ -60,12 +60,13 @@ def on_answer(tx: Tx, event: SurveyAnswered) -> None:
 
 
 def on_wish(tx: Tx, event: WishTold) -> None:
+    """Without its title, which is some customer's words: the sender reads what it is called when it tells it."""
     wanted = _wanted(tx, "wish")
-    data = {"id": event.wish_id, "title": event.title, "area": event.area, "state": event.state, "votes": event.votes}
+    data = {"id": event.wish_id, "area": event.area, "state": event.state, "votes": event.votes}
     whose = {"customer": event.customer_id, "case": event.case_id, "text": event.text}
     body = hooks.envelope("wish.changed" if event.customer_id is None else "wish.asked", data | whose, tx.now)
     for hook in wanted:
-        _put(tx, hook.id, "wish", body, event.customer_id)
+        _put(tx, hook.id, "wish", body, event.customer_id, in_order_of=event.wish_id)
 
 
 def _message(tx: Tx, event: str, message: Message) -> None:
@@ -83,11 +84,14 @@ def _wanted(tx: Tx, kind: str) -> list[Any]:
     return [hook for hook in hooks_there if kind in hook.events] if hooks_there else []
 
 
-def _put(tx: Tx, hook_id: str, kind: str, body: Mapping[str, Any], customer_id: str | None) -> None:
+def _put(
+    tx: Tx, hook_id: str, kind: str, body: Mapping[str, Any], customer_id: str | None, in_order_of: str | None = None
+) -> None:
+    """`in_order_of` names whose events come one after the other; the customer's, unless something else is named."""
     outbox.enqueue(
         tx,
         via=VIA,
-        lane=hooks.lane(hook_id, customer_id),
+        lane=hooks.lane(hook_id, in_order_of or customer_id),
         kind=kind,
         payload={"hook": hook_id, "body": dict(body)},
         customer_id=customer_id,

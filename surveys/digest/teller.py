@@ -71,26 +71,26 @@ class Teller:
         drawn = await self.ask(_question(first, DRAWN_WEEKS, zone, "week", metrics=(score,)))
         lines = drawn.series(score, weeks(first, week))
         channels = (await self.ask(_question(week, 1, zone, "channel", metrics=(score,)))).groups(score)
-        wishes = await self.storage.read(_wishes)
         png = await asyncio.to_thread(picture.draw, lines[0]) if lines else None
-        text = "\n".join(words.lines(week, now, before, desk.targets, wishes, desk.locales[0], channels))
-        await self.storage.write(lambda tx: _told(tx, plan, week, text, png))
+        text = "\n".join(words.lines(week, now, before, desk.targets, desk.locales[0], channels))
+        await self.storage.write(lambda tx: _told(tx, plan, week, text, desk.locales[0], png))
 
 
-def _told(tx: Tx, plan: Plan, week: date, text: str, png: bytes | None) -> None:
+def _told(tx: Tx, plan: Plan, week: date, text: str, locale: str, png: bytes | None) -> None:
     if not kept.move(tx, KEY, week.isoformat()):
         return  # another node was first
     file = None
     if png is not None:
         file = FileRef(new_id(), f"week-{week.isoformat()}.png", "image/png", len(png))
         files.keep_own(tx, file, png)
-    tx.emit(DigestMade(week.isoformat(), text, file.id if file else None, plan.channel))
+    file_id = file.id if file else None
+    tx.emit(DigestMade(week.isoformat(), text, locale, file_id, plan.channel, _wishes(tx.conn)))
 
 
-def _wishes(conn: Reader) -> list[tuple[str, int]]:
-    """The most wanted features that there are not yet: (title, votes)."""
+def _wishes(conn: Reader) -> tuple[tuple[str, int], ...]:
+    """The most wanted features that there are not yet: (id, votes)."""
     found = records.wishes(conn, (WishState.OPEN, WishState.PLANNED))
-    return [(one.title, one.votes) for one in found[:MOST_WISHES] if one.votes]
+    return tuple((one.id, one.votes) for one in found[:MOST_WISHES] if one.votes)
 
 
 def _question(week: date, count: int, zone: ZoneInfo, *by: str, metrics: tuple[str, ...] = ()) -> Question:

@@ -29,12 +29,11 @@ def lines(
     now: Figures,
     before: Figures,
     targets: Mapping[str, float],
-    wishes: Sequence[tuple[str, int]],
     locale: str,
     by_channel: Sequence[Figure] = (),
 ) -> list[str]:
-    """Markdown lines; what customers named is shown as they wrote it. `before` are the figures of the week before it; `wishes`
-    the most wanted, with their votes; `by_channel` the score that most gave, of each channel.
+    """Markdown lines; what customers named is shown as they wrote it. `before` are the figures of the week before it;
+    `by_channel` the score that most gave, of each channel.
     """
     cases, then = now.counts.get("cases", 0), before.counts.get("cases", 0)
     title = say("digest_title", locale, first=week.isoformat(), last=(week + timedelta(days=6)).isoformat())
@@ -49,9 +48,6 @@ def lines(
             say("digest_topic", locale, name=escape_markdown(one.name), now=one.now, before=one.before)
             for one in topics
         ]
-    if wishes:
-        found += ["", f"**{say('digest_wishes', locale)}**"]
-        found += [say("digest_wish", locale, name=escape_markdown(name), votes=votes) for name, votes in wishes]
     return found
 
 

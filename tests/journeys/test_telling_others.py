@@ -19,6 +19,7 @@ from bot.errors import Refused
 from bot.storage import history, trouble
 from bot.storage import tables as t
 from bot.storage.erasure import erase
+from bot.webhooks import hooks
 from channels.guard import Guarded, is_public
 from channels.webhooks import LONGEST_WAIT, TRIES, wait
 from handoff import cases, store
@@ -139,7 +140,7 @@ async def test_a_wish_is_told_with_its_votes_and_once_more_when_it_is_there(
         assert not [one for one in receiver.told("/answers") if one["event"].startswith("wish")]
 
 
-async def test_what_webhooks_were_told_names_no_wish_in_the_words_of_who_was_forgotten(
+async def test_a_wish_is_told_in_its_order_and_as_it_is_called_when_it_is_told(
     tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CRM_SECRET", SECRET)
@@ -151,12 +152,26 @@ async def test_what_webhooks_were_told_names_no_wish_in_the_words_of_who_was_for
             await who.says("/wish")
             await who.says(words)
         first, second = [one["data"] for one in receiver.told() if one["event"] == "wish.asked"]
-        assert (first["id"], first["title"]) == (second["id"], second["title"])
-        await house.app.storage.write(lambda tx: erase(tx, first["customer"], by="test"))
-        kept = await house.app.storage.read(
-            lambda conn: conn.execute(select(t.outbox.c.payload).where(t.outbox.c.kind == "wish")).scalars().all()
+        assert first["title"] == second["title"] == "Hansen wants green socks"
+        assert first["id"] == second["id"]
+        receiver.answers = [503] * 20
+        ola = await house.visitor()
+        await ola.says("/wish")
+        await ola.says("Hansen wants green socks")
+        await house.app.storage.write(lambda tx: wishing.decline(tx, first["id"], "test"))
+        rows = await house.app.storage.read(
+            lambda conn: conn.execute(select(t.outbox).where(t.outbox.c.kind == "wish")).all()
         )
-        assert [one["body"]["data"]["title"] for one in kept] == ["green socks, Hansen wants"]
+        assert {row.lane for row in rows} == {hooks.lane("crm", first["id"])}
+        assert "title" not in {key for row in rows for key in row.payload["body"]["data"]}
+        await house.app.storage.write(lambda tx: erase(tx, first["customer"], by="test"))
+        receiver.answers = []
+        await house.passes(seconds=LONGEST_WAIT)
+        await house.passes(seconds=LONGEST_WAIT)
+        later = [one for one in receiver.told() if one["event"].startswith("wish")][2:]
+        assert [one["event"] for one in later][-2:] == ["wish.asked", "wish.changed"]
+        assert later[0]["data"]["title"] == "Hansen wants green socks"
+        assert {one["data"]["title"] for one in later[-2:]} == {"green socks, Hansen wants"}
 
 
 async def test_messages_cases_and_answers_are_told_once_each_and_signed(

@@ -26,6 +26,7 @@ from bot.storage import tables as t
 from bot.storage.engine import Storage
 from bot.storage.tx import Wiring
 from channels.text import to_mrkdwn
+from handoff.slack import weekly
 from surveys.digest import picture, words
 from surveys.digest.teller import Teller
 from surveys.digest.week import Plan, due, next_due, plan_from
@@ -71,7 +72,7 @@ def test_every_score_has_its_n_and_interval_and_the_gap_to_the_goal() -> None:
         Question(), (score(50, 0.9, 0.8, 0.95), Figure("nps", {}, 3, shown=Shown.HIDDEN), *cases), {"cases": 25}
     )
     before = Figures(Question(), (score(40, 0.6, 0.5, 0.7), Figure("escalated", {"topic": "parcel"}, 4)), {"cases": 9})
-    said = "\n".join(words.lines(WEEK, now, before, {"csat": 85}, [("Dark mode", 3)], "en"))
+    said = "\n".join(words.lines(WEEK, now, before, {"csat": 85}, "en"))
     assert "2026-03-02" in said
     assert "25 cases; the week before: 9" in said
     assert (
@@ -81,7 +82,6 @@ def test_every_score_has_its_n_and_interval_and_the_gap_to_the_goal() -> None:
     assert "3 answers, fewer than 5 are not shown" in said
     assert "parcel: 12 (before: 4)" in said
     assert "x: 1" not in said
-    assert "Dark mode: 3" in said
 
 
 def test_the_score_of_each_channel_stands_in_the_post_where_there_are_several() -> None:
@@ -90,22 +90,22 @@ def test_the_score_of_each_channel_stands_in_the_post_where_there_are_several() 
 
     now = Figures(Question(), (score(50, 0.9, 0.8, 0.95),), {"cases": 50})
     channels = [of("web", 9), of("telegram", 38), of("shop_1", 1, Shown.HIDDEN), of("slack", 0)]
-    said = words.lines(WEEK, now, Figures(Question()), {}, [], "en", channels)
+    said = words.lines(WEEK, now, Figures(Question()), {}, "en", channels)
     at = said.index("**Satisfied (CSAT, 4–5 of 5), by channel**")
     assert said[at + 1 :] == [
         "• Telegram: **90%** (80% – 95%; n = 38)",
         "• the website: **90%** (80% – 95%; n = 9)",
         "• shop\\_1: 1 answer, fewer than 5 are not shown",
     ]
-    assert not any("by channel" in one for one in words.lines(WEEK, now, now, {}, [], "en", channels[:1]))
+    assert not any("by channel" in one for one in words.lines(WEEK, now, now, {}, "en", channels[:1]))
 
 
 def test_every_target_that_there_is_a_figure_of_is_held_against_it() -> None:
     contained = Figure("contained", {}, 40, 0.25, Interval(0.14, 0.4), Shown.FIRM)
     now = Figures(Question(), (score(50, 0.9, 0.8, 0.95), contained), {"cases": 50})
-    with_goal = "\n".join(words.lines(WEEK, now, Figures(Question()), {"containment": 60}, [], "en"))
+    with_goal = "\n".join(words.lines(WEEK, now, Figures(Question()), {"containment": 60}, "en"))
     assert "Ended without a person: **25%** (14% – 40%; n = 40) · goal: 60%, 35 points worse (missed)" in with_goal
-    assert "Ended without a person" not in "\n".join(words.lines(WEEK, now, Figures(Question()), {}, [], "en"))
+    assert "Ended without a person" not in "\n".join(words.lines(WEEK, now, Figures(Question()), {}, "en"))
 
 
 @pytest.mark.parametrize(
@@ -127,12 +127,17 @@ def test_how_far_a_figure_is_from_its_goal(metric: str, value: float, goal: floa
 def test_what_customers_wrote_stands_in_the_post_as_they_wrote_it() -> None:
     """A wish is named by a customer's own words: they make no link that says one thing and leads elsewhere."""
     now = Figures(Question(), (Figure("escalated", {"topic": "size_2 *now*"}, 4),), {"cases": 4})
-    wishes = [("[Sign in](https://evil.example) <!channel>", 2)]
-    said = to_mrkdwn("\n".join(words.lines(WEEK, now, Figures(Question()), {}, wishes, "en")))
+    topics = to_mrkdwn("\n".join(words.lines(WEEK, now, Figures(Question()), {}, "en")))
+    called = {"w1": "[Sign in](https://evil.example) <!channel>", "w3": "Dark mode"}
+    wishes = weekly.wished([("w1", 2), ("w2", 2), ("w3", 1)], called, "en")
+    assert [bool(one) for one in wishes] == [False, True, True, True]  # none of the one that is gone
+    assert wishes[-1].replace("\u200b", "") == "• Dark mode: 1"
+    said = "\n".join((topics, *wishes))
     assert "|Sign in>" not in said
     assert "[Sign in](" in said
     assert "&lt;!channel&gt;: 2" in said
     assert "size_2 *now*: 4 (before: 0)" in said.replace("\u200b", "")
+    assert weekly.wished([("w2", 2)], {}, "en") == []
 
 
 def test_a_picture_is_drawn_also_over_weeks_without_answers() -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from bot.api import store as api
 from bot.errors import DatabaseFault
-from bot.storage import counts, erasure, history, inbox_rows, links, merging, outbox_rows, schema, trouble
+from bot.storage import counts, erasure, history, inbox_rows, links, merging, outbox_rows, schema, trouble, wish_titles
 from bot.storage import tables as t
 from bot.storage.belongings import Belongings
 from bot.storage.tx import Tx, Wiring
@@ -30,7 +30,7 @@ OPEN, AWAITING, RECEIVED = "ix_inbox_unhandled", "ix_inbox_awaiting", "ix_inbox_
 THEIR_DELIVERIES = "ix_inbox_customer_id"
 SENDS, A_ROW = "ix_outbox_message_id", "PRIMARY"
 NUMBER, ENDED = "ix_cases_number", "ix_cases_resolved_at"
-GROWING = "messages|inbox|outbox|cases|case_events|timers|survey_responses|link_codes|audit|merges|idempotency_keys|message_refs|relays"
+GROWING = "messages|inbox|outbox|cases|case_events|timers|survey_responses|link_codes|audit|merges|idempotency_keys|message_refs|relays|wish_votes"
 READS_ALL = re.compile(rf"SCAN ({GROWING}|o|s|m)")
 FROM_ITS_END = re.compile(
     r"SELECT outbox\.n \nFROM outbox \nWHERE outbox\.created_at < \S+ \S+ ORDER BY outbox\.n DESC\n? LIMIT 1 "
@@ -168,6 +168,10 @@ ASKED: dict[str, tuple[Callable[[Tx], Any], set[str]]] = {
     "two who become one": (lambda tx: merging.merge(tx, "kari", "ola", "linked"), {UNSENT, SENDS, OF_CUSTOMER}),
     "two who were one": (lambda tx: merging.unmerge(tx, joined(tx)), {SENDS, OF_CUSTOMER, A_ROW}),
     "what an erasure can't reach": (lambda tx: erasure._left(tx, KARI), {SENDS, OF_CUSTOMER}),
+    "what no wish is called any more": (
+        lambda tx: wish_titles.forget(tx, KARI.customers),
+        {"ix_wish_votes_customer_id"},
+    ),
     "an operator's figures": (lambda tx: counts.read(tx.conn), {OPEN, UNSENT, LIVE}),
     "an operator's list": (lambda tx: trouble.find(tx.conn, NOON), {OPEN, UNSENT}),
 }

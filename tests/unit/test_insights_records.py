@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from sqlalchemy import insert, select, update
 
+from bot.console import store
 from bot.desk_folder import Desk
 from bot.errors import Conflict, NotFound
 from bot.events import CaseChanged, Recorded, SendSettled, TeamTold, TopicGiven
@@ -431,11 +432,14 @@ async def test_wishes_that_are_merely_alike_are_joined_by_a_person_and_parted_ag
             await here.write(lambda tx: wishing.merge(tx, pair["wish"], into.id, ME))
 
 
+@pytest.mark.parametrize("reworded", [False, True])
 @pytest.mark.parametrize("others", [0, 1])
 async def test_a_wish_is_not_called_by_the_words_of_a_customer_who_was_forgotten(
-    database_url: str, others: int
+    database_url: str, others: int, reworded: bool
 ) -> None:
-    """Not in its record, nor its notice, nor the audit; who else has it, in other words, gives it a name."""
+    """Not in its record, nor its notice, nor what was written of it before it was reworded; who else has it, in other words,
+    gives it a name.
+    """
     async with house(database_url) as here:
         kari = await here.says("ann")
         words = "Kari Hansen wants green socks"
@@ -448,13 +452,47 @@ async def test_a_wish_is_not_called_by_the_words_of_a_customer_who_was_forgotten
             await here.write(lambda tx: wishing.merge(tx, second.id, wish.id, ME))
         message = {"title": words, "area": None, "message": {"en": "Here they are."}, "planned": False}
         await here.write(lambda tx: wishing.change_wish(tx, wish.id, ME, **message))
+        if reworded:
+            await here.write(lambda tx: wishing.change_wish(tx, wish.id, ME, **message | {"title": "Socks"}))
         await here.write(lambda tx: wishing.ship(tx, here.notices, wish.id, ME))
-        await here.write(lambda tx: erase(tx, kari, by="test"))
+        erased = await here.write(lambda tx: erase(tx, kari, by="test"))
+        assert erased.left[-1] == "what the week's post and webhooks told of 1 wish of theirs"
         named = [one.title for one in await here.read(records.wishes)]
-        assert named == (["socks in green"] if others else [])
+        assert named == (["Socks"] if reworded else ["socks in green"] if others else [])
         for table in (t.wishes, t.notices, t.audit, t.outbox):
             rows = await here.read(lambda conn, table=table: conn.execute(select(table)).all())
             assert "Kari" not in str(rows), table.name
+        lines = await here.read(lambda conn: store.audit(conn, None, 100))
+        told = {one.data["wish"] for one in lines if one.what == "console: wish shipped"}
+        assert told == {*named} or (told, named) == ({"–"}, [])
+
+
+async def test_a_wish_keeps_the_name_that_a_colleague_gave_it_before_a_customer_said_the_same(one_url: str) -> None:
+    async with house(one_url) as here:
+        await here.write(lambda tx: wishing.add_wish(tx, "Dark theme", ME))
+        here.rooms.clock.passes(minutes=5)
+        kari = await here.says("ann")
+        await here.write(lambda tx: record(tx, here.watch, kari, None, "feature_request", wish="Dark theme"))
+        (wish,) = await here.read(records.wishes)
+        assert wish.votes == 1
+        await here.write(lambda tx: erase(tx, kari, by="test"))
+        (wish,) = await here.read(records.wishes)
+        assert (wish.title, wish.votes) == ("Dark theme", 0)
+
+
+async def test_what_a_colleague_parted_from_a_wish_goes_with_the_customer_who_said_it(one_url: str) -> None:
+    async with house(one_url) as here:
+        ids = [await here.says(who) for who in ("ann", "bo")]
+        for customer_id in ids:
+            here.rooms.clock.passes(minutes=5)
+            await here.write(
+                lambda tx, c=customer_id: record(tx, here.watch, c, None, "feature_request", wish="dark theme")
+            )
+        (wish,) = await here.read(records.wishes)
+        vote = (await here.read(lambda conn: records.votes(conn, wish.id)))[1]
+        parted = await here.write(lambda tx: wishing.part(tx, wish.id, vote.id, ME))
+        await here.write(lambda tx: erase(tx, ids[1], by="test"))
+        assert parted.id not in {one.id for one in await here.read(records.wishes)}
 
 
 async def test_somebody_with_two_histories_votes_once(one_url: str) -> None:
@@ -537,11 +575,12 @@ async def test_the_rate_of_leaving_needs_another_systems_word_and_risk_does_not(
         )
         assert rate["reasons"] == [{"reason": "price", "n": 3}, {"reason": "delivery", "n": 1}]
         assert rate["trend"] is None
-        stays = await here.rooms.customer("c9")
-        worth = update(t.customers).where(t.customers.c.id == stays).values(attributes={"value": 400})
-        await here.write(lambda tx: tx.conn.execute(worth))
-        (period,) = (await here.report("churn"))["rate"]["periods"]
-        assert (period["value_rate"], period["value_known"]) == (0.5, 5)
+        for n, by_value in ((4, None), (5, 0.2)):
+            stay = [await here.rooms.customer(f"c{9 + one}") for one in range(n)]
+            worth = update(t.customers).where(t.customers.c.id.in_(stay)).values(attributes={"value": 100})
+            await here.write(lambda tx, worth=worth: tx.conn.execute(worth))
+            (period,) = (await here.report("churn"))["rate"]["periods"]
+            assert (period["value_rate"], period["value_known"]) == (by_value, 4 + n), "worth as much as the others"
 
 
 async def test_who_has_left_is_at_risk_no_more_and_leaves_for_one_reason_however_often_it_is_told(

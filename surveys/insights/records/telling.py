@@ -10,6 +10,7 @@ from bot.outreach.notice import Audience, Kind, Notice, State
 from bot.outreach.store import affected
 from bot.outreach.telling import Notices
 from bot.storage.tx import Tx
+from bot.texts.titles import title_of
 
 NEWS_FOR = timedelta(days=14)
 """What could not be told by then (quiet hours, an agent in the middle of it) is no news any more."""
@@ -19,12 +20,15 @@ def tell(
     tx: Tx,
     notices: Notices,
     *,
-    title: str,
     message: Mapping[str, str],
     audience: Audience,
     by: str,
+    title: str | None = None,
 ) -> str | None:
-    """Tell those customers, once each; the notice's id, or None where there is nobody or nothing to say."""
+    """Tell those customers, once each; the notice's id, or None where there is nobody or nothing to say.
+
+    Without a `title` the notice is called by what it says.
+    """
     texts = {locale: text for locale, text in message.items() if text.strip()}
     if not texts or not affected(tx.conn, audience, None, 1)[0]:
         return None
@@ -34,7 +38,7 @@ def tell(
             id=new_id(),
             kind=Kind.INCIDENT,
             state=State.DRAFT,
-            title=title,
+            title=title or title_of(next(iter(texts.values()))),
             texts=texts,
             audience=audience,
             drafted_by=by,

@@ -62,7 +62,7 @@ def add_wish(tx: Tx, title: str, by: str) -> Wish:
     """A wish that nobody told the bot: from a talk, a fair, a colleague."""
     made = Wish(new_id(), title_of(title), WishState.OPEN, by, tx.now, tx.now)
     store.put_wish(tx, made)
-    audit.of_console(tx, by, "wish added", title=made.title)
+    audit.of_console(tx, by, "wish added", wish=made.id)
     return _told(tx, made.id)
 
 
@@ -75,7 +75,7 @@ def change_wish(
         found, title=title_of(title), area=area, message=message_of(message), state=state, updated_at=tx.now
     )
     store.put_wish(tx, changed)
-    audit.of_console(tx, by, "wish changed", title=changed.title)
+    audit.of_console(tx, by, "wish changed", wish=wish_id)
     return _told(tx, wish_id)
 
 
@@ -87,7 +87,7 @@ def merge(tx: Tx, wish_id: str, into_id: str, by: str) -> Wish:
     store.move_votes(tx, found.id, into.id)
     store.put_wish(tx, replace(found, state=WishState.MERGED, merged_into=into.id, updated_at=tx.now))
     store.put_wish(tx, replace(into, area=into.area or found.area, updated_at=tx.now))
-    audit.of_console(tx, by, "wishes merged", title=found.title, into=into.title)
+    audit.of_console(tx, by, "wishes merged", wish=found.id, into=into.id)
     _told(tx, found.id)
     return _told(tx, into.id)
 
@@ -101,25 +101,21 @@ def part(tx: Tx, wish_id: str, vote_id: str, by: str) -> Wish:
     made = Wish(new_id(), called(vote.text), WishState.OPEN, by, tx.now, tx.now, area=found.area)
     store.put_wish(tx, made)
     store.move_vote(tx, vote_id, made.id)
-    audit.of_console(tx, by, "wish parted", title=made.title)
+    audit.of_console(tx, by, "wish parted", wish=made.id)
     _told(tx, wish_id)
     return _told(tx, made.id)
 
 
 def ship(tx: Tx, notices: Notices, wish_id: str, by: str) -> Wish:
-    """It is there: who wished for it is told, once each."""
+    """It is there: who wished for it is told, once each.
+
+    The notice is not called as the wish is, by a customer's words: they would stay in it, and in the notes that it leaves.
+    """
     found = _asked(tx, wish_id)
-    notice_id = tell(
-        tx,
-        notices,
-        title=found.title,
-        message=found.message,
-        audience=Audience(wish=wish_id),
-        by=by,
-    )
+    notice_id = tell(tx, notices, message=found.message, audience=Audience(wish=wish_id), by=by)
     shipped = replace(found, state=WishState.SHIPPED, shipped_at=tx.now, notice_id=notice_id, updated_at=tx.now)
     store.put_wish(tx, shipped)
-    audit.of_console(tx, by, "wish shipped", title=found.title)
+    audit.of_console(tx, by, "wish shipped", wish=wish_id)
     return _told(tx, wish_id)
 
 
@@ -127,7 +123,7 @@ def decline(tx: Tx, wish_id: str, by: str) -> Wish:
     found = _asked(tx, wish_id)
     declined = replace(found, state=WishState.DECLINED, updated_at=tx.now)
     store.put_wish(tx, declined)
-    audit.of_console(tx, by, "wish declined", title=found.title)
+    audit.of_console(tx, by, "wish declined", wish=wish_id)
     return _told(tx, wish_id)
 
 
@@ -136,7 +132,7 @@ def _told(tx: Tx, wish_id: str, vote: Vote | None = None) -> Wish:
     wish = store.wish(tx.conn, wish_id)
     whose = {"customer_id": vote.customer_id, "case_id": vote.case_id, "text": vote.text} if vote else {}
     area = wish.area.value if wish.area else None
-    tx.emit(WishTold(wish.id, wish.title, wish.state.value, area, wish.votes, **whose))
+    tx.emit(WishTold(wish.id, wish.state.value, area, wish.votes, **whose))
     return wish
 
 
