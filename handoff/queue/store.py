@@ -1,16 +1,29 @@
 """The queries of the queue. Promises are kept, broken or void: broken as soon as their time has passed, else judged when the
-customer is served, or has gone.
+customer is served, or has gone. When people are back is told as a time of the clock, and kept while the clock shows that minute.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import le, lt
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Text, and_, bindparam, func, insert, literal_column, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Text,
+    and_,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy import case as when
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -28,7 +41,7 @@ if TYPE_CHECKING:
     from bot.desk_folder.desk import Desk
 
 ACTIVE = timedelta(minutes=30)  # so long after their last word an agent still has the customer in hand
-LATELY = timedelta(days=30)
+LATELY, MINUTE = timedelta(days=30), timedelta(minutes=1)
 MEASURED = 50  # so many last promises tell how good the estimates are
 LEAST, MOST = 0.5, 3.0  # no estimate is corrected by more
 TURNS = "routing"  # the row of `settings` that numbers the cases which were given out
@@ -46,12 +59,19 @@ HAPPENED = (
 """Lines of the audit that name an agent who did nothing: it happened to them, or in a case of theirs."""
 
 
+def _over(earlier: Callable[[Any, Any], Any], now: Any, a_minute_ago: Any) -> ColumnElement[bool]:
+    """Whether the time of a promise has passed: it is `earlier` than now, or that of people being back than a minute ago."""
+    p = t.promises.c
+    return and_(earlier(p.due_at, now), or_(p.kind != literal_column("'back'"), earlier(p.due_at, a_minute_ago)))
+
+
+_NOW, _A_MINUTE_AGO = bindparam("then", type_=t.Utc()), bindparam("a_minute_ago", type_=t.Utc())
 _JUDGED = (
     update(t.promises)
     .where(t.promises.c.case_id == bindparam("of"), t.promises.c.ended_at.is_(None))
     .values(
         outcome=when(
-            (t.promises.c.due_at < bindparam("then", type_=t.Utc()), literal_column("'broken'")),
+            (_over(lt, _NOW, _A_MINUTE_AGO), literal_column("'broken'")),
             else_=bindparam("kept", type_=Text),
         )
     )
@@ -59,7 +79,7 @@ _JUDGED = (
 _BROKEN = Prepared(
     update(t.promises)
     .where(t.promises.c.case_id == bindparam("of"), t.promises.c.outcome.is_(None))
-    .where(t.promises.c.due_at <= bindparam("then", type_=t.Utc()))
+    .where(_over(le, _NOW, _A_MINUTE_AGO))
     .values(outcome=literal_column("'broken'"))
 )
 _SETTLE, _SETTLE_ONE = Prepared(_JUDGED), Prepared(_JUDGED.where(t.promises.c.kind == bindparam("such")))
@@ -159,13 +179,14 @@ def promise(
 
 def break_overdue(tx: Tx, case: Case) -> None:
     """What was promised until now is broken, though its customer still waits: figures would know only of waits that are over."""
-    if _BROKEN.run(tx.conn, of=case.id, then=tx.now):
+    if _BROKEN.run(tx.conn, of=case.id, then=tx.now, a_minute_ago=tx.now - MINUTE):
         marks.mark(tx.conn, marks.CASES, case.id)
 
 
 def settle(tx: Tx, case: Case, *, served: bool, kind: str | None = None) -> None:
     """The open promises of a case are judged: kept or broken where the customer is served now, else broken or void."""
-    judged: dict[str, Any] = {"of": case.id, "kept": "kept" if served else "void", "then": tx.now, "ended_at": tx.now}
+    judged: dict[str, Any] = {"of": case.id, "kept": "kept" if served else "void", "ended_at": tx.now}
+    judged |= {"then": tx.now, "a_minute_ago": tx.now - MINUTE}
     if kind is None:
         _SETTLE.run(tx.conn, **judged)
     else:
@@ -180,7 +201,7 @@ def bias(conn: Connection) -> float:
 
 def figures(conn: Connection, now: datetime) -> PromiseFigures:
     p = t.promises.c
-    late = func.sum(when((and_(p.outcome.is_(None), p.due_at < now), 1), else_=0))
+    late = func.sum(when((and_(p.outcome.is_(None), _over(lt, now, now - MINUTE)), 1), else_=0))
     recent = or_(p.ended_at >= now - LATELY, p.ended_at.is_(None))
     query = select(p.outcome, func.count().label("n"), late.label("late")).where(recent).group_by(p.outcome)
     rows = conn.execute(query).all()

@@ -135,7 +135,8 @@ _RATES = (
           "days ÷ ended cases; unknown until 7 days have passed", "contained_stayed", "fcr_known"),
     _rate("escalation_precision", "escalations that were needed", "agents' verdict: needed a person ÷ all verdicts", "needed",
           "judged"),
-    _rate("promises_kept", "promises kept", "promised waits and call-backs: kept ÷ kept and broken", "kept", "promised"),
+    _rate("promises_kept", "promises kept", "promised waits, and times at which people are back (a minute's grace): kept ÷ kept "
+          "and broken", "kept", "promised"),
     _rate("sla_first_response", "SLA kept: first response", "targets met ÷ targets that ended or passed", "sla_first_met",
           "sla_first"),
     _rate("sla_next_response", "SLA kept: next response", "targets met ÷ targets that ended or passed", "sla_next_met",

@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 ACTIVE_MONTHS = 12
 """Who came in so many months before a period counts as active at its start, until they are told to have left."""
 LEAST_PERIODS = 4
+LEAST_KNOWN = 5
+"""Of so many of those who left, and of those who stayed, it has to be known what they are worth, or of all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Lost and active of one period; `value_lost` ÷ `value` weighs customers by what they are worth, where that is known:
-    of `value_known` of the active, of whom `value_stayed` stayed. Of those who left alone it would be the whole, always.
+    """Lost and active of one period. `value` is the sum of what `value_known` of the active are worth, `value_lost` the part of
+    those who left; `value_stayed` of those known stayed.
     """
 
     name: str
@@ -47,7 +49,15 @@ class Period:
 
     @property
     def value_rate(self) -> float | None:
-        return self.value_lost / self.value if self.value and self.value_stayed else None
+        """Lost value ÷ value. Those of whom nothing is known are worth the mean of the known, apart for who left and who stayed:
+        what somebody is worth is told far more often when they leave. None where of either too few are known.
+        """
+        stayed, left_known = self.active - self.lost, self.value_known - self.value_stayed
+        if left_known < min(LEAST_KNOWN, self.lost) or self.value_stayed < min(LEAST_KNOWN, stayed):
+            return None
+        lost = self.lost * self.value_lost / max(1, left_known)
+        whole = lost + stayed * (self.value - self.value_lost) / max(1, self.value_stayed)
+        return lost / whole if whole > 0 else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,11 @@
 """How far two raters agree beyond chance: Cohen's κ with its interval. Pure.
 
 κ = (p_o − p_e) ÷ (1 − p_e) (Cohen 1960): p_o is the share of pairs that are equal, p_e the share that would be by chance, given
-how often each rater gave which mark. The interval is Wilson's of p_o, with p_e as it was found. Simulated over four sets of marks
-and κ from .09 to .81 it covers 95–99 % at n = 10 and 95–100 % at 30, where the usual large-sample error (Fleiss, Cohen & Everitt
-1969) covers 32–91 % and 63–95 %: wherever all agree, or one rater never varies, it claims to know κ exactly.
+how often each rater gave which mark. The interval is Wilson's of p_o, with p_e as it was found. Simulated over eight sets of
+marks, from even ones to 95 : 5, it covers 93–100 % for κ from 0 to .8 and n from 10 to 100, mostly too much. For a κ of .9 it
+covers 86–96 % at n = 10, 90–97 % at 30 and 93–96 % at 50, least where nearly all marks are the same. The usual large-sample error
+(Fleiss, Cohen & Everitt 1969) covers 7–98 % at n = 10 and 23–94 % at 30: wherever all agree, or one rater never varies, it claims
+to know κ exactly.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class Review:
 @dataclass(frozen=True, slots=True)
 class Quality:
     """`score` 0…1 is the mean over reviewed cases, each case the mean of its raters. `agreement` by criterion, where there are
-    enough pairs; `together` over all marks.
+    enough pairs; `together` over all marks, as sure as the cases of which both gave at least one of the same.
     """
 
     cases: int
@@ -74,13 +74,16 @@ def summed(rubric: Rubric, cases: Sequence[str], reviews: Sequence[Review]) -> Q
         for own in by_case.values()
         if (given := [score for one in own if (score := rubric.score(one.marks)) is not None])
     ]
-    pairs = {one.id: _pairs(one.id, by_case.values()) for one in rubric.criteria}
+    both = [(own[0].marks, own[1].marks) for own in by_case.values() if len(own) >= RATERS]
+    pairs = {
+        one.id: [(a[one.id], b[one.id]) for a, b in both if one.id in a and one.id in b] for one in rubric.criteria
+    }
     agreed = {name: found for name, own in pairs.items() if len(own) >= LEAST and (found := cohen(own)) is not None}
-    by_two = sum(len(own) >= RATERS for own in by_case.values())
+    compared = sum(not a.keys().isdisjoint(b) for a, b in both)
     return Quality(
         cases=len(cases),
         reviewed=len(by_case),
-        by_two=by_two,
+        by_two=len(both),
         score=fmean(scores) if scores else None,
         interval=t_interval(scores, 0, 1),
         by_criterion={
@@ -89,15 +92,5 @@ def summed(rubric: Rubric, cases: Sequence[str], reviews: Sequence[Review]) -> Q
             if (marks := [(r.marks[one.id] - one.low) / (one.high - one.low) for r in reviews if one.id in r.marks])
         },
         agreement=agreed,
-        together=together(list(pairs.values()), by_two) if sum(map(len, pairs.values())) >= LEAST else None,
+        together=together(list(pairs.values()), compared) if sum(map(len, pairs.values())) >= LEAST else None,
     )
-
-
-def _pairs(criterion: str, by_case: Iterable[Sequence[Review]]) -> list[tuple[int, int]]:
-    """The marks of the first two raters of each case, where both gave one."""
-    both = [own[:RATERS] for own in by_case if len(own) >= RATERS]
-    return [
-        (first.marks[criterion], second.marks[criterion])
-        for first, second in both
-        if criterion in first.marks and criterion in second.marks
-    ]

@@ -29,6 +29,14 @@ async def house(sqlite_url: str) -> AsyncIterator[House]:
     await built.storage.close()
 
 
+@pytest_asyncio.fixture
+async def either(database_url: str) -> AsyncIterator[House]:
+    """The same house, on each kind of database."""
+    built = await build(database_url)
+    yield built
+    await built.storage.close()
+
+
 async def promises(house: House, case: Case) -> list[tuple[str, float, str | None]]:
     """(kind, minutes from the beginning, outcome)."""
     found = await house.look(queue.of_case, case.id)
@@ -77,6 +85,31 @@ async def test_back_at_nine_is_a_promise_too(house: House) -> None:
     assert await promises(house, case) == [("back", 21 * 60, None)]
     await house.later(hours=21)
     assert (await promises(house, case))[0] == ("back", 21 * 60, "kept")
+
+
+@pytest.mark.parametrize(("late", "outcome"), [(0.2, "kept"), (59, "kept"), (61, "broken")])
+async def test_back_at_nine_is_kept_while_the_clock_shows_nine(house: House, late: float, outcome: str) -> None:
+    """Timers ring a little late, and people sit down: by the second nobody was promised anything."""
+    house.desk = replace(house.desk, hours={"tue": ((time(9), time(17)),)})
+    case = await long_wait(house)
+    await house.comes_back(hours=21, milliseconds=200)
+    assert await promises(house, case) == [("back", 21 * 60, None)]  # nobody there yet
+    figures = await house.look(queue.figures, house.now)
+    assert (figures.broken, figures.open) == (0, 1)
+    await house.later(seconds=late - 0.2)
+    await house.do(store.set_available, "bob", True)
+    await house.do(cases.claim, case.id, "bob", desk="wall")
+    assert await promises(house, case) == [("back", 21 * 60, outcome)]
+
+
+async def test_people_who_are_there_at_nine_have_kept_their_word_though_the_timer_rings_late(either: House) -> None:
+    house = either
+    house.desk = replace(house.desk, hours={"tue": ((time(9), time(17)),)})
+    case = await house.queued()
+    await house.comes_back(hours=21, milliseconds=200)
+    assert (await promises(house, case))[0] == ("back", 21 * 60, "kept")
+    figures = await house.look(queue.figures, house.now)
+    assert (figures.kept, figures.broken, figures.open) == (1, 0, 1)  # and how long it takes now
 
 
 async def test_back_at_nine_and_nobody_there_is_told_once_with_what_to_do_meanwhile(house: House) -> None:

@@ -304,6 +304,31 @@ def test_the_rate_has_wilsons_interval_and_may_be_weighed_by_value() -> None:
     assert Period("2026-01", 10, 1, value=400.0, value_lost=400.0, value_known=1).value_rate is None
 
 
+@pytest.mark.parametrize(
+    ("stayed", "left", "expected"),
+    [
+        (980, 20, near(0.02)),
+        (5, 20, near(0.02)),
+        (980, 5, near(0.02)),
+        (4, 20, None),
+        (1, 20, None),
+        (980, 4, None),
+        (980, 0, None),
+    ],
+)
+def test_churn_by_value_is_of_all_though_few_of_them_have_told_theirs(stayed: int, left: int, expected: object) -> None:
+    """A thousand who are worth the same, of whom twenty left: 2 %, of however many it is known; of too few nothing is told."""
+    values = {"value": 100.0 * (stayed + left), "value_lost": 100.0 * left}
+    assert Period("2026-01", 1000, 20, **values, value_known=stayed + left, value_stayed=stayed).value_rate == expected
+
+
+def test_of_a_few_customers_all_are_known() -> None:
+    assert Period("2026-01", 3, 1, value=400.0, value_lost=100.0, value_known=3, value_stayed=2).value_rate == 0.25
+    assert Period("2026-01", 3, 0, value=400.0, value_known=3, value_stayed=3).value_rate == 0.0
+    assert Period("2026-01", 9, 0, value_known=9, value_stayed=9).value_rate is None, "they are worth nothing"
+    assert Period("none", 0, 0).value_rate is None
+
+
 def test_a_trend_has_a_word_only_when_its_interval_leaves_out_nothing() -> None:
     rising = churn.trend([Period(str(n), 1000, 20 + 15 * n) for n in range(8)])
     assert rising is not None

@@ -575,11 +575,12 @@ async def test_the_rate_of_leaving_needs_another_systems_word_and_risk_does_not(
         )
         assert rate["reasons"] == [{"reason": "price", "n": 3}, {"reason": "delivery", "n": 1}]
         assert rate["trend"] is None
-        stays = await here.rooms.customer("c9")
-        worth = update(t.customers).where(t.customers.c.id == stays).values(attributes={"value": 400})
-        await here.write(lambda tx: tx.conn.execute(worth))
-        (period,) = (await here.report("churn"))["rate"]["periods"]
-        assert (period["value_rate"], period["value_known"]) == (0.5, 5)
+        for n, by_value in ((4, None), (5, 0.2)):
+            stay = [await here.rooms.customer(f"c{9 + one}") for one in range(n)]
+            worth = update(t.customers).where(t.customers.c.id.in_(stay)).values(attributes={"value": 100})
+            await here.write(lambda tx, worth=worth: tx.conn.execute(worth))
+            (period,) = (await here.report("churn"))["rate"]["periods"]
+            assert (period["value_rate"], period["value_known"]) == (by_value, 4 + n), "worth as much as the others"
 
 
 async def test_who_has_left_is_at_risk_no_more_and_leaves_for_one_reason_however_often_it_is_told(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from random import Random
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -43,6 +44,34 @@ def test_ten_pairs_never_tell_kappa_exactly(pairs: list[tuple[int, int]]) -> Non
     assert found is not None
     assert found.interval is not None
     assert found.interval.high - found.interval.low > 0.4
+
+
+EVEN, THREE, LOPSIDED = (0.5, 0.5), (0.7, 0.2, 0.1), (0.95, 0.05)
+
+
+@pytest.mark.parametrize("marks", [EVEN, THREE, LOPSIDED])
+@pytest.mark.parametrize("kappa", [0.0, 0.4, 0.8])
+@pytest.mark.parametrize("n", [10, 30])
+def test_kappas_interval_holds_the_true_one(n: int, kappa: float, marks: tuple[float, ...]) -> None:
+    assert covered(n, kappa, marks) >= 0.93
+
+
+@pytest.mark.parametrize(("n", "share"), [(10, 0.86), (30, 0.9)])
+def test_it_is_too_sure_of_raters_who_nearly_always_agree_on_nearly_always_the_same(n: int, share: float) -> None:
+    """As `docs/insights.md` says."""
+    assert covered(n, 0.9, LOPSIDED) == pytest.approx(share, abs=0.02)  # three standard errors of 2,000 draws
+
+
+def covered(n: int, kappa: float, marks: tuple[float, ...]) -> float:
+    """How often the interval of n pairs holds the κ that they are drawn with: the second rater says the same so often, else what
+    comes by chance."""
+    chance, held = Random(7), []
+    for _ in range(2_000):
+        first, second = (chance.choices(range(len(marks)), marks, k=n) for _ in range(2))
+        found = cohen([(a, a if chance.random() < kappa else b) for a, b in zip(first, second, strict=True)])
+        if found is not None and found.interval is not None:
+            held.append(found.interval.low - 1e-9 <= kappa <= found.interval.high + 1e-9)
+    return sum(held) / len(held)
 
 
 def test_over_all_criteria_each_has_the_chance_of_its_own_marks() -> None:
@@ -106,6 +135,20 @@ def test_a_sample_sums_cases_and_tells_how_far_its_raters_agree() -> None:
     assert found.score == pytest.approx((8 + 4 * 0.5) / 12)
     assert found.agreement["kind"].agree == pytest.approx(8 / 12)
     assert quality.summed(card, ["1"], reviews[:8]).agreement == {}
+
+
+def test_cases_on_which_two_raters_share_no_mark_make_nothing_surer() -> None:
+    """What does not apply for one of them is no mark: of such a case nothing can be said to be alike."""
+    card = Rubric((Criterion("kind", scale="yes_no"), Criterion("noted", scale="yes_no")))
+    reviews = [
+        Review(str(n), rater, {"kind": int(n % 3 > 0 or rater == "bo")}) for n in range(12) for rater in ("ann", "bo")
+    ]
+    apart = [
+        Review(f"apart {n}", rater, {mark: 1}) for n in range(30) for rater, mark in (("ann", "kind"), ("bo", "noted"))
+    ]
+    alone, found = quality.summed(card, [], reviews), quality.summed(card, [], [*reviews, *apart])
+    assert (alone.by_two, found.by_two) == (12, 42)
+    assert found.together == alone.together == cohen([(int(n % 3 > 0), 1) for n in range(12)])
 
 
 def a_round(given: int, **values: object) -> pulse.Round:
