@@ -57,8 +57,10 @@ def run(talk: Talk, event: flows.Event) -> bool:
     if talk.missing:  # a step asked the articles in words that are not loaded: the turn is run again when they are
         talk.park_for_words(talk.missing, talk.asks)
         return True
-    began, human_flow = outcome.began, talk.desk.human_flow
-    if began and began[0] != human_flow:  # first of all: where people are fetched for it, the desk's rules go by it
+    began = outcome.began
+    ran = began or _ran(talk.flow)
+    if began and began[0] != talk.desk.human_flow:
+        # First of all: where people are fetched for it, the desk's rules go by it.
         talk.bot.cases.began_flow(talk.tx, talk.case.id, *began)
     if began and outcome.state.frames and _comes_back(talk, began[0]):
         text = escape_markdown(talk.sentence("rules_returned"))
@@ -75,9 +77,22 @@ def run(talk: Talk, event: flows.Event) -> bool:
         if isinstance(effect, flows.Escalate) and _is_held(talk):
             talk.flow = flows.FlowState(slots=talk.flow.slots, turns=talk.flow.turns)
             break  # somebody of another team was there: what follows is for while nobody is
-    if began and began[0] == human_flow:  # people were fetched for what was tried before
-        talk.bot.cases.began_flow(talk.tx, talk.case.id, *began)
+    if ran and ran[0] == talk.desk.human_flow and _is_done(outcome):
+        # Only now: until then the desk's rules see what was tried before, for which people are fetched.
+        talk.bot.cases.began_flow(talk.tx, talk.case.id, *ran)
     return outcome.handled
+
+
+def _ran(before: flows.FlowState) -> tuple[str, str] | None:
+    """The flow that began before this event and has fetched nobody yet, and its version's hash."""
+    if not before.frames or before.waiting == "escalate":
+        return None
+    return before.frames[0].flow, before.frames[0].hash
+
+
+def _is_done(outcome: flows.Outcome) -> bool:
+    """Whether people were asked for, or nothing runs any more."""
+    return not outcome.state.frames or any(isinstance(one, flows.Escalate) for one in outcome.effects)
 
 
 def _is_held(talk: Talk) -> bool:

@@ -291,7 +291,7 @@ class Machine:
         self.retries = {}
 
     def push(self, flow: Flow) -> None:
-        if not self.frames and not self.state.frames:
+        if not self.frames:
             self.began = flow.id, flow.hash
         self.frames.append(Running(flow, flow.steps[0].id, self.context.now.isoformat(), {}, []))
 

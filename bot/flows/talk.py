@@ -307,8 +307,8 @@ class Context:
     the customer's own, which is answered before ours is asked again. None: nobody can be asked just now. `search` is what
     the step `kb` asks: (question, locale, collections). `opens_in_s`: seconds until the desk opens, None when nobody knows.
     `is_staffed`: whether somebody is there where an escalation would go now, of a customer whom the flow knows so by then,
-    and (else "") in which flow, if this event began it where none ran; looked up only when a step wants to know. `model`:
-    whether a language model may be asked just now.
+    and (else "") in which flow, if this event began it; looked up only when a step wants to know. `model`: whether a language
+    model may be asked just now.
     """
 
     now: datetime
@@ -328,7 +328,8 @@ class Outcome:
     """`handled` false: no flow wanted it (ask the articles), or a connector is waited for (`state.waiting`).
 
     `trace` is one mapping a step: `{"flow", "step"}` and, for a branch, `{"if", "value"}`. `began` is the flow that began
-    where none ran, and the hash of its version: also one that has ended by now.
+    where none ran or in place of one, and the hash of its version: also one that has ended by now. One that runs within
+    another, or on top of it, is not meant.
     """
 
     state: FlowState

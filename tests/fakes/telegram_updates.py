@@ -148,7 +148,9 @@ class Updates:
     # --- webhook -----------------------------------------------------------------------------------------
 
     def set_webhook(self, url: str, secret: str) -> None:
-        self.webhook, self.secret, self._poller = url, secret, None
+        self.webhook, self.secret = url, secret
+        if url:  # who polls is told so; where there was no webhook, taking it away disturbs nobody
+            self._poller = None
         self.changes.tell()
         for queue in {item.queue for item in self.pending}:
             self._work(queue)

@@ -83,6 +83,19 @@ async def test_who_was_unhappy_is_looked_after_and_gets_a_case_of_their_own(hous
     assert (done["outcome"], done["state"]) == ("solved", "closed")
 
 
+@pytest.mark.parametrize(
+    "why", ["I am very disappointed", "terrible service", "nothing works", "no complaints about Robin"]
+)
+async def test_a_bad_mood_after_a_low_score_is_its_reason_and_no_new_case(house: House, why: str) -> None:
+    kari, ann, case_id = await helped(house)
+    await kari.presses(await kari.hears("How easy was it"), "2")
+    await kari.says(why)
+    assert await kari.hears("May a colleague contact you")
+    (alert,) = (await ann.gets("alerts"))["items"]
+    assert (alert["case"], alert["comment"]) == (case_id, why)
+    assert not await ann.sees()
+
+
 async def test_the_customers_no_stands_above_the_agents_solved(house: House) -> None:
     rules = {**(house.app.rules.surveys or {}), "goal": True}
     object.__setattr__(house.app.rules, "surveys", rules)

@@ -72,6 +72,14 @@ steps:
   - {say: "Good morning to you."}
   - {close: resolved}
 """
+CLAIM = """\
+schema: 1
+flow: claim
+version: 1
+triggers: {phrases: {en: [a claim]}}
+steps:
+  - {id: person, escalate: {team: support}, text: Somebody comes.}
+"""
 ARTICLE = """\
 ---
 title: What delivery costs
@@ -164,6 +172,46 @@ async def test_people_are_fetched_for_what_was_tried_before(tmp_path: Path, fold
             await visitor.hears(answer)
         (case,) = await house.app.storage.read(listing)
         assert (case.priority, case.flow) == ("high", "handoff")
+
+
+async def test_people_are_fetched_for_what_was_tried_also_where_they_are_asked_something_first(
+    tmp_path: Path, folder: Path
+) -> None:
+    (folder / "flows" / "greeting.yaml").write_text(GREETING, encoding="utf-8")
+    asks = HANDOFF.replace(
+        "steps:", "slots: {q: {type: text}}\nsteps:\n  - {id: q_why, ask: q, text: What is it about?}"
+    )
+    (folder / "flows" / "handoff.yaml").write_text(asks, encoding="utf-8")
+    rules = "routing: {rules: [{if: \"case.flow == 'greeting'\", priority: high}]}\n"
+    (folder / "desk.yaml").write_text(DESK + rules, encoding="utf-8")
+    async with House(tmp_path, desk=folder) as house:
+        visitor = await house.visitor()
+        for text, answer in (
+            ("good morning", "Good morning to you."),
+            ("human", "about?"),
+            ("Tents", "Somebody comes."),
+        ):
+            await visitor.says(text)
+            await visitor.hears(answer)
+        (case,) = await house.app.storage.read(listing)
+        assert (case.priority, case.flow) == ("high", "handoff")
+
+
+async def test_a_flow_in_place_of_one_that_asked_something_is_what_the_case_is_about(
+    tmp_path: Path, folder: Path
+) -> None:
+    (folder / "flows" / "claim.yaml").write_text(CLAIM, encoding="utf-8")
+    guide = GUIDE.replace("{type: text}", "{type: number}")  # so that other words are no answer
+    (folder / "flows" / "guide.yaml").write_text(guide, encoding="utf-8")
+    rules = "routing: {rules: [{if: \"case.flow == 'claim'\", priority: high}]}\n"
+    (folder / "desk.yaml").write_text(DESK + rules, encoding="utf-8")
+    async with House(tmp_path, desk=folder) as house:
+        visitor = await house.visitor()
+        for text, answer in (("guide", "What about?"), ("a claim", "Somebody comes.")):
+            await visitor.says(text)
+            await visitor.hears(answer)
+        (case,) = await house.app.storage.read(listing)
+        assert (case.priority, case.flow) == ("high", "claim")
 
 
 async def test_the_survey_that_a_flow_chooses_is_asked_when_the_people_are_done(tmp_path: Path, folder: Path) -> None:
