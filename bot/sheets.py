@@ -45,5 +45,8 @@ class Sheets(Protocol):
     def open(self, conn: Any, kind: str, who: str, locale: str) -> Sheet | str:
         """The next sheet of a kind for this colleague, or a sentence that says why there is none."""
 
-    def fill(self, tx: Tx, sheet_id: str, who: str, given: Mapping[str, str], locale: str) -> Mapping[str, str]:
-        """Take the answers. What is wrong, by question's id ("" for the whole sheet); empty: they are kept."""
+    def fill(self, tx: Tx, sheet_id: str, who: str, given: Mapping[str, str], locale: str) -> Mapping[str, str] | Sheet:
+        """Take the answers. What is wrong, by question's id ("" for the whole sheet); empty: they are kept.
+
+        A sheet: nothing is kept yet, this one comes next.
+        """

@@ -18,7 +18,6 @@ from bot.errors import NotFound
 from bot.outreach import store
 from bot.outreach.notice import (
     LONGEST_TEXT,
-    LONGEST_TITLE,
     MOST_NAMED,
     Audience,
     Kind,
@@ -29,6 +28,7 @@ from bot.outreach.notice import (
 )
 from bot.storage.tx import Tx
 from bot.texts import canonical
+from bot.texts.titles import LONGEST_TITLE
 
 Locale = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35), AfterValidator(canonical)]
 """As customers have it: `no` is read as `nb`, `iw` as `he`."""

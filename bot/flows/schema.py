@@ -285,9 +285,12 @@ class Flow:
 
     @property
     def questions(self) -> Iterator[str]:
-        """The ids of the steps at which a customer is asked something."""
+        """The ids of the steps at which whoever comes is asked something.
+
+        No `kb` is among them: it asks whether an article helped only where it found one, and who came is counted either way.
+        """
         for one in self.steps:
-            if isinstance(one.verb, AskStep) or (isinstance(one.verb, KbStep) and one.verb.confirm):
+            if isinstance(one.verb, AskStep):
                 yield one.id
 
     def step(self, step_id: str) -> Step | None:

@@ -20,9 +20,9 @@ from zoneinfo import ZoneInfo
 from bot.errors import StafettError
 from bot.model import LIVE, CaseStatus
 from bot.quiet import after_quiet, quiet_of
+from bot.texts.titles import LONGEST_TITLE
 
 LONGEST_TEXT = 3_500  # characters: one message on every channel
-LONGEST_TITLE = 120
 GRACE = timedelta(seconds=2)
 """So far behind its pace a notice makes up for it at once: timers ring a little late."""
 MOST_NAMED = 10_000  # customers named one by one

@@ -202,7 +202,8 @@ def refs(conn: Connection, message_id: str) -> list[tuple[str, str]]:
 def remember_ref(tx: Tx, channel: str, ref: str, message: Message | Said, outbox_id: str | None = None) -> None:
     """A name that is known already stays with its message."""
     of = {"customer_id": message.customer_id, "message_id": message.id}
-    _ADD_REF.later(tx.conn, channel=channel, ref=ref, outbox_id=outbox_id, **of)
+    sent_as = {} if outbox_id is None else {"outbox_id": outbox_id}
+    _ADD_REF.later(tx.conn, channel=channel, ref=ref, **sent_as, **of)
 
 
 def messages(conn: Connection, customer_id: str, *, after: int = 0, limit: int = 100) -> list[Message]:
@@ -277,7 +278,7 @@ def _values(message: Message) -> dict[str, Any]:
         "id": message.id,
         "seq": message.seq,
         "case_id": message.case_id,
-        "author_kind": message.author.kind,
+        "author_kind": message.author.kind.value,  # Python's sqlite3 takes what is no plain text the long way
         "author_id": message.author.id,
         "author_name": message.author.name,
         "channel": message.channel,

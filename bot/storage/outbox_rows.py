@@ -43,7 +43,11 @@ _SENT = Prepared(
     update(t.outbox)
     .where(t.outbox.c.id == bindparam("of"))
     .values(
-        state="sent", ext_id=bindparam("called"), error=None, lease_owner=None, sent_at=bindparam("then", type_=t.Utc())
+        state="sent",
+        ext_id=bindparam("called"),
+        error=null(),
+        lease_owner=null(),
+        sent_at=bindparam("then", type_=t.Utc()),
     ),
     beside=True,
 )

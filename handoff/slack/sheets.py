@@ -138,12 +138,14 @@ class SlackSheets:
             return Reply(forms.errors(**dict.fromkeys(list(blocks)[:1], self._wording("refused_not_agent"))))
         given = {str(name): forms.filled(view, name) for name in blocks}
         sheet_id, agent = str(view.get("private_metadata") or ""), who
-        wrong = await self._storage.write(
+        found = await self._storage.write(
             lambda tx: self._sheets.fill(tx, sheet_id, agent.agent_id, given, self._wording.locale)
         )
-        if wrong:
+        if isinstance(found, Sheet):
+            return Reply({"response_action": "update", "view": form(found, self._wording)})
+        if found:
             first = next(iter(given), "")
-            return Reply(forms.errors(**{name or first: text for name, text in wrong.items()}))
+            return Reply(forms.errors(**{name or first: text for name, text in found.items()}))
         return Reply()
 
     async def _answered(self, body: Mapping[str, Any], who: Who, text: str) -> Reply:

@@ -1,7 +1,8 @@
 """Forms of other rooms at the web desk (`bot/sheets.py`): the pulse, a review, a label on a case; and a talk held elsewhere.
 
 GET  /desk/api/sheets/{kind}    {"sheet": {id, title, lead, material, questions, submit}}, or {"told": why there is none}
-POST /desk/api/sheets           {"id", "given": {question: answer}} → {"wrong": {question: why}}; empty: it is kept
+POST /desk/api/sheets           {"id", "given": {question: answer}} → {"wrong": {question: why}}; empty: it is kept;
+                                or {"wrong": {}, "sheet"}: the one that comes next
 """
 
 from __future__ import annotations
@@ -55,10 +56,13 @@ def routes(add: Add, storage: Storage, sheets: Callable[[], Sheets]) -> Sequence
             raise NotFound(sheet_id)
         fill = fill_talk if sheet_id == TALK else room.fill
 
-        def unit(tx: Tx) -> Mapping[str, str]:
+        def unit(tx: Tx) -> Mapping[str, str] | Sheet:
             return fill(tx, sheet_id, seat.agent.id, given, seat.locale)
 
-        return pages.answer({"wrong": dict(await storage.write(unit))})
+        found = await storage.write(unit)
+        return pages.answer(
+            {"wrong": {}, "sheet": drawn(found)} if isinstance(found, Sheet) else {"wrong": dict(found)}
+        )
 
     return (add("/desk/api/sheets/{kind}", opened, "GET"), add("/desk/api/sheets", filled, "POST"))
 

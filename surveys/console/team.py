@@ -179,7 +179,7 @@ class Team:
         given.setdefault(COMMENT, "")
         if not sheet_id.startswith(f"{kind}:"):
             raise Conflict(visit.t("console_stale"))
-        wrong = await visit.rooms.storage.write(lambda tx: self.sheets.fill(tx, sheet_id, who, given, visit.locale))
+        wrong = await visit.rooms.storage.write(lambda tx: self.sheets.answered(tx, sheet_id, who, given, visit.locale))
         if not wrong:
             return visit.go(then, "team_thanks")
         found = await visit.rooms.storage.read(lambda conn: self.sheets.open(conn, kind, who, visit.locale))

@@ -143,8 +143,8 @@ _RATES = (
           "sla_next"),
     _rate("sla_resolution", "SLA kept: resolution", "targets met ÷ targets that ended or passed", "sla_resolution_met",
           "sla_resolution"),
-    _rate("step_answered", "answered at a step", "of the questions of the flows in force: times that one was answered ÷ times "
-          "that it was reached; the rest left there, or went another way", "answered", "reached", family=STEPS),
+    _rate("step_answered", "answered at a step", "of the questions (`ask`) of the flows in force: times that one was answered ÷ "
+          "times that it was reached; the rest left there, or went another way", "answered", "reached", family=STEPS),
 )  # fmt: skip
 
 _AMOUNTS = (

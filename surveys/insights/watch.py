@@ -18,6 +18,7 @@ from bot.outreach.telling import Notices
 from bot.storage import customers
 from bot.storage.engine import Storage
 from bot.storage.tx import Tx
+from bot.storage.wish_titles import BY_FLOW
 from bot.texts import say
 from surveys.insights import spikes, store
 from surveys.insights.records import labelling, wishing
@@ -38,7 +39,6 @@ EVERY: Final = timedelta(hours=1)
 LEFT, BACK = "customer.left", "customer.back"
 """Events of another system: `POST /customers/{id}/events` with `{"reason": …, "value": …}` among their values."""
 LONGEST_REASON = 80
-BY_FLOW = "flow"
 REMINDED: Final = "insights_reminded"
 LISTED: Final = 10  # overdue problems that the team's post names
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.errors import Conflict, NotFound
 from bot.model import Clock
 from bot.sheets import Question, Sheet
 from bot.storage.tx import Tx
-from bot.texts import known, say
+from bot.texts import Texts, known, say
 from surveys.insights.records import store as records
 from surveys.insights.records.labelling import give_topic, label_case, newest_of, relabel, unlabel
-from surveys.insights.records.nouns import LONGEST_TITLE, Area, LabelKind
+from surveys.insights.records.nouns import LONGEST_TITLE, Area, Label, LabelKind
 from surveys.team import pulse, quality, store
 from surveys.team.rounds import Pulse, review
 from surveys.team.rubric import NOT_APPLICABLE, Criterion
@@ -24,8 +26,13 @@ if TYPE_CHECKING:
 PULSE, REVIEW, LABEL = "pulse", "review", "label"
 NUMBER, KIND, AREA, TOPIC, NEWEST = "number", "kind", "area", "topic", "newest"
 DONE = CORRECT, REMOVE = "correct", "remove"
-"""What may be done with the newest label of a case, a flow's or a colleague's, in place of adding one."""
+"""What may be done with the newest label of a case, a flow's or a colleague's, in place of adding one: once it was shown, for
+a flow may have set another one meanwhile.
+"""
+LABELLED = "label"
+"""Beside the answers of the form, in the id of the sheet that asks whether this label is meant: the label's id."""
 COMMENT = "comment"
+OF_LABEL = (KIND, AREA, COMMENT, TOPIC, NEWEST)
 LONGEST_SAID = 1500
 
 
@@ -46,10 +53,15 @@ class TeamSheets:
             return self._of_pulse(conn, who, locale)
         return self._of_review(conn, who, locale)
 
-    def fill(self, tx: Tx, sheet_id: str, who: str, given: Mapping[str, str], locale: str) -> Mapping[str, str]:
+    def fill(self, tx: Tx, sheet_id: str, who: str, given: Mapping[str, str], locale: str) -> Mapping[str, str] | Sheet:
+        kind, _, meant = sheet_id.partition(":")
+        if kind != LABEL:
+            return self.answered(tx, sheet_id, who, given, locale)
+        return self._amended(tx, who, meant, locale) if meant else self._labelled(tx, who, given, locale)
+
+    def answered(self, tx: Tx, sheet_id: str, who: str, given: Mapping[str, str], locale: str) -> Mapping[str, str]:
+        """`fill` of a pulse or a review."""
         kind, _, rest = sheet_id.partition(":")
-        if kind == LABEL:
-            return self._labelled(tx, who, given, locale)
         answers = {name: value for name, value in given.items() if name != COMMENT}
         empty = {name: say("team_choose", locale) for name, value in answers.items() if not value}
         if empty:
@@ -116,32 +128,61 @@ class TeamSheets:
         lead = say("team_label_lead", locale, own)
         return Sheet(LABEL, say("team_label_title", locale, own), lead, questions, say("team_submit", locale, own))
 
-    def _labelled(self, tx: Tx, who: str, given: Mapping[str, str], locale: str) -> Mapping[str, str]:
+    def _labelled(self, tx: Tx, who: str, given: Mapping[str, str], locale: str) -> Mapping[str, str] | Sheet:
         number = given.get(NUMBER, "").strip().lstrip("#")
         is_number = number.isascii() and number.isdigit() and len(number) < 10  # more is none that a database holds
         case_id = records.case_by_number(tx.conn, int(number)) if is_number else None
         if case_id is None:
             return {NUMBER: say("mend_no_case", locale, number=number[:20])}
         kind, topic, done = given.get(KIND, ""), given.get(TOPIC, ""), given.get(NEWEST, "")
-        strange = kind not in {"", *LabelKind} or given.get(AREA, "") not in {"", *Area} or done not in {"", *DONE}
-        if strange or (not kind and not topic.strip() and done != REMOVE) or (not kind and done == CORRECT):
+        if is_strange(given) or (not kind and not topic.strip() and done != REMOVE) or (not kind and done == CORRECT):
             return {KIND: say("team_choose", locale)}
-        newest = newest_of(tx, case_id) if done else None
-        if done and newest is None:
-            return {NEWEST: say("team_label_none", locale)}
-        area = Area(given[AREA]) if given.get(AREA) else None
+        if done:
+            newest = newest_of(tx, case_id)
+            return self._of_newest(newest, given, locale) if newest else {NEWEST: say("team_label_none", locale)}
         try:
             with tx.savepoint():
-                if newest is not None and done == REMOVE:
-                    unlabel(tx, newest.id, who)
-                elif newest is not None:
-                    relabel(tx, newest.id, LabelKind(kind), area, who, given.get(COMMENT, ""))
-                elif kind:
-                    label_case(tx, case_id, LabelKind(kind), area, given.get(COMMENT, ""), who)
+                if kind:
+                    label_case(tx, case_id, LabelKind(kind), area_of(given), given.get(COMMENT, ""), who)
                 if topic.strip():
                     give_topic(tx, [case_id], topic, who)
         except (Conflict, NotFound):
             return {NUMBER: say("mend_no_case", locale, number=number[:20])}
+        return {}
+
+    def _of_newest(self, newest: Label, given: Mapping[str, str], locale: str) -> Sheet:
+        """What the case told last, to be looked at: it is this one that is corrected or taken away."""
+        own, done = self._desk().texts, given[NEWEST]
+        meant = json.dumps({name: given.get(name, "") for name in OF_LABEL} | {LABELLED: newest.id}, ensure_ascii=False)
+        to = _shown(given.get(KIND, ""), given.get(AREA) or newest.area, locale, own)
+        return Sheet(
+            f"{LABEL}:{meant}",
+            say("team_label_title", locale, own),
+            say(f"team_label_{done}_sure", locale, own, to=to),
+            (),
+            say("team_submit", locale, own),
+            [(_shown(newest.kind, newest.area, locale, own), newest.text[:LONGEST_SAID] or "–")],
+        )
+
+    def _amended(self, tx: Tx, who: str, meant: str, locale: str) -> Mapping[str, str] | Sheet:
+        """The label that was shown is corrected, or taken away, as it was asked for. Its area stays where none was given."""
+        given = _meant(meant)
+        found = records.labels(tx.conn, label_id=given.get(LABELLED, ""), limit=1)
+        gone = replace(self._of_label(locale), lead=say("team_label_gone", locale, self._desk().texts))
+        if not found or is_strange(given):
+            return gone
+        (label,) = found
+        try:
+            with tx.savepoint():
+                if given.get(NEWEST) == REMOVE:
+                    unlabel(tx, label.id, who)
+                else:
+                    kind = LabelKind(given.get(KIND) or label.kind)
+                    relabel(tx, label.id, kind, area_of(given) or label.area, who, given.get(COMMENT, ""))
+                if given.get(TOPIC, "").strip():
+                    give_topic(tx, [label.case_id], given[TOPIC], who)
+        except (Conflict, NotFound):
+            return gone
         return {}
 
     def _score(self, score: int, locale: str) -> str:
@@ -183,6 +224,31 @@ class TeamSheets:
         options = [(str(value), mark(value)) for value in one.marks]
         options.append((NOT_APPLICABLE, say("team_mark_na", locale)))
         return Question(one.id, name_of(one, locale), tuple(options))
+
+
+def is_strange(given: Mapping[str, str]) -> bool:
+    """Whether the form of a label never offered that."""
+    offered = ((KIND, LabelKind), (AREA, Area), (NEWEST, DONE))
+    return any(given.get(name, "") not in {"", *of} for name, of in offered)
+
+
+def area_of(given: Mapping[str, str]) -> Area | None:
+    return Area(given[AREA]) if given.get(AREA) else None
+
+
+def _meant(text: str) -> Mapping[str, str]:
+    """What the id of a sheet says of the label that was shown; nothing where no sheet of ours has that id."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return {name: str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+
+
+def _shown(kind: str, area: str | None, locale: str, own: Texts) -> str:
+    """A label in a few words: "Complaint · Service"."""
+    named = [f"mend_kind_{kind}"] * bool(kind) + [f"mend_area_{area}"] * bool(area)
+    return " · ".join(say(one, locale, own) for one in named)
 
 
 def name_of(one: Criterion, locale: str) -> str:

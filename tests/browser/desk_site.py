@@ -25,6 +25,8 @@ from handoff.case import Case
 from handoff.watch import ringers, subscribers
 from handoff.web.desk import WebDesk
 from handoff.web.routes import WebDeskRoutes
+from surveys.team.rounds import Pulse
+from surveys.team.sheets import TeamSheets
 from tests.unit.handoff_house import House, Outlet, Wall, a_desk
 
 
@@ -52,9 +54,16 @@ class Site:
         self._socket.bind(("127.0.0.1", 0))
         port = self._socket.getsockname()[1]
         self.url = f"http://localhost:{port}"
+        sheets = TeamSheets(lambda: self.desk, Pulse(lambda: self.desk, "a secret of this test"), self.storage.clock)
         settings = Settings(_env_file=None, port=port, public_url=self.url)
         self.routes = WebDeskRoutes(
-            self.storage, settings, "a secret of this test", self.web, lambda: self.desk, self.widgets
+            self.storage,
+            settings,
+            "a secret of this test",
+            self.web,
+            lambda: self.desk,
+            self.widgets,
+            forms=lambda: sheets,
         )
         app = Starlette(routes=list(self.routes.routes()))
         config = uvicorn.Config(app, log_config=None, lifespan="off", proxy_headers=False, timeout_graceful_shutdown=1)

@@ -15,6 +15,9 @@ from bot.desk_folder.desk import Macro
 from handoff import cases
 from handoff.errands import store as errands
 from handoff.errands import verbs
+from surveys.insights.records import labelling
+from surveys.insights.records import store as records
+from surveys.insights.records.nouns import Area, LabelKind
 from tests.browser.desk_site import Site
 
 MACROS = (
@@ -91,3 +94,25 @@ async def test_an_agent_is_helped_and_asks_colleagues_without_leaving_the_keyboa
     found = await Axe().run(page)
     serious = [one for one in found.response["violations"] if one["impact"] in {"serious", "critical"}]
     assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in serious] == []
+
+
+async def test_what_a_case_told_is_shown_before_it_is_taken_away(page: Page, site: Site) -> None:
+    case = await site.told()
+    await site.house.do(cases.claim, case.id, "ann", desk="wall")
+    await site.house.do(labelling.label_case, case.id, LabelKind.COMPLAINT, Area.SERVICE, "Too slow", "ann")
+    page.set_default_timeout(30_000)
+    await page.set_viewport_size({"width": 1400, "height": 900})
+    await page.goto(f"{site.url}/desk#{case.id}", wait_until="domcontentloaded")
+    for button in ("Cancel", "Send"):
+        await page.get_by_role("button", name="More", exact=True).click()
+        await page.get_by_role("menuitem", name="Complaint, wish, praise…").click()
+        await page.get_by_role("dialog").get_by_text("is taken away").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Send").click()
+        shown = page.get_by_role("dialog").filter(has_text="Is this the one?")
+        await expect(shown).to_contain_text("Complaint · Service: Too slow")
+        await shown.get_by_role("button", name=button).click()
+        await expect(page.get_by_role("dialog")).to_have_count(0)
+        if button == "Cancel":
+            assert len(await site.house.look(records.labels)) == 1
+    await expect(page.locator(".toast").filter(has_text="Kept. Thank you.")).to_be_visible()
+    assert await site.house.look(records.labels) == []

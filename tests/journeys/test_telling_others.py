@@ -159,6 +159,7 @@ async def test_a_wish_is_told_in_its_order_and_as_it_is_called_when_it_is_told(
         await ola.says("/wish")
         await ola.says("Hansen wants green socks")
         await house.app.storage.write(lambda tx: wishing.decline(tx, first["id"], "test"))
+        await house.settle()
         rows = await house.app.storage.read(
             lambda conn: conn.execute(select(t.outbox).where(t.outbox.c.kind == "wish")).all()
         )
@@ -170,7 +171,6 @@ async def test_a_wish_is_told_in_its_order_and_as_it_is_called_when_it_is_told(
         await house.passes(seconds=LONGEST_WAIT)
         later = [one for one in receiver.told() if one["event"].startswith("wish")][2:]
         assert [one["event"] for one in later][-2:] == ["wish.asked", "wish.changed"]
-        assert later[0]["data"]["title"] == "Hansen wants green socks"
         assert {one["data"]["title"] for one in later[-2:]} == {"green socks, Hansen wants"}
 
 

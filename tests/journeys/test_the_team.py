@@ -17,7 +17,9 @@ from bot.errors import Conflict
 from bot.model import new_id
 from bot.storage import tables as t
 from channels.delivery import paces
+from surveys.insights.records import labelling
 from surveys.insights.records import store as records
+from surveys.insights.records.nouns import LabelKind
 from surveys.team import rounds, store
 from surveys.team.rubric import USUAL
 from tests.fakes.slack import SlackServer
@@ -103,13 +105,30 @@ async def test_an_agent_says_in_slack_what_a_case_told_us_and_what_it_was_about(
     (label,) = await house.app.storage.read(lambda conn: records.labels(conn, kind="complaint", area="process"))
     assert (label.text, label.by, label.topic) == ("slow", "slack:T0001:U1", "delivery")
     assert (await house.case()).topic == "delivery"
+    await house.ann.commands(DESK, "/stafett", "label")
+    form = await house.ann.is_shown("What a case told us")
     changes = {"number": f"#{case.number}", "kind": "Praise", "What the case told us last": "is corrected to this"}
     await house.ann.submits(form, changes)
+    sure = await house.ann.is_shown("What a case told us")
+    shown = str(sure["blocks"])
+    assert "Complaint · Process: slow" in shown
+    assert "corrected to: Praise · Process" in shown
     (label,) = await house.app.storage.read(records.labels)
-    assert (label.kind, label.area, label.text) == ("praise", None, "slow")
+    assert label.kind == "complaint"  # not before they have looked at it
+    await house.ann.submits(sure)
+    (label,) = await house.app.storage.read(records.labels)
+    assert (label.kind, label.area, label.text) == ("praise", "process", "slow")
+    await house.ann.commands(DESK, "/stafett", "label")
+    form = await house.ann.is_shown("What a case told us")
     away = {"number": f"#{case.number}", "kind": None, "What the case told us last": "is taken away"}
     await house.ann.submits(form, {name: value for name, value in away.items() if value})
-    assert await house.app.storage.read(records.labels) == []
+    sure = await house.ann.is_shown("What a case told us")
+    await house.app.storage.write(
+        lambda tx: labelling.label(tx, case.id, case.customer_id, LabelKind.SUGGESTION, None, "a flow's", None)
+    )
+    await house.ann.submits(sure)
+    (label,) = await house.app.storage.read(records.labels)
+    assert label.text == "a flow's"  # it came meanwhile, and stays
 
 
 # ── the console ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -697,6 +697,11 @@ def test_a_step_asks_whether_the_article_helped(tmp_path: Path) -> None:
     assert customer.says("hm") == ["Nothing."], "neither yes nor no, twice: it did not help"
 
 
+def test_a_step_that_asks_only_where_an_article_was_found_is_no_question_of_the_figures(tmp_path: Path) -> None:
+    """Everybody who comes is counted there: those of whom nothing was asked would have left it all."""
+    assert list(desk_of(tmp_path, GUIDE.replace("CONFIRM", "true"), ORDER).flows["guide"].questions) == ["q_what"]
+
+
 @pytest.mark.parametrize("told", ["article", "answer"])
 @pytest.mark.parametrize("helped", [True, False])
 def test_what_ends_after_a_yes_is_confirmed_and_after_nothing_or_a_no_it_is_not(

@@ -52,6 +52,25 @@ async def test_a_case_is_labelled_at_the_web_desk_by_the_form_that_slack_has(hou
     assert (label.kind, label.area, label.text, label.by) == ("complaint", "service", "Too slow", "ann")
 
 
+async def test_the_label_that_was_looked_at_is_taken_away_and_no_other(house: House, ann: Browser) -> None:
+    case = await house.taken("ann")
+    given = {"number": str(case.number), "kind": "complaint", "area": "service", "comment": "Too slow"}
+    assert await sent(ann, "label", **given) == {}
+    away = {"id": "label", "given": {"number": str(case.number), "newest": "remove"}}
+    sure = (await ann.post("api/sheets", away)).json()
+    assert sure["wrong"] == {}
+    assert sure["sheet"]["material"] == [{"who": "Complaint · Service", "said": "Too slow"}]
+    assert len(await house.look(records.labels)) == 1
+    later = {"number": str(case.number), "kind": "praise", "comment": "Thanks"}
+    assert await sent(ann, "label", **later) == {}
+    assert await sent(ann, sure["sheet"]["id"]) == {}
+    assert [one.text for one in await house.look(records.labels)] == ["Thanks"]
+    gone = (await ann.post("api/sheets", {"id": sure["sheet"]["id"], "given": {}})).json()["sheet"]
+    assert (gone["id"], gone["lead"]) == ("label", "What you saw is not there any more; nothing was changed.")
+    for strange in ("label:{", "label:7", "label:{}"):
+        assert (await ann.post("api/sheets", {"id": strange, "given": {}})).json()["sheet"]["id"] == "label"
+
+
 @pytest.mark.parametrize(
     ("more", "at"),
     [

@@ -9,18 +9,21 @@ export async function openSheet(kind, filled = {}) {
   try {
     const { sheet, told } = await get(`sheets/${kind}`);
     if (told) return toast(told);
-    if (await asked(sheet, filled)) toast(t("desk_sheet_kept"));
+    let next = sheet;
+    for (let known = filled; next?.questions; known = {}) next = await asked(next, known);
+    if (next) toast(t("desk_sheet_kept"));
   } catch (error) { toast(reason(error), "bad"); }
 }
 
+/** True: it is kept; a sheet: this one comes next; nothing: they went away. */
 function asked(sheet, filled) {
   const whole = h("p", { class: "wrong", role: "alert", hidden: true });
   const fields = sheet.questions.map((one) => field(one, filled[one.id] ?? ""));
   const said = sheet.material.map((one) => h("p", { dir: "auto" }, h("b", {}, h("bdi", {}, one.who)), ": ", one.said));
   const body = [h("p", { class: "soft", dir: "auto" }, sheet.lead), said.length ? h("div", { class: "material", tabindex: 0 }, said) : null, ...fields.map((one) => one.node), whole];
   return ask(sheet.title, body.filter(Boolean), sheet.submit, (form) => {
-    send(sheet, Object.fromEntries(new FormData(form))).then((wrong) => {
-      if (!Object.keys(wrong).length) return form.pick(true);
+    send(sheet, Object.fromEntries(new FormData(form))).then(({ wrong, sheet: next }) => {
+      if (!Object.keys(wrong).length) return form.pick(next ?? true);
       for (const one of fields) one.tell(wrong[one.id] ?? "");
       tell(whole, wrong[""] ?? "");
     }, (error) => tell(whole, reason(error)));
@@ -30,7 +33,7 @@ function asked(sheet, filled) {
 
 async function send(sheet, given) {
   const every = Object.fromEntries(sheet.questions.map((one) => [one.id, given[one.id] ?? ""]));
-  return (await post("sheets", { id: sheet.id, given: every })).wrong;
+  return post("sheets", { id: sheet.id, given: every });
 }
 
 function tell(node, words) {

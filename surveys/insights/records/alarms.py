@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from bot.errors import Conflict
 from bot.events import TeamTold
 from bot.model import new_id
-from bot.outreach.notice import LONGEST_TITLE, Audience, Kind, Notice, State
+from bot.outreach.notice import Audience, Kind, Notice, State
 from bot.outreach.telling import Notices
 from bot.storage import audit
 from bot.storage.tx import Tx
 from bot.texts import say
+from bot.texts.titles import LONGEST_TITLE
 from surveys.insights import store as figures
 from surveys.insights.records import store
 from surveys.insights.records.nouns import Alarm, AlarmState, Problem

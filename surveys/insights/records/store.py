@@ -111,6 +111,7 @@ def labels(
     area: str | None = None,
     topic: str | None = None,
     case_id: str | None = None,
+    label_id: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
     limit: int | None = 500,
@@ -120,7 +121,7 @@ def labels(
     """
     about = func.coalesce(func.nullif(c.c.topic, ""), c.c.flow)
     query = select(lb, c.c.number, about.label("topic"), c.c.channel).outerjoin(c, c.c.id == lb.c.case_id)
-    exact = ((kind, lb.c.kind), (topic, about), (case_id, lb.c.case_id))
+    exact = ((kind, lb.c.kind), (topic, about), (case_id, lb.c.case_id), (label_id, lb.c.id))
     query = query.where(*(column == value for value, column in exact if value is not None))
     if area is not None:
         query = query.where(lb.c.area == area if area else lb.c.area.is_(None))

@@ -12,7 +12,7 @@ from bot.outreach.notice import Audience
 from bot.outreach.telling import Notices
 from bot.storage import audit
 from bot.storage.tx import Tx
-from bot.texts.titles import title_of as called
+from bot.texts import titles
 from surveys.insights import wishes
 from surveys.insights.records import store
 from surveys.insights.records.nouns import Area, Vote, Wish, WishState
@@ -36,7 +36,7 @@ def wished(
     if near is not None and near[1] >= wishes.SAME:
         found = store.wish(tx.conn, near[0])
     else:
-        found = Wish(new_id(), called(said), WishState.OPEN, by, tx.now, tx.now, area=area)
+        found = Wish(new_id(), titles.title_of(said), WishState.OPEN, by, tx.now, tx.now, area=area)
         store.put_wish(tx, found)
     if store.has_voted(tx.conn, found.id, customer_id):
         return store.wish(tx.conn, found.id)
@@ -98,7 +98,7 @@ def part(tx: Tx, wish_id: str, vote_id: str, by: str) -> Wish:
     vote = next((one for one in store.votes(tx.conn, wish_id) if one.id == vote_id), None)
     if vote is None:
         raise Conflict("that vote is not there any more")
-    made = Wish(new_id(), called(vote.text), WishState.OPEN, by, tx.now, tx.now, area=found.area)
+    made = Wish(new_id(), titles.title_of(vote.text), WishState.OPEN, by, tx.now, tx.now, area=found.area)
     store.put_wish(tx, made)
     store.move_vote(tx, vote_id, made.id)
     audit.of_console(tx, by, "wish parted", wish=made.id)
