@@ -110,7 +110,7 @@ class AnswerFacts:
     """One answer, with what is known of its case. Times are seconds; None: it has not come to that."""
 
     at: datetime
-    score: float
+    score: int
     channel: str | None
     topic: str | None
     frt: float | None = None

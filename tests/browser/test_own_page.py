@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from playwright.async_api import Page, expect
 
@@ -38,3 +40,25 @@ async def test_an_own_desk_is_not_shown_beside_the_demo_shops_words(
     await expect(page.locator("stafett-widget .starters button")).to_have_count(0)
     assert "AB123456" not in await page.locator("body").inner_text()
     assert complaints == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "locale", "words", "lang", "way"),
+    [
+        ("nl-BE", "nl-BE", "Open de chat", "nl", "ltr"),
+        ("he", "he-IL", "לפתיחת הצ׳אט", "he", "rtl"),
+        ("pt-BR", "pt-BR", "Open the chat", "en", "ltr"),
+    ],
+)
+async def test_a_language_of_one_country_is_shown_in_that_languages_words(
+    page: Page, tmp_path: Path, asked: str, locale: str, words: str, lang: str, way: str
+) -> None:
+    (tmp_path / "desk").mkdir()
+    (tmp_path / "desk" / "desk.yaml").write_text("schema: 1\nname: Fjord\nlocales: [nl-BE, he-IL, pt-BR]\n")
+    async with House(tmp_path, desk=tmp_path / "desk") as house:
+        await page.goto(f"{house.url}/?locale={asked}")
+        await expect(page.get_by_role("button", name=words)).to_be_visible()
+        root = page.locator("html")
+        await expect(root).to_have_attribute("lang", lang)
+        await expect(root).to_have_attribute("dir", way)
+        await expect(page.locator(".tongues [aria-current]")).to_have_attribute("hreflang", locale)

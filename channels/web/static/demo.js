@@ -45,9 +45,9 @@ const root = document.documentElement, own = root.dataset.locales?.split(" "), k
 const base = (tag) => tag.toLowerCase().split("-")[0].replace(/^no$/, "nb").replace(/^iw$/, "he");
 const asked = new URLSearchParams(location.search).get("locale"), tongues = [asked || [], navigator.languages || []].flat();
 const locale = tongues.map((tag) => known.find((one) => one === tag) || known.find((one) => base(one) === base(tag))).find(Boolean) || known[0];
-const words = WORDS[locale] || WORDS.en;
-root.lang = WORDS[locale] ? locale : "en";
-root.dir = locale === "he" ? "rtl" : "ltr";
+const spoken = [locale, base(locale), "en"].find((one) => WORDS[one]), words = WORDS[spoken];
+root.lang = spoken;
+root.dir = spoken === "he" ? "rtl" : "ltr";
 window.StafettSettings = { locale, ...(own ? {} : { starters: [words.ask, words.phrase] }), ...window.StafettSettings };
 
 addEventListener("DOMContentLoaded", () => {
