@@ -12,6 +12,7 @@ from typing import Any
 
 from bot.model import Answered, Customer, Happening, Identity, Message
 from bot.storage.tx import Tx
+from bot.texts.commands import command
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +22,6 @@ class Pressed:
     on: Message
     value: str
     label: str
-
-
-MARKS = "\u200e\u200f\u2066\u2067\u2068\u2069"
-"""What keeps a command's slash at its head within a Hebrew sentence, and is copied along with it unseen."""
 
 
 @dataclass(slots=True)
@@ -47,22 +44,15 @@ class Turn:
 
     def __post_init__(self) -> None:
         self.text = self.message.body.text if self.message else ""
-        said = self.text.strip(MARKS)
-        self.command = _command(said) if self.pressed is None and said.startswith("/") else None
+        self.command = (command(self.text)[0] or None) if self.pressed is None else None
 
     @property
     def argument(self) -> str:
-        parts = self.text.strip(MARKS).split(maxsplit=1)
-        return parts[1].strip() if len(parts) > 1 else ""
+        return command(self.text)[1]
 
     @property
     def answered(self) -> Answered | None:
         return self.happening if isinstance(self.happening, Answered) else None
-
-
-def _command(text: str) -> str | None:
-    head = text[1:].split(maxsplit=1)
-    return head[0].split("@")[0].lower() if head else None
 
 
 Taker = Callable[[Turn], bool]

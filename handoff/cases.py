@@ -140,6 +140,7 @@ def _reopen(tx: Tx, ended: Case) -> Case | None:
         reason=None,
         confirmed=None,
         wait=None,
+        locale=locale_of(tx, ended),
     )
     tx.emit(CaseReopened(case.id, case.customer_id))
     return changed(tx, case)
@@ -512,10 +513,14 @@ def on_merged(tx: Tx, event: CustomersMerged) -> None:
 
 
 def _follow(tx: Tx, case: Case, winner_id: str) -> None:
-    """The survivor goes to the winner, whose baton its agent's words now hang on."""
+    """The survivor goes to the winner, whose baton its agent's words now hang on, and whose language it goes on in."""
     epoch = customers.conversation(tx.conn, winner_id).epoch
     for relay in store.waiting_relays(tx.conn, case.id):
         store.change_relay(tx, relay, epoch=epoch)
+    winner = customers.customer(tx.conn, winner_id)
+    if winner is not None and winner.locale != case.locale:
+        marks.mark(tx.conn, marks.CASES, case.id)
+        case = store.change(tx, case, locale=winner.locale)
     store.log(tx, case, "merged", **{"from": case.customer_id, "to": winner_id})
     tx.emit(CaseChanged(winner_id, case.id, case.status))
 

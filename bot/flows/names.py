@@ -36,6 +36,9 @@ class Names:
     flows: tuple[str, ...] = ()
     slots: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of each flow
     collections: tuple[str, ...] = ()  # the articles' tags
+    was_valid: bool = (
+        False  # and its flow may be running: a text's name that names none goes on as a word like any other
+    )
 
 
 @dataclass(slots=True)
@@ -82,7 +85,7 @@ class Seen:
         if node.kind != "scalar" or not node.raw:
             self.reader.wrong(node, f"{what} must be a text")
             return None
-        if _KEY.fullmatch(node.raw):
+        if _KEY.fullmatch(node.raw) and not self.names.was_valid:
             told = f'{what}: "{node.raw}" would be taken letter by letter; a slot is written "{{{{ {node.raw[1:]} }}}}"'
             self.reader.fault(node, told, "template")
             return None
@@ -137,6 +140,8 @@ class Seen:
         key = text[1:]
         own = self.names.texts.get(key)
         if own is None and not known(key):
+            if self.names.was_valid:
+                return dict.fromkeys(self.names.locales, text)
             self.reader.fault(
                 node,
                 f'{what}: unknown text "{text}"{nearest(text, ["$" + one for one in self.names.texts])}',

@@ -34,6 +34,7 @@ from bot.flows.talk import (
     TimedOut,
 )
 from bot.flows.words import Found, tokens
+from bot.texts.commands import command
 
 if TYPE_CHECKING:
     from bot.desk_folder.desk import Desk, Interrupt
@@ -217,10 +218,10 @@ def _cut_in(machine: Machine, interrupt: Interrupt, found: Found) -> None:
 
 def _triggered(machine: Machine, text: str, said: tuple[str, ...], other_than: str = "") -> bool:
     best: tuple[Found, Flow] | None = None
-    command = text.split(maxsplit=1)[0].split("@", maxsplit=1)[0].lower() if text.startswith("/") else ""
+    name, _ = command(text)
     heard = of_desk(machine.desk).triggers.find(said, machine.locale)
-    for flow in machine.desk.flows.values() if command or heard else ():
-        if (command and command in flow.triggers.commands) and machine.may_start(flow):
+    for flow in machine.desk.flows.values() if name or heard else ():
+        if name and f"/{name}" in flow.triggers.commands and machine.may_start(flow):
             machine.begin(flow.id, text)
             return True
         found = heard.get(flow.id)

@@ -48,6 +48,7 @@ def from_row(row: Mapping[str, Any]) -> Flow | None:
         flows=tuple(known["flows"]),
         slots={name: tuple(slots) for name, slots in known["slots"].items()},
         collections=tuple(known["collections"]),
+        was_valid=True,
     )
     faults = Faults()
     root = read(f"{row['flow']} ({row['hash']})", row["source"], faults)

@@ -34,6 +34,8 @@ async def test_a_command_that_was_copied_out_of_a_hebrew_sentence_is_one(tmp_pat
         assert copied == "\u2066/link\u2069"
         await visitor.says(copied)
         await visitor.hears("לשלוח שם")
+        await visitor.says("\u2066/complaint\u2069")
+        await visitor.hears("מה קרה?")
 
 
 async def test_nobody_is_followed_into_the_language_of_a_name_or_of_an_answer(tmp_path: Path) -> None:

@@ -12,8 +12,13 @@ import pytest
 from bot import flows
 from bot.desk_folder import Desk, DeskFaults
 from bot.desk_folder.desk import Versions
+from bot.flows import versions
 from bot.flows.expressions import Scope
+from bot.flows.load import read_flow
 from bot.flows.migrate import NoPlace, move_all
+from bot.flows.names import Names
+from bot.flows.schema import Flow
+from bot.flows.source import Faults, Reader, read
 from tests.unit.flows_house import NOON, Customer, desk_of
 
 OLD = """\
@@ -172,3 +177,27 @@ def test_the_desk_says_how_long_and_what_nobody_runs_any_more(tmp_path: Path) ->
     assert desk.versions == Versions(7, ("0123456789abcdef",))
     with pytest.raises(DeskFaults, match="no version's hash"):
         desk_of(tmp_path, OLD, desk=DESK + "versions: {kill: [v1]}\n")
+
+
+def test_a_flow_that_runs_is_read_again_though_its_words_would_be_refused_today() -> None:
+    """Until lately a text's name was taken letter by letter where programs read."""
+    source = """\
+schema: 1
+version: 1
+flow: wish
+slots: {wish: {type: text}}
+steps:
+  - {id: q_wish, ask: wish, text: "Which?"}
+  - {record: {kind: feature_request, text: $wish}}
+  - {close: no_solution, reason: $later}
+"""
+    desk = Names(locales=("en",))
+    faults = Faults()
+    root = read("wish.yaml", source, faults)
+    assert root is not None
+    assert read_flow(root, source, Reader("wish.yaml", faults), desk) is None
+    kept = versions.to_row(Flow("wish", 1, "old", (), source=source), desk)
+    flow = versions.from_row(kept)
+    assert flow is not None
+    assert [getattr(step.verb, "values", None) for step in flow.steps][1] == {"text": "$wish"}
+    assert getattr(flow.steps[2].verb, "reason", None) == {"en": "$later"}

@@ -104,6 +104,13 @@ async def test_within_the_window_the_case_is_reopened_and_knows_who_helped(house
     assert CaseReopened(case.id, case.customer_id) in house.heard
 
 
+async def test_a_reopened_case_goes_on_in_the_language_that_its_customer_has_come_to_speak(house: House) -> None:
+    case = await house.taken("ann")
+    await house.do(cases.resolve, case.id, "ann", "resolved")
+    await house.do(customers.set_locale, case.customer_id, "he")
+    assert (await house.do(cases.ensure_open, case.customer_id, "web")).locale == "he"
+
+
 async def test_a_reopened_case_concerns_those_whom_it_waited_for_though_nobody_came(house: House) -> None:
     case = await house.queued()
     await house.do(cases.resolve, case.id, None, "resolved")
@@ -697,6 +704,14 @@ async def test_f45_f46_merged_customers_keep_the_case_that_people_hold(either: H
     assert not [event for event in either.heard if isinstance(event, CaseResolved)]
     await either.later(seconds=5)
     assert "Let me see" in await either.said(pair[0])
+
+
+async def test_the_case_of_two_who_became_one_goes_on_in_the_language_of_the_one_who_stays(either: House) -> None:
+    queued, stays = await either.queued("Kari"), await either.newcomer("Kari2", "telegram")
+    await either.do(customers.set_locale, stays, "he")
+    await either.do(merging.merge, stays, queued.customer_id, "linked")
+    case = await either.case(queued)
+    assert (case.customer_id, case.status, case.locale) == (stays, "queued", "he")
 
 
 @pytest.mark.parametrize("people_have", ["winner", "loser"])
