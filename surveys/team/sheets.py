@@ -12,9 +12,10 @@ from bot.model import Clock
 from bot.sheets import Question, Sheet
 from bot.storage.tx import Tx
 from bot.texts import Texts, known, say
+from bot.texts.titles import LONGEST_TITLE
 from surveys.insights.records import store as records
 from surveys.insights.records.labelling import give_topic, label_case, newest_of, relabel, unlabel
-from surveys.insights.records.nouns import LONGEST_TITLE, Area, Label, LabelKind
+from surveys.insights.records.nouns import Area, Label, LabelKind
 from surveys.team import pulse, quality, store
 from surveys.team.rounds import Pulse, review
 from surveys.team.rubric import NOT_APPLICABLE, Criterion

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
-LONGEST_TITLE = 120
 LONGEST_TEXT = 4_000
 LONGEST_MESSAGE = 3_500
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from datetime import date
 
 from bot.errors import Conflict
-from surveys.insights.records.nouns import LONGEST_MESSAGE, LONGEST_TEXT, LONGEST_TITLE
+from bot.texts.titles import LONGEST_TITLE
+from surveys.insights.records.nouns import LONGEST_MESSAGE, LONGEST_TEXT
 from surveys.responses import FIRST_YEAR, LAST_YEAR
 
 THOUSANDS = re.compile(r"[1-9][0-9]{0,2}\.[0-9]{3}")
