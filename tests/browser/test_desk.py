@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -11,12 +10,13 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Page, expect
 
 from bot.model import AuthorKind
 from bot.storage import history
 from handoff import cases
 from tests.browser.desk_site import Site
+from tests.support.browser import slow_line
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
@@ -103,25 +103,21 @@ async def test_who_claims_and_replies_in_one_go_writes_in_that_case_and_who_clai
     await site.told()
     await site.told("Ola Hansen")
     box = page.get_by_role("textbox", name="Reply to customer")
-    held = asyncio.Event()
-
-    async def slowly(route: Route) -> None:
-        await held.wait()
-        await route.continue_()
-
-    await page.route("**/claim", slowly)
+    line = await slow_line(page, "**/claim")
+    await page.reload()
     for name in ("Kari Nordmann", "Ola Hansen"):
         await expect(page.get_by_role("option", name=name)).to_be_visible()
     await page.get_by_role("option", name="Ola Hansen").click()
     await expect(page.locator(".bar h2")).to_have_text("Ola Hansen")
+    line.clear()
     await page.keyboard.press("c")
     await page.keyboard.press("r")
-    held.set()
+    line.set()
     await expect(box).to_be_focused()
     await expect(box).to_have_value("")
     await page.keyboard.press("Escape")
 
-    held.clear()
+    line.clear()
     await page.get_by_role("tab", name="Queue").click()
     await page.get_by_role("option", name="Kari Nordmann").click()
     await expect(page.locator(".bar h2")).to_have_text("Kari Nordmann")
@@ -131,7 +127,7 @@ async def test_who_claims_and_replies_in_one_go_writes_in_that_case_and_who_clai
     await expect(page.locator(".bar h2")).to_have_text("Ola Hansen")
     await page.keyboard.press("Escape")
     async with page.expect_response("**/claim"):
-        held.set()
+        line.set()
     await expect(page.get_by_role("option", name="Kari Nordmann")).to_be_visible()  # among mine now
     await expect(box).not_to_be_focused()
 
@@ -335,21 +331,17 @@ async def test_what_is_typed_while_words_are_on_their_way_is_neither_lost_nor_se
     at_desk: Page, site: Site
 ) -> None:
     """A slow line: the agent presses Enter, goes on typing, and presses Enter again."""
-    page, customer = at_desk, await taken(at_desk, site)
-    arrives = asyncio.Event()
-
-    async def slowly(route: Route) -> None:
-        await arrives.wait()
-        await route.continue_()
-
-    await page.route("**/reply", slowly)
+    page = at_desk
+    line = await slow_line(page, "**/reply")
+    customer = await taken(page, site)
+    line.clear()
     box = page.get_by_role("textbox", name="Reply to customer")
     await box.fill("One moment.")
     await box.press("Enter")
     await box.press("End")
     await box.type("I look it up.")
     await box.press("Enter")
-    arrives.set()
+    line.set()
     await expect(box).to_have_value("")
     await expect(page.locator(".msg.agent:not(.pending) .bubble")).to_have_count(2)
     assert (await site.house.said(customer))[-2:] == ["One moment.", "I look it up."]

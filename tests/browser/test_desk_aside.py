@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Page, expect
 
 from bot.desk_folder.desk import Macro
 from handoff import cases
@@ -19,6 +18,7 @@ from surveys.insights.records import labelling
 from surveys.insights.records import store as records
 from surveys.insights.records.nouns import Area, LabelKind
 from tests.browser.desk_site import Site
+from tests.support.browser import slow_line
 
 MACROS = (
     Macro("hello", "Hello", "en", "Hello {{ customer.name }}, this is {{ agent.name }}."),
@@ -39,6 +39,7 @@ async def test_an_agent_is_helped_and_asks_colleagues_without_leaving_the_keyboa
     await site.house.do(cases.claim, case.id, "ann", desk="wall")
     page.set_default_timeout(30_000)
     await page.set_viewport_size({"width": 1400, "height": 900})
+    line = await slow_line(page, "**/reply")
     await page.goto(f"{site.url}/desk#{case.id}", wait_until="domcontentloaded")
     box = page.get_by_role("textbox", name="Reply to customer")
     await expect(box).to_be_visible()
@@ -59,20 +60,13 @@ async def test_an_agent_is_helped_and_asks_colleagues_without_leaving_the_keyboa
     await page.keyboard.press("Enter")
     await expect(box).to_be_focused()
     # What is warned of late, when other words stand in the box, is only told: "send anyway" would mean those.
-    answered = asyncio.Event()
     await page.evaluate(STAY)
-
-    async def late(route: Route) -> None:
-        await answered.wait()
-        await route.continue_()
-
-    await page.route("**/reply", late)
+    line.clear()
     await page.keyboard.press("Enter")
     await page.get_by_role("tab", name="Note").click()
-    answered.set()
+    line.set()
     await expect(page.locator(".toast").filter(has_text="This has not left yet.")).to_be_visible()
     await expect(page.locator(".again")).to_be_hidden()
-    await page.unroute("**/reply")
     await page.get_by_role("tab", name="Reply").click()
     await box.fill("It takes three days.")
     await page.keyboard.press("Enter")

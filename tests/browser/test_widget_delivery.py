@@ -289,15 +289,18 @@ async def test_a_page_that_vouches_for_somebody_else_than_before_sends_nothing_o
 
 async def test_who_signs_out_while_they_are_being_signed_in_is_signed_out(page: Page, stub: StubServer) -> None:
     ann = stub.visitors["ann"] = stub.known[vouched("ann")] = Visitor(token="ann", name="Ann")
-    widget = await (await Widget(page, stub).visit()).connected()
-    begun, gate = len(stub.sessions), asyncio.Event()
+    gate = asyncio.Event()
+    gate.set()
 
     async def slow(route: Route) -> None:
         answer = await route.fetch()
         await gate.wait()
         await route.fulfill(response=answer)
 
-    await page.route("**/api/web/session", slow)
+    await page.route("**/api/web/session", slow)  # before the page: a busy one may learn of it after its next request
+    widget = await (await Widget(page, stub).visit()).connected()
+    begun = len(stub.sessions)
+    gate.clear()
     await page.evaluate(f"void Stafett.identify('{vouched('ann')}').catch(() => 0)")
     await eventually(lambda: len(stub.sessions) > begun)
     await page.evaluate("void Stafett.identify(null).catch(() => 0)")

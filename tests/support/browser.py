@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import os
 import shutil
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser
+    from playwright.async_api import Browser, Page, Route
 
 QUIET = (
     "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -57,3 +58,19 @@ async def launch(executable: Path) -> AsyncIterator[Browser]:
             yield browser
         finally:
             await browser.close()
+
+
+async def slow_line(page: Page, pattern: str) -> asyncio.Event:
+    """Requests that match `pattern` leave while the event is set, as it is at first, and wait while it is not.
+
+    Asked for before the page is opened: a busy page may learn of a new route after its next request has left.
+    """
+    open_ = asyncio.Event()
+    open_.set()
+
+    async def hold(route: Route) -> None:
+        await open_.wait()
+        await route.continue_()
+
+    await page.route(pattern, hold)
+    return open_
