@@ -32,11 +32,6 @@ _IDENTITIES = Prepared(
     .order_by(t.identities.c.created_at, t.identities.c.id)
 )
 _OF_IDENTITY = ("id", "customer_id", "channel", "external_id", "evidence", "address", "name", "reachable")
-_LAST_LINE = (
-    select(t.timeline.c.at)
-    .where(t.timeline.c.customer_id == t.conversations.c.customer_id, t.timeline.c.seq == t.conversations.c.last_seq)
-    .scalar_subquery()
-)
 _EVERYBODY = (
     select(
         *(t.identities.c[name] for name in _OF_IDENTITY),
@@ -45,7 +40,7 @@ _EVERYBODY = (
         t.conversations.c.reply_address,
         t.conversations.c.bot_state,
         t.conversations.c.last_seq,
-        _LAST_LINE.label("last_line_at"),
+        t.conversations.c.last_at,
         t.customers.c.name.label("customer_name"),
         t.customers.c.locale.label("customer_locale"),
         t.customers.c.created_at.label("customer_since"),
@@ -213,7 +208,7 @@ def _who(tx: Tx, sender: Sender) -> tuple[Customer, Identity] | None:
     tx.known["live case", row.customer_id] = row.live_id
     if row.live_id is not None:
         tx.known["case row", row.live_id] = row  # whoever asks for the case takes it from there
-    tx.known["place", row.customer_id] = row.last_seq, row.last_line_at
+    tx.known["place", row.customer_id] = row.last_seq, row.last_at
     if row.merged_into is None:
         made = row.customer_name, row.customer_locale, row.customer_since, row.customer_attributes or {}
         return Customer(row.customer_id, *made), known

@@ -1,4 +1,8 @@
-"""One timeline per customer: messages, their edits and deletions, numbered by a gapless `seq`."""
+"""One timeline per customer: messages, their edits and deletions, numbered by a gapless `seq`.
+
+A message stands once, in `messages`, with its number; `timeline` has what else takes one. Only a message that is changed gets a
+line at its own number, too, with the words that stood there first.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,20 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects import postgresql
 
 from bot.events import MessageDeleted, MessageEdited, MessageStored, Said, TimelineGrew
@@ -28,31 +45,38 @@ def _messages() -> Any:
 
 
 def _placing() -> Any:
-    c, line = t.conversations, t.timeline
-    before = (line.c.customer_id == bindparam("whose"), line.c.seq == c.c.last_seq - 1)
-    last = select(line.c.at).where(*before).scalar_subquery()
-    counted = update(c).where(c.c.customer_id == bindparam("whose")).values(last_seq=c.c.last_seq + 1)
-    return counted.returning(c.c.last_seq, last)
+    c, now = t.conversations, bindparam("now", type_=t.conversations.c.last_at.type)
+    at = case((c.c.last_at > now, c.c.last_at), else_=now)
+    counted = update(c).where(c.c.customer_id == bindparam("whose")).values(last_seq=c.c.last_seq + 1, last_at=at)
+    return counted.returning(c.c.last_seq, c.c.last_at)
 
 
 def _since() -> Any:
+    """One statement: of two, the second would know of more than the first, and what came between would be left out."""
     line, m = t.timeline, t.messages
-    here = (
-        line.c.seq.label("line_seq"),
-        line.c.kind.label("line_kind"),
-        line.c.text.label("line_text"),
-        line.c.at.label("line_at"),
+    most: Any = bindparam("at_most")
+    first = (line.c.customer_id == m.c.customer_id) & (line.c.seq == m.c.seq)
+    text = func.coalesce(line.c.text, m.c.text)
+    said = select(m, m.c.seq.label("line_seq"), literal("message").label("line_kind"), text.label("line_text"))
+    said = said.add_columns(m.c.at.label("line_at")).outerjoin(line, first)
+    said = said.where(m.c.customer_id == bindparam("whose"), m.c.seq > bindparam("after")).order_by(m.c.seq).limit(most)
+    later = select(m, line.c.seq, line.c.kind, line.c.text, line.c.at)
+    later = later.join(m, (m.c.customer_id == line.c.customer_id) & (m.c.id == line.c.message_id)).where(
+        line.c.customer_id == bindparam("whose"),
+        line.c.seq > bindparam("after"),
+        or_(line.c.kind != "message", line.c.seq != m.c.seq),
     )
-    query = select(m, *here).join(m, (m.c.customer_id == line.c.customer_id) & (m.c.id == line.c.message_id))
-    newer = (line.c.customer_id == bindparam("whose"), line.c.seq > bindparam("after"))
-    return query.where(*newer).order_by(line.c.seq).limit(bindparam("at_most"))
+    later = later.order_by(line.c.seq).limit(most)
+    both = union_all(select(said.subquery()), select(later.subquery()))
+    return both.order_by("line_seq").limit(most)
 
 
 _MESSAGES, _SINCE = Prepared(_messages()), Prepared(_since())
 _OF_CUSTOMER = (t.messages.c.customer_id == bindparam("whose"), t.messages.c.id == bindparam("which"))
 _ITS_MESSAGE = Prepared(select(t.messages).where(*_OF_CUSTOMER))
 _ADD_MESSAGE, _ADD_LINE = Prepared(insert(t.messages)), Prepared(insert(t.timeline))
-_ADD_REF = Prepared(postgresql.insert(t.message_refs).on_conflict_do_nothing())  # SQLite's words are the same
+_KEEP_FIRST = Prepared(postgresql.insert(t.timeline).on_conflict_do_nothing())  # SQLite's words are the same
+_ADD_REF = Prepared(postgresql.insert(t.message_refs).on_conflict_do_nothing())
 _CHANGE = Prepared(update(t.messages).where(*_OF_CUSTOMER))
 _NEXT_PLACE = Prepared(_placing())
 _REF = Prepared(
@@ -72,11 +96,10 @@ def _next_place(tx: Tx, customer_id: str) -> tuple[int, datetime]:
     """The next number, and the time that stands there: never before that of the last one, though our clock were set back."""
     known = tx.known.get(("place", customer_id)) if tx.holds(customer_id) else None
     if known is None:
-        seq, last = _NEXT_PLACE.one(tx.conn, about=(customer_id,), whose=customer_id, updated_at=tx.now)
+        seq, at = _NEXT_PLACE.one(tx.conn, about=(customer_id,), whose=customer_id, now=tx.now, updated_at=tx.now)
     else:
-        seq, last = known[0] + 1, known[1]
-        customers.CHANGES.later(tx.conn, customer_id, {"last_seq": seq, "updated_at": tx.now})
-    at = tx.now if last is None else max(tx.now, last)
+        seq, at = known[0] + 1, tx.now if known[1] is None else max(tx.now, known[1])
+        customers.CHANGES.later(tx.conn, customer_id, {"last_seq": seq, "last_at": at, "updated_at": tx.now})
     tx.known["place", customer_id] = seq, at
     return seq, at
 
@@ -107,8 +130,8 @@ def append(
         meta=dict(meta or {}),
     )
     tx.known["waiting", message.id] = _ADD_MESSAGE.later(tx.conn, **_values(message))
-    if message.seq is not None:
-        _number(tx, message, (message.seq, at), "message", body.text)
+    if seq is not None:
+        tx.emit(TimelineGrew(customer_id, seq))
     tx.emit(MessageStored(message))
     return message
 
@@ -117,8 +140,7 @@ def edit(tx: Tx, message: Message, text: str) -> Message:
     """A new version of a message. The old text stays in the timeline, under its own `seq`."""
     edited = replace(message, body=replace(message.body, text=text), edited_at=tx.now)
     tx.conn.execute(_update(message).values(text=text, edited_at=tx.now))
-    if message.seq is not None:
-        _number(tx, edited, _next_place(tx, message.customer_id), "edit", text)
+    _line(tx, message, "edit", text)
     tx.emit(MessageEdited(edited, message.body.text))
     return edited
 
@@ -140,11 +162,10 @@ def hide(tx: Tx, message: Message) -> Message:
     meta = {name: value for name, value in message.meta.items() if name != "captions"}  # an album's words
     deleted = replace(message, body=Body(), meta=meta, deleted_at=tx.now)
     tx.conn.execute(_update(message).values(text="", files=[], choices=[], survey=None, meta=meta, deleted_at=tx.now))
-    m = t.timeline
-    where = (m.c.customer_id == message.customer_id, m.c.message_id == message.id)
-    tx.conn.execute(update(m).where(*where).values(text=""))
-    if message.seq is not None:
-        _number(tx, deleted, _next_place(tx, message.customer_id), "delete", "")
+    line = t.timeline
+    where = (line.c.customer_id == message.customer_id, line.c.message_id == message.id)
+    _line(tx, message, "delete", "")
+    tx.conn.execute(update(line).where(*where).values(text=""))
     return deleted
 
 
@@ -166,9 +187,13 @@ def _update(message: Message) -> Any:
     return update(m).where(m.c.customer_id == message.customer_id, m.c.id == message.id)
 
 
-def _number(tx: Tx, message: Message, place: tuple[int, datetime], kind: str, text: str) -> None:
-    seq, at = place
+def _line(tx: Tx, message: Message, kind: str, text: str) -> None:
+    """What becomes of a message takes a number of its own, and what stood at the message's stays there. A note has none."""
+    if message.seq is None:
+        return
     of = {"customer_id": message.customer_id, "message_id": message.id}
+    _KEEP_FIRST.run(tx.conn, **of, seq=message.seq, kind="message", text=message.body.text, at=message.at)
+    seq, at = _next_place(tx, message.customer_id)
     _ADD_LINE.later(tx.conn, **of, seq=seq, kind=kind, text=text, at=at)
     tx.emit(TimelineGrew(message.customer_id, seq))
 

@@ -23,7 +23,7 @@ from bot.storage.outbox_rows import unsent
 from bot.storage.tx import Tx
 
 UNDO_WITHIN = timedelta(hours=24)
-FOLLOWS = (  # whose rows simply change hands; `messages` and `timeline` are copied instead, `outbox`, `message_refs`: see below
+FOLLOWS = (  # whose rows simply change hands; `messages` are copied instead, `outbox`, `message_refs`: see below
     t.cases,
     t.case_events,
     t.relays,
@@ -220,8 +220,6 @@ def _copy_messages(tx: Tx, winner_id: str, loser_id: str) -> None:
         if not tx.conn.execute(update(m).where(*place).values(**copied)).rowcount:  # it was here before, and left
             tx.conn.execute(insert(m).values(**copied))
         if seq is not None:
-            line = {"kind": "message", "message_id": row["id"], "text": row["text"], "at": row["at"]}
-            tx.conn.execute(insert(t.timeline).values(customer_id=winner_id, seq=seq, **line))
             tx.emit(TimelineGrew(winner_id, seq))
 
 

@@ -137,6 +137,7 @@ conversations = _table(
     _col("reply_address", null=True),  # … and the chat or thread there
     _col("bot_state", Json, default=dict),
     _col("updated_at", Utc),
+    _col("last_at", Utc, null=True),  # the time of what has `last_seq`
 )
 
 identities = _table(
@@ -210,14 +211,16 @@ messages = _table(
     Index(None, "case_id"),
 )
 
-timeline = _table(  # what takes a seq: messages, their edits and deletions, each with the text of that version
-    "timeline",
-    _col("customer_id", Text, ForeignKey("customers.id"), primary_key=True),
-    _col("seq", Integer, primary_key=True),
-    _col("kind"),
-    _col("message_id"),
-    _col("text"),
-    _col("at", Utc),
+timeline = (
+    _table(  # what takes a seq beside a message: its edits and deletions, and then its first words at its own seq
+        "timeline",
+        _col("customer_id", Text, ForeignKey("customers.id"), primary_key=True),
+        _col("seq", Integer, primary_key=True),
+        _col("kind"),  # message | edit | delete
+        _col("message_id"),
+        _col("text"),  # of that version
+        _col("at", Utc),
+    )
 )
 
 message_refs = _table(  # the platforms' names of our messages, theirs and ours: for edits, deletes, replies

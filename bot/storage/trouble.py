@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy import Connection, delete, func, or_, select, union_all, update
 
 from bot import replays
 from bot.errors import Conflict, NotFound
@@ -113,8 +113,11 @@ def _cases(conn: Connection, now: datetime) -> Iterator[Trouble]:
 
 
 def _gaps(conn: Connection, now: datetime) -> Iterator[Trouble]:
-    line, c = t.timeline.c, t.conversations.c
-    counted = select(line.customer_id, func.count().label("n")).group_by(line.customer_id).subquery()
+    line, m, c = t.timeline.c, t.messages.c, t.conversations.c
+    its_own = select(m.id).where(m.customer_id == line.customer_id, m.seq == line.seq)
+    said = select(m.customer_id).where(m.seq.is_not(None))
+    both = union_all(said, select(line.customer_id).where(~its_own.exists())).subquery().c
+    counted = select(both.customer_id, func.count().label("n")).group_by(both.customer_id).subquery()
     n = func.coalesce(counted.c.n, 0)
     query = select(c.customer_id, c.last_seq, n.label("n")).outerjoin(counted, counted.c.customer_id == c.customer_id)
     for row in conn.execute(query.where(c.last_seq != n).limit(MOST)):

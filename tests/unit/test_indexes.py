@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -79,7 +79,8 @@ def fill(conn: Connection) -> None:
 def held(conn: Connection) -> dict[str, list[Any]]:
     """All rows, but those that migrations write."""
     some = [one for one in t.metadata.sorted_tables if one is not t.schema_versions]
-    return {one.name: sorted(map(repr, conn.execute(select(one)))) for one in some}
+    new = {t.conversations.c.last_at}  # came with 0021
+    return {one.name: sorted(map(repr, conn.execute(select(*(set(one.c) - new))))) for one in some}
 
 
 def shape(conn: Connection) -> dict[str, Any]:
@@ -129,9 +130,53 @@ async def test_a_filled_database_comes_to_the_declared_keys_with_every_row_or_no
     new = await on(database_url, shape)
     assert new["messages"][0] == ["id", "customer_id"]
     indexed = {"cases", "case_events", "timers", "relays", "survey_responses", "link_codes", "audit", "merges"}
-    changed = {"messages", "inbox", "outbox", "idempotency_keys"} | indexed
+    changed = {"messages", "inbox", "outbox", "idempotency_keys", "conversations"} | indexed
     assert {name for name in new if new[name] != old[name]} == changed
     assert await on(database_url, made_at_once) == new
+
+
+async def test_a_timeline_that_held_a_copy_of_each_message_reads_as_it_did(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0021 takes away the copies that say nothing else: not the words before an edit, nor the place of who left and came back."""
+    with monkeypatch.context() as past:
+        past.setattr(schema, "HEAD", "0020")
+        past.setattr(schema, "_create", schema.migrate)
+        await schema.upgrade(database_url)
+    later = NOON + timedelta(minutes=5)
+
+    def fill_timeline(conn: Connection) -> None:
+        conn.execute(insert(t.customers), {"id": "kari", "locale": "nb", "created_at": NOON})
+        conn.execute(insert(t.conversations), {"customer_id": "kari", "last_seq": 6, "updated_at": later})
+        wrote = {"customer_id": "kari", "author_kind": "customer", "channel": "web", "at": NOON}
+        said = [("m1", 1, "plain"), ("m2", 2, "mended"), ("m3", 6, "came back")]
+        conn.execute(insert(t.messages), [wrote | {"id": one, "seq": seq, "text": text} for one, seq, text in said])
+        lines = [
+            (1, "message", "m1", "plain", NOON),
+            (2, "message", "m2", "wrong", NOON),
+            (3, "message", "m3", "", NOON),
+            (4, "delete", "m3", "", NOON),
+            (5, "edit", "m2", "mended", later),
+            (6, "message", "m3", "came back", later),
+        ]
+        names = ("seq", "kind", "message_id", "text", "at")
+        conn.execute(
+            insert(t.timeline), [{"customer_id": "kari"} | dict(zip(names, one, strict=True)) for one in lines]
+        )
+
+    def read(conn: Connection) -> list[Any]:
+        return [(one.seq, one.kind, one.message.id, one.message.body.text) for one in history.since(conn, "kari", 0)]
+
+    await on(database_url, fill_timeline)
+    before = await on(database_url, read)
+    assert [(seq, text) for seq, _, _, text in before] == [
+        (1, "plain"), (2, "wrong"), (3, ""), (4, ""), (5, "mended"), (6, "came back"),
+    ]  # fmt: skip
+    assert await schema.upgrade(database_url)
+    assert await on(database_url, read) == before
+    assert await on(database_url, lambda conn: sorted(conn.execute(select(t.timeline.c.seq)).scalars())) == [2, 3, 4, 5]
+    assert await on(database_url, lambda conn: conn.execute(select(t.conversations.c.last_at)).scalar()) == later
+    assert await on(database_url, lambda conn: [one.kind for one in trouble.find(conn, later)]) == []
 
 
 # ── which index a statement takes ──────────────────────────────────────────────────────────────────────────────────
@@ -141,7 +186,7 @@ ASKED: dict[str, tuple[Callable[[Tx], Any], set[str]]] = {
     "a case's messages": (lambda tx: history.of_case(tx.conn, "c"), {OF_CASE}),
     "what a customer said": (lambda tx: history.messages(tx.conn, "c"), {OF_CUSTOMER}),
     "the last of it": (lambda tx: history.latest(tx.conn, "c", notes=True), {OF_CUSTOMER}),
-    "what a widget missed": (lambda tx: history.since(tx.conn, "c", 5), {KEY}),
+    "what a widget missed": (lambda tx: history.since(tx.conn, "c", 5), {KEY, OF_CUSTOMER}),
     "a customer's files": (lambda tx: web.owned_file(tx.conn, "f", "c"), {OF_CUSTOMER}),
     "what is parked for one thing": (lambda tx: inbox_rows.parked(tx, "x"), {AWAITING, KEY}),
     "what is parked for some": (lambda tx: inbox_rows.known(tx, "x", ["y"], ["z"]), {AWAITING, DELIVERY}),

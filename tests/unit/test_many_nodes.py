@@ -23,7 +23,7 @@ from sqlalchemy import event, make_url, select, text
 
 from bot.errors import DatabaseFault, RateLimited
 from bot.outbox import enqueue
-from bot.storage import engine, kept, pace_rows, schema
+from bot.storage import engine, history, kept, pace_rows, schema
 from bot.storage import tables as t
 from bot.storage.engine import POLL, Storage
 from bot.storage.notices import LONGEST, Notices, payloads
@@ -859,10 +859,8 @@ async def test_f10_f45_many_write_through_two_nodes_at_once_from_their_first_wor
     rows = await a.app.storage.read(lambda conn: conn.execute(select(t.conversations)).all())
     assert len(rows) == len(twins)
     for row in rows:
-        line = t.timeline
-        query = select(line.c.seq).where(line.c.customer_id == row.customer_id).order_by(line.c.seq)
-        seqs = list(await a.app.storage.read(lambda conn, query=query: conn.execute(query).scalars().all()))  # type: ignore[misc]
-        assert seqs == list(range(1, row.last_seq + 1))
+        grew = await a.app.storage.read(lambda conn, whose=row.customer_id: history.since(conn, whose, 0))  # type: ignore[misc]
+        assert [one.seq for one in grew] == list(range(1, row.last_seq + 1))
         m = t.messages
         words = select(m.c.text).where(m.c.customer_id == row.customer_id, m.c.author_kind == "customer")
         said = await a.app.storage.read(lambda conn, query=words: conn.execute(query).scalars().all())  # type: ignore[misc]
