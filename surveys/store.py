@@ -18,6 +18,7 @@ from bot.model import LIVE, CaseStatus, new_id
 from bot.storage import marks
 from bot.storage import tables as t
 from bot.storage.belongings import family, kin
+from bot.storage.history import OF_ITS_CASE
 from bot.storage.prepared import Prepared
 from bot.storage.tx import Tx
 from surveys.outside import store as outside
@@ -103,7 +104,8 @@ _RESOLVED = Prepared(
 )
 _STEPS = Prepared(
     select(t.messages.c.meta)
-    .where(t.messages.c.case_id == bindparam("of"), t.messages.c.seq.is_not(None))
+    .join(t.cases, OF_ITS_CASE)
+    .where(t.cases.c.id == bindparam("of"), t.messages.c.seq.is_not(None))
     .order_by(t.messages.c.at.desc(), t.messages.c.seq.desc())
 )
 _PAST_ASKS = Prepared(

@@ -12,6 +12,7 @@ from bot.answers.calibration import Question
 from bot.answers.dialogue import NO, YES
 from bot.answers.unanswered import Asked
 from bot.storage import tables as t
+from bot.storage.history import OF_ITS_CASE
 
 Reader: TypeAlias = Connection
 """What queries run on. Files outside the fence around SQLAlchemy know it by this name."""
@@ -67,7 +68,7 @@ def _pressed(conn: Connection, since: datetime | None) -> Iterator[tuple[dict[st
     query = (
         select(on.c.meta, value.label("value"), c.locale, m.c.at)
         .join(on, (on.c.customer_id == m.c.customer_id) & (on.c.id == m.c.meta["pressed"]["message"].as_string()))
-        .join(t.cases, (c.id == m.c.case_id) & (c.customer_id == m.c.customer_id))
+        .join(t.cases, OF_ITS_CASE)
         .where(m.c.author_kind == "customer", value.in_((YES, NO)), on.c.meta["source"].as_string().startswith(SOURCE))
         .order_by(m.c.at, m.c.id)
     )

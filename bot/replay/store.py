@@ -81,8 +81,8 @@ def _load(conn: Connection, case_ids: Sequence[str]) -> Iterator[Recording]:
 def _messages(conn: Connection, case_ids: Sequence[str]) -> dict[str, list[Message]]:
     """What customers could see, in order. A merged history counts once, with who has it now."""
     m, c = t.messages, t.cases
-    query = select(m).join(c, (c.c.id == m.c.case_id) & (c.c.customer_id == m.c.customer_id))
-    query = query.where(m.c.case_id.in_(case_ids), m.c.seq.is_not(None)).order_by(m.c.case_id, m.c.seq)
+    query = select(m).join(c, history.OF_ITS_CASE)
+    query = query.where(c.c.id.in_(case_ids), m.c.seq.is_not(None)).order_by(m.c.case_id, m.c.seq)
     found: dict[str, list[Message]] = {}
     for row in conn.execute(query):
         found.setdefault(row.case_id, []).append(history.to_message(row))

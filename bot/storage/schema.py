@@ -24,7 +24,7 @@ from bot.storage.writer import PAGE
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0021"
+HEAD = "0022"
 """The newest migration; a test holds it against the folder."""
 
 OLDEST_PROGRAMS = {
@@ -48,6 +48,7 @@ OLDEST_PROGRAMS = {
     "0019": "0001",
     "0020": "0001",
     "0021": "0021",
+    "0022": "0021",
 }
 """Schema → the oldest program that works on it, as its migration says: nodes are replaced one by one."""
 

@@ -207,8 +207,7 @@ messages = _table(
     _col("deleted_at", Utc, null=True),
     _col("copied_from", null=True),  # the customer whose history this came with, by a merge
     PrimaryKeyConstraint("id", "customer_id"),  # grows at its end; finds a message by its id alone
-    Index(None, "customer_id", "seq"),
-    Index(None, "case_id"),
+    Index(None, "customer_id", "seq", "case_id"),  # a case's are found through its customer: `history.OF_ITS_CASE`
 )
 
 timeline = (

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from bot.storage import tables as t
+from bot.storage.history import OF_ITS_CASE
 
 _MARK = "article:"
 MOST = 10_000
@@ -24,7 +25,7 @@ def articles(conn: Connection, since: datetime) -> Mapping[tuple[str, str], int]
     source = m.meta["source"].as_string()
     query = (
         select(source.label("source"), c.locale, func.count().label("n"))
-        .join(t.cases, (c.id == m.case_id) & (c.customer_id == m.customer_id))
+        .join(t.cases, OF_ITS_CASE)
         .where(c.id.in_(newest), m.author_kind == "bot", source.startswith(_MARK), m.copied_from.is_(None))
         .group_by(source, c.locale)
     )

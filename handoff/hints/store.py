@@ -109,10 +109,10 @@ def _solved(conn: Connection, ids: Sequence[str], desk: Desk | None) -> list[Sol
 def _words(conn: Connection, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
     """Case id → (what was asked first, the fullest answer of an agent's); cases without either are left out."""
     m, c = t.messages.c, t.cases.c
-    query = select(t.messages).join(t.cases, (c.id == m.case_id) & (c.customer_id == m.customer_id))
+    query = select(t.messages).join(t.cases, history.OF_ITS_CASE)
     spoken = (m.author_kind.in_((AuthorKind.CUSTOMER, AuthorKind.AGENT)), m.seq.is_not(None), m.deleted_at.is_(None))
     said: dict[str, list[Message]] = {}
-    for row in conn.execute(query.where(m.case_id.in_(list(ids)), *spoken).order_by(m.seq)):
+    for row in conn.execute(query.where(c.id.in_(list(ids)), *spoken).order_by(m.seq)):
         said.setdefault(row.case_id, []).append(history.to_message(row))
     found = {}
     for case_id in ids:

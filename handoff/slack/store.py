@@ -133,7 +133,7 @@ def mark_shown(tx: Tx, message: Message, outbox_id: str) -> None:
 def forget_shown(tx: Tx, case: Case) -> None:
     """The thread begins anew elsewhere: everything is to be shown again."""
     m, r = t.messages, t.message_refs
-    ids = select(m.c.id).where(m.c.case_id == case.id)
+    ids = select(m.c.id).where(m.c.case_id == case.id, m.c.customer_id == case.customer_id)
     mine = (r.c.channel == SHOWN, r.c.customer_id == case.customer_id, r.c.message_id.in_(ids))
     tx.conn.execute(r.delete().where(*mine))
 
@@ -215,16 +215,20 @@ def posts_of(conn: Connection, case_id: str, channel: str, since: datetime) -> l
     r, m, n = t.relays.c, t.messages.c, t.message_refs.c
     mine = (r.case_id == case_id, r.desk == DESK, r.created_at >= since, r.state.in_(("waiting", "said")))
     said = select(r.ref).where(*mine)
-    notes = select(n.ref).join(t.messages, (m.id == n.message_id) & (m.customer_id == n.customer_id))
-    notes = notes.where(n.channel == note_channel(DESK), m.case_id == case_id, m.deleted_at.is_(None), m.at >= since)
-    refs = [*conn.execute(said).scalars(), *conn.execute(notes).scalars()]
+    noted = select(m.id).join(t.cases, history.OF_ITS_CASE).where(t.cases.c.id == case_id)
+    noted = noted.where(m.seq.is_(None), m.deleted_at.is_(None), m.at >= since)
+    # By message, not by channel: of that there are all notes that were ever written.
+    named = select(n.ref, n.channel).where(n.message_id.in_(list(conn.execute(noted).scalars())))
+    notes = [row.ref for row in conn.execute(named) if row.channel == note_channel(DESK)]
+    refs = [*conn.execute(said).scalars(), *notes]
     return [ref for ref in dict.fromkeys(refs) if ref and ref.startswith(f"{channel}:")]
 
 
 def noted_before(conn: Connection, case_id: str, agent_id: str) -> bool:
     """Whether this agent has written a note in the case before: they know how it goes."""
     m = t.messages.c
-    query = select(m.id).where(m.case_id == case_id, m.author_id == agent_id, m.seq.is_(None)).limit(1)
+    query = select(m.id).join(t.cases, history.OF_ITS_CASE).where(t.cases.c.id == case_id)
+    query = query.where(m.author_id == agent_id, m.seq.is_(None)).limit(1)
     return conn.execute(query).first() is not None
 
 

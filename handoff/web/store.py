@@ -104,8 +104,9 @@ def last_lines(conn: Connection, cases: Iterable[Case]) -> dict[str, Message]:
         .over(partition_by=m.c.case_id, order_by=(m.c.at.desc(), m.c.seq.desc(), m.c.id.desc()))
         .label("place")
     )
-    said = (m.c.case_id.in_([one.id for one in cases]), m.c.seq.is_not(None), m.c.deleted_at.is_(None))
-    ranked = select(m, place).where(*said, m.c.author_kind.in_(("customer", "agent"))).subquery()
+    said = (t.cases.c.id.in_([one.id for one in cases]), m.c.seq.is_not(None), m.c.deleted_at.is_(None))
+    theirs = select(m, place).join(t.cases, history.OF_ITS_CASE)
+    ranked = theirs.where(*said, m.c.author_kind.in_(("customer", "agent"))).subquery()
     rows = conn.execute(select(ranked).where(ranked.c.place == 1))
     return {row.case_id: history.to_message(row) for row in rows}
 

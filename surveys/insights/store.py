@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, Select, and_, distinct, func, or_, selec
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.storage import tables as t
+from bot.storage.history import OF_ITS_CASE
 from bot.storage.tx import Tx
 from surveys.insights import happened
 from surveys.insights.topics import Case
@@ -97,8 +98,9 @@ def first_words(conn: Reader, case_ids: Sequence[str]) -> dict[str, str]:
     """Case → the first thing that its customer wrote in it."""
     found: dict[str, str] = {}
     for start in range(0, len(case_ids), AT_ONCE):
-        mine = (m.c.case_id.in_(case_ids[start : start + AT_ONCE]), m.c.author_kind == "customer", m.c.seq.is_not(None))
-        for row in conn.execute(select(m.c.case_id, m.c.text).where(*mine).order_by(m.c.case_id, m.c.seq)):
+        mine = (c.c.id.in_(case_ids[start : start + AT_ONCE]), m.c.author_kind == "customer", m.c.seq.is_not(None))
+        said = select(m.c.case_id, m.c.text).join(c, OF_ITS_CASE).where(*mine)
+        for row in conn.execute(said.order_by(m.c.case_id, m.c.seq)):
             if row.text.strip():
                 found.setdefault(row.case_id, row.text)
     return found

@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.errors import NotFound
 from bot.storage import tables as t
+from bot.storage.history import OF_ITS_CASE
 from bot.storage.tx import Tx
 from surveys.team.pulse import Round
 from surveys.team.quality import Review
@@ -117,8 +118,9 @@ def put_review(tx: Tx, review_id: str, sample_id: str, customer_id: str, one: Re
 
 def transcript(conn: Reader, case_id: str) -> list[tuple[str, str, str]]:
     """(author's kind, name, text) of what was said in a case; notes are none of it."""
-    mine = (m.c.case_id == case_id, m.c.seq.is_not(None), m.c.deleted_at.is_(None))
-    query = select(m.c.author_kind, m.c.author_name, m.c.text).where(*mine).order_by(m.c.seq).limit(LONGEST_SHOWN)
+    mine = (t.cases.c.id == case_id, m.c.seq.is_not(None), m.c.deleted_at.is_(None))
+    query = select(m.c.author_kind, m.c.author_name, m.c.text).join(t.cases, OF_ITS_CASE).where(*mine)
+    query = query.order_by(m.c.seq).limit(LONGEST_SHOWN)
     return [(row.author_kind, row.author_name, row.text) for row in conn.execute(query)]
 
 

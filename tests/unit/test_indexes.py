@@ -16,16 +16,30 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from bot.api import store as api
 from bot.errors import DatabaseFault
+from bot.model import CaseStatus
+from bot.replay import store as replays
 from bot.storage import counts, erasure, history, inbox_rows, links, merging, outbox_rows, schema, trouble, wish_titles
 from bot.storage import tables as t
 from bot.storage.belongings import Belongings
+from bot.storage.marks import CASES
 from bot.storage.tx import Tx, Wiring
 from channels.web import store as web
 from handoff import store as cases
+from handoff.case import Case
+from handoff.slack import store as slack
+from handoff.web import store as wall
+from surveys import store as surveys
+from surveys.insights import store as insights
+from surveys.rollups.raw import store as facts
+from surveys.team import store as team
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 DELIVERY = "sqlite_autoindex_inbox_1"
-KEY, OF_CUSTOMER, OF_CASE = "sqlite_autoindex_messages_1", "ix_messages_customer_id_seq", "ix_messages_case_id"
+KEY, OF_CUSTOMER, OF_CASE = (
+    "sqlite_autoindex_messages_1",
+    "ix_messages_customer_id_seq_case_id",
+    "sqlite_autoindex_cases_1",
+)
 OPEN, AWAITING, RECEIVED = "ix_inbox_unhandled", "ix_inbox_awaiting", "ix_inbox_received_at"
 THEIR_DELIVERIES = "ix_inbox_customer_id"
 SENDS, A_ROW = "ix_outbox_message_id", "PRIMARY"
@@ -36,6 +50,7 @@ FROM_ITS_END = re.compile(
     r"SELECT outbox\.n \nFROM outbox \nWHERE outbox\.created_at < \S+ \S+ ORDER BY outbox\.n DESC\n? LIMIT 1 "
 )
 """Read to the first row that is older."""
+CASE = Case("c1", 12, "kari", CaseStatus.OPEN, "web", "en", NOON, NOON)
 KARI = Belongings(("kari", "k2"), (), (), ("c1",), (), ())
 UNSENT, LIVE, SENDABLE = "ix_outbox_unsent", "ix_outbox_live", "ix_outbox_waiting"
 
@@ -183,7 +198,19 @@ async def test_a_timeline_that_held_a_copy_of_each_message_reads_as_it_did(
 ASKED: dict[str, tuple[Callable[[Tx], Any], set[str]]] = {
     "a message by its id": (lambda tx: history.message(tx.conn, "m"), {KEY}),
     "a customer's message": (lambda tx: history.of_customer(tx.conn, "c", "m"), {KEY}),
-    "a case's messages": (lambda tx: history.of_case(tx.conn, "c"), {OF_CASE}),
+    "a case's messages": (lambda tx: history.of_case(tx.conn, "c"), {OF_CASE, OF_CUSTOMER}),
+    "what was said last in some": (lambda tx: wall.last_lines(tx.conn, [CASE]), {OF_CASE, OF_CUSTOMER}),
+    "who knows a case": (lambda tx: slack.noted_before(tx.conn, "c", "ann"), {OF_CASE, OF_CUSTOMER}),
+    "its notes in Slack": (lambda tx: slack.posts_of(tx.conn, "c", "C1", NOON), {OF_CASE, OF_CUSTOMER}),
+    "what its thread shows": (lambda tx: slack.forget_shown(tx, CASE), {OF_CUSTOMER}),
+    "where the bot's part ended": (lambda tx: surveys.last_step(tx.conn, "c"), {OF_CASE, OF_CUSTOMER}),
+    "what a rater reads": (lambda tx: team.transcript(tx.conn, "c"), {OF_CASE, OF_CUSTOMER}),
+    "what some began with": (lambda tx: insights.first_words(tx.conn, ["c", "d"]), {OF_CASE, OF_CUSTOMER}),
+    "what their figures count": (
+        lambda tx: facts.make(tx.conn, CASES, ["c", "d"], lambda _: None),
+        {OF_CASE, OF_CUSTOMER},
+    ),
+    "what their replay hears": (lambda tx: replays.load(tx.conn, ["c", "d"]), {OF_CASE, OF_CUSTOMER}),
     "what a customer said": (lambda tx: history.messages(tx.conn, "c"), {OF_CUSTOMER}),
     "the last of it": (lambda tx: history.latest(tx.conn, "c", notes=True), {OF_CUSTOMER}),
     "what a widget missed": (lambda tx: history.since(tx.conn, "c", 5), {KEY, OF_CUSTOMER}),

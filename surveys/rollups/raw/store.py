@@ -11,6 +11,7 @@ from sqlalchemy import Connection, and_, select
 
 from bot.model import WITH_PEOPLE
 from bot.storage import tables as t
+from bot.storage.history import OF_ITS_CASE
 from bot.storage.marks import ANSWERS, CASES, COUNTED
 from surveys.rollups import facts as made
 from surveys.rollups.facts import EPOCH, Fact, Happened, HoursOf, Promise, RawCase, Word
@@ -54,17 +55,15 @@ def _events(conn: Connection, ids: Sequence[str]) -> Mapping[str, list[Happened]
 
 
 def _words(conn: Connection, ids: Sequence[str]) -> Mapping[str, list[Word]]:
-    """What the customers see, each message once: a merge copies them, and the copies are taken where there are any."""
+    """What the customers see, each message once: a merge copies them, and those count that are with the case."""
     m = t.messages.c
-    query = select(m.case_id, m.customer_id, m.author_kind, m.at, m.meta, m.copied_from)
-    query = query.where(m.case_id.in_(ids), m.seq.is_not(None)).order_by(m.at, m.seq)
-    found: dict[str, list[tuple[str, Word]]] = defaultdict(list)
-    originals: set[tuple[str, str]] = set()  # case, customer: rows that were copied to somebody else
-    for case_id, customer_id, by, at, meta, copied_from in conn.execute(query):
-        if copied_from:
-            originals.add((case_id, copied_from))
-        found[case_id].append((customer_id, Word(by, at, step_of(meta))))
-    return {of: [word for who, word in words if (of, who) not in originals] for of, words in found.items()}
+    query = select(m.case_id, m.author_kind, m.at, m.meta).join(t.cases, OF_ITS_CASE)
+    found: dict[str, list[Word]] = defaultdict(list)
+    for case_id, by, at, meta in conn.execute(
+        query.where(t.cases.c.id.in_(ids), m.seq.is_not(None)).order_by(m.at, m.seq)
+    ):
+        found[case_id].append(Word(by, at, step_of(meta)))
+    return found
 
 
 def step_of(meta: Mapping[str, Any] | None) -> str | None:
