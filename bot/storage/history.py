@@ -91,22 +91,23 @@ OF_ITS_CASE = (t.cases.c.id == t.messages.c.case_id) & (t.cases.c.customer_id ==
 """Joins a message with its case, as the customer has both now.
 
 Whatever asks for the messages of a case asks so: an index by case would be one more place that each message writes to. That of
-the customer's messages holds their cases, too, and one customer's are soon looked through.
+the customer's messages holds their cases, too, and one customer's are soon looked through. What was said in a case while its
+customer was joined with another one stays with that one when they are parted, and is not found by the case any more.
 """
 
 
-def next_seq(tx: Tx, customer_id: str) -> int:
-    """The next number of this customer's timeline: a counter under the row's lock, so there are never gaps."""
-    return _next_place(tx, customer_id)[0]
+def next_seq(tx: Tx, customer_id: str, at: datetime) -> int:
+    """The next number of a customer's timeline, for what was said at `at`: a counter under the row's lock, so there are no gaps."""
+    return _next_place(tx, customer_id, max(tx.now, at))[0]
 
 
-def _next_place(tx: Tx, customer_id: str) -> tuple[int, datetime]:
+def _next_place(tx: Tx, customer_id: str, now: datetime) -> tuple[int, datetime]:
     """The next number, and the time that stands there: never before that of the last one, though our clock were set back."""
     known = tx.known.get(("place", customer_id)) if tx.holds(customer_id) else None
     if known is None:
-        seq, at = _NEXT_PLACE.one(tx.conn, about=(customer_id,), whose=customer_id, now=tx.now, updated_at=tx.now)
+        seq, at = _NEXT_PLACE.one(tx.conn, about=(customer_id,), whose=customer_id, now=now, updated_at=tx.now)
     else:
-        seq, at = known[0] + 1, tx.now if known[1] is None else max(tx.now, known[1])
+        seq, at = known[0] + 1, now if known[1] is None else max(now, known[1])
         customers.CHANGES.later(tx.conn, customer_id, {"last_seq": seq, "last_at": at, "updated_at": tx.now})
     tx.known["place", customer_id] = seq, at
     return seq, at
@@ -125,7 +126,7 @@ def append(
     note: bool = False,
 ) -> Message:
     """Write one message. A note gets no `seq`: customers never see it."""
-    seq, at = (None, tx.now) if note else _next_place(tx, customer_id)
+    seq, at = (None, tx.now) if note else _next_place(tx, customer_id, tx.now)
     message = Message(
         id=message_id or new_id(),
         customer_id=customer_id,
@@ -201,7 +202,7 @@ def _line(tx: Tx, message: Message, kind: str, text: str) -> None:
         return
     of = {"customer_id": message.customer_id, "message_id": message.id}
     _KEEP_FIRST.run(tx.conn, **of, seq=message.seq, kind="message", text=message.body.text, at=message.at)
-    seq, at = _next_place(tx, message.customer_id)
+    seq, at = _next_place(tx, message.customer_id, tx.now)
     _ADD_LINE.later(tx.conn, **of, seq=seq, kind=kind, text=text, at=at)
     tx.emit(TimelineGrew(message.customer_id, seq))
 

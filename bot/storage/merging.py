@@ -214,7 +214,7 @@ def _copy_messages(tx: Tx, winner_id: str, loser_id: str) -> None:
     theirs = select(m).where(m.c.customer_id == loser_id, m.c.deleted_at.is_(None))
     rows = tx.conn.execute(theirs.order_by(m.c.at, m.c.seq.is_(None), m.c.seq, m.c.id))
     for row in rows.mappings().all():
-        seq = None if row["seq"] is None else history.next_seq(tx, winner_id)
+        seq = None if row["seq"] is None else history.next_seq(tx, winner_id, row["at"])
         copied = {**row, "customer_id": winner_id, "seq": seq, "copied_from": loser_id}
         place = (m.c.customer_id == winner_id, m.c.id == row["id"])
         if not tx.conn.execute(update(m).where(*place).values(**copied)).rowcount:  # it was here before, and left

@@ -137,7 +137,7 @@ conversations = _table(
     _col("reply_address", null=True),  # … and the chat or thread there
     _col("bot_state", Json, default=dict),
     _col("updated_at", Utc),
-    _col("last_at", Utc, null=True),  # the time of what has `last_seq`
+    _col("last_at", Utc, null=True),  # nothing that has a number is later
 )
 
 identities = _table(

@@ -115,13 +115,20 @@ def _cases(conn: Connection, now: datetime) -> Iterator[Trouble]:
 def _gaps(conn: Connection, now: datetime) -> Iterator[Trouble]:
     line, m, c = t.timeline.c, t.messages.c, t.conversations.c
     its_own = select(m.id).where(m.customer_id == line.customer_id, m.seq == line.seq)
-    said = select(m.customer_id).where(m.seq.is_not(None))
-    both = union_all(said, select(line.customer_id).where(~its_own.exists())).subquery().c
-    counted = select(both.customer_id, func.count().label("n")).group_by(both.customer_id).subquery()
-    n = func.coalesce(counted.c.n, 0)
-    query = select(c.customer_id, c.last_seq, n.label("n")).outerjoin(counted, counted.c.customer_id == c.customer_id)
-    for row in conn.execute(query.where(c.last_seq != n).limit(MOST)):
-        yield Trouble("gap", "", now, f"customer {row.customer_id}", f"{row.n} entries numbered up to {row.last_seq}")
+    said = select(m.customer_id, m.seq).where(m.seq.is_not(None))
+    both = union_all(said, select(line.customer_id, line.seq).where(~its_own.exists())).subquery().c
+    numbers = (
+        func.count().label("n"),
+        func.count(both.seq.distinct()).label("different"),
+        func.max(both.seq).label("last"),
+    )
+    counted = select(both.customer_id, *numbers).group_by(both.customer_id).subquery()
+    n, different, last = (func.coalesce(one, 0) for one in (counted.c.n, counted.c.different, counted.c.last))
+    query = select(c.customer_id, c.last_seq, n.label("n"), different.label("different"), last.label("last"))
+    query = query.outerjoin(counted, counted.c.customer_id == c.customer_id)
+    for row in conn.execute(query.where(or_(c.last_seq != n, n != different, n != last)).limit(MOST)):
+        why = f"{row.n} entries have {row.different} numbers up to {row.last}, of {row.last_seq}"
+        yield Trouble("gap", "", now, f"customer {row.customer_id}", why)
 
 
 def retry(tx: Tx, trouble_id: str) -> str:

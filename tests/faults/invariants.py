@@ -116,6 +116,8 @@ def numbers_have_no_gaps(books: Books) -> None:
         both = "SELECT seq, at FROM messages WHERE customer_id = ? AND seq IS NOT NULL UNION SELECT seq, at FROM timeline WHERE customer_id = ?"
         lines = books.rows(f"{both} ORDER BY seq", talk["customer_id"], talk["customer_id"])
         assert [line["seq"] for line in lines] == list(range(1, talk["last_seq"] + 1))
+        doubled = "SELECT seq FROM messages WHERE customer_id = ? AND seq IS NOT NULL GROUP BY seq HAVING count(*) > 1"
+        assert books.rows(doubled, talk["customer_id"]) == []
         assert [line["at"] for line in lines] == sorted(line["at"] for line in lines)
 
 

@@ -177,8 +177,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a note is numbered like what customers read",
         "bot/storage/history.py",
-        "    seq, at = (None, tx.now) if note else _next_place(tx, customer_id)\n",
-        "    seq, at = _next_place(tx, customer_id)\n",
+        "    seq, at = (None, tx.now) if note else _next_place(tx, customer_id, tx.now)\n",
+        "    seq, at = _next_place(tx, customer_id, tx.now)\n",
         ("tests/unit/test_storage.py", "tests/unit/test_handoff_cases.py"),
     ),
     Bug(

@@ -44,7 +44,7 @@ def do(tx: Tx, step: str, who: Identity) -> None:
         case "unreachable" | "reachable":
             customers.set_reachable(tx, who.id, reachable=step == "reachable")
         case "line":
-            history.next_seq(tx, who.customer_id)
+            history.next_seq(tx, who.customer_id, tx.now)
         case "case opens" if case is None:
             cases.insert_case(tx, who.customer_id, "paper", "en")
         case "flow begins" if case is not None:

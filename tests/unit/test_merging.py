@@ -70,6 +70,21 @@ async def test_one_timeline_without_gaps_holds_both_histories_in_order_of_time(d
         assert (await house.words(kari))[-1] == "on"
 
 
+async def test_after_a_merge_nothing_stands_before_what_was_said_earlier_though_the_clock_went_back(
+    database_url: str,
+) -> None:
+    async with rooms(database_url) as house:
+        await house.hears("k", "kari")
+        house.clock.passes(seconds=10)
+        await house.hears("o", "ola", channel="stone")
+        kari, ola = await house.customer("kari"), await house.customer("ola", "stone")
+        house.clock.passes(seconds=-5)
+        await merge(house, kari, ola)
+        await house.hears("after", "kari")
+        told = await house.storage.read(lambda conn: history.latest(conn, kari))
+        assert [one.body.text for one in told if one.author.kind == "customer"] == ["k", "o", "after"]
+
+
 async def test_undoing_is_exact_and_what_was_said_since_stays_with_the_winner(database_url: str) -> None:
     async with rooms(database_url) as house:
         kari, ola = await pair(house)

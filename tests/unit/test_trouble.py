@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from bot import figures, replays, timers
 from bot.doctor import FAULT, OK, WARNING, standby
@@ -15,6 +16,7 @@ from bot.model import BOT, Body, Inbound, Sender, Wrote
 from bot.outbox import enqueue, say
 from bot.replays import Replays
 from bot.storage import counts, letters, replication, trouble
+from bot.storage import tables as t
 from bot.storage.engine import Storage
 from bot.turn import Turn
 from channels.port import Verdict
@@ -76,6 +78,19 @@ async def test_all_that_went_wrong_is_listed_by_kind(database_url: str) -> None:
         assert "failed" in await kinds(house)
         house.clock.passes(minutes=20)
         assert "stuck" in await kinds(house)
+
+
+@pytest.mark.parametrize(
+    "instead", [9, 2, None], ids=["a hole", "a hole beside a number that is there twice", "too few"]
+)
+async def test_numbers_that_are_not_one_each_are_told(database_url: str, instead: int | None) -> None:
+    async with rooms(database_url) as house:
+        for words in ("one", "two"):
+            await house.hears(words)
+        assert await kinds(house) == []
+        m = t.messages
+        await house.storage.write(lambda tx: tx.conn.execute(update(m).where(m.c.seq == 3).values(seq=instead)))
+        assert await kinds(house) == ["gap"]
 
 
 async def test_a_dead_letter_is_replayed_from_its_raw_copy(database_url: str) -> None:
