@@ -97,7 +97,7 @@ customer was joined with another one stays with that one when they are parted, a
 
 
 def next_seq(tx: Tx, customer_id: str, at: datetime) -> int:
-    """The next number of a customer's timeline, for what was said at `at`: a counter under the row's lock, so there are no gaps."""
+    """The next number of a customer's timeline, for what was said at `at`: a counter under the row's lock, so it has no gaps."""
     return _next_place(tx, customer_id, max(tx.now, at))[0]
 
 
