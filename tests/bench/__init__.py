@@ -6,7 +6,7 @@ suite, which only looks that the scenarios run (tests/unit/test_bench.py).
 
 table.py      a row of the result, and how it is printed
 telegram.py   a lean Bot API server and the customers who write, on one raw asyncio loop
-bots.py       the processes under test: Stafett as `stafett serve` runs it, and a bare aiogram echo bot
+bots.py       the processes under test: Stafett as `stafett serve` runs it, a bare aiogram echo bot, and one that commits
 child.py      starts such a process and asks it what it has used
 pipeline.py   (a) (b) (c)    nodes.py (d)    history.py (e)    widget.py (f)    burst.py (g)    backlog.py (h)
 """
