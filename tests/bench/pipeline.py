@@ -2,7 +2,7 @@
 
 Ours: the secret checked, the update deduplicated, stored, a step of a two-step flow run, the answer stored and put into the
 outbox, committed, acknowledged, claimed, sent, marked as sent. Theirs: `message.answer(message.text)`. For (c) a third one is measured
-beside them, theirs with one row brought to the disk before it answers: less than that no bot can do that loses nothing.
+beside them, theirs with one row brought to the disk before it answers: what nothing lost costs alone.
 """
 
 from __future__ import annotations
