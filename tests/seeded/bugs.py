@@ -175,6 +175,20 @@ BUGS: tuple[Bug, ...] = (
         ("tests/unit/test_handoff_cases.py", "tests/journeys/test_slack_desk.py"),
     ),
     Bug(
+        "who was away is not told what became of a message",
+        "bot/storage/history.py",
+        "    both = union_all(select(said.subquery()), select(later.subquery()))\n",
+        "    both = union_all(select(said.subquery()), select(later.where(line.c.seq < 0).subquery()))\n",
+        ("tests/unit/test_storage.py", "tests/unit/test_web_socket.py"),
+    ),
+    Bug(
+        "the words of before an edit are told as those of after it",
+        "bot/storage/history.py",
+        "    text = func.coalesce(line.c.text, m.c.text)\n",
+        "    text = m.c.text\n",
+        ("tests/unit/test_storage.py",),
+    ),
+    Bug(
         "a note is numbered like what customers read",
         "bot/storage/history.py",
         "    seq, at = (None, tx.now) if note else _next_place(tx, customer_id, tx.now)\n",

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from sqlalchemy import delete, func, insert, select, text, update
 
 from bot.desk_folder import Desk
 from bot.errors import DatabaseFault
-from bot.model import BOT, Body, Sender, new_id
+from bot.model import BOT, Body, Message, Sender, TimelineEntry, new_id
 from bot.storage import customers, history
 from bot.storage import tables as t
 from bot.storage.engine import Storage
@@ -240,30 +241,49 @@ async def test_numbers_are_gapless_however_many_write_at_once(database_url: str)
 
 @settings(max_examples=25)
 @given(st.lists(st.tuples(st.sampled_from(["say", "note", "edit", "delete", "fail"]), st.integers(0, 5)), max_size=25))
-def test_whatever_happens_to_a_timeline_its_numbers_have_no_gap(steps: list[tuple[str, int]]) -> None:
+def test_whatever_happens_to_a_timeline_who_was_away_is_told_it_all_once_and_in_order(
+    steps: list[tuple[str, int]],
+) -> None:
+    """Numbers without a gap, each version with its own words, and no word of what was taken back; whole and page by page."""
     import tempfile
 
     async def play(folder: str) -> None:
         async with rooms(f"sqlite+aiosqlite:///{folder}/a.db") as house:
             await house.hears("first")
             who = await house.customer()
-            for verb, number in steps:
+            known = await house.storage.read(lambda conn: history.messages(conn, who))
+            told = [("message", one.id, one.body.text) for one in known]
+            for place, (verb, number) in enumerate(steps):
                 known = await house.storage.read(lambda conn: history.messages(conn, who))
-                chosen = known[number % len(known)]
+                chosen, words = known[number % len(known)], f"{verb} {place}"
 
-                def unit(tx: Tx, verb: str = verb, chosen: object = chosen) -> None:
-                    if verb in {"say", "fail", "note"}:
-                        history.append(tx, who, Body(text=verb), author=BOT, channel="paper", note=verb == "note")
-                    elif verb == "edit":
-                        history.edit(tx, chosen, "edited")  # type: ignore[arg-type]
-                    else:
-                        history.delete(tx, chosen)  # type: ignore[arg-type]
+                def unit(tx: Tx, verb: str = verb, chosen: Message = chosen, words: str = words) -> Message:
+                    if verb == "edit":
+                        return history.edit(tx, chosen, words)
+                    if verb == "delete":
+                        return history.delete(tx, chosen)
+                    said = history.append(tx, who, Body(text=words), author=BOT, channel="paper", note=verb == "note")
                     if verb == "fail":
                         raise ZeroDivisionError
+                    return said
 
                 with contextlib.suppress(ZeroDivisionError):
-                    await house.storage.write(unit)
-            await house.said(who)
+                    done = await house.storage.write(unit)
+                if verb == "say":
+                    told.append(("message", done.id, words))
+                elif verb == "edit":
+                    told.append(("edit", chosen.id, words))
+                elif verb == "delete":
+                    told = [(kind, of, "" if of == chosen.id else text) for kind, of, text in told]
+                    told.append(("delete", chosen.id, ""))
+            for page in (100, 3):
+                found: list[TimelineEntry] = []
+                while some := await house.storage.read(
+                    partial(history.since, customer_id=who, after=len(found), limit=page)
+                ):
+                    found += some
+                assert [one.seq for one in found] == [*range(1, len(told) + 1)]
+                assert [(one.kind, one.message.id, one.message.body.text) for one in found] == told
 
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(play(folder))
