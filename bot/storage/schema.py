@@ -2,7 +2,7 @@
 
 Two versions of the program may run side by side on PostgreSQL while nodes are replaced one by one: a migration adds, and
 names the oldest program that still works on what it made (`schema_versions`). What it no longer needs is dropped by a later
-release's migration. A program refuses a newer schema that does not name it.
+release's migration (0021 did both at once: nothing had been released). A program refuses a newer schema that does not name it.
 
 Alembic is imported only when there is something to do: a start on a current database pays nothing for it.
 """

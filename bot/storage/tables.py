@@ -210,16 +210,14 @@ messages = _table(
     Index(None, "customer_id", "seq", "case_id"),  # a case's are found through its customer: `history.OF_ITS_CASE`
 )
 
-timeline = (
-    _table(  # what takes a seq beside a message: its edits and deletions, and then its first words at its own seq
-        "timeline",
-        _col("customer_id", Text, ForeignKey("customers.id"), primary_key=True),
-        _col("seq", Integer, primary_key=True),
-        _col("kind"),  # message | edit | delete
-        _col("message_id"),
-        _col("text"),  # of that version
-        _col("at", Utc),
-    )
+timeline = _table(  # what takes a seq beside messages: their edits, their deletions
+    "timeline",
+    _col("customer_id", Text, ForeignKey("customers.id"), primary_key=True),
+    _col("seq", Integer, primary_key=True),
+    _col("kind"),  # edit | delete | message: what stood first at the seq of one that was changed
+    _col("message_id"),
+    _col("text"),  # of that version
+    _col("at", Utc),
 )
 
 message_refs = _table(  # the platforms' names of our messages, theirs and ours: for edits, deletes, replies

@@ -2,7 +2,7 @@
 
 They answer questions on stdin with a line of JSON: `used` with what they have used so far. Each runs as it runs in life: ours
 on uvloop, as `stafett serve` does; the bare one on asyncio's own loop, as aiogram's webhook example does. Both check the
-webhook's secret, and log nothing. `noting` is the bare one with the least that loses nothing: a commit before it answers.
+webhook's secret, and log nothing. `noting` is the bare one with a commit before it answers.
 
 The platforms' paces are lifted: they are declared limits (one message a second and chat, 30 a second in all), and would be all
 that is measured. Order within a chat and all other rules stay.
